@@ -1,0 +1,40 @@
+/** Why a request was not answered as asked. The text is what the client's user reads. */
+export const Failure = {
+  none: 0,
+  missingInfoHash: 1,
+  invalidInfoHash: 2,
+  missingPeerId: 3,
+  invalidPeerId: 4,
+  invalidPort: 5,
+  invalidEncoding: 6,
+  duplicateParameter: 7,
+  invalidNumber: 8,
+  queryTooLong: 9,
+  tooManyHashes: 10,
+  unknownOrigin: 11,
+  unavailable: 12,
+  overloaded: 13,
+} as const
+export type Failure = (typeof Failure)[keyof typeof Failure]
+
+const TEXTS: readonly string[] = [
+  '',
+  'missing info_hash',
+  'invalid info_hash size',
+  'missing peer_id',
+  'invalid peer_id size',
+  'missing or invalid port',
+  'invalid percent-encoding in query',
+  'duplicate parameter in query',
+  'invalid number in query',
+  'query too long',
+  'too many info_hash in scrape',
+  'unknown origin ip',
+  'tracker temporarily unavailable',
+  'tracker overloaded',
+]
+
+/** The sentence for a code; an unknown code is our fault, and the client still gets a sentence. */
+export function failureText(code: number): string {
+  return TEXTS[code] || 'internal tracker error'
+}
