@@ -1,0 +1,49 @@
+/**
+ * The configuration that rooms receive a part of: frozen, and fit for structured cloning.
+ * Names are those of config.toml, so that one word finds a key everywhere. Times in seconds, sizes in bytes.
+ */
+export type TrackerConfig = {
+  readonly request_interval: number
+  readonly request_interval_minimum: number
+  /** Percent of request_interval that is added at random, so that clients do not come back in step. */
+  readonly request_interval_jitter: number
+  readonly peers_timeout: number
+  readonly peers_cleanup_interval: number
+  /** Peers in an answer when the client does not say, and at most. */
+  readonly numwant_default: number
+  readonly numwant_maximum: number
+}
+
+export type HttpServerConfig = {
+  readonly enabled: boolean
+  /** `host:port`, an IPv6 host in brackets. */
+  readonly bind_address: string
+  /** Header that holds the client's address, believed from trusted_proxies only. */
+  readonly real_ip: string
+  /** CIDR ranges. */
+  readonly trusted_proxies: readonly string[]
+  /** Believe the `ip`, `ipv4` and `ipv6` parameters of an announce. */
+  readonly use_payload_ip: boolean
+}
+
+export type EngineConfig = {
+  readonly threads: number
+  readonly memory: number
+}
+
+export type FrontendConfig = {
+  /** Cluster workers; 0 serves from the primary process itself. `auto` is the cores that engine threads leave, at least 1. */
+  readonly workers: number | 'auto'
+}
+
+export type LogConfig = {
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+}
+
+export type Config = {
+  readonly tracker_config: TrackerConfig
+  readonly http_server: readonly HttpServerConfig[]
+  readonly engine: EngineConfig
+  readonly frontend: FrontendConfig
+  readonly log: LogConfig
+}
