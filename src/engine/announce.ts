@@ -1,0 +1,287 @@
+import {
+  ADDRESS,
+  COMPLETED,
+  EVENT,
+  FAMILY,
+  Family,
+  FLAGS,
+  Flag,
+  INFO_HASH,
+  INTERVAL,
+  LEECHERS,
+  LEFT,
+  NUMWANT,
+  PEER_COUNT,
+  PEER_ID,
+  PORT,
+  REPLY_FLAGS,
+  REPLY_HEADER_BYTES,
+  SEEDERS,
+  UPLOADED,
+} from '../protocol/announce-record.ts'
+import type { Bytes } from '../protocol/bytes.ts'
+import { Event } from '../protocol/events.ts'
+import type { Engine } from './engine.ts'
+import { evictOldest } from './evict.ts'
+import { type Arena, increment, stripeHead } from './tables/arena.ts'
+import { hashInfoHash } from './tables/keyed-hash.ts'
+import {
+  DETAIL_PEER_ID,
+  DETAIL_SEEN,
+  DETAIL_UPLOADED,
+  PEER_WIDTH,
+  STRIPE_COMPLETED,
+  STRIPE_REFUSED,
+  TORRENT_COMPLETED,
+} from './tables/layout.ts'
+import { releaseLock, takeLock } from './tables/lock.ts'
+import { copyCompact, copyPeerIds, dropPeerId, pickPeers } from './tables/pick.ts'
+import { randomBelow } from './tables/random.ts'
+import {
+  compactAt,
+  detailAt,
+  findPeer,
+  insertPeer,
+  listOf,
+  removePeer,
+  seederCount,
+  setSeeder,
+  torrentPeers,
+  torrentSeeders,
+} from './tables/swarm.ts'
+import {
+  addTorrent,
+  findTorrent,
+  stripeOf,
+  torrentCompleted,
+  touchTorrent,
+} from './tables/torrents.ts'
+
+/** Rounds of eviction for one announce before its peer is left out: each frees the oldest of the stripe. */
+const EVICTIONS_MAX = 2
+
+/**
+ * One announce, of whichever protocol: changes the swarm as the event says and writes the reply record. The torrent's stripe is held for
+ * all of it. Returns the length of the reply.
+ */
+export function announce(
+  engine: Engine,
+  request: Bytes,
+  at: number,
+  reply: Bytes,
+  replyAt: number,
+  nowSeconds: number,
+): number {
+  const hash = hashInfoHash(engine.hashKey, request.view, at + INFO_HASH)
+  const number = stripeOf(hash, engine.stripeCount)
+  const arena = engine.arenas[number % engine.arenas.length] as Arena
+  const stripe = stripeHead(number, engine.arenas.length)
+  const stopped = request.u8[at + EVENT] === Event.stopped
+  takeLock(arena, stripe)
+  let torrent = findTorrent(arena, stripe, hash, request.view, at + INFO_HASH)
+  if (torrent === 0 && !stopped)
+    torrent = makeTorrent(engine, arena, stripe, hash, request, at, nowSeconds)
+  let end = replyAt + REPLY_HEADER_BYTES
+  if (torrent !== 0) {
+    const list = listOf(torrent, request.u8[at + FAMILY] as number)
+    if (stopped) stop(engine, arena, stripe, list, request, at)
+    else {
+      const slot = upsert(engine, arena, stripe, torrent, list, request, at, nowSeconds)
+      end = writePeers(engine, arena, torrent, slot, request, at, reply, replyAt)
+    }
+    writeCounts(arena, torrent, reply.view, replyAt)
+  }
+  releaseLock(arena, stripe)
+  const { interval, intervalJitterPercent } = engine.settings
+  const jitter = randomBelow(
+    engine.random,
+    Math.floor((interval * intervalJitterPercent) / 100) + 1,
+  )
+  reply.view.setUint32(replyAt + INTERVAL, interval + jitter, true)
+  return end - replyAt
+}
+
+function makeTorrent(
+  engine: Engine,
+  arena: Arena,
+  stripe: number,
+  hash: number,
+  request: Bytes,
+  at: number,
+  nowSeconds: number,
+): number {
+  for (let round = 0; ; round++) {
+    const torrent = addTorrent(arena, stripe, hash, request.view, at + INFO_HASH, engine.hashKey)
+    if (torrent !== 0) return torrent
+    if (round === EVICTIONS_MAX || !evictOldest(engine, arena, stripe, 0, nowSeconds)) {
+      increment(arena, stripe + STRIPE_REFUSED)
+      return 0
+    }
+  }
+}
+
+function isSeeder(view: DataView, at: number): boolean {
+  return view.getUint32(at + LEFT, true) === 0 && view.getUint32(at + LEFT + 4, true) === 0
+}
+
+function stop(
+  engine: Engine,
+  arena: Arena,
+  stripe: number,
+  list: number,
+  request: Bytes,
+  at: number,
+): void {
+  const family = request.u8[at + FAMILY] as number
+  const key = engine.hashKey
+  const slot = findPeer(arena, list, family, request.view, at + PEER_ID, at + ADDRESS, key)
+  if (slot !== -1) removePeer(arena, stripe, list, family, slot, key)
+}
+
+/** Adds the peer or brings it up to date, and returns its slot; -1 when the memory is full of younger ones. */
+function upsert(
+  engine: Engine,
+  arena: Arena,
+  stripe: number,
+  torrent: number,
+  list: number,
+  request: Bytes,
+  at: number,
+  nowSeconds: number,
+): number {
+  const { u8, view } = request
+  const family = u8[at + FAMILY] as number
+  const seeder = isSeeder(view, at)
+  touchTorrent(arena, torrent, nowSeconds)
+  let slot = findPeer(arena, list, family, view, at + PEER_ID, at + ADDRESS, engine.hashKey)
+  // A retried `completed` finds a seeder, and so does not count again.
+  if (
+    seeder &&
+    u8[at + EVENT] === Event.completed &&
+    (slot === -1 || slot >= seederCount(arena, list))
+  ) {
+    increment(arena, torrent + TORRENT_COMPLETED)
+    increment(arena, stripe + STRIPE_COMPLETED)
+  }
+  if (slot !== -1) {
+    slot = setSeeder(arena, stripe, list, family, slot, seeder, engine.hashKey)
+  } else {
+    slot = insert(engine, arena, stripe, torrent, list, request, at, seeder, nowSeconds)
+    if (slot === -1) return -1
+    const compact = compactAt(arena, list, family, slot)
+    const width = PEER_WIDTH[family] as number
+    for (let n = 0; n < width - 2; n++) arena.u8[compact + n] = u8[at + ADDRESS + n] as number
+    const id = detailAt(arena, list, family, slot) + DETAIL_PEER_ID
+    for (let n = 0; n < 20; n++) arena.u8[id + n] = u8[at + PEER_ID + n] as number
+  }
+  writeDetails(arena, list, family, slot, view, at, nowSeconds)
+  return slot
+}
+
+function insert(
+  engine: Engine,
+  arena: Arena,
+  stripe: number,
+  torrent: number,
+  list: number,
+  request: Bytes,
+  at: number,
+  seeder: boolean,
+  nowSeconds: number,
+): number {
+  const family = request.u8[at + FAMILY] as number
+  const key = engine.hashKey
+  for (let round = 0; ; round++) {
+    const slot = insertPeer(
+      arena,
+      stripe,
+      list,
+      family,
+      request.view,
+      at + PEER_ID,
+      at + ADDRESS,
+      seeder,
+      key,
+    )
+    if (slot !== -1) return slot
+    if (round === EVICTIONS_MAX || !evictOldest(engine, arena, stripe, torrent, nowSeconds)) {
+      increment(arena, stripe + STRIPE_REFUSED)
+      return -1
+    }
+  }
+}
+
+function writeDetails(
+  arena: Arena,
+  list: number,
+  family: number,
+  slot: number,
+  view: DataView,
+  at: number,
+  nowSeconds: number,
+): void {
+  const compact = compactAt(arena, list, family, slot)
+  const port = view.getUint16(at + PORT, true)
+  const portAt = compact + (PEER_WIDTH[family] as number) - 2
+  arena.u8[portAt] = port >>> 8
+  arena.u8[portAt + 1] = port & 0xff
+  const detail = detailAt(arena, list, family, slot)
+  for (let field = 0; field < 3; field++) {
+    const target = (detail + DETAIL_UPLOADED + field * 6) >> 1
+    const low = view.getUint32(at + UPLOADED + field * 8, true)
+    arena.u16[target] = low & 0xffff
+    arena.u16[target + 1] = low >>> 16
+    arena.u16[target + 2] = view.getUint16(at + UPLOADED + field * 8 + 4, true)
+  }
+  const seen = (detail + DETAIL_SEEN) >> 1
+  arena.u16[seen] = nowSeconds & 0xffff
+  arena.u16[seen + 1] = nowSeconds >>> 16
+}
+
+/** Picks the peers that the asker is given, writes them behind the reply's header, and returns where they end. */
+function writePeers(
+  engine: Engine,
+  arena: Arena,
+  torrent: number,
+  slot: number,
+  request: Bytes,
+  at: number,
+  reply: Bytes,
+  replyAt: number,
+): number {
+  const { u8, view } = request
+  const family = u8[at + FAMILY] as Family
+  const other = family === Family.ipv4 ? Family.ipv6 : Family.ipv4
+  const flags = u8[at + FLAGS] as number
+  const seeder = isSeeder(view, at)
+  const wanted = view.getUint16(at + NUMWANT, true)
+  const own = engine.picks[family]
+  const others = engine.picks[other]
+  const picked = pickPeers(own, engine.random, arena, listOf(torrent, family), wanted, slot, seeder)
+  others.runCount = 0
+  if ((flags & Flag.bothFamilies) !== 0) {
+    const list = listOf(torrent, other)
+    let count = pickPeers(others, engine.random, arena, list, wanted - picked, -1, seeder)
+    count -= dropPeerId(others, arena, list, other, view, at + PEER_ID)
+    reply.view.setUint16(replyAt + PEER_COUNT[other], count, true)
+  }
+  reply.view.setUint16(replyAt + PEER_COUNT[family], picked, true)
+  reply.u8[replyAt + REPLY_FLAGS] = flags
+  let end = replyAt + REPLY_HEADER_BYTES
+  for (let f = 0; f < engine.picks.length; f++) {
+    end = copyCompact(engine.picks[f as Family], arena, listOf(torrent, f), f, reply.u8, end)
+  }
+  if ((flags & Flag.peerIds) === 0) return end
+  for (let f = 0; f < engine.picks.length; f++) {
+    end = copyPeerIds(engine.picks[f as Family], arena, listOf(torrent, f), f, reply.u8, end)
+  }
+  return end
+}
+
+/** The counts of the whole swarm, of all families. */
+function writeCounts(arena: Arena, torrent: number, view: DataView, replyAt: number): void {
+  const seeders = torrentSeeders(arena, torrent)
+  view.setUint32(replyAt + SEEDERS, seeders, true)
+  view.setUint32(replyAt + LEECHERS, torrentPeers(arena, torrent) - seeders, true)
+  view.setUint32(replyAt + COMPLETED, torrentCompleted(arena, torrent), true)
+}

@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto'
+import {
+  KIND,
+  Kind,
+  NUMWANT,
+  REPLY_HEADER_BYTES,
+  replyBytesMax,
+} from '../protocol/announce-record.ts'
+import type { Bytes } from '../protocol/bytes.ts'
+import { ENTRY_BYTES, HASH_COUNT, SCRAPE_HEADER_BYTES } from '../protocol/scrape-record.ts'
+import { announce } from './announce.ts'
+import { scrape } from './scrape.ts'
+import { type Arena, reserveTables, type SharedTables, viewArena } from './tables/arena.ts'
+import type { HashKey } from './tables/keyed-hash.ts'
+import { createPicks, type Picks } from './tables/pick.ts'
+import { createRandom, type Random } from './tables/random.ts'
+
+export type EngineSettings = {
+  /** Seconds between a client's announces. */
+  readonly interval: number
+  /** Percent of `interval` added at random, so that clients do not come back in step. */
+  readonly intervalJitterPercent: number
+  /** Seconds without an announce after which a peer is taken out. */
+  readonly peersTimeout: number
+}
+
+/** What one thread answers with: the shared tables as it sees them, and what it has for itself. */
+export type Engine = {
+  readonly arenas: readonly Arena[]
+  readonly stripeCount: number
+  readonly hashKey: HashKey
+  readonly settings: EngineSettings
+  /** One per family. */
+  readonly picks: readonly [Picks, Picks]
+  readonly random: Random
+}
+
+/** Reserves `memoryBytes` of address space for swarms; hand the result to every thread's `openEngine`. */
+export function createTables(memoryBytes: number): SharedTables {
+  return reserveTables(memoryBytes, [randomBytes(4).readUInt32LE(), randomBytes(4).readUInt32LE()])
+}
+
+export function openEngine(tables: SharedTables, settings: EngineSettings): Engine {
+  return {
+    arenas: tables.arenas.map(viewArena),
+    stripeCount: tables.stripeCount,
+    hashKey: tables.hashKey,
+    settings,
+    picks: [createPicks(), createPicks()],
+    random: createRandom(randomBytes(4).readInt32LE()),
+  }
+}
+
+/** The most bytes that the reply to the request record at `at` can take. */
+export function answerBytesMax(request: Bytes, at: number): number {
+  if (request.u8[at + KIND] === Kind.scrape) {
+    return SCRAPE_HEADER_BYTES + request.view.getUint16(at + HASH_COUNT, true) * ENTRY_BYTES
+  }
+  return replyBytesMax(request.view.getUint16(at + NUMWANT, true))
+}
+
+/**
+ * Answers the request record at `at` with a reply record at `replyAt` (announce-record.ts, scrape-record.ts; LENGTH and ID are the link's)
+ * and returns its length. `nowSeconds` is Unix time from a clock that does not jump.
+ */
+export function answer(
+  engine: Engine,
+  request: Bytes,
+  at: number,
+  reply: Bytes,
+  replyAt: number,
+  nowSeconds: number,
+): number {
+  const kind = request.u8[at + KIND]
+  reply.u8.fill(0, replyAt + KIND, replyAt + REPLY_HEADER_BYTES)
+  reply.u8[replyAt + KIND] = kind ?? 0
+  if (kind === Kind.scrape) return scrape(engine, request, at, reply, replyAt)
+  return announce(engine, request, at, reply, replyAt, nowSeconds)
+}

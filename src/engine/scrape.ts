@@ -1,0 +1,60 @@
+import { HASH_BYTES } from '../protocol/announce-record.ts'
+import type { Bytes } from '../protocol/bytes.ts'
+import {
+  ENTRY_BYTES,
+  ENTRY_COMPLETED,
+  ENTRY_HASH,
+  ENTRY_LEECHERS,
+  ENTRY_SEEDERS,
+  HASH_COUNT,
+  SCRAPE_HEADER_BYTES,
+} from '../protocol/scrape-record.ts'
+import type { Engine } from './engine.ts'
+import { type Arena, stripeHead } from './tables/arena.ts'
+import { hashInfoHash } from './tables/keyed-hash.ts'
+import { releaseLock, takeLock } from './tables/lock.ts'
+import { torrentPeers, torrentSeeders } from './tables/swarm.ts'
+import { findTorrent, stripeOf, torrentCompleted } from './tables/torrents.ts'
+
+/** Writes the counts of each torrent asked about, in the order asked, and returns the length of the reply. */
+export function scrape(
+  engine: Engine,
+  request: Bytes,
+  at: number,
+  reply: Bytes,
+  replyAt: number,
+): number {
+  const count = request.view.getUint16(at + HASH_COUNT, true)
+  reply.view.setUint16(replyAt + HASH_COUNT, count, true)
+  for (let n = 0; n < count; n++) {
+    const hashAt = at + SCRAPE_HEADER_BYTES + n * HASH_BYTES
+    const entry = replyAt + SCRAPE_HEADER_BYTES + n * ENTRY_BYTES
+    for (let byte = 0; byte < HASH_BYTES; byte++) {
+      reply.u8[entry + ENTRY_HASH + byte] = request.u8[hashAt + byte] as number
+    }
+    scrapeOne(engine, request.view, hashAt, reply.view, entry)
+  }
+  return SCRAPE_HEADER_BYTES + count * ENTRY_BYTES
+}
+
+function scrapeOne(
+  engine: Engine,
+  view: DataView,
+  hashAt: number,
+  reply: DataView,
+  entry: number,
+): void {
+  const hash = hashInfoHash(engine.hashKey, view, hashAt)
+  const number = stripeOf(hash, engine.stripeCount)
+  const arena = engine.arenas[number % engine.arenas.length] as Arena
+  const stripe = stripeHead(number, engine.arenas.length)
+  takeLock(arena, stripe)
+  const torrent = findTorrent(arena, stripe, hash, view, hashAt)
+  const seeders = torrent === 0 ? 0 : torrentSeeders(arena, torrent)
+  const leechers = torrent === 0 ? 0 : torrentPeers(arena, torrent) - seeders
+  const completed = torrent === 0 ? 0 : torrentCompleted(arena, torrent)
+  releaseLock(arena, stripe)
+  reply.setUint32(entry + ENTRY_SEEDERS, seeders, true)
+  reply.setUint32(entry + ENTRY_COMPLETED, completed, true)
+  reply.setUint32(entry + ENTRY_LEECHERS, leechers, true)
+}

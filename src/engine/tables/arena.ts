@@ -1,0 +1,80 @@
+import { ARENA_BYTES_MAX, ARENA_FREE, ARENA_HEAD_BYTES, STRIPE_HEAD_BYTES } from './layout.ts'
+
+/** One arena of shared memory, seen as each of the widths that its fields have. */
+export type Arena = {
+  readonly u8: Uint8Array<SharedArrayBuffer>
+  readonly u16: Uint16Array<SharedArrayBuffer>
+  readonly u32: Uint32Array<SharedArrayBuffer>
+  readonly i32: Int32Array<SharedArrayBuffer>
+  readonly view: DataView<SharedArrayBuffer>
+}
+
+/** What threads hand each other: structured-cloneable, and the same memory for all. */
+export type SharedTables = {
+  readonly arenas: readonly SharedArrayBuffer[]
+  /** Power of two. Stripe s lives in arena s % arenas.length. */
+  readonly stripeCount: number
+  /** Key of every hash over what strangers choose. */
+  readonly hashKey: readonly [number, number]
+}
+
+const STRIPES_MAX = 2048
+const STRIPE_BYTES_MIN = 16 * 1024
+
+/**
+ * Reserves `memoryBytes` of address space. Nothing is used until it is touched, so a generous size costs nothing;
+ * it is never grown and never moved.
+ */
+export function reserveTables(
+  memoryBytes: number,
+  hashKey: readonly [number, number],
+): SharedTables {
+  const arenaCount = Math.ceil(memoryBytes / ARENA_BYTES_MAX)
+  const arenaBytes = Math.floor(memoryBytes / arenaCount / 64) * 64
+  let stripeCount = STRIPES_MAX
+  while (stripeCount > 1 && memoryBytes / stripeCount < STRIPE_BYTES_MIN) stripeCount /= 2
+  const heads = ARENA_HEAD_BYTES + Math.ceil(stripeCount / arenaCount) * STRIPE_HEAD_BYTES
+  const arenas: SharedArrayBuffer[] = []
+  for (let n = 0; n < arenaCount; n++) {
+    const memory = new SharedArrayBuffer(arenaBytes)
+    new Uint32Array(memory)[ARENA_FREE >> 2] = heads
+    arenas.push(memory)
+  }
+  return { arenas, stripeCount, hashKey }
+}
+
+/** This thread's views of an arena. */
+export function viewArena(memory: SharedArrayBuffer): Arena {
+  return {
+    u8: new Uint8Array(memory),
+    u16: new Uint16Array(memory),
+    u32: new Uint32Array(memory),
+    i32: new Int32Array(memory),
+    view: new DataView(memory),
+  }
+}
+
+/** Takes `bytes`, a multiple of from what no stripe has taken yet. 0 when the arena has not that much left. */
+export function takeFromArena(arena: Arena, bytes: number): number {
+  const at = ARENA_FREE >> 2
+  for (;;) {
+    const free = Atomics.load(arena.u32, at)
+    if (free + bytes > arena.u8.length) return 0
+    if (Atomics.compareExchange(arena.u32, at, free, free + bytes) === free) return free
+  }
+}
+
+/** Bytes of the arena that stripes have taken so far. */
+export function arenaTaken(arena: Arena): number {
+  return Atomics.load(arena.u32, ARENA_FREE >> 2)
+}
+
+/** Offset of the head of stripe `stripe` in its arena. */
+export function stripeHead(stripe: number, arenaCount: number): number {
+  return ARENA_HEAD_BYTES + Math.floor(stripe / arenaCount) * STRIPE_HEAD_BYTES
+}
+
+/** Adds one to the u32 at `at`, which wraps. Under the lock of the stripe that it belongs to. */
+export function increment(arena: Arena, at: number): void {
+  arena.u32[at >> 2]!++
+}

@@ -1,0 +1,34 @@
+import type { Arena } from './arena.ts'
+import { STRIPE_LOCK } from './layout.ts'
+
+/**
+ * A stripe's lock word is 0 when free, 1 when held, 2 when held and somebody may be waiting (Drepper,
+ * "Futexes Are Tricky", mutex 2). Uncontended it costs one atomic operation each way.
+ * A thread that dies holding a lock leaves its stripe in pieces, so the process must end: there is no recovery here.
+ */
+const FREE = 0
+const HELD = 1
+const CONTENDED = 2
+
+/** Spins before sleeping: a stripe is held for well under a microsecond, a sleep costs several. */
+const SPINS = 100
+
+/** Returns with the stripe's lock held. */
+export function takeLock(arena: Arena, stripe: number): void {
+  const at = (stripe + STRIPE_LOCK) >> 2
+  if (Atomics.compareExchange(arena.i32, at, FREE, HELD) !== FREE) waitForLock(arena.i32, at)
+}
+
+function waitForLock(i32: Int32Array<SharedArrayBuffer>, at: number): void {
+  for (let spin = 0; spin < SPINS; spin++) {
+    if (Atomics.load(i32, at) === FREE && Atomics.compareExchange(i32, at, FREE, HELD) === FREE)
+      return
+  }
+  while (Atomics.exchange(i32, at, CONTENDED) !== FREE) Atomics.wait(i32, at, CONTENDED)
+}
+
+/** Lets go of the stripe's lock, which this thread must hold, and wakes one who waits. */
+export function releaseLock(arena: Arena, stripe: number): void {
+  const at = (stripe + STRIPE_LOCK) >> 2
+  if (Atomics.exchange(arena.i32, at, FREE) === CONTENDED) Atomics.notify(arena.i32, at, 1)
+}

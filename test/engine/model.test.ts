@@ -1,0 +1,212 @@
+import t, { type Test } from 'tap'
+import {
+  answer,
+  answerBytesMax,
+  createTables,
+  type Engine,
+  openEngine,
+} from '../../src/engine/engine.ts'
+import { createSweepCursor, sweepSlice, sweepSlicesPerPass } from '../../src/engine/sweep.ts'
+import { totals } from '../../src/engine/totals.ts'
+import { Flag } from '../../src/protocol/announce-record.ts'
+import { allocate } from '../../src/protocol/bytes.ts'
+import { Event } from '../../src/protocol/events.ts'
+import { type AnnounceFields, readReply, writeAnnounce } from '../fixtures/announce-request.ts'
+import { seededRandom } from '../fixtures/seeded-random.ts'
+import { checkTables } from '../fixtures/swarm-integrity.ts'
+
+type ModelPeer = { port: number; left: number; seen: number; uploaded: number }
+type ModelTorrent = { completed: number; active: number; peers: Map<string, ModelPeer> }
+
+const SETTINGS = { interval: 1800, intervalJitterPercent: 10, peersTimeout: 2700 }
+const request = allocate(256)
+const reply = allocate(65536)
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}
+
+/** The obvious tracker: what the tables must agree with after every step. */
+class Model {
+  readonly torrents = new Map<string, ModelTorrent>()
+
+  announce(fields: AnnounceFields, now: number): void {
+    const name = hex(fields.infoHash)
+    const peer = `${hex(fields.peerId)} ${hex(fields.address)}`
+    const left = fields.left ?? 0
+    let torrent = this.torrents.get(name)
+    if (fields.event === Event.stopped) {
+      torrent?.peers.delete(peer)
+      return
+    }
+    if (!torrent) {
+      torrent = { completed: 0, active: now, peers: new Map() }
+      this.torrents.set(name, torrent)
+    }
+    torrent.active = now
+    const before = torrent.peers.get(peer)
+    if (fields.event === Event.completed && left === 0 && before?.left !== 0) torrent.completed++
+    torrent.peers.set(peer, {
+      port: fields.port ?? 0,
+      left,
+      seen: now,
+      uploaded: fields.uploaded ?? 0,
+    })
+  }
+
+  expire(limit: number): void {
+    for (const [name, torrent] of this.torrents) {
+      for (const [peer, { seen }] of torrent.peers) if (seen < limit) torrent.peers.delete(peer)
+      if (torrent.peers.size === 0 && torrent.active < limit) this.torrents.delete(name)
+    }
+  }
+}
+
+function compare(t: Test, engine: Engine, model: Model): void {
+  const found = checkTables(engine)
+  t.equal(found.size, model.torrents.size, 'torrents')
+  let peers = 0
+  for (const [name, torrent] of model.torrents) {
+    const there = found.get(name)
+    if (!there) throw new Error(`torrent ${name} is lost`)
+    if (there.completed !== torrent.completed) throw new Error('completed differs')
+    if (there.peers.size !== torrent.peers.size) throw new Error('peers differ')
+    for (const [id, peer] of torrent.peers) {
+      const got = there.peers.get(id)
+      if (
+        got?.port !== peer.port ||
+        got.left !== peer.left ||
+        got.seen !== peer.seen ||
+        got.uploaded !== peer.uploaded
+      ) {
+        throw new Error(`peer ${id} differs: ${JSON.stringify([got, peer])}`)
+      }
+      peers++
+    }
+  }
+  const sum = totals(engine)
+  t.equal(sum.peers[0] + sum.peers[1], peers, 'peers in the totals')
+}
+
+/** One random announce out of a small world, so that peers meet again. */
+function randomAnnounce(
+  random: (bound: number) => number,
+  torrents: number,
+  clients: number,
+): AnnounceFields {
+  const torrent = Math.min(random(torrents), random(torrents))
+  const client = random(clients)
+  const ipv6 = client % 3 === 0
+  const infoHash = Buffer.alloc(20, 7)
+  infoHash.writeUInt32BE(torrent, 8)
+  const peerId = Buffer.from('-MU0100-000000000000')
+  peerId.writeUInt32BE(client >> 1, 12) // two clients share an id and differ in address
+  const address = Buffer.alloc(ipv6 ? 16 : 4, 1)
+  address.writeUInt32BE(client * 7919, address.length - 4)
+  const dice = random(10)
+  return {
+    infoHash,
+    peerId,
+    address,
+    port: 1 + random(65535),
+    event:
+      dice < 2 ? Event.stopped : dice < 4 ? Event.completed : dice < 6 ? Event.started : Event.none,
+    left: random(2) * (1 + random(2 ** 31)) * 4096,
+    uploaded: random(2 ** 31) * 65536,
+    numwant: random(80),
+    flags:
+      [0, Flag.bothFamilies, Flag.peerIds | Flag.dictionary, Flag.peerIds | Flag.bothFamilies][
+        random(4)
+      ] ?? 0,
+  }
+}
+
+function run(
+  t: Test,
+  engine: Engine,
+  world: { torrents: number; clients: number; steps: number; checkOneIn: number; seed: number },
+) {
+  const random = seededRandom(world.seed)
+  const model = new Model()
+  const cursor = createSweepCursor(0, 1)
+  let now = 1_700_000_000
+  for (let step = 1; step <= world.steps; step++) {
+    const fields = randomAnnounce(random, world.torrents, world.clients)
+    writeAnnounce(request, fields)
+    model.announce(fields, now)
+    const max = answerBytesMax(request, 0)
+    const bytes = answer(engine, request, 0, reply, 0, now)
+    if (bytes > max) throw new Error(`a reply of ${bytes} bytes, more than ${max}`)
+    if (random(world.checkOneIn) === 0) checkAnswer(readReply(reply, bytes), fields, model)
+    if (random(100) === 0) now += random(100)
+    if (step % (world.steps >> 3) === 0) {
+      compare(t, engine, model)
+      for (let n = 0; n < sweepSlicesPerPass(engine, cursor); )
+        if (sweepSlice(engine, cursor, now)) n++
+      model.expire(now - SETTINGS.peersTimeout)
+      compare(t, engine, model)
+      now += 900
+    }
+  }
+}
+
+/** What an answer may say, given the swarm as the model has it. */
+function checkAnswer(
+  got: ReturnType<typeof readReply>,
+  fields: AnnounceFields,
+  model: Model,
+): void {
+  const torrent = model.torrents.get(hex(fields.infoHash))
+  const peers = torrent ? [...torrent.peers] : []
+  const seeders = peers.filter(([, peer]) => peer.left === 0).length
+  const fail = (why: string) => {
+    throw new Error(`${why}: ${JSON.stringify({ got, fields })}`)
+  }
+  if (got.seeders !== seeders || got.leechers !== peers.length - seeders) fail('counts')
+  if (got.completed !== (torrent?.completed ?? 0)) fail('completed')
+  const given = [...got.ipv4, ...got.ipv6]
+  if (new Set(given).size !== given.length && peers.length < 2) fail('a peer twice')
+  if (given.length > (fields.numwant ?? 0)) fail('more than wanted')
+  if (fields.event === Event.stopped && given.length > 0) fail('peers for one who stops')
+  const selfId = hex(fields.peerId)
+  const selfAddress = hex(fields.address)
+  const known = new Map(
+    peers.map(([name, peer]) => [
+      name.slice(41) + peer.port.toString(16).padStart(4, '0'),
+      { name, peer },
+    ]),
+  )
+  const sameFamily = fields.address.length === 4 ? got.ipv4 : got.ipv6
+  const candidates = peers.filter(([name, peer]) => {
+    const [id, address] = name.split(' ') as [string, string]
+    if (address.length !== selfAddress.length || (id === selfId && address === selfAddress))
+      return false
+    return fields.left !== 0 || peer.left !== 0
+  }).length
+  if (
+    fields.event !== Event.stopped &&
+    sameFamily.length !== Math.min(candidates, fields.numwant ?? 0)
+  ) {
+    fail(`${sameFamily.length} peers of ${candidates}`)
+  }
+  given.forEach((compact, n) => {
+    const there = known.get(compact)
+    if (!there) throw new Error(`a peer that is not in the swarm: ${compact}`)
+    if (there.name === `${selfId} ${selfAddress}`) fail('the asker itself')
+    if (fields.left === 0 && there.peer.left === 0) fail('a seeder for a seeder')
+    const id = got.peerIds[n]
+    if (id !== undefined && !there.name.startsWith(id)) fail('another peer’s id')
+  })
+}
+
+t.test('the tables do what the obvious tracker does, torrents large and small', async t => {
+  const seed = Date.now() >>> 0
+  t.comment(`seed ${seed}`)
+  for (const world of [
+    { torrents: 5, clients: 40, steps: 8000, checkOneIn: 1, seed },
+    { torrents: 2000, clients: 60, steps: 16_000, checkOneIn: 1, seed },
+    { torrents: 1, clients: 5000, steps: 16_000, checkOneIn: 20, seed },
+  ]) {
+    run(t, openEngine(createTables(64 * 2 ** 20), SETTINGS), world)
+  }
+})

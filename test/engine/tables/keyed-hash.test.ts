@@ -1,0 +1,38 @@
+import t from 'tap'
+import { hashInfoHash, hashPeer } from '../../../src/engine/tables/keyed-hash.ts'
+
+const view = new DataView(Uint8Array.from({ length: 64 }, (_, n) => n).buffer)
+
+t.test('the same bytes hash alike, and every bit and the key matter', async t => {
+  const key = [0x03020100, 0x07060504] as const
+  const hash = hashInfoHash(key, view, 0)
+  t.equal(hashInfoHash(key, view, 0), hash)
+  t.not(hashInfoHash([0x03020100, 0x07060505], view, 0), hash)
+  const changed = new DataView(view.buffer.slice(0))
+  let flipped = 0
+  for (let bit = 0; bit < 160; bit++) {
+    changed.setUint8(bit >> 3, view.getUint8(bit >> 3) ^ (1 << (bit & 7)))
+    let difference = hashInfoHash(key, changed, 0) ^ hash
+    for (; difference !== 0; difference &= difference - 1) flipped++
+    changed.setUint8(bit >> 3, view.getUint8(bit >> 3))
+  }
+  t.ok(Math.abs(flipped / 160 - 16) < 2, `a flipped bit flips ${flipped / 160} of 32`)
+})
+
+t.test('counting info hashes spread evenly over places', async t => {
+  const places = new Uint32Array(256)
+  for (let n = 0; n < 256 * 256; n++) {
+    view.setUint32(0, n)
+    const place = hashInfoHash([5, 9], view, 0) & 255
+    places[place] = (places[place] ?? 0) + 1
+  }
+  t.ok(Math.max(...places) < 256 + 6 * 16 && Math.min(...places) > 256 - 6 * 16)
+})
+
+t.test('a peer is its id and its address', async t => {
+  const key = [1, 2] as const
+  const hash = hashPeer(key, view, 0, view, 20, 4)
+  t.not(hashPeer(key, view, 4, view, 20, 4), hash)
+  t.not(hashPeer(key, view, 0, view, 24, 4), hash)
+  t.not(hashPeer(key, view, 0, view, 20, 16), hash)
+})
