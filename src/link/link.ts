@@ -20,6 +20,8 @@ export type Link = {
   reserve(bytes: number): number
   /** Sends the record of `bytes` just written at `at`: fills in LENGTH and ID, and flushes at the end of this turn. */
   submit(at: number, bytes: number, waiter: Waiter): void
+  /** Resolves once requests can be sent. */
+  whenUp(): Promise<void>
   /** Requests submitted and not yet settled. */
   readonly waiting: number
   /** Fails what still waits and lets go of the transport. */

@@ -17,3 +17,6 @@ export const REQUESTS_WAITING_MAX = 65_536
 
 /** Bytes of one frame on the link. A peer process that announces a longer one is broken. */
 export const FRAME_BYTES_MAX = 64 * 1024 * 1024
+
+/** Bytes of a request line with its headers: a query of QUERY_BYTES_MAX and what clients and proxies send around it. */
+export const HTTP_HEAD_BYTES_MAX = 16 * 1024

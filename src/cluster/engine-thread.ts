@@ -1,0 +1,54 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { unixSeconds } from '../clock.ts'
+import { answer, answerBytesMax, openEngine } from '../engine/engine.ts'
+import { createSweepCursor, sweepSlice, sweepSlicesPerPass } from '../engine/sweep.ts'
+import type { Answer } from '../link/link.ts'
+import { servePort } from '../link/port.ts'
+import type { LinkServer } from '../link/server.ts'
+import { serveSocket } from '../link/socket.ts'
+import type { EngineThreadStart, FromEngineThread, ToEngineThread } from './messages.ts'
+
+/** Longest that the sweep keeps frontends waiting at a time. */
+const SWEEP_SLICE_MILLIS_MAX = 1
+const SWEEP_TICK_MILLIS = 100
+const SWEEP_BEHIND_TICK_MILLIS = 5
+
+const start = workerData as EngineThreadStart
+const engine = openEngine(start.tables, start.settings)
+const servers: LinkServer[] = []
+
+const answerRecord: Answer = (request, at, reply, replyAt) =>
+  answer(engine, request, at, reply, replyAt, unixSeconds(start.clockOffset))
+
+/** Sweeps stripes as they fall due, evenly over the interval, and lets requests through in between. */
+function startSweep(): () => void {
+  const cursor = createSweepCursor(start.index, start.threads)
+  const perSecond = sweepSlicesPerPass(engine, cursor) / start.sweepSeconds
+  const begun = performance.now()
+  let done = 0
+  let timer: NodeJS.Timeout | undefined
+  const tick = () => {
+    const now = performance.now()
+    const due = ((now - begun) / 1000) * perSecond
+    while (done < due && performance.now() - now < SWEEP_SLICE_MILLIS_MAX) {
+      if (sweepSlice(engine, cursor, unixSeconds(start.clockOffset))) done++
+    }
+    timer = setTimeout(tick, done < due ? SWEEP_BEHIND_TICK_MILLIS : SWEEP_TICK_MILLIS)
+  }
+  tick()
+  return () => clearTimeout(timer)
+}
+
+servers.push(await serveSocket(start.socketPath, answerRecord, answerBytesMax))
+const stopSweep = startSweep()
+
+parentPort?.on('message', async (message: ToEngineThread) => {
+  if (message.type === 'link') {
+    servers.push(servePort(message.port, answerRecord, answerBytesMax))
+    return
+  }
+  stopSweep()
+  await Promise.all(servers.map(server => server.close()))
+  parentPort?.close()
+})
+parentPort?.postMessage({ type: 'ready' } satisfies FromEngineThread)

@@ -1,0 +1,39 @@
+import type { MessagePort } from 'node:worker_threads'
+import type { EngineSettings } from '../engine/engine.ts'
+import type { SharedTables } from '../engine/tables/arena.ts'
+import type { HttpServerOptions } from '../frontends/http/server.ts'
+
+/** What crosses the borders between the primary and its workers and threads. All of it can be cloned. */
+
+/** What an engine thread is started with. */
+export type EngineThreadStart = {
+  readonly tables: SharedTables
+  readonly settings: EngineSettings
+  readonly clockOffset: number
+  readonly index: number
+  readonly threads: number
+  /** Unix socket to serve links on. */
+  readonly socketPath: string
+  /** Seconds in which the thread's share of the stripes is swept once. */
+  readonly sweepSeconds: number
+}
+
+export type ToEngineThread =
+  | { readonly type: 'stop' }
+  | { readonly type: 'link'; readonly port: MessagePort }
+export type FromEngineThread = { readonly type: 'ready' }
+
+/** What the primary tells a cluster worker. */
+export type ToWorker =
+  | {
+      readonly type: 'start'
+      readonly socketPath: string
+      readonly logLevel: string
+      readonly listeners: readonly HttpServerOptions[]
+    }
+  | { readonly type: 'stop' }
+
+export type FromWorker =
+  | { readonly type: 'up' }
+  | { readonly type: 'listening' }
+  | { readonly type: 'failed'; readonly reason: string }

@@ -1,0 +1,46 @@
+import cluster from 'node:cluster'
+import type { LogConfig } from '../config/config.ts'
+import { connectSocketLink } from '../link/socket.ts'
+import { createLog } from '../log.ts'
+import { type Frontends, startFrontends } from './frontends.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
+
+/** Entry of a cluster worker: sockets of clients on one side, the link to an engine thread on the other. */
+
+let log = createLog('info')
+let frontends: Frontends | undefined
+
+function tell(message: FromWorker): void {
+  // The channel may close under us; its `disconnect` then ends this process.
+  if (process.connected) process.send?.(message, undefined, undefined, () => {})
+}
+
+process.title = `muster: worker ${cluster.worker?.id ?? ''}`
+
+// A terminal's Ctrl-C reaches the whole process group; the primary decides when a worker stops.
+process.on('SIGINT', () => {})
+process.on('SIGTERM', () => {})
+process.on('SIGHUP', () => {})
+// Without its primary a worker has no engine either.
+process.on('disconnect', () => process.exit(0))
+process.on('uncaughtException', error => {
+  log.fatal({ err: error }, 'worker failed')
+  process.exit(1)
+})
+
+process.on('message', async (message: ToWorker) => {
+  if (message.type === 'stop') {
+    await frontends?.stop()
+    process.exit(0)
+  }
+  log = createLog(message.logLevel as LogConfig['level'])
+  try {
+    frontends = await startFrontends(message.listeners, connectSocketLink(message.socketPath))
+    tell({ type: 'listening' })
+  } catch (error) {
+    tell({ type: 'failed', reason: (error as Error).message })
+    process.exit(1)
+  }
+})
+
+tell({ type: 'up' })

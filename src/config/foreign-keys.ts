@@ -1,0 +1,114 @@
+/**
+ * Keys of Torrust-Actix that have no meaning here, or none yet. Its operators' files carry over: a key that muster solves by other means is
+ * taken with a warning, but one that asks for what this version cannot do is an error, never silence.
+ */
+
+/** Taken and warned about. `*` ends a prefix; `[]` stands for any table of a list. */
+const WITHOUT_MEANING: readonly string[] = [
+  'log_console_interval',
+  'tracker_config.api_key',
+  'tracker_config.keys_cleanup_interval',
+  'tracker_config.peers_cleanup_threads',
+  'tracker_config.prometheus_id',
+  'tracker_config.total_downloads',
+  'tracker_config.cluster*',
+  'tracker_config.rtc_*',
+  'http_server[].keep_alive',
+  'http_server[].request_timeout',
+  'http_server[].disconnect_timeout',
+  'http_server[].max_connections',
+  'http_server[].threads',
+  'http_server[].ssl_key',
+  'http_server[].ssl_cert',
+  'http_server[].tls_connection_rate',
+  'udp_server[].*',
+  'api_server[].*',
+  'database.*',
+  'database_structure.*',
+  'cache.*',
+  'sentry_config.*',
+]
+
+/** Switches of what this version has not: harmless while they are off. */
+const NOT_IN_THIS_VERSION: Readonly<Record<string, string>> = {
+  'tracker_config.whitelist_enabled': 'the whitelist',
+  'tracker_config.blacklist_enabled': 'the blacklist',
+  'tracker_config.keys_enabled': 'keys',
+  'tracker_config.users_enabled': 'users',
+  'tracker_config.swagger': 'the admin API',
+  'http_server[].ssl': 'TLS',
+  'http_server[].rtctorrent': 'RtcTorrent',
+  'udp_server[].enabled': 'the UDP tracker',
+  'api_server[].enabled': 'the admin API',
+  'database.persistent': 'a database',
+  'cache.enabled': 'a cache',
+  'sentry_config.enabled': 'Sentry',
+}
+
+/** Sections in which a table is on unless it says otherwise. */
+const ON_BY_DEFAULT: Readonly<Record<string, string>> = {
+  udp_server: 'enabled',
+  api_server: 'enabled',
+}
+
+export type ForeignKeys = { readonly warnings: string[]; readonly faults: string[] }
+
+/** Takes all such keys out of a parsed configuration, and says what there is to say about them. */
+export function takeForeignKeys(raw: Record<string, unknown>): ForeignKeys {
+  const ignored: string[] = []
+  const faults: string[] = []
+  for (const [section, key] of Object.entries(ON_BY_DEFAULT)) {
+    const tables = raw[section]
+    if (!Array.isArray(tables)) continue
+    for (const table of tables) if (isTable(table)) table[key] ??= true
+  }
+  walk(raw, '', (name, value) => {
+    const pattern = name.replace(/\[\d+\]/g, '[]')
+    const feature = NOT_IN_THIS_VERSION[pattern]
+    if (feature !== undefined) {
+      if (value !== false)
+        faults.push(
+          `${name}: ${JSON.stringify(value)} is not allowed; this version has not ${feature} yet, so only false is`,
+        )
+      return true
+    }
+    if (!WITHOUT_MEANING.some(known => fits(pattern, known))) return false
+    ignored.push(name)
+    return true
+  })
+  return {
+    warnings:
+      ignored.length > 0 ? [`without meaning here, and ignored: ${ignored.join(', ')}`] : [],
+    faults,
+  }
+}
+
+function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function fits(name: string, pattern: string): boolean {
+  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern
+}
+
+/** Visits every key that holds no table, removes those that `take` returns true for, and then what became empty by it. */
+function walk(
+  table: Record<string, unknown>,
+  prefix: string,
+  take: (name: string, value: unknown) => boolean,
+): void {
+  for (const [key, value] of Object.entries(table)) {
+    const name = prefix ? `${prefix}.${key}` : key
+    if (isTable(value)) {
+      const before = Object.keys(value).length
+      walk(value, name, take)
+      if (before > 0 && Object.keys(value).length === 0) delete table[key]
+    } else if (Array.isArray(value) && value.length > 0 && value.every(isTable)) {
+      value.forEach((item, n) => {
+        walk(item, `${name}[${n}]`, take)
+      })
+      if (ON_BY_DEFAULT[name] && value.every(item => Object.keys(item).length === 0))
+        delete table[key]
+    } else if (take(name, value)) delete table[key]
+  }
+}

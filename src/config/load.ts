@@ -1,0 +1,108 @@
+import { readFileSync } from 'node:fs'
+import { parse, TomlError } from 'smol-toml'
+import { configError } from '../errors.ts'
+import type { Config } from './config.ts'
+import { takeForeignKeys } from './foreign-keys.ts'
+import { type KeySchema, SECTIONS, type SectionSchema } from './schema.ts'
+import { validateConfig } from './validate.ts'
+
+export type LoadOptions = {
+  /** Path of a TOML file; without one there are only the defaults and the environment. */
+  readonly file?: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+}
+
+export type LoadedConfig = { readonly config: Config; readonly warnings: readonly string[] }
+
+type Table = Record<string, unknown>
+
+/** Reads the file, lays the environment over it, and checks the whole. Throws an OperatorError that says what to mend. */
+export function loadConfig({ file, environment }: LoadOptions): LoadedConfig {
+  const raw = file === undefined ? {} : readToml(file)
+  takeAliases(raw)
+  applyEnvironment(raw, environment)
+  const { warnings, faults } = takeForeignKeys(raw)
+  if (faults.length > 0) throw configError(faults)
+  return { config: validateConfig(raw), warnings }
+}
+
+function readToml(file: string): Table {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    throw configError([`${file}: cannot be read: ${(error as Error).message}`])
+  }
+  try {
+    return parse(text)
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error
+    throw configError([`${file}:${error.line}:${error.column}: ${error.message.split('\n')[0]}`])
+  }
+}
+
+/** What Torrust-Actix spells otherwise. */
+function takeAliases(raw: Table): void {
+  if ('log_level' in raw) {
+    table(raw, 'log')['level'] ??= raw['log_level']
+    delete raw['log_level']
+  }
+  for (const server of Array.isArray(raw['http_server']) ? (raw['http_server'] as Table[]) : []) {
+    // There it is a switch; believing everybody is not to be had here.
+    if (server?.['trusted_proxies'] === false) server['trusted_proxies'] = []
+  }
+}
+
+/** The table `name`, made if need be. One of another type is left for validation to refuse. */
+function table(raw: Table, name: string): Table {
+  raw[name] ??= {}
+  const found = raw[name]
+  return typeof found === 'object' && found !== null ? (found as Table) : {}
+}
+
+function applyEnvironment(raw: Table, environment: LoadOptions['environment']): void {
+  for (const [name, value] of Object.entries(environment)) {
+    if (value === undefined) continue
+    if (name === 'LOG_LEVEL') {
+      table(raw, 'log')['level'] = value
+      continue
+    }
+    for (const [sectionName, section] of Object.entries(SECTIONS)) {
+      const target = environmentTarget(raw, sectionName, section, name)
+      if (!target) continue
+      const schema = section.keys[target.key]
+      target.table[target.key] = schema ? readValue(value, schema) : value
+    }
+  }
+}
+
+/** The table and key that an environment variable of this section stands for. */
+function environmentTarget(
+  raw: Table,
+  sectionName: string,
+  section: SectionSchema,
+  name: string,
+): { table: Table; key: string } | undefined {
+  if (!name.startsWith(section.environment)) return undefined
+  const rest = name.slice(section.environment.length)
+  if (!section.list)
+    return rest ? { table: table(raw, sectionName), key: rest.toLowerCase() } : undefined
+  const [, number, key] = /^(\d{1,3})_(.+)$/.exec(rest) ?? []
+  if (!key) return undefined
+  raw[sectionName] ??= structuredClone(section.defaults ?? [])
+  const list = raw[sectionName]
+  if (!Array.isArray(list)) return undefined
+  if (Number(number) > list.length) {
+    throw configError([`${name}: there is no ${sectionName}[${Number(number) - 1}] before it`])
+  }
+  list[Number(number)] ??= {}
+  return { table: list[Number(number)] as Table, key: key.toLowerCase() }
+}
+
+function readValue(text: string, schema: KeySchema): unknown {
+  if (schema.type === 'boolean' && /^(true|false)$/.test(text)) return text === 'true'
+  if (schema.type === 'array') return text === '' ? [] : text.split(',').map(part => part.trim())
+  const mayBeNumber =
+    schema.type === 'integer' || (Array.isArray(schema.type) && schema.type.includes('integer'))
+  return mayBeNumber && /^-?\d+$/.test(text) ? Number(text) : text
+}

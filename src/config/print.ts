@@ -1,0 +1,78 @@
+import type { Config } from './config.ts'
+import { type KeySchema, SECTIONS, type SectionSchema } from './schema.ts'
+import { allowedText } from './validate.ts'
+
+const COMMENT_COLUMNS = 96
+
+/** The defaults as a commented config.toml. */
+export function printDefaults(): string {
+  const sections = Object.entries(SECTIONS).map(([name, section]) => {
+    const tables = section.list ? (section.defaults ?? []) : [{}]
+    return tables.map((table, n) => printTable(name, section, table, n === 0)).join('\n')
+  })
+  const head = comment('muster: every key with its default. Remove what you do not change.', '')
+  return `${head}\n${sections.join('\n')}`
+}
+
+/** A configuration in effect, as TOML that reads back to the same; secrets are masked. */
+export function printConfig(config: Config): string {
+  const sections = Object.entries(SECTIONS).map(([name, section]) => {
+    const value = (config as unknown as Record<string, unknown>)[name]
+    const tables = (section.list ? value : [value]) as Record<string, unknown>[]
+    return tables.map(table => printTable(name, section, table, false)).join('\n')
+  })
+  return sections.join('\n')
+}
+
+function printTable(
+  name: string,
+  section: SectionSchema,
+  table: Readonly<Record<string, unknown>>,
+  commented: boolean,
+): string {
+  const lines = Object.entries(section.keys).map(([key, schema]) => {
+    const value = `${key} = ${printValue(table[key] ?? schema.default, schema)}\n`
+    return commented ? `\n${comment(describe(schema), '')}${value}` : value
+  })
+  const head = section.list ? `[[${name}]]` : `[${name}]`
+  return `${commented ? comment(section.description, '') : ''}${head}\n${lines.join('')}`
+}
+
+function describe(schema: KeySchema): string {
+  return `${schema.description} Allowed: ${allowedText(schema)}.`
+}
+
+function printValue(value: unknown, schema: KeySchema): string {
+  if (schema.secret) return '"********"'
+  if (schema.format === 'size' && typeof value === 'number') return `"${value / 2 ** 20} MiB"`
+  if (Array.isArray(value)) return `[${value.map(part => JSON.stringify(part)).join(', ')}]`
+  return JSON.stringify(value)
+}
+
+function comment(text: string, indent: string): string {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line.length + word.length + 1 > COMMENT_COLUMNS) {
+      lines.push(line)
+      line = ''
+    }
+    line += line ? ` ${word}` : word
+  }
+  lines.push(line)
+  return lines.map(part => `${indent}# ${part}\n`).join('')
+}
+
+/** The reference in Markdown. */
+export function printReference(): string {
+  const parts = Object.entries(SECTIONS).map(([name, section]) => {
+    const rows = Object.entries(section.keys).map(([key, schema]) => {
+      const variable = `${section.environment}${section.list ? '0_' : ''}${key.toUpperCase()}`
+      const value = `\`${JSON.stringify(schema.default)}\``
+      return `| \`${key}\` | ${value} | ${describe(schema)} | \`${variable}\` |`
+    })
+    const head = section.list ? `[[${name}]]` : `[${name}]`
+    return `## ${head}\n\n${section.description}\n\n| key | default | meaning | environment |\n|---|---|---|---|\n${rows.join('\n')}\n`
+  })
+  return `# Configuration\n\nPrinted by \`muster --print-reference\`.\n\n${parts.join('\n')}`
+}

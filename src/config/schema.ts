@@ -1,0 +1,197 @@
+import { NUMWANT_MAX } from '../protocol/limits.ts'
+
+/** One key: a JSON schema, with what the configuration file and the documentation say about it. */
+export type KeySchema = {
+  readonly type: string | readonly string[]
+  readonly default: unknown
+  readonly description: string
+  /** What may stand here, where the schema's own words do not say it well. */
+  readonly allowed?: string
+  readonly enum?: readonly string[]
+  readonly minimum?: number
+  readonly maximum?: number
+  readonly format?: string
+  readonly items?: { readonly type: string; readonly format?: string }
+  readonly anyOf?: readonly object[]
+  /** Masked wherever the configuration is printed. */
+  readonly secret?: boolean
+}
+
+export type SectionSchema = {
+  readonly description: string
+  /** A list of tables, `[[name]]`. */
+  readonly list: boolean
+  /** What a list holds when the file says nothing. */
+  readonly defaults?: readonly Record<string, unknown>[]
+  /** `TRACKER__X` for a table, `HTTP_0_X` for a list. */
+  readonly environment: string
+  readonly keys: Readonly<Record<string, KeySchema>>
+}
+
+function seconds(defaultValue: number, minimum: number, description: string): KeySchema {
+  return { type: 'integer', default: defaultValue, minimum, maximum: 86_400, description }
+}
+
+/** Every section and key: the one source of defaults, validation, config.toml, docs/reference/config.md and environment names. */
+export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
+  tracker_config: {
+    description: 'What the tracker tells clients, and how long it remembers them.',
+    list: false,
+    environment: 'TRACKER__',
+    keys: {
+      request_interval: seconds(1800, 1, 'Seconds between the announces of a client.'),
+      request_interval_minimum: seconds(
+        1800,
+        1,
+        'Seconds that a client must at least wait between announces; not more than request_interval.',
+      ),
+      request_interval_jitter: {
+        type: 'integer',
+        default: 10,
+        minimum: 0,
+        maximum: 50,
+        description:
+          'Percent of request_interval added at random, so that clients do not come back in step. 0 adds nothing.',
+      },
+      peers_timeout: seconds(
+        2700,
+        1,
+        'Seconds without an announce after which a peer is forgotten; more than request_interval with its jitter.',
+      ),
+      peers_cleanup_interval: seconds(
+        900,
+        1,
+        'Seconds in which all peers are looked at once for the timeout, a few at a time.',
+      ),
+      numwant_default: {
+        type: 'integer',
+        default: 72,
+        minimum: 1,
+        maximum: NUMWANT_MAX,
+        description: 'Peers in an answer when the client does not say how many it wants.',
+      },
+      numwant_maximum: {
+        type: 'integer',
+        default: 72,
+        minimum: 1,
+        maximum: NUMWANT_MAX,
+        description: 'Peers in an answer at most.',
+      },
+    },
+  },
+  http_server: {
+    description:
+      'The HTTP tracker: /announce and /scrape. One table for each address to listen on.',
+    list: true,
+    environment: 'HTTP_',
+    defaults: [{ bind_address: '0.0.0.0:6969' }, { bind_address: '[::]:6969' }],
+    keys: {
+      enabled: {
+        type: 'boolean',
+        default: true,
+        description: 'Whether to listen on this address.',
+      },
+      bind_address: {
+        type: 'string',
+        format: 'bind-address',
+        default: '0.0.0.0:6969',
+        allowed: 'an address and a port, as 0.0.0.0:6969 or [::]:6969',
+        description: 'Address and port, an IPv6 address in brackets. Port 0 takes a free one.',
+      },
+      real_ip: {
+        type: 'string',
+        format: 'header-name',
+        default: 'X-Real-IP',
+        allowed: 'the name of a request header',
+        description: 'Request header in which a trusted proxy tells the address of the client.',
+      },
+      trusted_proxies: {
+        type: 'array',
+        items: { type: 'string', format: 'cidr' },
+        default: [],
+        allowed: 'a list of address ranges, as ["10.0.0.0/8", "fd00::/8"]',
+        description:
+          'Address ranges of proxies whose real_ip header is believed. Empty: nobody is.',
+      },
+      use_payload_ip: {
+        type: 'boolean',
+        default: false,
+        description:
+          'Believe the address that a client states in its announce (ip, ipv4, ipv6). Lets anyone enter any address.',
+      },
+    },
+  },
+  engine: {
+    description: 'The threads that keep the swarms, and their memory.',
+    list: false,
+    environment: 'ENGINE__',
+    keys: {
+      threads: {
+        type: 'integer',
+        default: 1,
+        minimum: 1,
+        maximum: 64,
+        description: 'Engine threads. One serves some 100,000 HTTP announces a second.',
+      },
+      memory: {
+        type: 'string',
+        format: 'size',
+        default: '2 GiB',
+        allowed: 'a size from 64 MiB to 64 GiB, as "2 GiB" or "512 MiB"',
+        description:
+          'Memory for swarms, about 100 bytes a peer. It is address space that is used as peers come; when it is full, the peers that announced longest ago make room.',
+      },
+    },
+  },
+  frontend: {
+    description: 'The processes that talk HTTP.',
+    list: false,
+    environment: 'FRONTEND__',
+    keys: {
+      workers: {
+        type: ['integer', 'string'],
+        anyOf: [{ const: 'auto' }, { type: 'integer', minimum: 0, maximum: 256 }],
+        default: 'auto',
+        allowed: '"auto", or a whole number from 0 to 256',
+        description:
+          'Worker processes. "auto" is the processors that the engine threads leave, at least 1; 0 serves from one single process.',
+      },
+    },
+  },
+  log: {
+    description: 'JSON lines on standard output.',
+    list: false,
+    environment: 'LOG__',
+    keys: {
+      level: {
+        type: 'string',
+        enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+        default: 'info',
+        description: 'What is logged. A request is never logged at info.',
+      },
+    },
+  },
+}
+
+/** The JSON schema that ajv checks a configuration with, and fills its defaults from. */
+export function jsonSchema(): object {
+  const properties = Object.entries(SECTIONS).map(([name, section]) => {
+    const table = {
+      type: 'object',
+      additionalProperties: false,
+      properties: Object.fromEntries(
+        Object.entries(section.keys).map(([key, { description, allowed, secret, ...schema }]) => [
+          key,
+          schema,
+        ]),
+      ),
+    }
+    return [
+      name,
+      section.list
+        ? { type: 'array', items: table, default: section.defaults }
+        : { ...table, default: {} },
+    ]
+  })
+  return { type: 'object', additionalProperties: false, properties: Object.fromEntries(properties) }
+}

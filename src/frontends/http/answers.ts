@@ -1,0 +1,127 @@
+import type { Waiter } from '../../link/link.ts'
+import type { Bytes } from '../../protocol/bytes.ts'
+import type { Failure } from '../../protocol/failures.ts'
+import {
+  announceAnswerBytesMax,
+  FAILURE_BYTES_MAX,
+  formatAnnounce,
+  formatFailure,
+  formatScrape,
+  scrapeAnswerBytesMax,
+} from '../../protocol/http-response.ts'
+import type { HttpRequest, HttpResponse } from '../uws.ts'
+
+const ANSWER_BYTES_AT_FIRST = 16 * 1024
+const NO_ADDRESS = new Uint8Array(0)
+
+/** The requests of one server that wait for the engine, and the memory in which all their answers are built. */
+export type HttpAnswers = {
+  readonly waiting: number
+  /** Answers at once with a bencoded `failure reason`. */
+  fail(response: HttpResponse, request: HttpRequest, code: Failure): void
+  /** `address` is the asker's, for BEP 24. */
+  expectAnnounce(response: HttpResponse, request: HttpRequest, address: Uint8Array): Waiter
+  expectScrape(response: HttpResponse, request: HttpRequest): Waiter
+}
+
+/** One request on its way. Pooled: its functions are made once, and it goes back only when the link has settled it. */
+type Pending = Waiter & {
+  response: HttpResponse | undefined
+  address: Uint8Array
+  isAnnounce: boolean
+  isHead: boolean
+  readonly aborted: () => void
+}
+
+/** `minInterval` in seconds. */
+export function createAnswers(minInterval: number): HttpAnswers {
+  let out = new Uint8Array(ANSWER_BYTES_AT_FIRST)
+  const pool: Pending[] = []
+  let waiting = 0
+
+  function ensure(bytes: number): void {
+    if (bytes > out.length) out = new Uint8Array(Math.max(bytes, out.length * 2))
+  }
+
+  // What `write` sends; set right before, because cork takes a function without arguments.
+  let corked: HttpResponse | undefined
+  let corkedBytes = 0
+  let corkedHead = false
+
+  function write(): void {
+    if (!corked) return
+    corked.writeHeader('content-type', 'text/plain')
+    if (corkedHead) corked.endWithoutBody(corkedBytes)
+    else corked.end(out.subarray(0, corkedBytes))
+  }
+
+  function send(response: HttpResponse, bytes: number, isHead: boolean): void {
+    corked = response
+    corkedBytes = bytes
+    corkedHead = isHead
+    response.cork(write)
+    corked = undefined
+  }
+
+  function format(pending: Pending, reply: Bytes, at: number): number {
+    if (pending.isAnnounce) {
+      ensure(announceAnswerBytesMax(reply, at))
+      return formatAnnounce(reply, at, pending.address, minInterval, out, 0)
+    }
+    ensure(scrapeAnswerBytesMax(reply, at))
+    return formatScrape(reply, at, minInterval, out, 0)
+  }
+
+  function finish(pending: Pending, bytes: number): void {
+    if (pending.response) send(pending.response, bytes, pending.isHead)
+    pending.response = undefined
+    pending.address = NO_ADDRESS
+    waiting--
+    pool.push(pending)
+  }
+
+  function createPending(): Pending {
+    const pending: Pending = {
+      response: undefined,
+      address: NO_ADDRESS,
+      isAnnounce: true,
+      isHead: false,
+      reply(bytes, at) {
+        finish(pending, pending.response ? format(pending, bytes, at) : 0)
+      },
+      fail(code) {
+        finish(pending, pending.response ? formatFailure(code, out, 0) : 0)
+      },
+      aborted() {
+        pending.response = undefined
+      },
+    }
+    return pending
+  }
+
+  function expect(response: HttpResponse, request: HttpRequest, isAnnounce: boolean): Pending {
+    const pending = pool.pop() ?? createPending()
+    pending.response = response
+    pending.isAnnounce = isAnnounce
+    pending.isHead = request.getMethod() === 'head'
+    response.onAborted(pending.aborted)
+    waiting++
+    return pending
+  }
+
+  return {
+    get waiting() {
+      return waiting
+    },
+    fail(response, request, code) {
+      ensure(FAILURE_BYTES_MAX)
+      send(response, formatFailure(code, out, 0), request.getMethod() === 'head')
+    },
+    expectAnnounce(response, request, address) {
+      const pending = expect(response, request, true)
+      pending.address = address
+      return pending
+    },
+    expectScrape: (response, request) => expect(response, request, false),
+  }
+}

@@ -1,0 +1,141 @@
+import { randomFillSync } from 'node:crypto'
+
+/**
+ * Connection ids (BEP 15) that nobody has to remember: SipHash-2-4 (Aumasson and Bernstein), with a
+ * key made at start, over the client's address and the two-minute slot that the clock is in. An id
+ * is good in its slot and the one after, so for two to four minutes.
+ *
+ * What it proves: whoever sends the id has received it at this address. SipHash is a pseudorandom
+ * function under a 128-bit key, so ids seen at other addresses or other times, however many, tell
+ * nothing about this one; what remains is a guess of 64 bits, answered by silence. IPv4 and IPv6
+ * cannot be confused: SipHash covers the length of its input. The port is left out: NATs change it
+ * between two packets.
+ */
+export type ConnectionSecret = Int32Array
+
+/**
+ * Seconds of one slot; BEP 15 has clients use an id for one minute and trackers accept it for two.
+ */
+export const SLOT_SECONDS = 120
+
+/** Makes the key that all threads of a tracker must share. */
+export function createConnectionSecret(): ConnectionSecret {
+  return randomFillSync(new Int32Array(4))
+}
+
+/** Writes the id of the client whose address of `addressBytes` (4 or 16) lies at `addressAt`. */
+export function writeConnectionId(
+  secret: ConnectionSecret,
+  address: DataView,
+  addressAt: number,
+  addressBytes: number,
+  nowSeconds: number,
+  out: DataView,
+  outAt: number,
+): void {
+  digestAddress(secret, address, addressAt, addressBytes >> 2, slotOf(nowSeconds))
+  out.setInt32(outAt, digest[0] as number)
+  out.setInt32(outAt + 4, digest[1] as number)
+}
+
+/**
+ * Whether the id at `at` was given to this address in this slot or the one before. The words are
+ * compared whole, so time tells nothing.
+ */
+export function isConnectionId(
+  secret: ConnectionSecret,
+  address: DataView,
+  addressAt: number,
+  addressBytes: number,
+  nowSeconds: number,
+  view: DataView,
+  at: number,
+): boolean {
+  const words = addressBytes >> 2
+  const slot = slotOf(nowSeconds)
+  const first = view.getInt32(at)
+  const second = view.getInt32(at + 4)
+  digestAddress(secret, address, addressAt, words, slot)
+  if (((first ^ (digest[0] as number)) | (second ^ (digest[1] as number))) === 0) return true
+  digestAddress(secret, address, addressAt, words, slot - 1)
+  return ((first ^ (digest[0] as number)) | (second ^ (digest[1] as number))) === 0
+}
+
+function slotOf(nowSeconds: number): number {
+  return Math.floor(nowSeconds / SLOT_SECONDS) | 0
+}
+
+/** The hash last computed: high word, low word. */
+const digest = new Int32Array(2)
+
+/**
+ * SipHash-2-4 of the address's words and the slot, all little-endian. 64-bit words are pairs of
+ * 32-bit integers, low and high, because BigInt allocates. Input: 8 bytes for IPv4, 20 for IPv6;
+ * the last block ends with the length.
+ */
+function digestAddress(
+  secret: ConnectionSecret,
+  view: DataView,
+  at: number,
+  words: number,
+  slot: number,
+): void {
+  const k0 = secret[0] as number
+  const k1 = secret[1] as number
+  const k2 = secret[2] as number
+  const k3 = secret[3] as number
+  let a = 0x70736575 ^ k0
+  let aHigh = 0x736f6d65 ^ k1
+  let b = 0x6e646f6d ^ k2
+  let bHigh = 0x646f7261 ^ k3
+  let c = 0x6e657261 ^ k0
+  let cHigh = 0x6c796765 ^ k1
+  let d = 0x79746573 ^ k2
+  let dHigh = 0x74656462 ^ k3
+  const blocks = words === 1 ? 2 : 3
+  const last = blocks * 2 - 1
+  for (let block = 0; block <= blocks; block++) {
+    const n = block * 2
+    let low = 0
+    let high = 0
+    if (block < blocks) {
+      low = n < words ? view.getInt32(at + n * 4, true) : n === words ? slot : 0
+      if (n + 1 === last) high = (words + 1) << 26
+      else high = n + 1 < words ? view.getInt32(at + n * 4 + 4, true) : slot
+      d ^= low
+      dHigh ^= high
+    } else c ^= 0xff
+    for (let round = block < blocks ? 2 : 4; round > 0; round--) {
+      a = (a + b) | 0
+      aHigh = (aHigh + bHigh + (a >>> 0 < b >>> 0 ? 1 : 0)) | 0
+      let t = (b << 13) | (bHigh >>> 19)
+      bHigh = ((bHigh << 13) | (b >>> 19)) ^ aHigh
+      b = t ^ a
+      t = a
+      a = aHigh
+      aHigh = t
+      c = (c + d) | 0
+      cHigh = (cHigh + dHigh + (c >>> 0 < d >>> 0 ? 1 : 0)) | 0
+      t = (d << 16) | (dHigh >>> 16)
+      dHigh = ((dHigh << 16) | (d >>> 16)) ^ cHigh
+      d = t ^ c
+      a = (a + d) | 0
+      aHigh = (aHigh + dHigh + (a >>> 0 < d >>> 0 ? 1 : 0)) | 0
+      t = (d << 21) | (dHigh >>> 11)
+      dHigh = ((dHigh << 21) | (d >>> 11)) ^ aHigh
+      d = t ^ a
+      c = (c + b) | 0
+      cHigh = (cHigh + bHigh + (c >>> 0 < b >>> 0 ? 1 : 0)) | 0
+      t = (b << 17) | (bHigh >>> 15)
+      bHigh = ((bHigh << 17) | (b >>> 15)) ^ cHigh
+      b = t ^ c
+      t = c
+      c = cHigh
+      cHigh = t
+    }
+    a ^= low
+    aHigh ^= high
+  }
+  digest[0] = aHigh ^ bHigh ^ cHigh ^ dHigh
+  digest[1] = a ^ b ^ c ^ d
+}

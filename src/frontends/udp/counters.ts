@@ -1,0 +1,48 @@
+import type { Family } from '../../protocol/announce-record.ts'
+
+/**
+ * What a udp thread counts, per family. `connect`, `announce` and `scrape` are requests answered
+ * with success.
+ */
+export const UdpCounter = {
+  received: 0,
+  connect: 1,
+  announce: 2,
+  scrape: 3,
+  /** Error packets: the request was in order and its connection id proven, but it failed. */
+  error: 4,
+  badConnectionId: 5,
+  garbage: 6,
+  /** Longer than any request. */
+  truncated: 7,
+  sent: 8,
+  sendFailed: 9,
+  receiveFailed: 10,
+} as const
+export type UdpCounter = (typeof UdpCounter)[keyof typeof UdpCounter]
+
+export const UDP_COUNTERS_PER_FAMILY = 16
+
+/**
+ * One thread's counters, in memory that others read while it writes. One writer, so no locks; whole
+ * numbers in doubles, so no carry between two words and nothing wraps before 2^53.
+ */
+export type UdpCounters = Float64Array<SharedArrayBuffer>
+
+export function createUdpCounters(): UdpCounters {
+  return new Float64Array(new SharedArrayBuffer(2 * UDP_COUNTERS_PER_FAMILY * 8))
+}
+
+export function count(
+  counters: UdpCounters,
+  family: Family,
+  counter: UdpCounter,
+  amount: number,
+): void {
+  const slot = family * UDP_COUNTERS_PER_FAMILY + counter
+  counters[slot] = (counters[slot] as number) + amount
+}
+
+export function readCount(counters: UdpCounters, family: Family, counter: UdpCounter): number {
+  return counters[family * UDP_COUNTERS_PER_FAMILY + counter] as number
+}

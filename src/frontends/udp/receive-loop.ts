@@ -1,0 +1,95 @@
+import { count, UdpCounter } from './counters.ts'
+import { Errno, errnoName } from './libc.ts'
+import {
+  addressReply,
+  type Batch,
+  createBatch,
+  isTruncated,
+  receive,
+  replyAt,
+  requestAt,
+  requestBytes,
+  send,
+  senderAt,
+} from './mmsg.ts'
+import { createResponder, type Responder, respond, type UdpService } from './respond.ts'
+import type { UdpSocket } from './socket.ts'
+
+/** Datagrams of one system call. */
+export const BATCH_SIZE = 256
+
+/** The word that stops a loop: 0 lets it run. */
+export type Control = Int32Array<SharedArrayBuffer>
+
+export function createControl(): Control {
+  return new Int32Array(new SharedArrayBuffer(4))
+}
+
+/**
+ * Stops the loops that look at `control`, each when its receive call returns, at the latest after
+ * BLOCK_MILLIS_MAX.
+ */
+export function stopLoops(control: Control): void {
+  Atomics.store(control, 0, 1)
+}
+
+/**
+ * Answers datagrams on `socket` until `control` says stop: blocks its thread, allocates nothing.
+ * Errors of the network are counted and survived; throws where the descriptor itself is no good.
+ * The socket stays open.
+ */
+export function receiveLoop(
+  socket: UdpSocket,
+  service: UdpService,
+  control: Control,
+  batchSize: number = BATCH_SIZE,
+): void {
+  const { fd, family } = socket
+  const batch = createBatch(family, batchSize)
+  const responder = createResponder(service, family)
+  while (Atomics.load(control, 0) === 0) {
+    const received = receive(batch, fd)
+    if (received < 0) failedReceive(responder, -received)
+    else sendReplies(responder, batch, fd, answerBatch(responder, batch, received))
+  }
+}
+
+/** Makes the replies to the datagrams just received and returns how many. */
+function answerBatch(responder: Responder, batch: Batch, received: number): number {
+  const { counters } = responder.service
+  const now = responder.service.nowSeconds()
+  let replies = 0
+  for (let n = 0; n < received; n++) {
+    if (isTruncated(batch, n)) {
+      count(counters, responder.family, UdpCounter.truncated, 1)
+      continue
+    }
+    const bytes = respond(
+      responder,
+      batch.memory,
+      requestAt(batch, n),
+      requestBytes(batch, n),
+      senderAt(batch, n),
+      replyAt(batch, replies),
+      now,
+    )
+    if (bytes > 0) addressReply(batch, replies++, n, bytes)
+  }
+  count(counters, responder.family, UdpCounter.received, received)
+  return replies
+}
+
+function sendReplies(responder: Responder, batch: Batch, fd: number, replies: number): void {
+  const { counters } = responder.service
+  const sent = send(batch, fd, replies)
+  count(counters, responder.family, UdpCounter.sent, sent)
+  count(counters, responder.family, UdpCounter.sendFailed, replies - sent)
+}
+
+function failedReceive(responder: Responder, errno: number): void {
+  // Nothing came for a while.
+  if (errno === Errno.EAGAIN || errno === Errno.EINTR) return
+  count(responder.service.counters, responder.family, UdpCounter.receiveFailed, 1)
+  const ours = [Errno.EBADF, Errno.EFAULT, Errno.EINVAL, Errno.ENOTSOCK] as readonly number[]
+  if (ours.includes(errno)) throw new Error(`recvmmsg ${errnoName(errno)}`)
+}

@@ -1,0 +1,163 @@
+import type { Answer } from '../../link/link.ts'
+import {
+  ADDRESS,
+  ANNOUNCE_BYTES,
+  FAILURE,
+  FAMILY,
+  type Family,
+} from '../../protocol/announce-record.ts'
+import { allocate, type Bytes } from '../../protocol/bytes.ts'
+import { Failure } from '../../protocol/failures.ts'
+import type { AnnounceRules } from '../../protocol/http-request.ts'
+import {
+  Action,
+  ANNOUNCE_PACKET_BYTES,
+  ANSWER_CONNECTION_ID,
+  CONNECT_ANSWER_BYTES,
+  formatAnnouncePacket,
+  formatErrorPacket,
+  formatScrapePacket,
+  isConnect,
+  PACKET_ACTION,
+  PACKET_AT,
+  PACKET_CONNECTION_ID,
+  PACKET_TRANSACTION_ID,
+  parseAnnouncePacket,
+  parseScrapePacket,
+  REQUEST_HEADER_BYTES,
+  SCRAPE_RECORD_BYTES,
+  writeAnswerHeader,
+} from '../../protocol/udp-packet.ts'
+import { type ConnectionSecret, isConnectionId, writeConnectionId } from './connection-id.ts'
+import { count, UdpCounter, type UdpCounters } from './counters.ts'
+
+/** What a UDP listener is given: how to answer, and by which rules. */
+export type UdpService = {
+  /** The engine: announce and scrape records in, reply records out. */
+  readonly answer: Answer
+  readonly rules: AnnounceRules
+  readonly secret: ConnectionSecret
+  /** Unix time; asked once for each batch of datagrams. */
+  readonly nowSeconds: () => number
+  readonly counters: UdpCounters
+}
+
+/** What `respond` needs for the datagrams of one socket. */
+export type Responder = {
+  readonly service: UdpService
+  readonly family: Family
+  /**
+   * The request records, written anew for every datagram: an announce at 0, a scrape at SCRAPE_AT.
+   */
+  readonly record: Bytes<ArrayBuffer>
+}
+
+/** Apart, so that what an IPv4 announce's ADDRESS has behind its four bytes stays zero. */
+const SCRAPE_AT = ANNOUNCE_BYTES
+
+export const ADDRESS_BYTES = [4, 16] as const
+
+export function createResponder(service: UdpService, family: Family): Responder {
+  const record = allocate(SCRAPE_AT + SCRAPE_RECORD_BYTES)
+  return { service, family, record }
+}
+
+/**
+ * Answers one datagram of `length` bytes at `at`, which came from the address at `addressAt`. The
+ * reply record is made at `replyAt`, with room for UDP_REPLY_BYTES, and the answer from it in
+ * place: it begins at `replyAt + PACKET_AT`. All offsets are in `memory`. Returns the answer's
+ * length, or 0 where silence is the answer. Until the connection id is proven no answer is longer
+ * than its request, so that a forged source address gains an attacker nothing.
+ */
+export function respond(
+  responder: Responder,
+  memory: Bytes,
+  at: number,
+  length: number,
+  addressAt: number,
+  replyAt: number,
+  nowSeconds: number,
+): number {
+  const { family, service } = responder
+  const { view } = memory
+  if (length < REQUEST_HEADER_BYTES) return drop(responder, UdpCounter.garbage)
+  const action = view.getInt32(at + PACKET_ACTION)
+  const addressBytes = ADDRESS_BYTES[family]
+  if (action === Action.connect) {
+    if (!isConnect(view, at)) return drop(responder, UdpCounter.garbage)
+    const packet = replyAt + PACKET_AT
+    const idAt = packet + ANSWER_CONNECTION_ID
+    writeAnswerHeader(view, packet, Action.connect, view.getInt32(at + PACKET_TRANSACTION_ID))
+    writeConnectionId(service.secret, view, addressAt, addressBytes, nowSeconds, view, idAt)
+    count(service.counters, family, UdpCounter.connect, 1)
+    return CONNECT_ANSWER_BYTES
+  }
+  const wellFormed =
+    action === Action.announce ? length >= ANNOUNCE_PACKET_BYTES : action === Action.scrape
+  if (!wellFormed) return drop(responder, UdpCounter.garbage)
+  const idAt = at + PACKET_CONNECTION_ID
+  if (!isConnectionId(service.secret, view, addressAt, addressBytes, nowSeconds, view, idAt)) {
+    return drop(responder, UdpCounter.badConnectionId)
+  }
+  return action === Action.announce
+    ? announce(responder, memory, at, addressAt, replyAt)
+    : scrape(responder, memory, at, length, replyAt)
+}
+
+function drop(responder: Responder, counter: UdpCounter): number {
+  count(responder.service.counters, responder.family, counter, 1)
+  return 0
+}
+
+function announce(
+  responder: Responder,
+  memory: Bytes,
+  at: number,
+  addressAt: number,
+  replyAt: number,
+): number {
+  const { family, record, service } = responder
+  const transactionId = memory.view.getInt32(at + PACKET_TRANSACTION_ID)
+  record.u8[FAMILY] = family
+  for (let n = 0; n < ADDRESS_BYTES[family]; n += 4) {
+    record.view.setInt32(ADDRESS + n, memory.view.getInt32(addressAt + n))
+  }
+  let failure: number = parseAnnouncePacket(memory, at, record, 0, service.rules)
+  if (failure === Failure.none) {
+    service.answer(record, 0, memory, replyAt)
+    failure = memory.u8[replyAt + FAILURE] as number
+  }
+  if (failure !== Failure.none) return fail(responder, memory, replyAt, transactionId, failure)
+  count(service.counters, family, UdpCounter.announce, 1)
+  return formatAnnouncePacket(memory, replyAt, family, transactionId)
+}
+
+function scrape(
+  responder: Responder,
+  memory: Bytes,
+  at: number,
+  length: number,
+  replyAt: number,
+): number {
+  const { family, record, service } = responder
+  const transactionId = memory.view.getInt32(at + PACKET_TRANSACTION_ID)
+  let failure: number = parseScrapePacket(memory, at, length, record, SCRAPE_AT)
+  if (failure === Failure.none) {
+    service.answer(record, SCRAPE_AT, memory, replyAt)
+    failure = memory.u8[replyAt + FAILURE] as number
+  }
+  if (failure !== Failure.none) return fail(responder, memory, replyAt, transactionId, failure)
+  count(service.counters, family, UdpCounter.scrape, 1)
+  return formatScrapePacket(memory, replyAt, transactionId)
+}
+
+function fail(
+  responder: Responder,
+  memory: Bytes,
+  replyAt: number,
+  transactionId: number,
+  failure: number,
+): number {
+  count(responder.service.counters, responder.family, UdpCounter.error, 1)
+  return formatErrorPacket(memory, replyAt, transactionId, failure)
+}

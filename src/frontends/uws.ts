@@ -1,0 +1,62 @@
+import { createRequire } from 'node:module'
+import { HTTP_HEAD_BYTES_MAX } from '../protocol/limits.ts'
+
+/** What muster uses of uWebSockets.js, under the names of either build: see `load`. */
+export type HttpResponse = {
+  writeStatus(status: string): HttpResponse
+  writeHeader(key: string, value: string): HttpResponse
+  end(body?: string | Uint8Array, closeConnection?: boolean): HttpResponse
+  endWithoutBody(contentLength?: number, closeConnection?: boolean): HttpResponse
+  close(): HttpResponse
+  onAborted(handler: () => void): HttpResponse
+  getRemoteAddress(): ArrayBuffer
+  cork(write: () => void): HttpResponse
+}
+
+export type HttpRequest = {
+  getHeader(lowerCaseKey: string): string
+  getUrl(): string
+  getQuery(): string
+  getMethod(): string
+}
+
+export type ListenSocket = object
+
+export type App = {
+  any(pattern: string, handler: (response: HttpResponse, request: HttpRequest) => void): App
+  listen(host: string, port: number, listening: (socket: ListenSocket | false) => void): App
+  close(): App
+}
+
+type Build = {
+  App(): App
+  // The official build has the first two, the one on the npm registry the last two.
+  us_listen_socket_close?: (socket: ListenSocket) => void
+  us_socket_local_port?: (socket: ListenSocket) => number
+  closeSocket?: (socket: ListenSocket) => void
+  getSocketPort?: (socket: ListenSocket) => number
+}
+
+export type Uws = {
+  createApp(): App
+  closeListenSocket(socket: ListenSocket): void
+  localPort(socket: ListenSocket): number
+}
+
+let loaded: Uws | undefined
+
+/**
+ * Loads uWebSockets.js: the build of the npm registry, or the official one that an operator put in its place. Only when it is needed, because
+ * it reads its limit on request heads from the environment at that moment. Throws when there is no binary for this Node.
+ */
+export function loadUws(): Uws {
+  if (loaded) return loaded
+  process.env['UWS_HTTP_MAX_HEADERS_SIZE'] ??= String(HTTP_HEAD_BYTES_MAX)
+  const build = createRequire(import.meta.url)('uWebSockets.js') as Build
+  const closeListenSocket = build.us_listen_socket_close ?? build.closeSocket
+  const localPort = build.us_socket_local_port ?? build.getSocketPort
+  if (!closeListenSocket || !localPort)
+    throw new Error('this build of uWebSockets.js lacks what muster needs')
+  loaded = { createApp: () => build.App(), closeListenSocket, localPort }
+  return loaded
+}

@@ -1,0 +1,58 @@
+import { ID, LENGTH } from '../protocol/announce-record.ts'
+import type { Bytes } from '../protocol/bytes.ts'
+import {
+  clearFrame,
+  createFrame,
+  FRAME_HEADER_BYTES,
+  FRAME_RECORDS,
+  FRAME_SEQUENCE,
+  type Frame,
+  isRequest,
+  makeRoom,
+  recordLength,
+  sealFrame,
+} from './frame.ts'
+import type { Answer, AnswerBytesMax } from './link.ts'
+
+/** The engine side of one or many links. */
+export type LinkServer = { close(): Promise<void> }
+
+/** The memory of a reply frame that a socket still holds is left to it; the next one gets new memory. */
+export type Replies = { frame: Frame }
+
+export function createReplies(): Replies {
+  return { frame: createFrame() }
+}
+
+/**
+ * Answers every record of the request frame at `at` and returns the reply frame, in the memory of `replies`; undefined when the frame is
+ * nonsense, after which the link must be closed.
+ */
+export function answerFrame(
+  bytes: Bytes,
+  at: number,
+  length: number,
+  replies: Replies,
+  answer: Answer,
+  bytesMax: AnswerBytesMax,
+): Uint8Array<ArrayBuffer> | undefined {
+  const { frame } = replies
+  const { view } = bytes
+  const end = at + length
+  const records = view.getUint32(at + FRAME_RECORDS, true)
+  clearFrame(frame)
+  let record = at + FRAME_HEADER_BYTES
+  for (let n = 0; n < records; n++) {
+    const recordBytes = recordLength(view, record, end)
+    if (recordBytes === -1 || !isRequest(bytes, record, recordBytes)) return undefined
+    if (!makeRoom(frame, bytesMax(bytes, record))) return undefined
+    const replyAt = frame.end
+    const replyBytes = answer(bytes, record, frame.bytes, replyAt)
+    frame.bytes.view.setUint32(replyAt + LENGTH, replyBytes, true)
+    frame.bytes.view.setUint32(replyAt + ID, view.getUint32(record + ID, true), true)
+    frame.end = replyAt + replyBytes
+    frame.records++
+    record += recordBytes
+  }
+  return sealFrame(frame, view.getUint32(at + FRAME_SEQUENCE, true))
+}

@@ -1,0 +1,113 @@
+import { chmodSync, rmSync } from 'node:fs'
+import { connect, createServer, type Socket } from 'node:net'
+import { createLink } from './client.ts'
+import { createFrame, createFrameReader } from './frame.ts'
+import type { Answer, AnswerBytesMax, Link } from './link.ts'
+import { answerFrame, createReplies, type LinkServer } from './server.ts'
+
+const READ_BUFFER_BYTES = 256 * 1024
+const RECONNECT_MILLIS_MIN = 10
+const RECONNECT_MILLIS_MAX = 1000
+
+/** A link over the Unix socket at `path`, to an engine thread of another process. Reconnects by itself until closed. */
+export function connectSocketLink(path: string): Link {
+  return createLink(events => {
+    let socket: Socket | undefined
+    let timer: NodeJS.Timeout | undefined
+    let waitMillis = RECONNECT_MILLIS_MIN
+    let closed = false
+    const buffer = new Uint8Array(READ_BUFFER_BYTES)
+
+    function open(): void {
+      const reader = createFrameReader((bytes, at, length) => events.frame(bytes, at, length))
+      const opened = connect({
+        path,
+        onread: {
+          buffer,
+          callback: bytes => {
+            if (!reader.push(buffer.subarray(0, bytes))) opened.destroy()
+            return true
+          },
+        },
+      })
+      socket = opened
+      opened.on('connect', () => {
+        waitMillis = RECONNECT_MILLIS_MIN
+        events.up()
+      })
+      // `close` follows, and says all that matters here.
+      opened.on('error', () => {})
+      opened.on('close', () => {
+        if (closed) return
+        events.down()
+        timer = setTimeout(open, waitMillis)
+        waitMillis = Math.min(waitMillis * 2, RECONNECT_MILLIS_MAX)
+      })
+    }
+
+    open()
+    return {
+      send: frame => {
+        socket?.write(frame)
+      },
+      reset: () => {
+        socket?.destroy()
+      },
+      close: () => {
+        closed = true
+        clearTimeout(timer)
+        socket?.destroy()
+      },
+    }
+  })
+}
+
+/**
+ * Answers links at the Unix socket `path`, which only this user can open; a file left there by a dead process is replaced. Rejects when the
+ * path cannot be listened on.
+ */
+export async function serveSocket(
+  path: string,
+  answer: Answer,
+  bytesMax: AnswerBytesMax,
+): Promise<LinkServer> {
+  const sockets = new Set<Socket>()
+  const server = createServer(socket => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    socket.on('error', () => {})
+    serveLink(socket, answer, bytesMax)
+  })
+  rmSync(path, { force: true })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(path, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  chmodSync(path, 0o600)
+  return {
+    close: () =>
+      new Promise(resolve => {
+        server.close(() => resolve())
+        for (const socket of sockets) socket.destroy()
+      }),
+  }
+}
+
+function serveLink(socket: Socket, answer: Answer, bytesMax: AnswerBytesMax): void {
+  const replies = createReplies()
+  const reader = createFrameReader((bytes, at, length) => {
+    const reply = answerFrame(bytes, at, length, replies, answer, bytesMax)
+    if (!reply) return false
+    // A frontend that does not read its replies gets no more answers until it does.
+    if (!socket.write(reply)) socket.pause()
+    if (socket.writableLength > 0) replies.frame = createFrame()
+    return true
+  })
+  socket.on('drain', () => socket.resume())
+  socket.on('data', chunk => {
+    if (!reader.push(chunk as Buffer<ArrayBuffer>)) socket.destroy()
+  })
+}

@@ -1,0 +1,52 @@
+#!/usr/bin/env node
+import { existsSync, readFileSync } from 'node:fs'
+import { runPrimary } from './cluster/primary.ts'
+import { type Command, HELP, parseCommandLine } from './config/command-line.ts'
+import { loadConfig } from './config/load.ts'
+import { printConfig, printDefaults, printReference } from './config/print.ts'
+import { OperatorError } from './errors.ts'
+
+const CONFIG_FILE = 'config.toml'
+
+/** The nearest package.json above: this file lies at different depths in a checkout and in a package. */
+function version(): string {
+  let folder = new URL('.', import.meta.url)
+  while (!existsSync(new URL('package.json', folder))) folder = new URL('..', folder)
+  const manifest = JSON.parse(readFileSync(new URL('package.json', folder), 'utf8')) as {
+    version: string
+  }
+  return `muster ${manifest.version}\n`
+}
+
+async function run(command: Command): Promise<void> {
+  switch (command.does) {
+    case 'help':
+      process.stdout.write(HELP)
+      return
+    case 'version':
+      process.stdout.write(version())
+      return
+    case 'print-config':
+      process.stdout.write(printDefaults())
+      return
+    case 'print-reference':
+      process.stdout.write(printReference())
+      return
+    case 'check-config':
+    case 'run': {
+      const file = command.file ?? (existsSync(CONFIG_FILE) ? CONFIG_FILE : undefined)
+      const loaded = loadConfig({ ...(file !== undefined && { file }), environment: process.env })
+      if (command.does === 'run') return runPrimary(loaded.config, loaded.warnings)
+      for (const warning of loaded.warnings) process.stderr.write(`${warning}\n`)
+      process.stdout.write(printConfig(loaded.config))
+    }
+  }
+}
+
+try {
+  await run(parseCommandLine(process.argv.slice(2)))
+} catch (error) {
+  if (!(error instanceof OperatorError)) throw error
+  process.stderr.write(`${error.message}\n`)
+  process.exit(error.exitStatus)
+}

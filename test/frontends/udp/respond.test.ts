@@ -1,0 +1,197 @@
+import t from 'tap'
+import { createConnectionSecret } from '../../../src/frontends/udp/connection-id.ts'
+import { createUdpCounters, readCount, UdpCounter } from '../../../src/frontends/udp/counters.ts'
+import { createResponder, respond } from '../../../src/frontends/udp/respond.ts'
+import { ADDRESS, ANNOUNCE_BYTES, Family, KIND } from '../../../src/protocol/announce-record.ts'
+import { allocate, type Bytes } from '../../../src/protocol/bytes.ts'
+import { PACKET_AT, UDP_REPLY_BYTES } from '../../../src/protocol/udp-packet.ts'
+import { seededRandom } from '../../fixtures/seeded-random.ts'
+import { cannedAnswer, FAILING_PORT, INTERVAL, peerOf } from './fixtures/canned-answer.ts'
+import { announcePacket, connectPacket, hashes, NO_ID, scrapePacket } from './fixtures/packets.ts'
+
+const AT = 64
+const ADDRESS_AT = 4
+const REPLY_AT = 4096
+const GUARD = 0x5a
+const ADDRESSES = [
+  Buffer.of(192, 0, 2, 7),
+  Buffer.from('20010db8000000000000000000000007', 'hex'),
+] as const
+
+/** A listener without a socket: packets in, answers out, and what the engine was asked. */
+function listener(family: Family, usePayloadIp = false) {
+  const counters = createUdpCounters()
+  const asked: Buffer[] = []
+  const clock = { now: 1_700_000_000 }
+  const service = {
+    answer(request: Bytes, at: number, reply: Bytes, replyAt: number): number {
+      asked.push(Buffer.from(request.u8.slice(at, at + ANNOUNCE_BYTES)))
+      return cannedAnswer(request, at, reply, replyAt)
+    },
+    rules: { numwantDefault: 50, numwantMaximum: 400, usePayloadIp },
+    secret: createConnectionSecret(),
+    nowSeconds: () => clock.now,
+    counters,
+  }
+  const responder = createResponder(service, family)
+  const memory = allocate(REPLY_AT + UDP_REPLY_BYTES + 64)
+  const send = (packet: Uint8Array, address: Uint8Array = ADDRESSES[family]): Buffer => {
+    memory.u8.fill(GUARD)
+    memory.u8.set(address, ADDRESS_AT)
+    memory.u8.set(packet, AT)
+    const { now } = clock
+    const bytes = respond(responder, memory, AT, packet.length, ADDRESS_AT, REPLY_AT, now)
+    return Buffer.from(memory.u8.slice(REPLY_AT + PACKET_AT, REPLY_AT + PACKET_AT + bytes))
+  }
+  const connect = (): Buffer => send(connectPacket(1)).subarray(8)
+  const counted = (counter: UdpCounter) => readCount(counters, family, counter)
+  return { send, connect, counted, asked, clock, memory }
+}
+
+for (const family of [Family.ipv4, Family.ipv6]) {
+  const name = family === Family.ipv4 ? 'IPv4' : 'IPv6'
+
+  t.test(`${name}: a client connects, announces and scrapes`, async t => {
+    const { send, counted, asked } = listener(family)
+    const connected = send(connectPacket(0xfedcba98))
+    t.equal(connected.toString('hex', 0, 8), '00000000fedcba98')
+    t.equal(connected.length, 16)
+    const id = connected.subarray(8)
+
+    const announced = send(announcePacket(id, 0x80000001, { numWant: 3 }))
+    t.equal(announced.toString('hex', 0, 8), '0000000180000001')
+    t.equal(announced.readUInt32BE(8), INTERVAL)
+    t.equal(announced.readUInt32BE(12), 3, 'leechers')
+    t.equal(announced.readUInt32BE(16), 1, 'seeders')
+    t.same(announced.subarray(20), Buffer.concat([0, 1, 2].map(n => peerOf(n, family))))
+    const address = Buffer.alloc(16)
+    address.set(ADDRESSES[family])
+    t.same(asked[0]?.subarray(ADDRESS, ADDRESS + 16), address)
+
+    const scraped = send(scrapePacket(id, 9, hashes(2)))
+    const entries = '00000001000003e800000002' + '00000002000007d000000004'
+    t.equal(scraped.toString('hex'), `0000000200000009${entries}`)
+
+    send(announcePacket(id, 1, { numWant: 3 }))
+    t.same(asked[2], asked[0], 'the scrape between left nothing in the record')
+    t.equal(counted(UdpCounter.connect), 1)
+    t.equal(counted(UdpCounter.announce), 2)
+    t.equal(counted(UdpCounter.scrape), 1)
+  })
+
+  t.test(`${name}: a request that fails is told why`, async t => {
+    const { send, connect, counted, asked } = listener(family)
+    const id = connect()
+    const error = (bytes: Buffer) => [
+      bytes.readUInt32BE(0),
+      bytes.readUInt32BE(4),
+      bytes.toString('latin1', 8),
+    ]
+    t.same(error(send(announcePacket(id, 5, { port: 0 }))), [3, 5, 'missing or invalid port'])
+    t.same(error(send(scrapePacket(id, 6, []))), [3, 6, 'missing info_hash'])
+    t.same(error(send(scrapePacket(id, 7, hashes(75)))), [3, 7, 'too many info_hash in scrape'])
+    t.equal(asked.length, 0, 'the engine was not bothered')
+    const refused = send(announcePacket(id, 8, { port: FAILING_PORT }))
+    t.same(error(refused), [3, 8, 'tracker temporarily unavailable'])
+    t.equal(counted(UdpCounter.error), 4)
+  })
+
+  t.test(`${name}: a bad connection id is answered by silence`, async t => {
+    const { send, connect, counted, clock, asked } = listener(family)
+    const id = connect()
+    t.equal(send(announcePacket(NO_ID, 1)).length, 0)
+    t.equal(send(scrapePacket(NO_ID, 1, hashes(1))).length, 0)
+    t.equal(send(announcePacket(NO_ID, 1, { port: 0 })).length, 0, 'no error packet either')
+    const elsewhere = Buffer.from(ADDRESSES[family])
+    elsewhere[3] = 99
+    t.equal(send(announcePacket(id, 1), elsewhere).length, 0, 'used by another address')
+    clock.now += 240
+    t.equal(send(announcePacket(id, 1)).length, 0, 'used too late')
+    t.equal(counted(UdpCounter.badConnectionId), 5)
+    t.equal(asked.length, 0)
+  })
+
+  t.test(
+    `${name}: every cut of every packet is answered as BEP 15 has it, or not at all`,
+    async t => {
+      const { send, connect, asked, memory } = listener(family)
+      const id = connect()
+      const options = Buffer.from('\x02\x09/announce\x00', 'latin1')
+      const packets = [
+        connectPacket(1),
+        announcePacket(id, 1, { options }),
+        scrapePacket(id, 1, hashes(74)),
+      ]
+      for (const [kind, packet] of packets.entries()) {
+        for (let length = 0; length <= packet.length; length++) {
+          const answer = send(packet.subarray(0, length))
+          const action = answer.length > 0 ? answer.readUInt32BE(0) : -1
+          const shortScrape = kind === 2 && length < 36
+          const expected = length < ([16, 98, 16][kind] as number) ? -1 : shortScrape ? 3 : kind
+          if (action !== expected) t.fail(`kind ${kind} cut to ${length}: action ${action}`)
+          if (
+            kind === 2 &&
+            action === 2 &&
+            answer.length !== 8 + 12 * Math.floor((length - 16) / 20)
+          ) {
+            t.fail(`a scrape cut to ${length} has an answer of ${answer.length}`)
+          }
+          if (memory.u8[AT + length] !== GUARD || memory.u8[REPLY_AT + UDP_REPLY_BYTES] !== GUARD) {
+            t.fail(`kind ${kind} cut to ${length}: wrote outside the reply`)
+          }
+        }
+      }
+      t.equal(asked.filter(record => record[KIND] === 1).length, options.length + 1)
+    },
+  )
+
+  t.test(`${name}: the largest answers stay in their room`, async t => {
+    const { send, connect, memory } = listener(family)
+    const id = connect()
+    const most = [242 * 6, 79 * 18][family] as number
+    t.equal(send(announcePacket(id, 1, { numWant: 1_000_000 })).length, 20 + most)
+    t.equal(memory.u8[REPLY_AT + UDP_REPLY_BYTES], GUARD)
+    t.equal(send(scrapePacket(id, 1, hashes(74))).length, 8 + 74 * 12)
+    t.equal(memory.u8[REPLY_AT + UDP_REPLY_BYTES], GUARD)
+  })
+}
+
+t.test('no answer is longer than its request until the connection id is proven', async t => {
+  const seed = Math.floor(Math.random() * 2 ** 31)
+  t.comment(`seed ${seed}`)
+  const random = seededRandom(seed)
+  const { send, counted, asked } = listener(Family.ipv4)
+  const seeds = [connectPacket(1), announcePacket(NO_ID, 1), scrapePacket(NO_ID, 1, hashes(3))]
+  let answered = 0
+  const rounds = 1_000_000
+  for (let round = 0; round < rounds; round++) {
+    const base = seeds[random(3)] as Buffer
+    const nearly = random(2) === 1
+    const packet = nearly ? Buffer.from(base) : Buffer.alloc(random(120))
+    const changes = packet.length === 0 ? 0 : random(nearly ? 4 : 30)
+    for (let n = 0; n < changes; n++) packet[random(packet.length)] = random(256)
+    const answer = send(packet.subarray(0, random(4) ? packet.length : random(packet.length + 1)))
+    if (answer.length === 0) continue
+    answered++
+    if (answer.length > packet.length || answer.readUInt32BE(0) !== 0) {
+      t.fail(`round ${round}: ${packet.toString('hex')}`)
+      return
+    }
+  }
+  t.equal(asked.length, 0, 'and none reached the engine')
+  t.ok(answered > 0)
+  t.equal(counted(UdpCounter.connect), answered)
+  const silent = counted(UdpCounter.garbage) + counted(UdpCounter.badConnectionId)
+  t.equal(silent + answered, rounds, 'each is counted once')
+})
+
+t.test('the packet’s ip names the peer where the configuration believes it', async t => {
+  const address = (usePayloadIp: boolean, ip: number) => {
+    const { send, connect, asked } = listener(Family.ipv4, usePayloadIp)
+    send(announcePacket(connect(), 1, { ip }))
+    return [...(asked[0] as Buffer).subarray(ADDRESS, ADDRESS + 4)]
+  }
+  t.same(address(false, 0x0a000001), [192, 0, 2, 7])
+  t.same(address(true, 0x0a000001), [10, 0, 0, 1])
+  t.same(address(true, 0), [192, 0, 2, 7])
+})

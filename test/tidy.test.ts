@@ -1,0 +1,116 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import t from 'tap'
+import { repositoryRoot } from './fixtures/repository-root.ts'
+
+const root = repositoryRoot()
+
+function filesBelow(folder: string, ending: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter(name => name.endsWith(ending))
+    .map(name => join(folder, name))
+    .sort()
+}
+
+function text(file: string): string {
+  return readFileSync(join(root, file), 'utf8')
+}
+
+const sources = filesBelow('src', '.ts')
+
+/** Which rooms a room may import; the first prefix that fits a file counts. */
+const BORDERS: [room: string, allowed: string[]][] = [
+  ['src/protocol/', ['src/protocol/']],
+  ['src/engine/tables/', ['src/engine/tables/']],
+  ['src/engine/', ['src/engine/', 'src/protocol/']],
+  ['src/link/', ['src/link/', 'src/protocol/']],
+  [
+    'src/frontends/udp/',
+    ['src/frontends/udp/', 'src/protocol/', 'src/engine/', 'src/link/link.ts'],
+  ],
+  ['src/frontends/', ['src/frontends/', 'src/protocol/', 'src/link/']],
+  ['src/config/', ['src/config/', 'src/protocol/limits.ts', 'src/errors.ts']],
+  ['src/errors.ts', []],
+  ['src/log.ts', ['src/config/config.ts']],
+  ['src/thread-url.ts', []],
+]
+
+t.test('every room imports only what it may', async t => {
+  let imports = 0
+  for (const file of sources) {
+    const border = BORDERS.find(([room]) => file.startsWith(room))
+    if (!border) continue
+    for (const [, target] of text(file).matchAll(/from '(\.{1,2}\/[^']+)'/g)) {
+      const imported = relative(root, join(root, dirname(file), target ?? ''))
+      imports++
+      if (!border[1].some(allowed => imported.startsWith(allowed)))
+        t.fail(`${file} imports ${imported}`)
+    }
+  }
+  t.ok(imports > 50, `${imports} imports looked at`)
+})
+
+/** Sources without a test file of their own, and where they are tested instead. */
+const TESTED_ELSEWHERE: Record<string, string> = {
+  'src/main.ts': 'test/e2e',
+  'src/cluster/engine-thread.ts': 'test/cluster/primary.test.ts',
+  'src/cluster/worker.ts': 'test/cluster/primary.test.ts',
+  'src/config/config.ts': 'types only',
+  'src/link/link.ts': 'types only',
+  'src/protocol/events.ts': 'constants only',
+  'src/protocol/limits.ts': 'constants only',
+  'src/protocol/scrape-record.ts': 'constants only',
+  'src/engine/engine.ts': 'test/engine/model.test.ts',
+  'src/engine/evict.ts': 'test/engine/announce.test.ts',
+  'src/engine/scrape.ts': 'test/engine/announce.test.ts',
+  'src/engine/totals.ts': 'test/engine/sweep.test.ts',
+  'src/engine/tables/arena.ts': 'test/engine/tables/blocks.test.ts',
+  'src/engine/tables/layout.ts': 'constants only',
+  'src/engine/tables/lock.ts': 'test/engine/threads.test.ts',
+  'src/engine/tables/pick.ts': 'test/engine/announce.test.ts',
+  'src/engine/tables/random.ts': 'test/engine/announce.test.ts',
+  'src/engine/tables/swarm.ts': 'test/engine/model.test.ts',
+  'src/engine/tables/torrents.ts': 'test/engine/model.test.ts',
+}
+
+t.test('every source file has its test, or a reason', async t => {
+  for (const file of sources) {
+    const own = file.replace(/^src/, 'test').replace(/\.ts$/, '.test.ts')
+    const elsewhere = TESTED_ELSEWHERE[file]
+    if (!existsSync(join(root, own)) && !elsewhere) t.fail(`${file} has no ${own}`)
+  }
+  for (const [file, where] of Object.entries(TESTED_ELSEWHERE)) {
+    t.ok(existsSync(join(root, file)), `${file} is still there`)
+    if (where.startsWith('test/')) t.ok(existsSync(join(root, where)), `${where} is still there`)
+  }
+})
+
+t.test('nothing is left behind', async t => {
+  const banned: [pattern: RegExp, why: string][] = [
+    [
+      new RegExp(
+        `\\b(${['TO', 'FIX'].map(word => `${word}${word === 'TO' ? 'DO' : 'ME'}`).join('|')}|XXX)\\b`,
+      ),
+      'unfinished',
+    ],
+    [/\bt\.only\(|\.only\(/, 'a test that switches the others off'],
+    [/@ts-(ignore|nocheck)/, 'a type error that is hidden'],
+  ]
+  for (const file of [...sources, ...filesBelow('test', '.ts'), ...filesBelow('bench', '.ts')]) {
+    if (file === 'test/tidy.test.ts') continue
+    for (const [pattern, why] of banned) if (pattern.test(text(file))) t.fail(`${file}: ${why}`)
+  }
+})
+
+t.test('the docs agree with the program', async t => {
+  const scripts = Object.keys((JSON.parse(text('package.json')) as { scripts: object }).scripts)
+  for (const file of ['README.md', 'CONTRIBUTING.md', ...filesBelow('docs', '.md')]) {
+    for (const [, script] of text(file).matchAll(/npm run ([a-z:]+)/g)) {
+      t.ok(scripts.includes(script ?? ''), `${file}: npm run ${script}`)
+    }
+    for (const [, link] of text(file).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
+      t.ok(existsSync(join(root, dirname(file), link ?? '')), `${file}: ${link}`)
+    }
+  }
+  t.match(text('CHANGELOG.md'), /^## Unreleased$/m)
+})
