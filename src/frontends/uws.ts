@@ -16,7 +16,8 @@ export type HttpResponse = {
 export type HttpRequest = {
   getHeader(lowerCaseKey: string): string
   getUrl(): string
-  getQuery(): string
+  /** Undefined when the target has no `?`. */
+  getQuery(): string | undefined
   getMethod(): string
 }
 

@@ -89,7 +89,7 @@ function addRoutes(app: App, options: HttpServerOptions, link: Link, answers: Ht
     const at = link.reserve(ANNOUNCE_BYTES)
     if (at === -1) return answers.fail(response, request, busyOrBroken(link))
     const failure = address ? writeClientAddress(address, link.open, at) : Failure.unknownOrigin
-    const code = failure || parseAnnounce(request.getQuery(), link.open, at, options)
+    const code = failure || parseAnnounce(request.getQuery() ?? '', link.open, at, options)
     if (code !== Failure.none || !address) return answers.fail(response, request, code)
     link.submit(at, ANNOUNCE_BYTES, answers.expectAnnounce(response, request, address))
   })
@@ -97,7 +97,7 @@ function addRoutes(app: App, options: HttpServerOptions, link: Link, answers: Ht
     if (!isReadable(response, request)) return
     const at = link.reserve(SCRAPE_BYTES_MAX)
     if (at === -1) return answers.fail(response, request, busyOrBroken(link))
-    const failure = parseScrape(request.getQuery(), link.open, at)
+    const failure = parseScrape(request.getQuery() ?? '', link.open, at)
     if (failure !== Failure.none) return answers.fail(response, request, failure)
     const bytes = SCRAPE_HEADER_BYTES + link.open.view.getUint16(at + HASH_COUNT, true) * HASH_BYTES
     link.submit(at, bytes, answers.expectScrape(response, request))

@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { RawConnection } from '../fixtures/http-client.ts'
+import { announceTarget } from '../fixtures/load.ts'
+import { seededRandom } from '../fixtures/seeded-random.ts'
+import { startTracker } from '../fixtures/start-tracker.ts'
+
+function residentMib(pid: number): number {
+  const [, kib] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+  return Number(kib) / 1024
+}
+
+/** A request line that goes wrong in one of many ways. */
+function oddRequest(random: (bound: number) => number): string | Uint8Array {
+  const target = announceTarget(random(1000), random(10))
+  const cut = random(target.length)
+  const kinds: (() => string | Uint8Array)[] = [
+    () => `GET ${target.slice(0, cut)} HTTP/1.1\r\nhost: x\r\n\r\n`,
+    () => `GET ${target.slice(0, cut)}%${target.slice(cut)} HTTP/1.1\r\nhost: x\r\n\r\n`,
+    () => `GET ${target}&${target.slice(cut)} HTTP/1.1\r\nhost: x\r\n\r\n`,
+    () => `GET /announce?${'x'.repeat(random(12_000))} HTTP/1.1\r\nhost: x\r\n\r\n`,
+    () => `GET /scrape?${'info_hash=%00&'.repeat(random(300))} HTTP/1.1\r\nhost: x\r\n\r\n`,
+    () => `POST ${target} HTTP/1.1\r\nhost: x\r\ncontent-length: ${random(100)}\r\n\r\nabc`,
+    () => `${randomBytes(4).toString('hex')} ${target} HTTP/1.1\r\nhost: x\r\n\r\n`,
+    () => `GET ${target} HTTP/${random(9)}.${random(9)}\r\n${'a: b\r\n'.repeat(random(200))}\r\n`,
+    () =>
+      `GET ${target.replace('left=', `left=${'9'.repeat(random(50))}-`)} HTTP/1.1\r\nhost: x\r\n\r\n`,
+    () => randomBytes(1 + random(500)),
+    () =>
+      Buffer.concat([
+        Buffer.from(`GET ${target.slice(0, cut)}`),
+        randomBytes(30),
+        Buffer.from(' HTTP/1.1\r\nhost: x\r\n\r\n'),
+      ]),
+  ]
+  const kind = kinds[random(kinds.length)]
+  return kind ? kind() : ''
+}
+
+t.test(
+  'thousands of malformed requests crash nothing, log no error and grow no memory',
+  async t => {
+    const seed = Date.now() >>> 0
+    t.comment(`seed ${seed}`)
+    const random = seededRandom(seed)
+    const tracker = await startTracker(t, { frontend: { workers: 1 } })
+    const port = tracker.port('http', '127.0.0.1')
+    const worker = Number((await tracker.line(({ msg }) => msg === 'worker started'))['pid'])
+    const round = async (count: number) => {
+      for (let n = 0; n < count; n += 20) {
+        await Promise.all(
+          Array.from({ length: 20 }, async () => {
+            const connection = await RawConnection.open(port)
+            connection.write(oddRequest(random))
+            // Half a request would be waited for: closing our side ends either way, answered or not.
+            connection.end()
+            await connection.ended()
+          }),
+        )
+      }
+    }
+    await round(2000)
+    const before = residentMib(worker)
+    await round(4000)
+    const growth = residentMib(worker) - before
+    t.ok(growth < 30, `${growth.toFixed(1)} MiB more`)
+    const good = await RawConnection.open(port)
+    t.match((await good.get(announceTarget(1, 1)))?.body.toString('latin1'), /^d8:complete/)
+    good.destroy()
+    t.equal(tracker.log.filter(({ level }) => level >= 40).length, 0, 'nothing to warn about')
+    t.equal(await tracker.stop(), 0)
+  },
+)
