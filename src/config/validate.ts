@@ -53,7 +53,7 @@ function faults(errors: readonly ErrorObject[], raw: unknown): OperatorError {
     const path = error.instancePath.split('/').slice(1)
     if (error.keyword === 'additionalProperties') {
       const key = String(error.params['additionalProperty'])
-      lines.set(`${error.instancePath}/${key}`, unknownKey(path, key))
+      lines.set(`${error.instancePath}/${key}`, unknownKey(path, key, raw))
     } else if (!lines.has(error.instancePath)) {
       lines.set(error.instancePath, wrongValue(path, error, raw))
     }
@@ -68,11 +68,12 @@ function keyName(path: readonly string[]): string {
   )
 }
 
-function unknownKey(path: readonly string[], key: string): string {
+function unknownKey(path: readonly string[], key: string, raw: unknown): string {
   const section = SECTIONS[path[0] ?? '']
   const known = section ? Object.keys(section.keys) : Object.keys(SECTIONS)
   const nearest = nearestName(key, known)
-  const what = `${keyName([...path, key])}: unknown ${section ? 'key' : 'section'}`
+  const found = JSON.stringify(valueAt(raw, [...path, key]))
+  const what = `${keyName([...path, key])}: unknown ${section ? 'key' : 'section'}, with ${found}`
   return nearest ? `${what}; did you mean ${nearest}?` : `${what}; known are ${known.join(', ')}`
 }
 
@@ -127,7 +128,7 @@ function editDistance(a: string, b: string): number {
 /** What no single key's schema can say. */
 function crossChecks({ tracker_config: tracker, http_server: servers }: Config): string[] {
   const lines: string[] = []
-  const longest = tracker.request_interval * (1 + tracker.request_interval_jitter / 100)
+  const longest = (tracker.request_interval * (100 + tracker.request_interval_jitter)) / 100
   if (tracker.request_interval_minimum > tracker.request_interval) {
     lines.push(
       `tracker_config.request_interval_minimum: ${tracker.request_interval_minimum} is not allowed; allowed is at most request_interval, ${tracker.request_interval}`,

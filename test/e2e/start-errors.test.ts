@@ -35,7 +35,7 @@ t.test('a wrong configuration is explained line by line, and the exit status is 
   t.equal(await tracker.ended, 78)
   t.match(
     tracker.stderr(),
-    'tracker_config.request_intervall: unknown key; did you mean request_interval?',
+    'tracker_config.request_intervall: unknown key, with 5; did you mean request_interval?',
   )
   t.match(
     tracker.stderr(),

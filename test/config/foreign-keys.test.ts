@@ -1,0 +1,102 @@
+import { parse } from 'smol-toml'
+import t from 'tap'
+import { takeForeignKeys } from '../../src/config/foreign-keys.ts'
+import { loadConfig } from '../../src/config/load.ts'
+
+/** As Torrust-Actix writes its file, but for what is switched on. */
+const TORRUST_ACTIX = `
+log_level = "info"
+log_console_interval = 60
+[tracker_config]
+api_key = "MyApiKey"
+whitelist_enabled = false
+blacklist_enabled = false
+keys_enabled = false
+keys_cleanup_interval = 60
+users_enabled = false
+request_interval = 1800
+request_interval_minimum = 1800
+peers_timeout = 2700
+peers_cleanup_interval = 900
+peers_cleanup_threads = 256
+total_downloads = 0
+swagger = false
+prometheus_id = "torrust_actix"
+cluster = "standalone"
+cluster_port = 8888
+rtc_interval = 10
+[[http_server]]
+enabled = true
+bind_address = "0.0.0.0:6969"
+real_ip = "X-Real-IP"
+trusted_proxies = false
+keep_alive = 60
+request_timeout = 15
+disconnect_timeout = 15
+max_connections = 25000
+threads = 8
+ssl = false
+ssl_key = ""
+ssl_cert = ""
+tls_connection_rate = 256
+rtctorrent = false
+[[udp_server]]
+enabled = false
+bind_address = "0.0.0.0:6969"
+udp_threads = 2
+[[api_server]]
+enabled = false
+bind_address = "0.0.0.0:8080"
+[database]
+engine = "sqlite3"
+path = "sqlite://data.db"
+persistent = false
+[database_structure.torrents]
+table_name = "torrents"
+[cache]
+enabled = false
+[sentry_config]
+enabled = false
+`
+
+t.test(
+  'a file of Torrust-Actix is taken, with one warning that lists what has no meaning',
+  async t => {
+    const raw = parse(TORRUST_ACTIX)
+    const { warnings, faults } = takeForeignKeys(raw)
+    t.same(faults, [])
+    t.equal(warnings.length, 1)
+    for (const key of [
+      'log_console_interval',
+      'tracker_config.cluster_port',
+      'http_server[0].keep_alive',
+      'udp_server[0].udp_threads',
+      'database_structure.torrents.table_name',
+    ]) {
+      t.match(warnings[0], key)
+    }
+    const file = `${t.testdir({ 'config.toml': TORRUST_ACTIX })}/config.toml`
+    t.match(loadConfig({ file, environment: {} }).config.http_server, [
+      { bind_address: '0.0.0.0:6969', trusted_proxies: [] },
+    ])
+  },
+)
+
+t.test('what asks for a feature that is not there is an error, never silence', async t => {
+  for (const [text, feature] of [
+    ['[tracker_config]\nwhitelist_enabled = true', 'the whitelist'],
+    ['[tracker_config]\nusers_enabled = true', 'users'],
+    ['[[http_server]]\nssl = true', 'TLS'],
+    ['[[api_server]]\nbind_address = "0.0.0.0:8080"', 'the admin API'],
+    ['[database]\npersistent = true', 'a database'],
+  ] as const) {
+    const { faults } = takeForeignKeys(parse(text))
+    t.match(faults, [`this version has not ${feature} yet`], text)
+  }
+})
+
+t.test('keys of muster are left alone', async t => {
+  const raw = parse('[engine]\nthreads = 2\n[[http_server]]\nenabled = true\n')
+  t.same(takeForeignKeys(raw), { warnings: [], faults: [] })
+  t.match(raw, { engine: { threads: 2 }, http_server: [{ enabled: true }] })
+})

@@ -1,0 +1,32 @@
+import t from 'tap'
+import { nearestName, parseBindAddress, parseSize } from '../../src/config/validate.ts'
+
+t.test('an address to bind is a host and a port', async t => {
+  t.same(parseBindAddress('0.0.0.0:6969'), { host: '0.0.0.0', port: 6969 })
+  t.same(parseBindAddress('[::1]:0'), { host: '::1', port: 0 })
+  for (const text of [
+    '',
+    ':80',
+    '1.2.3:80',
+    '::1:80',
+    '[1.2.3.4]:80',
+    '1.2.3.4:65536',
+    '1.2.3.4',
+    'host:80',
+    '[::1]',
+  ]) {
+    t.equal(parseBindAddress(text), undefined, text)
+  }
+})
+
+t.test('a size has a unit', async t => {
+  t.equal(parseSize('3 GiB'), 3 * 2 ** 30)
+  t.equal(parseSize('512MiB'), 512 * 2 ** 20)
+  for (const text of ['3', '3 GB', '-1 GiB', 'GiB', '1.5 GiB'])
+    t.ok(Number.isNaN(parseSize(text)), text)
+})
+
+t.test('the nearest name is near', async t => {
+  t.equal(nearestName('Workerz', ['threads', 'workers']), 'workers')
+  t.equal(nearestName('banana', ['threads', 'workers']), undefined)
+})
