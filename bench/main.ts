@@ -1,0 +1,47 @@
+import { parseArgs } from 'node:util'
+import { run as engine } from './micro/engine.ts'
+import { httpScenario } from './scenarios/http.ts'
+
+const HELP = `Usage: npm run bench -- SCENARIO [options]
+
+Scenarios:
+  http      muster, a bare uWebSockets.js handler, bittorrent-tracker and opentracker on the same HTTP announces
+  engine    the tables alone, one thread
+
+Options of http:
+  --seconds N       length of each run (5)
+  --runs N          rounds, each with every tracker in turn; medians are told (5)
+  --connections N   concurrent connections (64)
+  --torrents N      torrents (1000)
+  --clients N       clients (20000)
+  --smoke           one short round, to see that everything works
+`
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: 'string', default: '5' },
+    runs: { type: 'string', default: '5' },
+    connections: { type: 'string', default: '64' },
+    torrents: { type: 'string', default: '1000' },
+    clients: { type: 'string', default: '20000' },
+    smoke: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+const [scenario = 'http'] = positionals
+if (values.help) process.stdout.write(HELP)
+else if (scenario === 'engine') engine(values.smoke)
+else if (scenario === 'http') {
+  await httpScenario({
+    seconds: values.smoke ? 0.3 : Number(values.seconds),
+    runs: values.smoke ? 1 : Number(values.runs),
+    connections: values.smoke ? 4 : Number(values.connections),
+    torrents: values.smoke ? 10 : Number(values.torrents),
+    clients: values.smoke ? 100 : Number(values.clients),
+  })
+} else {
+  process.stderr.write(`unknown scenario ${scenario}\n\n${HELP}`)
+  process.exitCode = 64
+}

@@ -1,0 +1,15 @@
+import { loadUws } from '../../src/frontends/uws.ts'
+
+/** The least that an HTTP server on uWebSockets.js can do: any request gets the same answer of so many bytes. */
+const [port, bodyBytes] = process.argv.slice(2).map(Number)
+const body = new Uint8Array(bodyBytes ?? 0).fill(0x64)
+loadUws()
+  .createApp()
+  .any('/*', response => {
+    response.cork(() => {
+      response.writeHeader('content-type', 'text/plain').end(body)
+    })
+  })
+  .listen('127.0.0.1', port ?? 0, listening => {
+    if (!listening) process.exit(1)
+  })
