@@ -6,8 +6,7 @@ export type HttpResponse = {
   writeStatus(status: string): HttpResponse
   writeHeader(key: string, value: string): HttpResponse
   end(body?: string | Uint8Array, closeConnection?: boolean): HttpResponse
-  endWithoutBody(contentLength?: number, closeConnection?: boolean): HttpResponse
-  close(): HttpResponse
+  endWithoutBody(): HttpResponse
   onAborted(handler: () => void): HttpResponse
   getRemoteAddress(): ArrayBuffer
   cork(write: () => void): HttpResponse

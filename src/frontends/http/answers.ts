@@ -51,7 +51,8 @@ export function createAnswers(minInterval: number): HttpAnswers {
   function write(): void {
     if (!corked) return
     corked.writeHeader('content-type', 'text/plain')
-    if (corkedHead) corked.endWithoutBody(corkedBytes)
+    // Given the length itself, endWithoutBody would wait for a body.
+    if (corkedHead) corked.writeHeader('content-length', String(corkedBytes)).endWithoutBody()
     else corked.end(out.subarray(0, corkedBytes))
   }
 

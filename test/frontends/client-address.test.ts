@@ -1,0 +1,83 @@
+import t from 'tap'
+import {
+  clientAddress,
+  compileCidrs,
+  forwardedAddress,
+  isInCidrs,
+  socketAddress,
+  writeClientAddress,
+} from '../../src/frontends/client-address.ts'
+import { ADDRESS, FAMILY } from '../../src/protocol/announce-record.ts'
+import { allocate } from '../../src/protocol/bytes.ts'
+import { Failure } from '../../src/protocol/failures.ts'
+import { parseIpv4, parseIpv6 } from '../../src/protocol/ip-address.ts'
+
+function bytes(text: string): Uint8Array {
+  const parsed = parseIpv4(text) ?? parseIpv6(text)
+  if (!parsed) throw new Error(text)
+  return parsed
+}
+
+function buffer(text: string): ArrayBuffer {
+  return Uint8Array.from(bytes(text)).buffer
+}
+
+t.test('a range holds the addresses that share its first bits', async t => {
+  const list = compileCidrs(['10.0.0.0/8', '192.168.1.128/25', 'fd00::/9', '203.0.113.7'])
+  for (const inside of ['10.255.0.1', '192.168.1.200', 'fd7f::1', '203.0.113.7'])
+    t.ok(isInCidrs(list, bytes(inside)), inside)
+  for (const outside of ['11.0.0.1', '192.168.1.127', 'fd80::1', '203.0.113.8', '::10.0.0.1']) {
+    t.notOk(isInCidrs(list, bytes(outside)), outside)
+  }
+  t.ok(isInCidrs(compileCidrs(['0.0.0.0/0']), bytes('1.2.3.4')))
+  for (const wrong of ['10.0.0.0/33', '::/129', 'x', '10.0.0/8', ''])
+    t.throws(() => compileCidrs([wrong]), wrong)
+})
+
+t.test('an IPv4 client of a dual-stack socket is an IPv4 client', async t => {
+  t.same(socketAddress(buffer('::ffff:1.2.3.4')), bytes('1.2.3.4'))
+  t.same(socketAddress(buffer('::1')), bytes('::1'))
+})
+
+t.test('the client is the last address of the header that no trusted proxy has', async t => {
+  const trusted = compileCidrs(['10.0.0.0/8'])
+  for (const [header, client] of [
+    ['1.2.3.4', '1.2.3.4'],
+    ['6.6.6.6, 1.2.3.4', '1.2.3.4'],
+    ['6.6.6.6, 1.2.3.4, 10.0.0.9', '1.2.3.4'],
+    ['10.0.0.8, 10.0.0.9', '10.0.0.8'],
+    ['1.2.3.4:5678', '1.2.3.4'],
+    ['[2001:db8::1]:80', '2001:db8::1'],
+    ['::ffff:1.2.3.4', '1.2.3.4'],
+  ] as const) {
+    t.same(forwardedAddress(header, trusted), bytes(client), header)
+  }
+  for (const header of ['', 'unknown', '1.2.3', '1.2.3.4, nonsense', '999.1.1.1']) {
+    t.equal(forwardedAddress(header, trusted), undefined, header)
+  }
+})
+
+t.test('nobody but a trusted proxy is asked for its header', async t => {
+  const rules = { trusted: compileCidrs(['10.0.0.0/8']), header: 'x-real-ip' }
+  const refuse = () => {
+    throw new Error('the header was read')
+  }
+  t.same(clientAddress(buffer('1.2.3.4'), rules, refuse), bytes('1.2.3.4'))
+  t.same(clientAddress(buffer('10.1.1.1'), { ...rules, trusted: [] }, refuse), bytes('10.1.1.1'))
+  t.same(
+    clientAddress(buffer('10.1.1.1'), rules, name => (name === 'x-real-ip' ? '5.6.7.8' : '')),
+    bytes('5.6.7.8'),
+  )
+})
+
+t.test('family and address go into the record, and nothing of the one before stays', async t => {
+  const record = allocate(96)
+  record.u8.fill(0xee)
+  t.equal(writeClientAddress(bytes('1.2.3.4'), record, 0), Failure.none)
+  t.same([...record.u8.subarray(ADDRESS, ADDRESS + 16)], [1, 2, 3, 4, ...Array(12).fill(0)])
+  t.equal(record.u8[FAMILY], 0)
+  t.equal(writeClientAddress(bytes('2001:db8::1'), record, 0), Failure.none)
+  t.same(record.u8.slice(ADDRESS, ADDRESS + 16), bytes('2001:db8::1'))
+  t.equal(record.u8[FAMILY], 1)
+  t.equal(writeClientAddress(new Uint8Array(0), record, 0), Failure.unknownOrigin)
+})

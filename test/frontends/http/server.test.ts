@@ -1,0 +1,248 @@
+import { MessageChannel } from 'node:worker_threads'
+import bencode from 'bencode'
+import t, { type Test } from 'tap'
+import { answer, answerBytesMax } from '../../../src/engine/engine.ts'
+import {
+  type HttpServer,
+  type HttpServerOptions,
+  startHttpServer,
+} from '../../../src/frontends/http/server.ts'
+import type { Link } from '../../../src/link/link.ts'
+import { connectPortLink, servePort } from '../../../src/link/port.ts'
+import { type Dictionary, latin1, query, RawConnection } from '../../fixtures/http-client.ts'
+import { clientOf, hashOf, NOW, newEngine } from '../../fixtures/tracker-client.ts'
+
+const OPTIONS: HttpServerOptions = {
+  host: '127.0.0.1',
+  port: 0,
+  realIpHeader: 'X-Real-IP',
+  trustedProxies: [],
+  usePayloadIp: false,
+  numwantDefault: 50,
+  numwantMaximum: 100,
+  minInterval: 900,
+}
+
+type Started = { server: HttpServer; link: Link; open(): Promise<RawConnection> }
+
+/** A server on an engine in this thread. */
+async function start(t: Test, overrides: Partial<HttpServerOptions> = {}): Promise<Started> {
+  const engine = newEngine()
+  const { port1, port2 } = new MessageChannel()
+  servePort(
+    port2,
+    (request, at, reply, replyAt) => answer(engine, request, at, reply, replyAt, NOW),
+    answerBytesMax,
+  )
+  const link = connectPortLink(port1)
+  await link.whenUp()
+  const server = await startHttpServer({ ...OPTIONS, ...overrides }, link)
+  t.teardown(() => {
+    server.close()
+    link.close()
+  })
+  return {
+    server,
+    link,
+    open: () => RawConnection.open(server.port, overrides.host ?? '127.0.0.1'),
+  }
+}
+
+function announce(n: number, more: Record<string, string | number> = {}): string {
+  const { peerId, port } = clientOf(n)
+  return `/announce${query({ info_hash: hashOf(1), peer_id: peerId, port, left: n, ...more })}`
+}
+
+function decode(body: Buffer | undefined): Dictionary {
+  return bencode.decode(body ?? Buffer.from('de')) as Dictionary
+}
+
+t.test('an announce is answered with keys in order, and the asker’s own address', async t => {
+  const { open } = await start(t)
+  const connection = await open()
+  const first = await connection.get(announce(0))
+  t.equal(first?.status, 200)
+  t.equal(first?.headers['content-type'], 'text/plain')
+  t.match(
+    latin1(first?.body).replace('\x7f\0\0\x01', 'ADDR'),
+    /^d8:completei1e10:downloadedi0e11:external ip4:ADDR10:incompletei0e8:intervali1[89]\d\de12:min intervali900e5:peers0:e$/,
+  )
+  const second = decode((await connection.get(announce(5)))?.body)
+  t.equal(latin1(second['peers']), '\x7f\0\0\x01\x04\0', 'client 0 on port 1024')
+  connection.destroy()
+})
+
+t.test('IPv6 clients get peers6, and the dictionary form on request', async t => {
+  const { open } = await start(t, { host: '::1' })
+  const connection = await open()
+  await connection.get(announce(0))
+  const compact = decode((await connection.get(announce(1)))?.body)
+  t.equal((compact['peers6'] as Uint8Array).length, 18)
+  const peers = decode((await connection.get(announce(1, { compact: 0 })))?.body)[
+    'peers'
+  ] as Dictionary[]
+  t.same(
+    peers.map(peer => [latin1(peer['ip']), peer['port'], latin1(peer['peer id'])]),
+    [['::1', 1024, clientOf(0).peerId.toString('latin1')]],
+  )
+  const bare = decode((await connection.get(announce(1, { compact: 0, no_peer_id: 1 })))?.body)[
+    'peers'
+  ]
+  t.notOk('peer id' in ((bare as Dictionary[])[0] ?? {}))
+  connection.destroy()
+})
+
+t.test('a scrape answers for several torrents at once', async t => {
+  const { open } = await start(t)
+  const connection = await open()
+  await connection.get(announce(0))
+  const hashes = [hashOf(2), hashOf(1), hashOf(2)]
+    .map(hash => query({ info_hash: hash }).slice(1))
+    .join('&')
+  const files = decode((await connection.get(`/scrape?${hashes}`))?.body)['files'] as Record<
+    string,
+    Dictionary
+  >
+  t.same(Object.values(files), [
+    { complete: 1, downloaded: 0, incomplete: 0 },
+    { complete: 0, downloaded: 0, incomplete: 0 },
+  ])
+  connection.destroy()
+})
+
+t.test(
+  'a hundred hashes, every byte percent-encoded, fit a scrape; one more is refused',
+  async t => {
+    const { open } = await start(t)
+    const hashes = (count: number) =>
+      Array.from({ length: count }, (_, n) => query({ info_hash: hashOf(n) }).slice(1)).join('&')
+    const connection = await open()
+    const files = decode((await connection.get(`/scrape?${hashes(100)}`))?.body)['files']
+    t.equal(Object.keys(files as object).length, 100)
+    const refused = await connection.get(`/scrape?${hashes(101)}`)
+    t.equal(latin1(refused?.body), 'd14:failure reason28:too many info_hash in scrapee')
+    connection.destroy()
+  },
+)
+
+t.test('what is wrong is said with status 200', async t => {
+  const { open } = await start(t)
+  const connection = await open()
+  for (const [target, reason] of [
+    ['/announce', 'missing info_hash'],
+    ['/announce?', 'missing info_hash'],
+    ['/announce?info_hash=abc', 'invalid info_hash size'],
+    ['/announce?info_hash=%zz', 'invalid percent-encoding in query'],
+    [`/announce${query({ info_hash: hashOf(1) })}`, 'missing peer_id'],
+    [announce(1, { port: 0 }), 'missing or invalid port'],
+    [announce(1, { port: 65536 }), 'missing or invalid port'],
+    ['/scrape', 'missing info_hash'],
+    [`/announce?${'x'.repeat(9000)}`, 'query too long'],
+  ] as const) {
+    const answer = await connection.get(target)
+    t.match(
+      [answer?.status, decode(answer?.body)['failure reason']],
+      [200, Buffer.from(reason)],
+      target.slice(0, 60),
+    )
+  }
+  connection.destroy()
+})
+
+t.test('HEAD has the headers alone, other methods and paths are refused', async t => {
+  const { open } = await start(t)
+  const connection = await open()
+  connection.write(`HEAD ${announce(1)} HTTP/1.1\r\nhost: x\r\n\r\n`)
+  const head = await connection.read(false)
+  t.equal(head?.status, 200)
+  t.ok(Number(head?.headers['content-length']) > 100)
+  connection.write('HEAD /announce HTTP/1.1\r\nhost: x\r\n\r\n')
+  t.equal((await connection.read(false))?.headers['content-length'], '39')
+  for (const target of ['/', '/announcement', '/announce/', '/scrape/x', '/stats']) {
+    const answer = await connection.get(target)
+    t.match([answer?.status, latin1(answer?.body)], [404, 'unknown request'], target)
+  }
+  connection.write(`POST ${announce(1)} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello`)
+  const refused = await connection.read()
+  t.match([refused?.status, refused?.headers['allow']], [405, 'GET, HEAD'])
+  await connection.ended()
+})
+
+t.test(
+  'a client that wants its connection closed gets that; HTTP/1.0 is told that it is too old',
+  async t => {
+    const { open } = await start(t)
+    const connection = await open()
+    connection.write(`GET ${announce(1)} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
+    t.equal((await connection.read())?.status, 200)
+    await connection.ended()
+    const old = await open()
+    old.write(`GET ${announce(1)} HTTP/1.0\r\n\r\n`)
+    t.equal((await old.read())?.status, 505)
+    await old.ended()
+  },
+)
+
+t.test('the real address is believed from trusted proxies only', async t => {
+  const target = announce(1)
+  const externalIp = async (trustedProxies: string[], header: string) => {
+    const { open } = await start(t, { trustedProxies })
+    const connection = await open()
+    const answer = decode((await connection.get(target, header))?.body)
+    connection.destroy()
+    return latin1(answer['external ip'] ?? answer['failure reason'])
+  }
+  t.equal(await externalIp([], 'x-real-ip: 5.6.7.8\r\n'), '\x7f\0\0\x01')
+  t.equal(await externalIp(['127.0.0.0/8'], 'X-Real-IP: 5.6.7.8\r\n'), '\x05\x06\x07\x08')
+  t.equal(await externalIp(['127.0.0.0/8'], 'x-real-ip: nonsense\r\n'), 'unknown origin ip')
+  t.equal(await externalIp(['127.0.0.0/8'], ''), 'unknown origin ip')
+})
+
+t.test('the ip parameter counts where the operator allows it', async t => {
+  for (const [usePayloadIp, compact] of [
+    [true, '\x05\x06\x07\x08\x04\x01'],
+    [false, '\x7f\0\0\x01\x04\x01'],
+  ] as const) {
+    const { open } = await start(t, { usePayloadIp })
+    const connection = await open()
+    await connection.get(announce(1, { ip: '5.6.7.8' }))
+    t.equal(latin1(decode((await connection.get(announce(2)))?.body)['peers']), compact)
+    connection.destroy()
+  }
+})
+
+t.test('a client that goes away while its request waits leaves nothing behind', async t => {
+  const { server, link, open } = await start(t)
+  for (let round = 0; round < 50; round++) {
+    const connections = await Promise.all(Array.from({ length: 10 }, open))
+    for (const connection of connections) {
+      connection.write(`GET ${announce(round)} HTTP/1.1\r\nhost: x\r\n\r\n`)
+      connection.destroy()
+    }
+  }
+  const last = await open()
+  t.equal((await last.get(announce(1)))?.status, 200)
+  while (server.inFlight > 0) await new Promise(resolve => setImmediate(resolve))
+  t.equal(link.waiting, 0)
+  last.destroy()
+})
+
+t.test('without an engine the tracker says so, and does not hang', async t => {
+  const { link, open } = await start(t)
+  const connection = await open()
+  t.equal((await connection.get(announce(1)))?.status, 200)
+  link.close()
+  t.equal(
+    latin1((await connection.get(announce(1)))?.body),
+    'd14:failure reason31:tracker temporarily unavailablee',
+  )
+  connection.destroy()
+})
+
+t.test('an address that cannot be listened on rejects', async t => {
+  const { link } = await start(t)
+  await t.rejects(
+    startHttpServer({ ...OPTIONS, host: '192.0.2.1' }, link),
+    /cannot listen on 192.0.2.1/,
+  )
+})
