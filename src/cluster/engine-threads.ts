@@ -1,10 +1,11 @@
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { type MessagePort, Worker } from 'node:worker_threads'
 import { threadUrl } from '../thread-url.ts'
 import type { EngineThreadStart, ToEngineThread } from './messages.ts'
 
 export type EngineThreads = {
+  /** Resolves when all threads serve. */
+  readonly ready: Promise<void>
   /** Where the links of worker or frontend number `n` go. */
   socketPathFor(n: number): string
   /** Gives the first thread a link of this process. */
@@ -13,17 +14,17 @@ export type EngineThreads = {
 }
 
 /**
- * Starts the engine threads and waits until they serve. `died` is called when one ends that was not stopped: it may have held a lock, so nothing
- * can go on in this process.
+ * Starts the engine threads. `died` is called when one ends that was not stopped: it may have held a lock, so nothing can go on in this
+ * process.
  */
-export async function startEngineThreads(
+export function startEngineThreads(
   start: Omit<EngineThreadStart, 'index' | 'socketPath'>,
   folder: string,
   died: (index: number, error: unknown) => void,
-): Promise<EngineThreads> {
+): EngineThreads {
   let stopping = false
   const socketPathFor = (n: number) => join(folder, `engine-${n % start.threads}.sock`)
-  const workers = Array.from({ length: start.threads }, (_, index) => {
+  const threads = Array.from({ length: start.threads }, (_, index) => {
     const workerData: EngineThreadStart = { ...start, index, socketPath: socketPathFor(index) }
     const worker = new Worker(threadUrl('./engine-thread', import.meta.url), {
       workerData,
@@ -33,24 +34,25 @@ export async function startEngineThreads(
     worker.on('error', error => {
       reason = error
     })
-    worker.on('exit', () => {
-      if (!stopping) died(index, reason)
+    const gone = new Promise<void>(resolve => {
+      worker.once('exit', () => {
+        if (!stopping) died(index, reason)
+        resolve()
+      })
     })
-    return worker
+    const ready = new Promise<void>(resolve => worker.once('message', () => resolve()))
+    return { worker, gone, ready }
   })
-  await Promise.all(workers.map(worker => once(worker, 'message')))
   return {
+    ready: Promise.all(threads.map(({ ready }) => ready)).then(() => {}),
     socketPathFor,
-    link: port => workers[0]?.postMessage({ type: 'link', port } satisfies ToEngineThread, [port]),
+    link: port =>
+      threads[0]?.worker.postMessage({ type: 'link', port } satisfies ToEngineThread, [port]),
     async stop() {
       stopping = true
-      await Promise.all(
-        workers.map(async worker => {
-          const gone = once(worker, 'exit')
-          worker.postMessage({ type: 'stop' } satisfies ToEngineThread)
-          await gone
-        }),
-      )
+      for (const { worker } of threads)
+        worker.postMessage({ type: 'stop' } satisfies ToEngineThread)
+      await Promise.all(threads.map(({ gone }) => gone))
     },
   }
 }

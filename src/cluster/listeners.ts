@@ -1,7 +1,7 @@
-import { createServer, type Server } from 'node:net'
+import { createServer, isIPv4, type Server } from 'node:net'
 import type { Config } from '../config/config.ts'
 import { parseBindAddress } from '../config/validate.ts'
-import { unavailableError } from '../errors.ts'
+import { type OperatorError, unavailableError } from '../errors.ts'
 import type { HttpServerOptions } from '../frontends/http/server.ts'
 import type { Logger } from '../log.ts'
 
@@ -38,11 +38,12 @@ export async function claimListeners<T extends Listener>(
     for (const listener of wanted) {
       const server = createServer()
       try {
-        claimed.push({ ...listener, port: await listen(server, listener) })
+        claimed.push({ ...listener, port: await listen(server, listener, wanted) })
         held.push(server)
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException
-        if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL') throw takenError(listener, error)
+        if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL')
+          throw takenError(listener, claimed, error)
         missing.push(`${listener.host} port ${listener.port}`)
         log.warn(
           { address: listener.host, port: listener.port, code },
@@ -61,19 +62,35 @@ export async function claimListeners<T extends Listener>(
   return claimed
 }
 
-function listen(server: Server, { host, port }: Listener): Promise<number> {
+function listen(
+  server: Server,
+  { host, port }: Listener,
+  wanted: readonly Listener[],
+): Promise<number> {
+  // [::] takes IPv4 too, unless another of our listeners has that.
+  const ipv6Only = wanted.some(other => isIPv4(other.host) && other.port === port)
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ host, port, exclusive: true, ipv6Only: host.includes(':') }, () => {
+    server.listen({ host, port, exclusive: true, ipv6Only }, () => {
       const address = server.address()
       resolve(typeof address === 'object' && address ? address.port : port)
     })
   })
 }
 
-function takenError({ host, port }: Listener, error: unknown): Error {
+function takenError(
+  { host, port }: Listener,
+  claimed: readonly Listener[],
+  error: unknown,
+): OperatorError {
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE') {
+    const own = claimed.find(other => other.port === port)
+    if (own) {
+      return unavailableError(
+        `cannot listen on ${host} port ${port}: the http_server on ${own.host} has it. Remove one of the two.`,
+      )
+    }
     return unavailableError(
       `cannot listen on ${host} port ${port}: another program has it. Stop that one, or change bind_address.`,
     )

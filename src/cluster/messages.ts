@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads'
+import type { LogConfig } from '../config/config.ts'
 import type { EngineSettings } from '../engine/engine.ts'
 import type { SharedTables } from '../engine/tables/arena.ts'
 import type { HttpServerOptions } from '../frontends/http/server.ts'
@@ -27,8 +28,10 @@ export type FromEngineThread = { readonly type: 'ready' }
 export type ToWorker =
   | {
       readonly type: 'start'
+      /** Counted from 1; a worker that replaces another has its number. */
+      readonly number: number
       readonly socketPath: string
-      readonly logLevel: string
+      readonly level: LogConfig['level']
       readonly listeners: readonly HttpServerOptions[]
     }
   | { readonly type: 'stop' }

@@ -1,23 +1,33 @@
 /** A process that a supervisor keeps running. */
 export type Child = {
-  readonly pid: number
+  /** Undefined when the system could not start it. */
+  readonly pid: number | undefined
   stop(): void
   kill(): void
 }
 
+/** An end that was not asked for. */
+export type Death = {
+  readonly n: number
+  readonly pid: number | undefined
+  readonly why: string
+  /** How many times in a row this child died young, this time included. */
+  readonly quickDeaths: number
+  /** Until the next start. */
+  readonly restartMillis: number
+}
+
 export type SupervisorOptions = {
   readonly count: number
-  /** Starts child number `n`, and calls `exited` once when it ends, for whatever reason. */
+  /** Starts child number `n`, and calls `exited` when it ends, for whatever reason. May throw. */
   readonly start: (n: number, exited: (why: string) => void) => Child
-  /** Told of each death that was not asked for, and how long until the next start. */
-  readonly died: (n: number, pid: number, why: string, restartMillis: number) => void
+  readonly died: (death: Death) => void
   /** Milliseconds, monotonic. */
   readonly now: () => number
   readonly setTimer: (run: () => void, millis: number) => { cancel(): void }
 }
 
 export type Supervisor = {
-  readonly running: readonly Child[]
   /** Stops all children, kills those that are not gone after `millis`, and resolves when none is left. */
   stop(millis: number): Promise<void>
   /** Ends all children at once. */
@@ -29,7 +39,7 @@ const HEALTHY_MILLIS = 10_000
 const BACKOFF_MILLIS_MIN = 100
 const BACKOFF_MILLIS_MAX = 10_000
 
-/** Keeps `count` children running until stopped. */
+/** Keeps `count` children running until stopped. It never gives up on one. */
 export function startSupervisor(options: SupervisorOptions): Supervisor {
   const children = new Map<number, Child>()
   const timers = new Map<number, { cancel(): void }>()
@@ -40,37 +50,44 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   function startChild(n: number): void {
     timers.delete(n)
     const started = options.now()
-    const child = options.start(n, why => {
+    let child: Child | undefined
+    let ended = false
+    const exited = (why: string) => {
+      if (ended) return
+      ended = true
       children.delete(n)
-      if (stopping) {
-        if (children.size === 0) allGone?.()
-        return
-      }
-      const wait = restartMillis(n, options.now() - started)
-      options.died(n, child.pid, why, wait)
-      timers.set(
-        n,
-        options.setTimer(() => startChild(n), wait),
-      )
-    })
-    children.set(n, child)
+      if (!stopping) startAgain(n, child?.pid, why, options.now() - started)
+      else if (children.size === 0) allGone?.()
+    }
+    try {
+      child = options.start(n, exited)
+      if (!ended) children.set(n, child)
+    } catch (error) {
+      exited((error as Error).message)
+    }
   }
 
-  function restartMillis(n: number, livedMillis: number): number {
-    if (livedMillis >= HEALTHY_MILLIS) quickDeaths[n] = 0
-    const deaths = quickDeaths[n] ?? 0
-    quickDeaths[n] = deaths + 1
-    return deaths === 0 ? 0 : Math.min(BACKOFF_MILLIS_MIN * 2 ** (deaths - 1), BACKOFF_MILLIS_MAX)
+  function startAgain(n: number, pid: number | undefined, why: string, livedMillis: number): void {
+    const deaths = livedMillis >= HEALTHY_MILLIS ? 1 : (quickDeaths[n] ?? 0) + 1
+    quickDeaths[n] = deaths
+    const restartMillis =
+      deaths === 1 ? 0 : Math.min(BACKOFF_MILLIS_MIN * 2 ** (deaths - 2), BACKOFF_MILLIS_MAX)
+    options.died({ n, pid, why, quickDeaths: deaths, restartMillis })
+    timers.set(
+      n,
+      options.setTimer(() => startChild(n), restartMillis),
+    )
+  }
+
+  function startNoMore(): void {
+    stopping = true
+    for (const timer of timers.values()) timer.cancel()
   }
 
   for (let n = 0; n < options.count; n++) startChild(n)
   return {
-    get running() {
-      return [...children.values()]
-    },
     async stop(millis) {
-      stopping = true
-      for (const timer of timers.values()) timer.cancel()
+      startNoMore()
       if (children.size === 0) return
       const gone = new Promise<void>(resolve => {
         allGone = resolve
@@ -83,8 +100,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       late.cancel()
     },
     kill() {
-      stopping = true
-      for (const timer of timers.values()) timer.cancel()
+      startNoMore()
       for (const child of children.values()) child.kill()
     },
   }

@@ -1,5 +1,3 @@
-import cluster from 'node:cluster'
-import type { LogConfig } from '../config/config.ts'
 import { connectSocketLink } from '../link/socket.ts'
 import { createLog } from '../log.ts'
 import { type Frontends, startFrontends } from './frontends.ts'
@@ -7,15 +5,15 @@ import type { FromWorker, ToWorker } from './messages.ts'
 
 /** Entry of a cluster worker: sockets of clients on one side, the link to an engine thread on the other. */
 
-let log = createLog('info')
+let log = createLog('info', 'worker')
 let frontends: Frontends | undefined
 
-function tell(message: FromWorker): void {
+function tell(message: FromWorker, sent = () => {}): void {
   // The channel may close under us; its `disconnect` then ends this process.
-  if (process.connected) process.send?.(message, undefined, undefined, () => {})
+  if (process.connected) process.send?.(message, undefined, undefined, sent)
 }
 
-process.title = `muster: worker ${cluster.worker?.id ?? ''}`
+process.title = 'muster: worker'
 
 // A terminal's Ctrl-C reaches the whole process group; the primary decides when a worker stops.
 process.on('SIGINT', () => {})
@@ -33,13 +31,13 @@ process.on('message', async (message: ToWorker) => {
     await frontends?.stop()
     process.exit(0)
   }
-  log = createLog(message.logLevel as LogConfig['level'])
+  process.title = `muster: worker ${message.number}`
+  log = createLog(message.level, 'worker')
   try {
     frontends = await startFrontends(message.listeners, connectSocketLink(message.socketPath))
     tell({ type: 'listening' })
   } catch (error) {
-    tell({ type: 'failed', reason: (error as Error).message })
-    process.exit(1)
+    tell({ type: 'failed', reason: (error as Error).message }, () => process.exit(1))
   }
 })
 

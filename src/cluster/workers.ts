@@ -1,77 +1,104 @@
 import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
+import type { LogConfig } from '../config/config.ts'
+import { unavailableError } from '../errors.ts'
 import type { HttpServerOptions } from '../frontends/http/server.ts'
 import type { Logger } from '../log.ts'
 import { threadUrl } from '../thread-url.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
-import { type Child, type Supervisor, startSupervisor } from './supervisor.ts'
+import { type Child, type Death, type Supervisor, startSupervisor } from './supervisor.ts'
 
 export type WorkersOptions = {
   readonly count: number
   readonly listeners: readonly HttpServerOptions[]
   readonly socketPathFor: (n: number) => string
+  readonly level: LogConfig['level']
   readonly log: Logger
 }
 
-/**
- * Forks the cluster workers and keeps them running. Resolves when all of them listen; rejects when one cannot, which after the addresses were
- * claimed nobody expects.
- */
-export async function startWorkers(options: WorkersOptions): Promise<Supervisor> {
+export type Workers = Supervisor & {
+  /**
+   * Resolves when each of them listens. Rejects with an OperatorError when one cannot, which after the addresses were claimed nobody
+   * expects.
+   */
+  readonly listening: Promise<void>
+}
+
+/** From so many deaths in a row on, the log says it once more and is then silent about the worker until it lived for a while. */
+const QUICK_DEATHS_LOGGED_MAX = 5
+
+/** Forks the cluster workers and keeps them running. */
+export function startWorkers(options: WorkersOptions): Workers {
   const { log } = options
   cluster.setupPrimary({ exec: fileURLToPath(threadUrl('./worker', import.meta.url)), args: [] })
-  let listening = 0
-  let supervisor: Supervisor | undefined
-  await new Promise<void>((resolve, reject) => {
-    supervisor = startSupervisor({
-      count: options.count,
-      now: () => performance.now(),
-      setTimer: (run, millis) => {
-        const timer = setTimeout(run, millis)
-        return { cancel: () => clearTimeout(timer) }
-      },
-      start: (n, exited) =>
-        forkWorker(n, options, exited, message => {
-          if (message.type === 'failed') {
-            log.error({ worker: n + 1, reason: message.reason }, 'worker cannot listen')
-            reject(new Error(message.reason))
-          }
-          if (message.type === 'listening' && ++listening === options.count) resolve()
-        }),
-      died: (n, pid, why, restartMillis) => {
-        log.warn({ worker: n + 1, pid, why, restart_ms: restartMillis }, 'worker died')
-      },
-    })
-  }).catch(error => {
-    supervisor?.kill()
-    throw error
+  const listen = new Set<number>()
+  let allListen = () => {}
+  let cannotListen = (_: Error) => {}
+  const listening = new Promise<void>((resolve, reject) => {
+    allListen = resolve
+    cannotListen = reject
   })
-  if (!supervisor) throw new Error('no supervisor')
-  return supervisor
+  // Once all of them listened, or nobody waits any more, one that cannot is the supervisor's business.
+  listening.catch(() => {})
+  const supervisor = startSupervisor({
+    count: options.count,
+    now: () => performance.now(),
+    setTimer: (run, millis) => {
+      const timer = setTimeout(run, millis)
+      return { cancel: () => clearTimeout(timer) }
+    },
+    start: (n, exited) =>
+      forkWorker(n, options, exited, message => {
+        if (message.type === 'failed') {
+          log.error({ worker: n + 1, reason: message.reason }, 'worker cannot listen')
+          cannotListen(unavailableError(message.reason))
+        }
+        if (message.type === 'listening' && listen.add(n).size === options.count) allListen()
+      }),
+    died: death => logDeath(log, death),
+  })
+  return { ...supervisor, listening }
+}
+
+function logDeath(log: Logger, { n, pid, why, quickDeaths, restartMillis }: Death): void {
+  const fields = { worker: n + 1, pid, why, restart_ms: restartMillis }
+  if (quickDeaths < QUICK_DEATHS_LOGGED_MAX) log.warn(fields, 'worker died')
+  else if (quickDeaths === QUICK_DEATHS_LOGGED_MAX) log.error(fields, 'worker keeps dying')
+  else log.debug(fields, 'worker died')
 }
 
 function forkWorker(
   n: number,
-  { listeners, log, socketPathFor }: WorkersOptions,
+  { level, listeners, log, socketPathFor }: WorkersOptions,
   exited: (why: string) => void,
   told: (message: FromWorker) => void,
 ): Child {
   const worker = cluster.fork()
-  const pid = worker.process.pid ?? 0
+  const { pid } = worker.process
+  let isUp = false
   const send = (message: ToWorker) => {
     if (worker.isConnected()) worker.send(message, undefined, () => {})
   }
+  const kill = () => {
+    worker.process.kill('SIGKILL')
+  }
   worker.on('message', (message: FromWorker) => {
     if (message.type === 'up') {
-      send({ type: 'start', socketPath: socketPathFor(n), logLevel: log.level, listeners })
+      isUp = true
+      send({ type: 'start', number: n + 1, socketPath: socketPathFor(n), level, listeners })
     }
     if (message.type === 'listening') log.info({ worker: n + 1, pid }, 'worker started')
     told(message)
   })
   worker.once('exit', (code, signal) => exited(signal ?? `exit status ${code}`))
+  // Where the system has no process or file descriptor left there is no child, and no `exit`.
+  worker.on('error', error => {
+    if (pid === undefined) exited(error.message)
+  })
   return {
     pid,
-    stop: () => send({ type: 'stop' }),
-    kill: () => worker.process.kill('SIGKILL'),
+    // One that is not up would not hear it, and has no connections yet.
+    stop: () => (isUp ? send({ type: 'stop' }) : kill()),
+    kill,
   }
 }

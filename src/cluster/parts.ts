@@ -1,0 +1,41 @@
+/** Something that was started, and how it ends. */
+export type Part = {
+  /** Ends it in order. */
+  stop(): Promise<void>
+  /** Ends what would outlive this process, at once. */
+  kill?(): void
+}
+
+/** What this process has started so far. */
+export type Parts = {
+  /** Once true, nothing more is to be started. */
+  readonly stopping: boolean
+  add(part: Part): void
+  /** Stops every part, the last one first. */
+  stop(): Promise<void>
+  kill(): void
+}
+
+export function createParts(): Parts {
+  const parts: Part[] = []
+  let stopping = false
+  return {
+    get stopping() {
+      return stopping
+    },
+    add(part) {
+      parts.push(part)
+    },
+    async stop() {
+      stopping = true
+      for (let part = parts.at(-1); part; part = parts.at(-1)) {
+        await part.stop()
+        // Until now it could still have to be killed.
+        parts.splice(parts.indexOf(part), 1)
+      }
+    },
+    kill() {
+      for (const part of parts) part.kill?.()
+    },
+  }
+}

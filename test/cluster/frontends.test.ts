@@ -1,0 +1,56 @@
+import { connect } from 'node:net'
+import { MessageChannel } from 'node:worker_threads'
+import t from 'tap'
+import { startFrontends } from '../../src/cluster/frontends.ts'
+import { claimListeners } from '../../src/cluster/listeners.ts'
+import { answer, answerBytesMax } from '../../src/engine/engine.ts'
+import { connectPortLink, servePort } from '../../src/link/port.ts'
+import { RawConnection } from '../fixtures/http-client.ts'
+import { announceTarget } from '../fixtures/load.ts'
+import { NOW, newEngine } from '../fixtures/tracker-client.ts'
+import { listenerOn } from './fixtures/engine-start.ts'
+import { createTestLog } from './fixtures/log-lines.ts'
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect({ host: '127.0.0.1', port })
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+t.test('a stop takes no new connections and answers the request that waits', async t => {
+  const [listener] = await claimListeners([listenerOn('127.0.0.1', 0)], createTestLog().log)
+  if (!listener) throw new Error('no listener')
+  const { port1, port2 } = new MessageChannel()
+  const link = connectPortLink(port1)
+  const frontends = await startFrontends([listener], link)
+  const connection = await RawConnection.open(listener.port)
+  const answered = connection.get(announceTarget(1, 1))
+  // The engine is not there yet, so the request waits.
+  while (link.waiting === 0) await new Promise(resolve => setImmediate(resolve))
+  const stop = frontends.stop()
+  t.notOk(await accepts(listener.port), 'no new connection')
+  const engine = newEngine()
+  servePort(
+    port2,
+    (request, at, reply, replyAt) => answer(engine, request, at, reply, replyAt, NOW),
+    answerBytesMax,
+  )
+  t.match((await answered)?.body.toString('latin1'), 'd8:complete')
+  await stop
+  await connection.ended()
+})
+
+t.test('listeners that cannot be had are a refusal, not a hang', async t => {
+  const { port1, port2 } = new MessageChannel()
+  t.teardown(() => port2.close())
+  const link = connectPortLink(port1)
+  t.teardown(() => link.close())
+  await t.rejects(startFrontends([listenerOn('192.0.2.1', 6969)], link), {
+    message: 'cannot listen on 192.0.2.1 port 6969',
+  })
+})

@@ -1,0 +1,141 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { getBencoded } from '../fixtures/http-client.ts'
+import { announceTarget } from '../fixtures/load.ts'
+import { configFile, isAlive, LOOPBACK, launch, startTracker } from '../fixtures/start-tracker.ts'
+import { testFolder } from './fixtures/engine-start.ts'
+
+const BREAKER = fileURLToPath(new URL('./fixtures/breaking-engine-threads.js', import.meta.url))
+
+/** Sets a variable that programs started by this test inherit. */
+function setEnvironment(t: Test, name: string, value: string): void {
+  const before = process.env[name]
+  process.env[name] = value
+  t.teardown(() => {
+    if (before === undefined) delete process.env[name]
+    else process.env[name] = before
+  })
+}
+
+async function gone(pids: readonly number[]): Promise<void> {
+  while (pids.some(isAlive)) await new Promise(resolve => setImmediate(resolve))
+}
+
+function titleOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0')[0]?.trim() ?? ''
+}
+
+for (const workers of [0, 1]) {
+  t.test(`it starts, answers over both families and stops, with ${workers} workers`, async t => {
+    const tracker = await startTracker(t, { frontend: { workers }, engine: { threads: 2 } })
+    t.match(await getBencoded(tracker.url(4), announceTarget(1, 1)), { incomplete: 1 })
+    t.match(await getBencoded(tracker.url(6), announceTarget(2, 1)), { complete: 1 })
+    t.match(
+      tracker.log.filter(({ msg }) => msg !== 'worker started'),
+      [
+        { room: 'cluster', msg: 'listening', server: 'http', address: '127.0.0.1', port: Number },
+        { msg: 'listening', server: 'http', address: '::1', port: Number },
+        { msg: 'ready', pid: tracker.pid, workers, engine_threads: 2 },
+      ],
+    )
+    t.equal(await tracker.stop(), 0)
+    t.match(tracker.log[tracker.log.length - 1], {
+      msg: 'stopped',
+      torrents: 1,
+      peers_ipv4: 1,
+      peers_ipv6: 1,
+      seeders: 1,
+      leechers: 1,
+    })
+    t.equal(tracker.stderr(), '')
+  })
+}
+
+t.test('an engine thread that dies ends the process with status 70, workers and all', async t => {
+  const folder = testFolder(t)
+  setEnvironment(t, 'BREAK_ENGINE_THREADS', folder)
+  setEnvironment(t, 'NODE_OPTIONS', `${process.env['NODE_OPTIONS'] ?? ''} --import=${BREAKER}`)
+  const tracker = await startTracker(t, { frontend: { workers: 2 } })
+  const workers = tracker.log
+    .filter(({ msg }) => msg === 'worker started')
+    .map(({ pid }) => Number(pid))
+  t.equal(workers.length, 2)
+  writeFileSync(join(folder, 'now'), '')
+  t.equal(await tracker.ended, 70)
+  await gone(workers)
+  t.match(
+    tracker.log.find(({ level }) => level === 60),
+    { thread: 'engine-0', err: { message: 'broken by the test' } },
+  )
+})
+
+t.test('SIGTERM while it starts stops it too, and leaves no folder', async t => {
+  const folder = testFolder(t)
+  setEnvironment(t, 'RUNTIME_DIRECTORY', folder)
+  const tracker = launch(t, [
+    '--config',
+    configFile(t, { ...LOOPBACK, frontend: { workers: 2 }, log: { level: 'info' } }),
+  ])
+  while (readdirSync(folder).length === 0) await new Promise(resolve => setImmediate(resolve))
+  t.equal(await tracker.stop(), 0)
+  t.notOk(
+    tracker.log.some(({ msg }) => msg === 'ready'),
+    'it was not ready yet',
+  )
+  t.equal(tracker.log[tracker.log.length - 1]?.msg, 'stopped')
+  t.same(readdirSync(folder), [])
+})
+
+t.test('SIGHUP changes nothing and is warned about', async t => {
+  const tracker = await startTracker(t, { frontend: { workers: 1 } })
+  process.kill(tracker.pid, 'SIGHUP')
+  t.match(await tracker.line(({ level }) => level === 40), { msg: /reloading is not supported/ })
+  t.match(await getBencoded(tracker.url(), announceTarget(1, 1)), { incomplete: 1 })
+})
+
+t.test('a second signal does not wait for what hangs', async t => {
+  const tracker = await startTracker(t, { frontend: { workers: 1 } })
+  const { pid } = await tracker.line(({ msg }) => msg === 'worker started')
+  process.kill(Number(pid), 'SIGSTOP')
+  process.kill(tracker.pid, 'SIGTERM')
+  await tracker.line(({ msg }) => msg === 'stopping')
+  process.kill(tracker.pid, 'SIGINT')
+  t.equal(await tracker.ended, 70)
+  await gone([Number(pid)])
+})
+
+t.test('warnings about the configuration are logged once, by the primary', async t => {
+  const tracker = await startTracker(t, {
+    frontend: { workers: 2 },
+    tracker_config: { api_key: 'secret' },
+  })
+  const warnings = tracker.log.filter(({ level }) => level === 40)
+  t.equal(warnings.length, 1)
+  t.match(warnings, [{ msg: 'configuration', warning: /api_key/ }])
+})
+
+t.test('a folder for sockets that cannot be had is explained, with status 69', async t => {
+  const folder = join(testFolder(t), 'x'.repeat(90))
+  mkdirSync(folder)
+  setEnvironment(t, 'RUNTIME_DIRECTORY', folder)
+  const tracker = launch(t, ['--config', configFile(t, LOOPBACK)])
+  t.equal(await tracker.ended, 69)
+  t.match(tracker.stderr(), 'Set RUNTIME_DIRECTORY to a shorter one.')
+})
+
+t.test(
+  'processes are titled by their part',
+  { skip: process.platform !== 'linux' && 'reads /proc' },
+  async t => {
+    const tracker = await startTracker(t, { frontend: { workers: 1 } })
+    const first = await tracker.line(({ msg }) => msg === 'worker started')
+    t.equal(titleOf(tracker.pid), 'muster')
+    t.equal(titleOf(Number(first['pid'])), 'muster: worker 1')
+    const lines = tracker.log.length
+    process.kill(Number(first['pid']), 'SIGKILL')
+    const second = await tracker.line(({ msg }) => msg === 'worker started', lines)
+    t.equal(titleOf(Number(second['pid'])), 'muster: worker 1', 'a replacement keeps the number')
+  },
+)

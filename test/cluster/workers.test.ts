@@ -1,0 +1,135 @@
+import cluster from 'node:cluster'
+import { createServer } from 'node:net'
+import t, { type Test } from 'tap'
+import { claimListeners } from '../../src/cluster/listeners.ts'
+import { startWorkers } from '../../src/cluster/workers.ts'
+import { getBencoded } from '../fixtures/http-client.ts'
+import { announceTarget } from '../fixtures/load.ts'
+import { isAlive } from '../fixtures/start-tracker.ts'
+import { listenerOn, runningEngineThreads } from './fixtures/engine-start.ts'
+import { createTestLog } from './fixtures/log-lines.ts'
+
+async function begin(t: Test, count: number, wantedPort?: number) {
+  const engineThreads = await runningEngineThreads(t)
+  const testLog = createTestLog()
+  const listeners =
+    wantedPort === undefined
+      ? await claimListeners([listenerOn('127.0.0.1', 0)], testLog.log)
+      : [listenerOn('127.0.0.1', wantedPort)]
+  const workers = startWorkers({
+    count,
+    listeners,
+    socketPathFor: engineThreads.socketPathFor,
+    level: 'silent',
+    log: testLog.log,
+  })
+  t.teardown(() => workers.stop(5000))
+  return { ...testLog, workers, url: `http://127.0.0.1:${listeners[0]?.port}` }
+}
+
+t.test('all workers serve one port and one swarm; a stop leaves none', async t => {
+  const { workers, lines, url } = await begin(t, 2)
+  await workers.listening
+  const pids = lines.filter(({ msg }) => msg === 'worker started').map(({ pid }) => Number(pid))
+  t.equal(pids.length, 2)
+  for (let n = 1; n <= 20; n++) await getBencoded(url, announceTarget(2 * n + 1, 1))
+  t.match(await getBencoded(url, announceTarget(1, 1)), { incomplete: 21 })
+  await workers.stop(5000)
+  t.notOk(pids.some(isAlive))
+  t.notOk(lines.some(({ level }) => level > 30))
+})
+
+t.test('a killed worker is replaced under its number', async t => {
+  const { workers, line, url } = await begin(t, 1)
+  await workers.listening
+  const { pid } = await line(({ msg }) => msg === 'worker started')
+  await getBencoded(url, announceTarget(1, 1))
+  process.kill(Number(pid), 'SIGKILL')
+  t.match(await line(({ msg }) => msg === 'worker died'), {
+    level: 40,
+    worker: 1,
+    pid,
+    why: 'SIGKILL',
+    restart_ms: 0,
+  })
+  const back = await line(({ msg, pid: other }) => msg === 'worker started' && other !== pid)
+  t.match(back, { worker: 1 })
+  t.match(await getBencoded(url, announceTarget(3, 1)), { incomplete: 2 }, 'with the same swarm')
+})
+
+t.test('a worker ends when its channel to the primary closes', async t => {
+  const { workers, line } = await begin(t, 1)
+  await workers.listening
+  const { pid } = await line(({ msg }) => msg === 'worker started')
+  const worker = Object.values(cluster.workers ?? {}).find(other => other?.process.pid === pid)
+  worker?.process.disconnect()
+  t.match(await line(({ msg }) => msg === 'worker died'), { pid, why: 'exit status 0' })
+})
+
+t.test('a worker leaves the signals of a terminal to the primary', async t => {
+  const { workers, line, lines, url } = await begin(t, 1)
+  await workers.listening
+  const { pid } = await line(({ msg }) => msg === 'worker started')
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(Number(pid), signal)
+  t.match(await getBencoded(url, announceTarget(1, 1)), { incomplete: 1 })
+  t.notOk(lines.some(({ msg }) => msg === 'worker died'))
+})
+
+t.test('workers that cannot listen are the operator’s to mend', async t => {
+  const taken = createServer()
+  await new Promise<void>(resolve => taken.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => taken.close())
+  const address = taken.address()
+  const port = typeof address === 'object' && address ? address.port : 0
+  const { workers, lines } = await begin(t, 1, port)
+  await t.rejects(workers.listening, {
+    exitStatus: 69,
+    message: `cannot listen on 127.0.0.1 port ${port}`,
+  })
+  t.match(lines, [{ msg: 'worker cannot listen', worker: 1 }])
+})
+
+t.test('a worker that keeps dying is logged a few times, not for ever', async t => {
+  const { workers, line, lines } = await begin(t, 1)
+  await workers.listening
+  const killed = new Set<unknown>()
+  for (let death = 1; death <= 5; death++) {
+    const { pid } = await line(({ msg, pid }) => msg === 'worker started' && !killed.has(pid))
+    killed.add(pid)
+    process.kill(Number(pid), 'SIGKILL')
+    await line(({ pid: dead, msg }) => dead === pid && msg !== 'worker started')
+  }
+  t.same(
+    lines.filter(({ why }) => why === 'SIGKILL').map(({ level, msg }) => `${level} ${msg}`),
+    [...new Array<string>(4).fill('40 worker died'), '50 worker keeps dying'],
+  )
+})
+
+t.test('a stop does not wait for a worker that is still starting', async t => {
+  const { workers, lines } = await begin(t, 2)
+  await workers.stop(60_000)
+  t.same(lines, [])
+})
+
+t.test('a worker that the system cannot start is tried again, and the primary lives', async t => {
+  const { workers, line, lines, url } = await begin(t, 1)
+  await workers.listening
+  const { pid } = await line(({ msg }) => msg === 'worker started')
+  const { execPath } = process
+  const restore = () => {
+    process.execPath = execPath
+  }
+  t.teardown(restore)
+  process.execPath = '/nonexistent/node'
+  process.kill(Number(pid), 'SIGKILL')
+  await line(({ restart_ms: millis }) => millis === 200)
+  restore()
+  await line(({ msg, pid: other }) => msg === 'worker started' && other !== pid)
+  const failed = lines.filter(({ why }) => String(why).includes('ENOENT'))
+  t.ok(failed.length >= 2)
+  t.notOk(
+    failed.some(line => 'pid' in line),
+    'none was ever there',
+  )
+  t.match(await getBencoded(url, announceTarget(1, 1)), { incomplete: 1 })
+})
