@@ -8,7 +8,7 @@ export function literal(text: string): Uint8Array {
 }
 
 export function writeLiteral(out: Uint8Array, at: number, bytes: Uint8Array): number {
-  // Keys are a dozen bytes: a loop is quicker than `set`.
+  // Keys are a dozen bytes, for which a loop is quicker than `set`.
   for (let n = 0; n < bytes.length; n++) out[at + n] = bytes[n] as number
   return at + bytes.length
 }
@@ -16,12 +16,20 @@ export function writeLiteral(out: Uint8Array, at: number, bytes: Uint8Array): nu
 /** Decimal digits of a whole number from 0 to 2^53. */
 export function writeDigits(out: Uint8Array, at: number, value: number): number {
   let end = at + 1
-  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) end++
+  for (let bound = 10; value >= bound; bound *= 10) end++
+  let place = end - 1
   let rest = value
-  for (let place = end - 1; place >= at; place--) {
+  for (; rest > 0x3fff_ffff; place--) {
     const next = Math.floor(rest / 10)
-    out[place] = 0x30 + rest - next * 10
+    // The difference first: 2^53 and more are not whole.
+    out[place] = 0x30 + (rest - next * 10)
     rest = next
+  }
+  // Small integers divide without a division.
+  for (let small = rest | 0; place >= at; place--) {
+    const next = (small / 10) | 0
+    out[place] = 0x30 + small - next * 10
+    small = next
   }
   return end
 }
@@ -41,6 +49,9 @@ export function writeStringHead(out: Uint8Array, at: number, length: number): nu
   return end + 1
 }
 
+/** Above this, making a view to copy with `set` costs less than the loop that it saves. */
+const LOOP_BYTES_MAX = 160
+
 /** A string of `length` bytes copied from `from`. */
 export function writeString(
   out: Uint8Array,
@@ -50,7 +61,7 @@ export function writeString(
   length: number,
 ): number {
   const begin = writeStringHead(out, at, length)
-  if (length > 160) out.set(from.subarray(fromAt, fromAt + length), begin)
+  if (length > LOOP_BYTES_MAX) out.set(from.subarray(fromAt, fromAt + length), begin)
   else for (let n = 0; n < length; n++) out[begin + n] = from[fromAt + n] as number
   return begin + length
 }

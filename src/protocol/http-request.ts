@@ -20,8 +20,12 @@ import {
 import type { Bytes } from './bytes.ts'
 import { Event } from './events.ts'
 import { Failure } from './failures.ts'
-import { parseIpv4, parseIpv6 } from './ip-address.ts'
-import { QUERY_BYTES_MAX, SCRAPE_HASHES_MAX, TRANSFER_BYTES_MAX } from './limits.ts'
+import {
+  ADDRESS_TEXT_BYTES_MAX,
+  QUERY_BYTES_MAX,
+  SCRAPE_HASHES_MAX,
+  TRANSFER_BYTES_MAX,
+} from './limits.ts'
 import { HASH_COUNT, SCRAPE_HEADER_BYTES } from './scrape-record.ts'
 
 /** What a configuration says about reading an announce. */
@@ -33,11 +37,18 @@ export type AnnounceRules = {
 }
 
 const AMPERSAND = 0x26
+const COLON = 0x3a
+const DOT = 0x2e
 const EQUALS = 0x3d
 const PERCENT = 0x25
 const ZERO = 0x30
+const BRACKET = 0x5b
+const BRACKET_END = 0x5d
 
-/** The parameters that mean something here. Everything else (`key`, `trackerid`, `supportcrypto`, …) is passed over. */
+/**
+ * The parameters that mean something here. All others (`key`, `trackerid`, `supportcrypto`,
+ * `corrupt`, …) are passed over.
+ */
 const Name = {
   unknown: 0,
   infoHash: 1,
@@ -54,16 +65,59 @@ const Name = {
   ipv4: 12,
   ipv6: 13,
 } as const
+type Name = (typeof Name)[keyof typeof Name]
 
-/** Where the parameter being read begins and ends, and how many bytes its decoded value had: set by the functions below. */
-let nameEnd = 0
-let valueEnd = 0
-let decodedBytes = 0
+const word = (text: string) => Uint8Array.from(text, character => character.charCodeAt(0))
+const WORDS = {
+  infoHash: word('info_hash'),
+  peerId: word('peer_id'),
+  port: word('port'),
+  uploaded: word('uploaded'),
+  downloaded: word('downloaded'),
+  left: word('left'),
+  event: word('event'),
+  numwant: word('numwant'),
+  compact: word('compact'),
+  noPeerId: word('no_peer_id'),
+  ip: word('ip'),
+  ipv4: word('ipv4'),
+  ipv6: word('ipv6'),
+  started: word('started'),
+  stopped: word('stopped'),
+  completed: word('completed'),
+  zero: word('0'),
+} as const
 
 /**
- * Reads the query of an announce (BEP 3, 7, 23), still percent-encoded, into the announce record at `at`, in one pass and without making
- * anything. FAMILY and ADDRESS are the caller's, except under `usePayloadIp`. `+` stands for itself: clients encode bytes, not forms.
- * Numbers that cannot be read are as good as absent, which clients with a broken `uploaded` depend on.
+ * Value of the hex digit with this character code; -1 for other bytes. A table, since branches on
+ * random digits are mispredicted.
+ */
+const HEX = Int8Array.from({ length: 256 }, (_, code) => {
+  const text = String.fromCharCode(code)
+  return /[0-9a-f]/i.test(text) ? Number.parseInt(text, 16) : -1
+})
+
+/**
+ * Where the value of the parameter being read begins, set by readName, and ends, set by who reads
+ * the value.
+ */
+let valueAt = 0
+let valueEnd = 0
+
+/** An address as decoded text, a zero behind it, and as bytes. */
+const addressText = new Uint8Array(ADDRESS_TEXT_BYTES_MAX + 1)
+const address = new Uint8Array(16)
+const scrapedHash = new Uint8Array(HASH_BYTES)
+
+/**
+ * Reads the query of an announce (BEP 3, 7, 23), still percent-encoded, into the announce record at
+ * `at`, in one pass and without making anything. FAMILY and ADDRESS are the caller's, except under
+ * usePayloadIp. After a failure the record holds whatever was read so far.
+ * - `+` stands for itself: clients encode bytes, not forms.
+ * - Of a parameter that comes twice the last one counts; info_hash, peer_id and port may not.
+ * - A number that cannot be read is as good as absent. `left` is then 0, as in Torrust-Actix.
+ * - `port` is wanted of `stopped` too: a client without one was never let in.
+ * - `numwant` 0 is the default, as in Torrust-Actix.
  */
 export function parseAnnounce(
   query: string,
@@ -73,186 +127,191 @@ export function parseAnnounce(
 ): Failure {
   if (query.length > QUERY_BYTES_MAX) return Failure.queryTooLong
   const { u8, view } = into
-  let hashes = 0
-  let ids = 0
-  let ports = 0
+  const connected = u8[at + FAMILY] as Family
+  let families = 1 << connected
+  let addressRank = 0
+  let seen = 0
   let port = 0
-  let numwant = rules.numwantDefault
-  let flags = 0
+  let uploaded = 0
+  let downloaded = 0
+  let left = 0
+  let event: Event = Event.none
+  let numwant = 0
+  let dictionary = false
   let wantsIds = true
-  u8[at + KIND] = Kind.announce
-  u8[at + EVENT] = Event.none
-  writeU64(view, at + UPLOADED, 0)
-  writeU64(view, at + DOWNLOADED, 0)
-  writeU64(view, at + LEFT, 0)
   for (let from = 0; from < query.length; from = valueEnd + 1) {
     const name = readName(query, from)
-    const value = nameEnd + 1
     switch (name) {
       case Name.infoHash:
-        if (!decode(query, value, u8, at + INFO_HASH)) return Failure.invalidEncoding
-        if (decodedBytes !== HASH_BYTES) return Failure.invalidInfoHash
-        hashes++
-        break
       case Name.peerId:
-        if (!decode(query, value, u8, at + PEER_ID)) return Failure.invalidEncoding
-        if (decodedBytes !== HASH_BYTES) return Failure.invalidPeerId
-        ids++
-        break
-      case Name.port:
-        port = readNumber(query, value)
-        ports++
-        break
+      case Name.port: {
+        const bit = 1 << name
+        if ((seen & bit) !== 0) return Failure.duplicateParameter
+        seen |= bit
+        if (name === Name.port) {
+          port = readNumber(query)
+          break
+        }
+        const isHash = name === Name.infoHash
+        const decoded = decode(query, u8, at + (isHash ? INFO_HASH : PEER_ID), HASH_BYTES)
+        if (decoded === HASH_BYTES) break
+        if (decoded === -1) return Failure.invalidEncoding
+        return isHash ? Failure.invalidInfoHash : Failure.invalidPeerId
+      }
       case Name.uploaded:
-        writeTransfer(view, at + UPLOADED, readNumber(query, value))
+        uploaded = readNumber(query)
         break
       case Name.downloaded:
-        writeTransfer(view, at + DOWNLOADED, readNumber(query, value))
+        downloaded = readNumber(query)
         break
       case Name.left:
-        writeTransfer(view, at + LEFT, readNumber(query, value))
+        left = readNumber(query)
+        break
+      case Name.numwant:
+        numwant = readNumber(query)
         break
       case Name.event:
-        findEnd(query, value)
-        u8[at + EVENT] = readEvent(query, value)
+        event = readEvent(query)
         break
-      case Name.numwant: {
-        const wanted = readNumber(query, value)
-        if (wanted > 0) numwant = wanted
-        break
-      }
       case Name.compact:
-        findEnd(query, value)
-        if (valueEnd === value + 1 && query.charCodeAt(value) === ZERO) flags |= Flag.dictionary
+        dictionary = isValue(query, WORDS.zero)
         break
       case Name.noPeerId:
-        findEnd(query, value)
-        wantsIds = false
+        wantsIds = isValue(query, WORDS.zero)
         break
       case Name.ip:
       case Name.ipv4:
-      case Name.ipv6:
-        findEnd(query, value)
-        if (rules.usePayloadIp) readPayloadAddress(query, value, u8, at)
-        else if (name === Name.ipv6 && u8[at + FAMILY] === Family.ipv4) flags |= Flag.bothFamilies
-        else if (name === Name.ipv4 && u8[at + FAMILY] === Family.ipv6) flags |= Flag.bothFamilies
+      case Name.ipv6: {
+        const family = readAddress(query)
+        if (family === -1) break
+        if (name !== Name.ip) {
+          if (family !== (name === Name.ipv4 ? Family.ipv4 : Family.ipv6)) break
+          families |= 1 << family
+        }
+        // `ip` is meant for the tracker; of the other two, the connection's family says which one
+        // is.
+        const rank = name === Name.ip ? 3 : family === connected ? 2 : 1
+        if (!rules.usePayloadIp || rank < addressRank) break
+        addressRank = rank
+        u8[at + FAMILY] = family
+        for (let n = 0; n < 16; n++) u8[at + ADDRESS + n] = address[n] as number
         break
+      }
       default:
-        findEnd(query, value)
+        findEnd(query, from)
     }
   }
-  if (hashes === 0) return Failure.missingInfoHash
-  if (ids === 0) return Failure.missingPeerId
-  if (hashes > 1 || ids > 1 || ports > 1) return Failure.duplicateParameter
-  if (!(port >= 1 && port <= 0xffff)) return Failure.invalidPort
-  if ((flags & Flag.dictionary) !== 0 && wantsIds) flags |= Flag.peerIds
-  u8[at + FLAGS] = flags
+  if ((seen & (1 << Name.infoHash)) === 0) return Failure.missingInfoHash
+  if ((seen & (1 << Name.peerId)) === 0) return Failure.missingPeerId
+  if (port < 1 || port > 0xffff) return Failure.invalidPort
+  u8[at + KIND] = Kind.announce
+  u8[at + EVENT] = event
+  u8[at + FLAGS] =
+    (dictionary ? Flag.dictionary : 0) |
+    (dictionary && wantsIds ? Flag.peerIds : 0) |
+    (families === 3 ? Flag.bothFamilies : 0)
   view.setUint16(at + PORT, port, true)
-  view.setUint16(at + NUMWANT, Math.min(numwant, rules.numwantMaximum), true)
+  const wanted = numwant > 0 ? numwant : rules.numwantDefault
+  view.setUint16(at + NUMWANT, Math.min(wanted, rules.numwantMaximum), true)
+  writeTransfer(view, at + UPLOADED, uploaded)
+  writeTransfer(view, at + DOWNLOADED, downloaded)
+  writeTransfer(view, at + LEFT, left)
   return Failure.none
 }
 
 /**
- * Reads the query of a scrape (BEP 48) into the scrape record at `at`, which has room for SCRAPE_HASHES_MAX hashes: sorted, and each once,
- * as the answer's dictionary wants them.
+ * Reads the query of a scrape (BEP 48) into the scrape record at `at`, which has room for
+ * SCRAPE_HASHES_MAX hashes: sorted, and each once, as the answer's dictionary wants them.
  */
 export function parseScrape(query: string, into: Bytes, at: number): Failure {
   if (query.length > QUERY_BYTES_MAX) return Failure.queryTooLong
   const { u8, view } = into
-  u8[at + KIND] = Kind.scrape
+  const hashes = at + SCRAPE_HEADER_BYTES
   let count = 0
   for (let from = 0; from < query.length; from = valueEnd + 1) {
-    const name = readName(query, from)
-    if (name !== Name.infoHash) {
-      findEnd(query, nameEnd + 1)
+    if (readName(query, from) !== Name.infoHash) {
+      findEnd(query, from)
       continue
     }
+    const decoded = decode(query, scrapedHash, 0, HASH_BYTES)
+    if (decoded === -1) return Failure.invalidEncoding
+    if (decoded !== HASH_BYTES) return Failure.invalidInfoHash
+    const place = placeOf(u8, hashes, count)
+    if (place === -1) continue
     if (count === SCRAPE_HASHES_MAX) return Failure.tooManyHashes
-    const end = at + SCRAPE_HEADER_BYTES + count * HASH_BYTES
-    if (!decode(query, nameEnd + 1, u8, end)) return Failure.invalidEncoding
-    if (decodedBytes !== HASH_BYTES) return Failure.invalidInfoHash
-    if (sortIn(u8, at + SCRAPE_HEADER_BYTES, count)) count++
+    const put = hashes + place * HASH_BYTES
+    if (place < count) u8.copyWithin(put + HASH_BYTES, put, hashes + count * HASH_BYTES)
+    for (let n = 0; n < HASH_BYTES; n++) u8[put + n] = scrapedHash[n] as number
+    count++
   }
+  if (count === 0) return Failure.missingInfoHash
+  u8[at + KIND] = Kind.scrape
   view.setUint16(at + HASH_COUNT, count, true)
-  return count === 0 ? Failure.missingInfoHash : Failure.none
+  return Failure.none
 }
 
-/** Moves the hash behind `count` sorted ones to its place among them. False when it is there already. */
-function sortIn(u8: Uint8Array, first: number, count: number): boolean {
-  const added = first + count * HASH_BYTES
-  let place = count
-  while (place > 0) {
-    const order = compareHashes(u8, first + (place - 1) * HASH_BYTES, added)
-    if (order === 0) return false
-    if (order < 0) break
-    place--
+/** Where scrapedHash belongs among `count` sorted hashes; -1 when it is one of them. */
+function placeOf(u8: Uint8Array, hashes: number, count: number): number {
+  let low = 0
+  let high = count
+  while (low < high) {
+    const middle = (low + high) >> 1
+    const hash = hashes + middle * HASH_BYTES
+    let n = 0
+    while (n < HASH_BYTES && u8[hash + n] === scrapedHash[n]) n++
+    if (n === HASH_BYTES) return -1
+    if ((u8[hash + n] as number) < (scrapedHash[n] as number)) low = middle + 1
+    else high = middle
   }
-  if (place === count) return true
-  const hash = u8.slice(added, added + HASH_BYTES)
-  u8.copyWithin(first + (place + 1) * HASH_BYTES, first + place * HASH_BYTES, added)
-  u8.set(hash, first + place * HASH_BYTES)
-  return true
+  return low
 }
 
-function compareHashes(u8: Uint8Array, a: number, b: number): number {
-  for (let n = 0; n < HASH_BYTES; n++) {
-    const difference = (u8[a + n] ?? 0) - (u8[b + n] ?? 0)
-    if (difference !== 0) return difference
-  }
-  return 0
-}
-
-/** Which parameter begins at `from`. Sets nameEnd to where its value begins, minus one. */
-function readName(query: string, from: number): number {
-  let end = from
-  for (; end < query.length; end++) {
-    const code = query.charCodeAt(end)
-    if (code === EQUALS) break
-    if (code === AMPERSAND) {
-      // A name without a value: the value is empty and begins where the name ends.
-      nameEnd = end - 1
-      return nameOf(query, from, end)
-    }
-  }
-  nameEnd = end
-  return nameOf(query, from, end)
-}
-
-function nameOf(query: string, from: number, end: number): number {
+/**
+ * Which parameter begins at `from`, which is inside the query. Sets valueAt, for one that is known.
+ * A name without `=` has an empty value. Nothing in this file reads a character past the end: V8
+ * gives up its quick charCodeAt for good after the first time.
+ */
+function readName(query: string, from: number): Name {
   switch (query.charCodeAt(from)) {
     case 0x69: // i
-      if (end - from === 2) return is(query, from, end, 'ip') ? Name.ip : Name.unknown
-      if (end - from === 4) {
-        if (is(query, from, end, 'ipv4')) return Name.ipv4
-        return is(query, from, end, 'ipv6') ? Name.ipv6 : Name.unknown
-      }
-      return is(query, from, end, 'info_hash') ? Name.infoHash : Name.unknown
+      if (isName(query, from, WORDS.infoHash)) return Name.infoHash
+      if (isName(query, from, WORDS.ipv6)) return Name.ipv6
+      if (isName(query, from, WORDS.ipv4)) return Name.ipv4
+      return isName(query, from, WORDS.ip) ? Name.ip : Name.unknown
     case 0x70: // p
-      if (is(query, from, end, 'port')) return Name.port
-      return is(query, from, end, 'peer_id') ? Name.peerId : Name.unknown
+      if (isName(query, from, WORDS.peerId)) return Name.peerId
+      return isName(query, from, WORDS.port) ? Name.port : Name.unknown
     case 0x75: // u
-      return is(query, from, end, 'uploaded') ? Name.uploaded : Name.unknown
+      return isName(query, from, WORDS.uploaded) ? Name.uploaded : Name.unknown
     case 0x64: // d
-      return is(query, from, end, 'downloaded') ? Name.downloaded : Name.unknown
+      return isName(query, from, WORDS.downloaded) ? Name.downloaded : Name.unknown
     case 0x6c: // l
-      return is(query, from, end, 'left') ? Name.left : Name.unknown
+      return isName(query, from, WORDS.left) ? Name.left : Name.unknown
     case 0x65: // e
-      return is(query, from, end, 'event') ? Name.event : Name.unknown
+      return isName(query, from, WORDS.event) ? Name.event : Name.unknown
     case 0x6e: // n
-      if (is(query, from, end, 'numwant')) return Name.numwant
-      return is(query, from, end, 'no_peer_id') ? Name.noPeerId : Name.unknown
+      if (isName(query, from, WORDS.numwant)) return Name.numwant
+      return isName(query, from, WORDS.noPeerId) ? Name.noPeerId : Name.unknown
     case 0x63: // c
-      return is(query, from, end, 'compact') ? Name.compact : Name.unknown
+      return isName(query, from, WORDS.compact) ? Name.compact : Name.unknown
     default:
       return Name.unknown
   }
 }
 
-function is(query: string, from: number, end: number, text: string): boolean {
-  if (end - from !== text.length) return false
-  for (let n = 0; n < text.length; n++) {
-    if (query.charCodeAt(from + n) !== text.charCodeAt(n)) return false
-  }
+function isName(query: string, from: number, name: Uint8Array): boolean {
+  const end = from + name.length
+  if (end > query.length) return false
+  // The first character is known, and the second tells most names apart.
+  for (let n = 1; n < name.length; n++) if (query.charCodeAt(from + n) !== name[n]) return false
+  const code = end < query.length ? query.charCodeAt(end) : AMPERSAND
+  valueAt = code === EQUALS ? end + 1 : end
+  return code === EQUALS || code === AMPERSAND
+}
+
+function startsWith(query: string, from: number, text: Uint8Array): boolean {
+  if (from + text.length > query.length) return false
+  for (let n = 0; n < text.length; n++) if (query.charCodeAt(from + n) !== text[n]) return false
   return true
 }
 
@@ -261,79 +320,196 @@ function findEnd(query: string, from: number): void {
   valueEnd = end === -1 ? query.length : end
 }
 
-/** Value of a hex digit's character code, or -1. */
-function hexDigit(code: number): number {
-  if (code >= 0x30 && code <= 0x39) return code - 0x30
-  const lower = code | 0x20
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
+/** Whether the value is exactly `text`. Sets valueEnd. */
+function isValue(query: string, text: Uint8Array): boolean {
+  findEnd(query, valueAt)
+  return valueEnd - valueAt === text.length && startsWith(query, valueAt, text)
+}
+
+/** BEP 21's `paused` and whatever else there is: none. */
+function readEvent(query: string): Event {
+  if (isValue(query, WORDS.started)) return Event.started
+  if (isValue(query, WORDS.stopped)) return Event.stopped
+  return isValue(query, WORDS.completed) ? Event.completed : Event.none
 }
 
 /**
- * Percent-decodes the value at `from` to `into`, at most HASH_BYTES of it, and sets valueEnd and decodedBytes. False for a `%` without two
- * hex digits, and for a character that is no byte.
+ * The decimal number, of which any above TRANSFER_BYTES_MAX is only some number above it; 0 for
+ * what is none. Sets valueEnd.
  */
-function decode(query: string, from: number, u8: Uint8Array, into: number): boolean {
-  let count = 0
-  let place = from
-  for (; place < query.length; place++) {
-    let byte = query.charCodeAt(place)
-    if (byte === AMPERSAND) break
-    if (byte === PERCENT) {
-      const high = hexDigit(query.charCodeAt(place + 1))
-      const low = hexDigit(query.charCodeAt(place + 2))
-      if (high === -1 || low === -1) return false
-      byte = high * 16 + low
-      place += 2
-    } else if (byte > 0xff) return false
-    if (count < HASH_BYTES) u8[into + count] = byte
-    count++
-  }
-  valueEnd = place
-  decodedBytes = count
-  return true
-}
-
-/** The decimal number at `from`, up to 2^53; -1 for anything else. Sets valueEnd. */
-function readNumber(query: string, from: number): number {
-  let place = from
+function readNumber(query: string): number {
   let value = 0
-  let good = true
+  let place = valueAt
   for (; place < query.length; place++) {
-    const code = query.charCodeAt(place)
-    if (code === AMPERSAND) break
-    if (code < 0x30 || code > 0x39) good = false
-    else if (value < Number.MAX_SAFE_INTEGER / 16) value = value * 10 + code - 0x30
-    else value = Number.MAX_SAFE_INTEGER
+    const digit = query.charCodeAt(place) - ZERO
+    if (digit < 0 || digit > 9) {
+      findEnd(query, place)
+      return valueEnd === place ? value : 0
+    }
+    if (value <= TRANSFER_BYTES_MAX) value = value * 10 + digit
   }
   valueEnd = place
-  return good && place > from ? value : -1
+  return value
 }
 
 function writeTransfer(view: DataView, at: number, value: number): void {
-  writeU64(view, at, Math.min(Math.max(0, value), TRANSFER_BYTES_MAX))
-}
-
-function readEvent(query: string, from: number): Event {
-  if (is(query, from, valueEnd, 'started')) return Event.started
-  if (is(query, from, valueEnd, 'stopped')) return Event.stopped
-  return is(query, from, valueEnd, 'completed') ? Event.completed : Event.none
+  writeU64(view, at, Math.min(value, TRANSFER_BYTES_MAX))
 }
 
 /**
- * Puts the address of `ip`, `ipv4` or `ipv6` in place of the connection's. BEP 7 allows a port behind it, which announces carry anyway. What
- * is no address leaves the connection's. Only where the operator allows it, so it need not be quick.
+ * Percent-decodes the value to `into`, at most `room` bytes, and returns how many it has: `room` +
+ * 1 for any more; -1 for a `%` without two hex digits or a character that is no byte. Sets
+ * valueEnd, unless it gives up before.
  */
-function readPayloadAddress(query: string, from: number, u8: Uint8Array, at: number): void {
-  const text = query
-    .slice(from, valueEnd)
-    .replace(/%3a/gi, ':')
-    .replace(/%5b/gi, '[')
-    .replace(/%5d/gi, ']')
-  const literal =
-    /^\[([^\]]*)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text
-  const parsed = parseIpv4(literal) ?? parseIpv6(literal)
-  if (!parsed) return
-  u8[at + FAMILY] = parsed.length === 4 ? Family.ipv4 : Family.ipv6
-  u8.fill(0, at + ADDRESS, at + ADDRESS + 16)
-  u8.set(parsed, at + ADDRESS)
+function decode(query: string, out: Uint8Array, into: number, room: number): number {
+  const length = query.length
+  let count = 0
+  let place = valueAt
+  for (; place < length; place++) {
+    let byte = query.charCodeAt(place)
+    if (byte === AMPERSAND) break
+    if (byte === PERCENT) {
+      if (place + 2 >= length) return -1
+      const high = query.charCodeAt(place + 1)
+      const low = query.charCodeAt(place + 2)
+      if ((high | low) > 0xff) return -1
+      byte = ((HEX[high] as number) << 4) | (HEX[low] as number)
+      if (byte < 0) return -1
+      place += 2
+    } else if (byte > 0xff) return -1
+    if (count === room) return room + 1
+    out[into + count++] = byte
+  }
+  valueEnd = place
+  return count
+}
+
+/**
+ * Reads an address, a port behind it or not (BEP 7), into `address` and returns its family. -1 for
+ * what is none, and for 0.0.0.0, `::` and link-local IPv6, where nobody can be reached; such a
+ * parameter is passed over, since clients send zones too, whose `%` is not even encoded. Mapped
+ * IPv4 is IPv4. Sets valueEnd.
+ */
+function readAddress(query: string): Family | -1 {
+  const length = decode(query, addressText, 0, ADDRESS_TEXT_BYTES_MAX)
+  findEnd(query, valueAt)
+  if (length < 1 || length > ADDRESS_TEXT_BYTES_MAX) return -1
+  addressText[length] = 0
+  const bracketed = addressText[0] === BRACKET
+  let end = bracketed ? -1 : readIpv4(0, 0)
+  if (end !== -1) {
+    if (!isPortOrEnd(end, length)) return -1
+  } else {
+    end = readIpv6(bracketed ? 1 : 0)
+    if (end === -1) return -1
+    if (!bracketed && end !== length) return -1
+    if (bracketed && (addressText[end] !== BRACKET_END || !isPortOrEnd(end + 1, length))) return -1
+    if (!isMapped()) return isReachableIpv6() ? Family.ipv6 : -1
+    for (let n = 0; n < 4; n++) address[n] = address[12 + n] as number
+  }
+  for (let n = 4; n < 16; n++) address[n] = 0
+  return isZero(0, 4) ? -1 : Family.ipv4
+}
+
+function isPortOrEnd(from: number, length: number): boolean {
+  if (from === length) return true
+  if (addressText[from] !== COLON || from + 1 === length) return false
+  for (let n = from + 1; n < length; n++) if (!isDigit(addressText[n] as number)) return false
+  return true
+}
+
+function isDigit(code: number): boolean {
+  return code >= ZERO && code <= ZERO + 9
+}
+
+function isZero(from: number, end: number): boolean {
+  for (let n = from; n < end; n++) if (address[n] !== 0) return false
+  return true
+}
+
+/** ::ffff:0:0/96 */
+function isMapped(): boolean {
+  return isZero(0, 10) && address[10] === 0xff && address[11] === 0xff
+}
+
+function isReachableIpv6(): boolean {
+  const linkLocal = address[0] === 0xfe && ((address[1] as number) & 0xc0) === 0x80
+  return !linkLocal && !isZero(0, 16)
+}
+
+/**
+ * Reads the dotted quad at `from` of addressText to `into` of address. Returns where it ends, or
+ * -1.
+ */
+function readIpv4(from: number, into: number): number {
+  let place = from
+  for (let part = 0; part < 4; part++) {
+    if (part > 0 && addressText[place++] !== DOT) return -1
+    const begin = place
+    let value = 0
+    for (; place < begin + 3 && isDigit(addressText[place] as number); place++) {
+      value = value * 10 + (addressText[place] as number) - ZERO
+    }
+    // Some read a leading zero as octal.
+    if (place === begin || value > 255 || (place > begin + 1 && addressText[begin] === ZERO))
+      return -1
+    address[into + part] = value
+  }
+  return place
+}
+
+/**
+ * Reads the IPv6 address (RFC 4291 §2.2) at `from` of addressText. Returns where it ends, or -1.
+ */
+function readIpv6(from: number): number {
+  let place = from
+  let count = 0
+  let gap = -1
+  if (addressText[place] === COLON) {
+    if (addressText[place + 1] !== COLON) return -1
+    gap = 0
+    place += 2
+  }
+  while (count < 16) {
+    const begin = place
+    let value = 0
+    for (; place < begin + 4 && HEX[addressText[place] as number] !== -1; place++) {
+      value = (value << 4) | (HEX[addressText[place] as number] as number)
+    }
+    if (place === begin) {
+      if (gap !== count) return -1
+      break
+    }
+    if (addressText[place] === DOT) {
+      if (count > 12) return -1
+      place = readIpv4(begin, count)
+      if (place === -1) return -1
+      count += 4
+      break
+    }
+    address[count++] = value >> 8
+    address[count++] = value & 0xff
+    if (count === 16 || addressText[place] !== COLON) break
+    place++
+    if (addressText[place] === COLON) {
+      if (gap !== -1) return -1
+      gap = count
+      place++
+    }
+  }
+  return closeGap(gap, count) ? place : -1
+}
+
+/**
+ * Spreads the `count` bytes of an address whose `::` stands before byte `gap`, or nowhere (-1), to
+ * all 16.
+ */
+function closeGap(gap: number, count: number): boolean {
+  if (gap === -1) return count === 16
+  if (count === 16) return false
+  for (let n = 15; n >= gap; n--) {
+    const source = n - (16 - count)
+    address[n] = source >= gap ? (address[source] as number) : 0
+  }
+  return true
 }

@@ -11,10 +11,17 @@ import {
   REPLY_HEADER_BYTES,
   SEEDERS,
 } from './announce-record.ts'
-import { literal, writeInteger, writeLiteral, writeString, writeText } from './bencode.ts'
+import {
+  literal,
+  writeDigits,
+  writeInteger,
+  writeLiteral,
+  writeString,
+  writeStringHead,
+  writeText,
+} from './bencode.ts'
 import type { Bytes } from './bytes.ts'
 import { failureText } from './failures.ts'
-import { formatAddress } from './ip-address.ts'
 import {
   ENTRY_BYTES,
   ENTRY_COMPLETED,
@@ -24,6 +31,9 @@ import {
   HASH_COUNT,
   SCRAPE_HEADER_BYTES,
 } from './scrape-record.ts'
+
+const COLON = 0x3a
+const DOT = 0x2e
 
 const COMPLETE = literal('d8:complete')
 const DOWNLOADED_KEY = literal('10:downloaded')
@@ -63,8 +73,8 @@ export function announceAnswerBytesMax(reply: Bytes, at: number): number {
 }
 
 /**
- * Writes the bencoded answer to an announce (BEP 3, 7, 23, 24) at `outAt` and returns its length. `externalIp` is the asker's address, 4 or 16
- * bytes; `minInterval` in seconds.
+ * Writes the bencoded answer to an announce (BEP 3, 7, 23, 24) at `outAt` and returns its length.
+ * `externalIp` is the asker's address, 4 or 16 bytes; `minInterval` in seconds.
  */
 export function formatAnnounce(
   reply: Bytes,
@@ -95,7 +105,10 @@ export function formatAnnounce(
   return end + 1 - outAt
 }
 
-/** `peers` is there even if empty, which old clients need; `peers6` for who asked over IPv6 or is given any. */
+/**
+ * `peers` is there even if empty: libtorrent has long taken an answer without any for broken.
+ * `peers6` is for who asked over IPv6 or is given IPv6 peers; who does not know it passes over it.
+ */
 function writeCompactPeers(
   reply: Bytes,
   at: number,
@@ -115,7 +128,10 @@ function writeCompactPeers(
   return end
 }
 
-/** The peers of both families as a list of dictionaries (BEP 3); IPv6 addresses as RFC 5952 writes them. */
+/**
+ * The peers of both families as a list of dictionaries (BEP 3); IPv6 addresses as RFC 5952 writes
+ * them.
+ */
 function writePeerList(reply: Bytes, at: number, out: Uint8Array, outAt: number): number {
   const { u8, view } = reply
   const ipv4 = view.getUint16(at + PEER_COUNT[Family.ipv4], true)
@@ -128,7 +144,7 @@ function writePeerList(reply: Bytes, at: number, out: Uint8Array, outAt: number)
   for (let n = 0; n < ipv4 + ipv6; n++) {
     const width = n < ipv4 ? COMPACT_BYTES[Family.ipv4] : COMPACT_BYTES[Family.ipv6]
     end = writeLiteral(out, end, PEER_IP)
-    end = writeText(out, end, formatAddress(u8, peer, width - 2))
+    end = writeAddress(u8, peer, width - 2, out, end)
     if (withIds) {
       end = writeLiteral(out, end, PEER_ID_KEY)
       end = writeString(out, end, u8, id, HASH_BYTES)
@@ -143,6 +159,76 @@ function writePeerList(reply: Bytes, at: number, out: Uint8Array, outAt: number)
   return end + 1
 }
 
+/** Writes 4 or 16 bytes as the string of a dotted quad or of IPv6 text (RFC 5952 §4). */
+function writeAddress(
+  u8: Uint8Array,
+  at: number,
+  bytes: number,
+  out: Uint8Array,
+  outAt: number,
+): number {
+  // The length goes before the text and is known after it: room for two digits, and a move if it
+  // has one.
+  const begin = outAt + 3
+  const end = bytes === 4 ? writeIpv4(u8, at, out, begin) : writeIpv6(u8, at, out, begin)
+  const length = end - begin
+  const textAt = writeStringHead(out, outAt, length)
+  if (textAt === begin) return end
+  for (let n = 0; n < length; n++) out[textAt + n] = out[begin + n] as number
+  return textAt + length
+}
+
+function writeIpv4(u8: Uint8Array, at: number, out: Uint8Array, outAt: number): number {
+  let end = writeDigits(out, outAt, u8[at] as number)
+  for (let n = 1; n < 4; n++) {
+    out[end] = DOT
+    end = writeDigits(out, end + 1, u8[at + n] as number)
+  }
+  return end
+}
+
+function writeIpv6(u8: Uint8Array, at: number, out: Uint8Array, outAt: number): number {
+  // The first of the longest runs of two or more zero groups becomes `::`.
+  let gap = -1
+  let gapLength = 1
+  for (let first = 0, length = 0; first < 8; first += length + 1) {
+    length = 0
+    while (first + length < 8 && isZeroGroup(u8, at, first + length)) length++
+    if (length > gapLength) {
+      gap = first
+      gapLength = length
+    }
+  }
+  let end = outAt
+  for (let group = 0; group < 8; group++) {
+    if (group === gap) {
+      out[end++] = COLON
+      out[end++] = COLON
+      group += gapLength - 1
+      continue
+    }
+    if (group > 0 && out[end - 1] !== COLON) out[end++] = COLON
+    const place = at + group * 2
+    end = writeHex(out, end, ((u8[place] as number) << 8) | (u8[place + 1] as number))
+  }
+  return end
+}
+
+function isZeroGroup(u8: Uint8Array, at: number, group: number): boolean {
+  return u8[at + group * 2] === 0 && u8[at + group * 2 + 1] === 0
+}
+
+/** Hex digits of 16 bits, without leading zeros. */
+function writeHex(out: Uint8Array, at: number, value: number): number {
+  let end = at
+  for (let shift = value > 0xfff ? 12 : value > 0xff ? 8 : value > 0xf ? 4 : 0; shift >= 0; ) {
+    const digit = (value >> shift) & 0xf
+    out[end++] = digit + (digit < 10 ? 0x30 : 0x57)
+    shift -= 4
+  }
+  return end
+}
+
 /** The most bytes that the answer made of the scrape reply at `at` takes. */
 export function scrapeAnswerBytesMax(reply: Bytes, at: number): number {
   return (
@@ -150,7 +236,10 @@ export function scrapeAnswerBytesMax(reply: Bytes, at: number): number {
   )
 }
 
-/** Writes the bencoded answer to a scrape (BEP 48) at `outAt` and returns its length. The reply's hashes are sorted already. */
+/**
+ * Writes the bencoded answer to a scrape (BEP 48) at `outAt` and returns its length. The reply's
+ * hashes are sorted already.
+ */
 export function formatScrape(
   reply: Bytes,
   at: number,
@@ -179,7 +268,10 @@ export function formatScrape(
   return end + 2 - outAt
 }
 
-/** Writes `d14:failure reason…e` for a code of failures.ts and returns its length, at most FAILURE_BYTES_MAX. */
+/**
+ * Writes `d14:failure reason…e` for a code of failures.ts and returns its length, at most
+ * FAILURE_BYTES_MAX.
+ */
 export function formatFailure(code: number, out: Uint8Array, outAt: number): number {
   let end = writeLiteral(out, outAt, FAILURE_REASON)
   end = writeText(out, end, failureText(code))

@@ -1,0 +1,154 @@
+import * as record from '../../src/protocol/announce-record.ts'
+import { allocate } from '../../src/protocol/bytes.ts'
+import { parseAnnounce, parseScrape } from '../../src/protocol/http-request.ts'
+import {
+  announceAnswerBytesMax,
+  formatAnnounce,
+  formatScrape,
+} from '../../src/protocol/http-response.ts'
+import { SCRAPE_HASHES_MAX } from '../../src/protocol/limits.ts'
+import * as scrape from '../../src/protocol/scrape-record.ts'
+
+const RULES = { numwantDefault: 72, numwantMaximum: 72, usePayloadIp: false }
+const PEERS = 50
+const ROUNDS = 9
+
+/** Different in hash, id and numbers, each a flat one-byte string as the HTTP parser hands it over. */
+const QBITTORRENT = queries(
+  (hash, n) =>
+    `info_hash=${hash}&peer_id=-qB4650-${String(n).padStart(4, 'x')}hc!~Q*eN&port=${6881 + n}` +
+    `&uploaded=${n * 7_654_321}&downloaded=${n * 1_234_567}&left=${n * 3_333}&corrupt=0&key=A1B2C3D4` +
+    '&event=started&numwant=200&compact=1&no_peer_id=1&supportcrypto=1&redundant=0',
+)
+const TRANSMISSION = queries(
+  (hash, n) =>
+    `info_hash=${hash}&peer_id=-TR4050-${String(n).padStart(12, 'k')}&port=51413&uploaded=0&downloaded=0` +
+    `&left=${n * 16_384}&numwant=80&key=5F2A91C0&compact=1&supportcrypto=1&event=started` +
+    '&ipv6=2001%3Adb8%3A%3Aabcd%3A1',
+)
+const SCRAPES = queries(hash => `info_hash=${hash}`)
+
+function queries(write: (hash: string, n: number) => string): string[] {
+  return Array.from({ length: 64 }, (_, n) => {
+    let hash = ''
+    for (let byte = 0; byte < record.HASH_BYTES; byte++) {
+      const code = (Math.imul(n * 20 + byte + 1, 0x9e3779b1) >>> 24) & 0xff
+      const text = String.fromCharCode(code)
+      hash += /[a-z0-9]/i.test(text) ? text : `%${code.toString(16).padStart(2, '0')}`
+    }
+    return Buffer.from(write(hash, n), 'latin1').toString('latin1')
+  })
+}
+
+/** A reply of 50 peers of a family, with the ids that the dictionary form names. */
+function announceReply(family: record.Family, flags: number) {
+  const reply = allocate(record.replyBytesMax(PEERS))
+  reply.view.setUint32(record.SEEDERS, 1234, true)
+  reply.view.setUint32(record.LEECHERS, 567, true)
+  reply.view.setUint32(record.COMPLETED, 89_012, true)
+  reply.view.setUint32(record.INTERVAL, 1834, true)
+  reply.view.setUint16(record.PEER_COUNT[family], PEERS, true)
+  reply.u8[record.REPLY_FLAGS] = flags
+  for (let n = record.REPLY_HEADER_BYTES; n < reply.u8.length; n++) {
+    reply.u8[n] = Math.imul(n, 0x9e3779b1) >>> 24
+  }
+  return reply
+}
+
+function announceCase(name: string, texts: readonly string[]) {
+  const into = allocate(record.ANNOUNCE_BYTES)
+  return {
+    name,
+    operation: (n: number) => {
+      const code = parseAnnounce(texts[n & 63] as string, into, 0, RULES)
+      return code + (into.u8[record.INFO_HASH] as number) + (into.u8[record.LEFT] as number)
+    },
+  }
+}
+
+function answerCase(name: string, family: record.Family, flags: number) {
+  const reply = announceReply(family, flags)
+  const out = new Uint8Array(announceAnswerBytesMax(reply, 0))
+  const externalIp = new Uint8Array(family === record.Family.ipv4 ? 4 : 16).fill(9)
+  return {
+    name,
+    operation: (n: number) => {
+      const bytes = formatAnnounce(reply, 0, externalIp, 1800, out, 0)
+      return bytes + (out[n % bytes] as number)
+    },
+  }
+}
+
+function scrapeCase() {
+  const into = allocate(scrape.SCRAPE_HEADER_BYTES + SCRAPE_HASHES_MAX * record.HASH_BYTES)
+  return {
+    name: 'parseScrape, 1 hash',
+    operation: (n: number) =>
+      parseScrape(SCRAPES[n & 63] as string, into, 0) +
+      (into.u8[scrape.SCRAPE_HEADER_BYTES] as number),
+  }
+}
+
+function scrapeAnswerCase() {
+  const reply = allocate(scrape.SCRAPE_HEADER_BYTES + scrape.ENTRY_BYTES)
+  reply.view.setUint16(scrape.HASH_COUNT, 1, true)
+  const out = new Uint8Array(512)
+  return {
+    name: 'formatScrape, 1 hash',
+    operation: (n: number) => {
+      const bytes = formatScrape(reply, 0, 1800, out, 0)
+      return bytes + (out[n % bytes] as number)
+    },
+  }
+}
+
+type Case = { readonly name: string; readonly operation: (n: number) => number }
+
+function repeat(operation: Case['operation'], count: number): number {
+  let sum = 0
+  for (let n = 0; n < count; n++) sum = (sum + operation(n)) | 0
+  return sum
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN
+}
+
+/** Rounds that a collection falls into say nothing about what was allocated, and are left out. */
+function measure({ name, operation }: Case, count: number): string {
+  repeat(operation, count)
+  const nanoseconds: number[] = []
+  const bytes: number[] = []
+  let sum = 0
+  for (let round = 0; round < ROUNDS; round++) {
+    const begin = process.cpuUsage()
+    sum = (sum + repeat(operation, count)) | 0
+    const { user, system } = process.cpuUsage(begin)
+    nanoseconds.push(((user + system) * 1000) / count)
+    const few = Math.min(count, 200)
+    const heap = process.memoryUsage().heapUsed
+    repeat(operation, few)
+    const grown = process.memoryUsage().heapUsed - heap
+    if (grown >= 0) bytes.push(grown / few)
+  }
+  return (
+    `${name.padEnd(40)} ${median(nanoseconds).toFixed(0).padStart(6)} ns ` +
+    `${median(bytes).toFixed(0).padStart(6)} bytes allocated, sum ${sum >>> 0}`
+  )
+}
+
+/** The HTTP codec alone: time and allocation for one request read, and for one answer written. */
+export function run(smoke: boolean): void {
+  const { peerIds, dictionary } = record.Flag
+  const cases: Case[] = [
+    announceCase('parseAnnounce, as qBittorrent', QBITTORRENT),
+    announceCase('parseAnnounce, as Transmission', TRANSMISSION),
+    scrapeCase(),
+    answerCase('formatAnnounce, 50 IPv4 peers', record.Family.ipv4, 0),
+    answerCase('formatAnnounce, 50 IPv6 peers', record.Family.ipv6, 0),
+    answerCase('formatAnnounce, 50 IPv4, dictionaries', record.Family.ipv4, dictionary),
+    answerCase('formatAnnounce, 50 IPv6, with ids', record.Family.ipv6, dictionary | peerIds),
+    scrapeAnswerCase(),
+  ]
+  for (const one of cases) console.log(measure(one, smoke ? 1000 : 200_000))
+}
