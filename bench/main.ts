@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util'
 import { run as engine } from './micro/engine.ts'
+import { run as httpRequest } from './micro/http-request.ts'
+import { run as udp } from './micro/udp.ts'
 import { httpScenario } from './scenarios/http.ts'
 
 const HELP = `Usage: npm run bench -- SCENARIO [options]
@@ -7,6 +9,8 @@ const HELP = `Usage: npm run bench -- SCENARIO [options]
 Scenarios:
   http      muster, a bare uWebSockets.js handler, bittorrent-tracker and opentracker on the same HTTP announces
   engine    the tables alone, one thread
+  parse     reading HTTP queries and writing answers, one thread
+  udp       the UDP receive loop against a generator, answers canned
 
 Options of http:
   --seconds N       length of each run (5)
@@ -33,6 +37,8 @@ const { values, positionals } = parseArgs({
 const [scenario = 'http'] = positionals
 if (values.help) process.stdout.write(HELP)
 else if (scenario === 'engine') engine(values.smoke)
+else if (scenario === 'parse') httpRequest(values.smoke)
+else if (scenario === 'udp') await udp(values.smoke)
 else if (scenario === 'http') {
   await httpScenario({
     seconds: values.smoke ? 0.3 : Number(values.seconds),

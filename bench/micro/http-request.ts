@@ -13,7 +13,7 @@ const RULES = { numwantDefault: 72, numwantMaximum: 72, usePayloadIp: false }
 const PEERS = 50
 const ROUNDS = 9
 
-/** Different in hash, id and numbers, each a flat one-byte string as the HTTP parser hands it over. */
+/** Different in hash, id and numbers, each a flat one-byte string, as from the HTTP parser. */
 const QBITTORRENT = queries(
   (hash, n) =>
     `info_hash=${hash}&peer_id=-qB4650-${String(n).padStart(4, 'x')}hc!~Q*eN&port=${6881 + n}` +

@@ -268,8 +268,7 @@ function placeOf(u8: Uint8Array, hashes: number, count: number): number {
 
 /**
  * Which parameter begins at `from`, which is inside the query. Sets valueAt, for one that is known.
- * A name without `=` has an empty value. Nothing in this file reads a character past the end: V8
- * gives up its quick charCodeAt for good after the first time.
+ * A name without `=` has an empty value.
  */
 function readName(query: string, from: number): Name {
   switch (query.charCodeAt(from)) {

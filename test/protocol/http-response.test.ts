@@ -25,7 +25,9 @@ type ReplyFields = {
   interval?: number
 }
 
-/** A reply record as the engine writes it, not at the start of its memory. Peers are hex, ids text. */
+/**
+ * A reply record as the engine writes it, not at the start of its memory. Peers are hex, ids text.
+ */
 function announceReply(fields: ReplyFields): Bytes {
   const { ipv4 = [], ipv6 = [], ids = [], flags = 0 } = fields
   const peers = Buffer.concat([...ipv4, ...ipv6].map(peer => Buffer.from(peer, 'hex')))

@@ -12,3 +12,11 @@ t.test('the bench runs every tracker that is there, and none makes errors', asyn
   t.ok(rows.length >= 6, stdout)
   for (const row of rows) t.match(row, /\| 0 \| \d+ % \|$/, 'no errors')
 })
+
+t.test('the small benches run', async t => {
+  const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
+  for (const scenario of ['engine', 'parse', 'udp']) {
+    const { stdout } = await promisify(execFile)(process.execPath, [main, scenario, '--smoke'])
+    t.match(stdout, /\d ns|\/s|µs/, scenario)
+  }
+})
