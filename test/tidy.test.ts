@@ -55,6 +55,8 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/main.ts': 'test/e2e',
   'src/cluster/engine-thread.ts': 'test/cluster/primary.test.ts',
   'src/cluster/worker.ts': 'test/cluster/primary.test.ts',
+  'src/cluster/udp-thread.ts': 'test/e2e/bittorrent-tracker-client.test.ts',
+  'src/cluster/udp-threads.ts': 'test/e2e/bittorrent-tracker-client.test.ts',
   'src/cluster/messages.ts': 'types only',
   'src/cluster/signals.ts': 'test/cluster/primary.test.ts',
   'src/thread-url.ts': 'test/cluster/engine-threads.test.ts',

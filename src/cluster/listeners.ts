@@ -1,9 +1,13 @@
-import { createServer, isIPv4, type Server } from 'node:net'
-import type { Config } from '../config/config.ts'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, isIPv4 } from 'node:net'
+import type { Config, UdpServerConfig } from '../config/config.ts'
 import { parseBindAddress } from '../config/validate.ts'
 import { type OperatorError, unavailableError } from '../errors.ts'
 import type { HttpServerOptions } from '../frontends/http/server.ts'
+import type { UdpSocketOptions } from '../frontends/udp/socket.ts'
 import type { Logger } from '../log.ts'
+import type { AnnounceRules } from '../protocol/http-request.ts'
 
 /** Every enabled HTTP server, as its frontend wants it. */
 export function httpListeners(config: Config): HttpServerOptions[] {
@@ -20,6 +24,31 @@ export function httpListeners(config: Config): HttpServerOptions[] {
     }))
 }
 
+/** A UDP server of the configuration. */
+export type UdpListener = UdpSocketOptions & {
+  readonly threads: number
+  readonly method: UdpServerConfig['receive_method']
+  readonly rules: AnnounceRules
+}
+
+/** Every enabled UDP server. */
+export function udpListeners(config: Config): UdpListener[] {
+  return config.udp_server
+    .filter(server => server.enabled)
+    .map(server => ({
+      ...(parseBindAddress(server.bind_address) ?? { host: '', port: 0 }),
+      receiveBufferBytes: server.receive_buffer_size,
+      sendBufferBytes: server.send_buffer_size,
+      threads: server.udp_threads,
+      method: server.receive_method,
+      rules: {
+        numwantDefault: config.tracker_config.numwant_default,
+        numwantMaximum: config.tracker_config.numwant_maximum,
+        usePayloadIp: server.use_payload_ip,
+      },
+    }))
+}
+
 type Listener = { readonly host: string; readonly port: number }
 
 /**
@@ -30,16 +59,17 @@ type Listener = { readonly host: string; readonly port: number }
 export async function claimListeners<T extends Listener>(
   wanted: readonly T[],
   log: Logger,
+  claim: Claim = claimTcp,
 ): Promise<T[]> {
-  const held: Server[] = []
+  const held: Claimed[] = []
   const claimed: T[] = []
   const missing: string[] = []
   try {
     for (const listener of wanted) {
-      const server = createServer()
       try {
-        claimed.push({ ...listener, port: await listen(server, listener, wanted) })
-        held.push(server)
+        const address = await claim(listener, wanted)
+        claimed.push({ ...listener, port: address.port })
+        held.push(address)
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException
         if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL')
@@ -52,9 +82,9 @@ export async function claimListeners<T extends Listener>(
       }
     }
   } finally {
-    await Promise.all(held.map(server => new Promise(resolve => server.close(resolve))))
+    await Promise.all(held.map(address => address.release()))
   }
-  if (claimed.length === 0) {
+  if (claimed.length === 0 && missing.length > 0) {
     throw unavailableError(
       `this machine has none of the addresses to listen on: ${missing.join(', ')}`,
     )
@@ -62,20 +92,34 @@ export async function claimListeners<T extends Listener>(
   return claimed
 }
 
-function listen(
-  server: Server,
-  { host, port }: Listener,
-  wanted: readonly Listener[],
-): Promise<number> {
+/** An address that nobody else can have until it is released. */
+type Claimed = { readonly port: number; release(): Promise<void> }
+type Claim = (listener: Listener, wanted: readonly Listener[]) => Promise<Claimed>
+
+const claimTcp: Claim = async ({ host, port }, wanted) => {
+  const server = createServer()
   // [::] takes IPv4 too, unless another of our listeners has that.
   const ipv6Only = wanted.some(other => isIPv4(other.host) && other.port === port)
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ host, port, exclusive: true, ipv6Only }, () => {
-      const address = server.address()
-      resolve(typeof address === 'object' && address ? address.port : port)
-    })
+  server.listen({ host, port, exclusive: true, ipv6Only })
+  await once(server, 'listening')
+  return {
+    port: (server.address() as AddressInfo).port,
+    release: () => new Promise(resolve => server.close(() => resolve())),
+  }
+}
+
+/** The same for UDP, where [::] is IPv6 alone. */
+export const claimUdp: Claim = async ({ host, port }) => {
+  const socket = createSocket(isIPv4(host) ? { type: 'udp4' } : { type: 'udp6', ipv6Only: true })
+  socket.bind({ address: host, port, exclusive: true })
+  await once(socket, 'listening').catch(error => {
+    socket.close()
+    throw error
   })
+  return {
+    port: socket.address().port,
+    release: () => new Promise(resolve => socket.close(() => resolve())),
+  }
 }
 
 function takenError(
@@ -88,7 +132,7 @@ function takenError(
     const own = claimed.find(other => other.port === port)
     if (own) {
       return unavailableError(
-        `cannot listen on ${host} port ${port}: the http_server on ${own.host} has it. Remove one of the two.`,
+        `cannot listen on ${host} port ${port}: another listener of the configuration, on ${own.host}, has it. Remove one of the two.`,
       )
     }
     return unavailableError(

@@ -3,6 +3,11 @@ import type { LogConfig } from '../config/config.ts'
 import type { EngineSettings } from '../engine/engine.ts'
 import type { SharedTables } from '../engine/tables/arena.ts'
 import type { HttpServerOptions } from '../frontends/http/server.ts'
+import type { ConnectionSecret } from '../frontends/udp/connection-id.ts'
+import type { UdpCounters } from '../frontends/udp/counters.ts'
+import type { Control } from '../frontends/udp/receive-loop.ts'
+import type { UdpSocket, UdpSocketOptions } from '../frontends/udp/socket.ts'
+import type { AnnounceRules } from '../protocol/http-request.ts'
 
 /** What crosses the borders between the primary and its workers and threads. All of it can be cloned. */
 
@@ -17,6 +22,20 @@ export type EngineThreadStart = {
   readonly socketPath: string
   /** Seconds in which the thread's share of the stripes is swept once. */
   readonly sweepSeconds: number
+}
+
+/** What a UDP thread is started with. */
+export type UdpThreadStart = {
+  readonly tables: SharedTables
+  readonly settings: EngineSettings
+  readonly clockOffset: number
+  readonly rules: AnnounceRules
+  readonly secret: ConnectionSecret
+  readonly counters: UdpCounters
+  /** A bound socket to receive on with recvmmsg until `control` says stop, or where to listen through dgram. */
+  readonly socket: UdpSocket | undefined
+  readonly control: Control
+  readonly dgram: UdpSocketOptions
 }
 
 export type ToEngineThread =

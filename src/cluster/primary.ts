@@ -10,10 +10,11 @@ import { connectPortLink } from '../link/port.ts'
 import { createLog, type Logger } from '../log.ts'
 import { startEngineThreads } from './engine-threads.ts'
 import { startFrontends } from './frontends.ts'
-import { claimListeners, httpListeners } from './listeners.ts'
+import { claimListeners, claimUdp, httpListeners, udpListeners } from './listeners.ts'
 import { createParts, type Parts } from './parts.ts'
 import { createPrivateFolder, removePrivateFolder } from './private-folder.ts'
 import { obeySignals } from './signals.ts'
+import { startUdpThreads } from './udp-threads.ts'
 import { startWorkers } from './workers.ts'
 
 const WORKERS_STOP_MILLIS_MAX = 8000
@@ -55,25 +56,25 @@ async function start(
   const folder = createPrivateFolder(process.env)
   process.once('exit', () => removePrivateFolder(folder))
   const listeners = await claimListeners(httpListeners(config), log)
+  const udp = await claimListeners(udpListeners(config), log, claimUdp)
   if (parts.stopping) return
 
+  const clockOffset = createClockOffset()
+  const died = (thread: string, error: unknown) => {
+    log.fatal({ thread, err: error }, 'thread died, and the process with it')
+    parts.kill()
+    process.exit(ExitStatus.software)
+  }
   const engineThreads = startEngineThreads(
     {
       tables,
       settings,
-      clockOffset: createClockOffset(),
+      clockOffset,
       threads: config.engine.threads,
       sweepSeconds: config.tracker_config.peers_cleanup_interval,
     },
     folder,
-    (index, error) => {
-      log.fatal(
-        { thread: `engine-${index}`, err: error },
-        'engine thread died, and the process with it',
-      )
-      parts.kill()
-      process.exit(ExitStatus.software)
-    },
+    (index, error) => died(`engine-${index}`, error),
   )
   parts.add(engineThreads)
   await engineThreads.ready
@@ -96,6 +97,7 @@ async function start(
     await running.listening
   }
   if (parts.stopping) return
+  parts.add(await startUdpThreads({ listeners: udp, tables, settings, clockOffset, log, died }))
   for (const { host, port } of listeners)
     log.info({ server: 'http', address: host, port }, 'listening')
   log.info({ pid: process.pid, workers, engine_threads: config.engine.threads }, 'ready')

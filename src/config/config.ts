@@ -26,6 +26,18 @@ export type HttpServerConfig = {
   readonly use_payload_ip: boolean
 }
 
+export type UdpServerConfig = {
+  readonly enabled: boolean
+  /** `host:port`, an IPv6 host in brackets. */
+  readonly bind_address: string
+  readonly udp_threads: number
+  readonly receive_buffer_size: number
+  readonly send_buffer_size: number
+  readonly receive_method: 'auto' | 'recvmmsg' | 'dgram'
+  /** Believe the address that an announce states. */
+  readonly use_payload_ip: boolean
+}
+
 export type EngineConfig = {
   readonly threads: number
   readonly memory: number
@@ -43,6 +55,7 @@ export type LogConfig = {
 export type Config = {
   readonly tracker_config: TrackerConfig
   readonly http_server: readonly HttpServerConfig[]
+  readonly udp_server: readonly UdpServerConfig[]
   readonly engine: EngineConfig
   readonly frontend: FrontendConfig
   readonly log: LogConfig

@@ -21,7 +21,8 @@ const WITHOUT_MEANING: readonly string[] = [
   'http_server[].ssl_key',
   'http_server[].ssl_cert',
   'http_server[].tls_connection_rate',
-  'udp_server[].*',
+  'udp_server[].worker_threads',
+  'udp_server[].reuse_address',
   'api_server[].*',
   'database.*',
   'database_structure.*',
@@ -38,7 +39,7 @@ const NOT_IN_THIS_VERSION: Readonly<Record<string, string>> = {
   'tracker_config.swagger': 'the admin API',
   'http_server[].ssl': 'TLS',
   'http_server[].rtctorrent': 'RtcTorrent',
-  'udp_server[].enabled': 'the UDP tracker',
+  'udp_server[].simple_proxy_protocol': 'the Simple Proxy Protocol',
   'api_server[].enabled': 'the admin API',
   'database.persistent': 'a database',
   'cache.enabled': 'a cache',
@@ -46,10 +47,7 @@ const NOT_IN_THIS_VERSION: Readonly<Record<string, string>> = {
 }
 
 /** Sections in which a table is on unless it says otherwise. */
-const ON_BY_DEFAULT: Readonly<Record<string, string>> = {
-  udp_server: 'enabled',
-  api_server: 'enabled',
-}
+const ON_BY_DEFAULT: Readonly<Record<string, string>> = { api_server: 'enabled' }
 
 export type ForeignKeys = { readonly warnings: string[]; readonly faults: string[] }
 

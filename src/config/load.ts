@@ -19,11 +19,11 @@ type Table = Record<string, unknown>
 /** Reads the file, lays the environment over it, and checks the whole. Throws an OperatorError that says what to mend. */
 export function loadConfig({ file, environment }: LoadOptions): LoadedConfig {
   const raw = file === undefined ? {} : readToml(file)
-  takeAliases(raw)
   applyEnvironment(raw, environment)
+  const aliased = takeAliases(raw)
   const { warnings, faults } = takeForeignKeys(raw)
   if (faults.length > 0) throw configError(faults)
-  return { config: validateConfig(raw), warnings }
+  return { config: validateConfig(raw), warnings: [...aliased, ...warnings] }
 }
 
 function readToml(file: string): Table {
@@ -42,7 +42,8 @@ function readToml(file: string): Table {
 }
 
 /** What Torrust-Actix spells otherwise. */
-function takeAliases(raw: Table): void {
+function takeAliases(raw: Table): string[] {
+  const warnings: string[] = []
   if ('log_level' in raw) {
     table(raw, 'log')['level'] ??= raw['log_level']
     delete raw['log_level']
@@ -51,6 +52,13 @@ function takeAliases(raw: Table): void {
     // There it is a switch; believing everybody is not to be had here.
     if (server?.['trusted_proxies'] === false) server['trusted_proxies'] = []
   }
+  for (const server of Array.isArray(raw['udp_server']) ? (raw['udp_server'] as Table[]) : []) {
+    const method = server?.['receive_method']
+    if (method !== 'io_uring' && method !== 'rio') continue
+    server['receive_method'] = 'auto'
+    warnings.push(`udp_server.receive_method: "${method}" is taken as "auto"`)
+  }
+  return warnings
 }
 
 /** The table `name`, made if need be. One of another type is left for validation to refuse. */

@@ -121,6 +121,63 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
       },
     },
   },
+  udp_server: {
+    description: 'The UDP tracker. One table for each address to listen on.',
+    list: true,
+    environment: 'UDP_',
+    defaults: [{ bind_address: '0.0.0.0:6969' }, { bind_address: '[::]:6969' }],
+    keys: {
+      enabled: {
+        type: 'boolean',
+        default: true,
+        description: 'Whether to listen on this address.',
+      },
+      bind_address: {
+        type: 'string',
+        format: 'bind-address',
+        default: '0.0.0.0:6969',
+        allowed: 'an address and a port, as 0.0.0.0:6969 or [::]:6969',
+        description:
+          'Address and port, an IPv6 address in brackets; [::] takes no IPv4. Port 0 takes a free one.',
+      },
+      udp_threads: {
+        type: 'integer',
+        default: 1,
+        minimum: 1,
+        maximum: 64,
+        description: 'Threads that receive on this address, each with a socket of its own.',
+      },
+      receive_buffer_size: {
+        type: 'integer',
+        default: 4_194_304,
+        minimum: 0,
+        maximum: 1_073_741_824,
+        description:
+          'Bytes of a socket for what waits to be received; the kernel grants up to net.core.rmem_max. 0 keeps its default.',
+      },
+      send_buffer_size: {
+        type: 'integer',
+        default: 4_194_304,
+        minimum: 0,
+        maximum: 1_073_741_824,
+        description:
+          'Bytes of a socket for what waits to be sent; the kernel grants up to net.core.wmem_max. 0 keeps its default.',
+      },
+      receive_method: {
+        type: 'string',
+        enum: ['auto', 'recvmmsg', 'dgram'],
+        default: 'auto',
+        description:
+          'How datagrams are received: recvmmsg, many at a time; dgram, one at a time, wherever Node runs, with one thread. auto takes the first that works.',
+      },
+      use_payload_ip: {
+        type: 'boolean',
+        default: false,
+        description:
+          'Believe the IPv4 address that a client states in its announce. Lets anyone enter any address.',
+      },
+    },
+  },
   engine: {
     description: 'The threads that keep the swarms, and their memory.',
     list: false,

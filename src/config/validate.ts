@@ -126,7 +126,8 @@ function editDistance(a: string, b: string): number {
 }
 
 /** What no single key's schema can say. */
-function crossChecks({ tracker_config: tracker, http_server: servers }: Config): string[] {
+function crossChecks(config: Config): string[] {
+  const { tracker_config: tracker, http_server: servers } = config
   const lines: string[] = []
   const longest = (tracker.request_interval * (100 + tracker.request_interval_jitter)) / 100
   if (tracker.request_interval_minimum > tracker.request_interval) {
@@ -144,17 +145,33 @@ function crossChecks({ tracker_config: tracker, http_server: servers }: Config):
       `tracker_config.numwant_default: ${tracker.numwant_default} is not allowed; allowed is at most numwant_maximum, ${tracker.numwant_maximum}`,
     )
   }
+  lines.push(
+    ...sharedAddresses('http_server', servers),
+    ...sharedAddresses('udp_server', config.udp_server),
+  )
+  if (![...servers, ...config.udp_server].some(({ enabled }) => enabled)) {
+    lines.push('http_server, udp_server: no server is enabled; allowed is at least one')
+  }
+  return lines
+}
+
+/** A line for each enabled server of a section that has the address of one before it. */
+function sharedAddresses(
+  section: string,
+  servers: readonly { readonly enabled: boolean; readonly bind_address: string }[],
+): string[] {
+  const lines: string[] = []
   const seen = new Map<string, number>()
   servers.forEach(({ enabled, bind_address: address }, n) => {
+    if (!enabled) return
     const before = seen.get(address)
-    if (enabled && before !== undefined && !address.endsWith(':0')) {
+    if (before !== undefined && !address.endsWith(':0')) {
       lines.push(
-        `http_server[${n}].bind_address: "${address}" is not allowed; http_server[${before}] has it already`,
+        `${section}[${n}].bind_address: "${address}" is not allowed; ${section}[${before}] has it already`,
       )
     }
-    if (enabled) seen.set(address, n)
+    seen.set(address, n)
   })
-  if (seen.size === 0) lines.push('http_server: no server is enabled; allowed is at least one')
   return lines
 }
 

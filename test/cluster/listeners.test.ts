@@ -69,7 +69,7 @@ t.test('a port that two of our own listeners want is not blamed on others', asyn
   ]
   await t.rejects(claimListeners(wanted, log), {
     exitStatus: 69,
-    message: `cannot listen on 127.0.0.1 port ${port}: the http_server on 0.0.0.0 has it. Remove one of the two.`,
+    message: `cannot listen on 127.0.0.1 port ${port}: another listener of the configuration, on 0.0.0.0, has it. Remove one of the two.`,
   })
 })
 

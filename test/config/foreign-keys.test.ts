@@ -44,6 +44,8 @@ rtctorrent = false
 enabled = false
 bind_address = "0.0.0.0:6969"
 udp_threads = 2
+worker_threads = 2
+receive_method = "io_uring"
 [[api_server]]
 enabled = false
 bind_address = "0.0.0.0:8080"
@@ -70,7 +72,7 @@ t.test(
       'log_console_interval',
       'tracker_config.cluster_port',
       'http_server[0].keep_alive',
-      'udp_server[0].udp_threads',
+      'udp_server[0].worker_threads',
       'database_structure.torrents.table_name',
     ]) {
       t.match(warnings[0], key)

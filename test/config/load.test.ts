@@ -106,8 +106,8 @@ t.test('a wrong value is named with its key, what was found and what is allowed'
       'tracker_config.request_interval_minimum: 1801 is not allowed; allowed is at most request_interval, 1800',
     ],
     [
-      '[[http_server]]\nenabled = false',
-      'http_server: no server is enabled; allowed is at least one',
+      '[[http_server]]\nenabled = false\n[[udp_server]]\nenabled = false',
+      'http_server, udp_server: no server is enabled; allowed is at least one',
     ],
     [
       '[[http_server]]\n[[http_server]]\n',

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Client } from 'bittorrent-tracker'
 import t from 'tap'
-import { startTracker } from '../fixtures/start-tracker.ts'
+import { LOOPBACK, startTracker } from '../fixtures/start-tracker.ts'
 import { hashOf } from '../fixtures/tracker-client.ts'
 
 type Update = { complete: number; incomplete: number; announce: string }
@@ -12,13 +12,29 @@ function clientOf(n: number, announce: string, infoHash: Buffer): Client {
   return new Client({ infoHash, peerId, announce: [announce], port: 7000 + n, wrtc: false })
 }
 
-for (const workers of [0, 2]) {
+/** The ways to talk to the tracker; the npm client speaks UDP over IPv4 alone. */
+const WAYS = [
+  { protocol: 'HTTP', workers: 0, families: [4, 6], udp: {} },
+  { protocol: 'HTTP', workers: 2, families: [4, 6], udp: {} },
+  {
+    protocol: 'UDP',
+    workers: 1,
+    families: [4],
+    udp: { receive_method: 'recvmmsg', udp_threads: 2 },
+  },
+  { protocol: 'UDP', workers: 0, families: [4], udp: { receive_method: 'dgram' } },
+] as const
+
+for (const { protocol, workers, families, udp } of WAYS) {
   t.test(
-    `the npm client announces, updates, completes, stops and scrapes, with ${workers} workers`,
+    `the npm client announces, updates, completes, stops and scrapes over ${protocol}, ${workers} workers`,
     async t => {
-      const tracker = await startTracker(t, { frontend: { workers } })
-      for (const family of [4, 6] as const) {
-        const url = `${tracker.url(family)}/announce`
+      const tracker = await startTracker(t, {
+        frontend: { workers },
+        udp_server: LOOPBACK.udp_server.map(server => ({ ...server, ...udp })),
+      })
+      for (const family of families) {
+        const url = protocol === 'HTTP' ? `${tracker.url(family)}/announce` : tracker.udpUrl(family)
         const infoHash = hashOf(workers * 10 + family)
         const seeder = clientOf(1, url, infoHash)
         const leecher = clientOf(2, url, infoHash)

@@ -28,15 +28,24 @@ const missing = [aria2, transmission]
   .map(({ program }) => program)
 const skip = missing.length > 0 ? `not installed: ${missing.join(', ')}` : false
 
-function transfers(seeder: RealClient, leecher: RealClient, workers: number): void {
+function transfers(
+  seeder: RealClient,
+  leecher: RealClient,
+  workers: number,
+  protocol: 'http' | 'udp',
+): void {
   t.test(
-    `${leecher.program} downloads from ${seeder.program}, with ${workers} workers`,
+    `${leecher.program} downloads from ${seeder.program} over ${protocol}, with ${workers} workers`,
     { skip },
     async t => {
       const tracker = await startTracker(t, { tracker_config: QUICK, frontend: { workers } })
       const folder = mkdtempSync(join(tmpdir(), 'muster-test-'))
       t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-      const torrent = makeTorrent(folder, `${tracker.url()}/announce`, PAYLOAD_BYTES)
+      const torrent = makeTorrent(
+        folder,
+        `${protocol === 'http' ? tracker.url() : tracker.udpUrl()}/announce`,
+        PAYLOAD_BYTES,
+      )
       const [here, there] = [join(folder, 'seeder'), join(folder, 'leecher')]
       mkdirSync(here)
       mkdirSync(there)
@@ -65,6 +74,6 @@ function transfers(seeder: RealClient, leecher: RealClient, workers: number): vo
   )
 }
 
-transfers(transmission, aria2, 0)
-transfers(transmission, aria2, 2)
-transfers(aria2, transmission, 1)
+transfers(transmission, aria2, 0, 'http')
+transfers(transmission, aria2, 2, 'http')
+transfers(aria2, transmission, 1, 'http')

@@ -1,0 +1,33 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { unixSeconds } from '../clock.ts'
+import { answer, openEngine } from '../engine/engine.ts'
+import { startDgramServer } from '../frontends/udp/dgram.ts'
+import { receiveLoop } from '../frontends/udp/receive-loop.ts'
+import type { UdpService } from '../frontends/udp/respond.ts'
+import type { UdpThreadStart } from './messages.ts'
+
+/** Entry of a UDP thread: answers datagrams out of the shared tables. The loop of recvmmsg takes the thread for itself. */
+
+const start = workerData as UdpThreadStart
+const engine = openEngine(start.tables, start.settings)
+let now = unixSeconds(start.clockOffset)
+
+const service: UdpService = {
+  answer: (request, at, reply, replyAt) => answer(engine, request, at, reply, replyAt, now),
+  rules: start.rules,
+  secret: start.secret,
+  counters: start.counters,
+  nowSeconds() {
+    now = unixSeconds(start.clockOffset)
+    return now
+  },
+}
+
+if (start.socket) receiveLoop(start.socket, service, start.control)
+else {
+  const server = await startDgramServer(start.dgram, service)
+  parentPort?.once('message', async () => {
+    await server.close()
+  })
+  parentPort?.postMessage('ready')
+}

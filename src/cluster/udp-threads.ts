@@ -1,0 +1,138 @@
+import { Worker } from 'node:worker_threads'
+import type { EngineSettings } from '../engine/engine.ts'
+import type { SharedTables } from '../engine/tables/arena.ts'
+import { unavailableError } from '../errors.ts'
+import { createConnectionSecret } from '../frontends/udp/connection-id.ts'
+import { createUdpCounters } from '../frontends/udp/counters.ts'
+import { openLibc } from '../frontends/udp/libc.ts'
+import { createControl, stopLoops } from '../frontends/udp/receive-loop.ts'
+import { closeUdpSocket, openUdpSocket, type UdpSocket } from '../frontends/udp/socket.ts'
+import type { Logger } from '../log.ts'
+import { threadUrl } from '../thread-url.ts'
+import type { UdpListener } from './listeners.ts'
+import type { UdpThreadStart } from './messages.ts'
+import type { Part } from './parts.ts'
+
+export type UdpThreadsOptions = {
+  readonly listeners: readonly UdpListener[]
+  readonly tables: SharedTables
+  readonly settings: EngineSettings
+  readonly clockOffset: number
+  readonly log: Logger
+  /** Called when a thread ends that was not stopped: it may have held a lock. */
+  readonly died: (name: string, error: unknown) => void
+}
+
+/**
+ * Opens every UDP socket, in this thread, where an error reaches the operator, and starts the threads that receive on them. Throws an
+ * OperatorError with EX_UNAVAILABLE.
+ */
+export async function startUdpThreads(options: UdpThreadsOptions): Promise<Part> {
+  const { log } = options
+  const control = createControl()
+  const secret = createConnectionSecret()
+  const sockets: UdpSocket[] = []
+  const threads: { worker: Worker; gone: Promise<void> }[] = []
+  let stopping = false
+
+  /** Resolves when the thread receives; a socket of ours is bound before it starts, and so loses nothing. */
+  function startThread(listener: UdpListener, socket: UdpSocket | undefined): Promise<void> {
+    const name = `udp-${threads.length}`
+    const { tables, settings, clockOffset } = options
+    const { rules, host, port, receiveBufferBytes, sendBufferBytes } = listener
+    const dgram = { host, port, receiveBufferBytes, sendBufferBytes }
+    const counters = createUdpCounters()
+    const workerData: UdpThreadStart = {
+      tables,
+      settings,
+      clockOffset,
+      rules,
+      secret,
+      counters,
+      socket,
+      control,
+      dgram,
+    }
+    const worker = new Worker(threadUrl('./udp-thread', import.meta.url), { workerData, name })
+    let reason: unknown
+    worker.on('error', error => {
+      reason = error
+    })
+    const gone = new Promise<void>(resolve => {
+      worker.once('exit', () => {
+        if (!stopping) options.died(name, reason)
+        resolve()
+      })
+    })
+    threads.push({ worker, gone })
+    if (socket) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      worker.once('message', () => resolve())
+      worker.once('error', error => reject(cannotListen(listener, error)))
+    })
+  }
+
+  function cannotListen({ host, port }: UdpListener, error: unknown): Error {
+    return unavailableError(
+      `cannot listen on ${host} port ${port} for UDP: ${(error as Error).message}`,
+    )
+  }
+
+  function open(listener: UdpListener): UdpSocket {
+    try {
+      return openUdpSocket(listener)
+    } catch (error) {
+      throw cannotListen(listener, error)
+    }
+  }
+
+  for (const listener of options.listeners) {
+    const method = receiveMethod(listener.method, log)
+    const count = method === 'recvmmsg' ? listener.threads : 1
+    for (let n = 0; n < count; n++) {
+      const socket = method === 'recvmmsg' ? open(listener) : undefined
+      if (socket) {
+        sockets.push(socket)
+        if (n === 0) tellOfBuffers(listener, socket, log)
+      }
+      await startThread(listener, socket)
+    }
+    const { host, port } = listener
+    log.info({ server: 'udp', address: host, port, method, threads: count }, 'listening')
+  }
+
+  return {
+    async stop() {
+      stopping = true
+      stopLoops(control)
+      for (const { worker } of threads) worker.postMessage('stop')
+      await Promise.all(threads.map(({ gone }) => gone))
+      for (const socket of sockets) closeUdpSocket(socket)
+    },
+  }
+}
+
+/** What `auto` comes to on this machine. */
+function receiveMethod(wanted: UdpListener['method'], log: Logger): 'recvmmsg' | 'dgram' {
+  if (wanted === 'dgram') return 'dgram'
+  try {
+    openLibc()
+    return 'recvmmsg'
+  } catch (error) {
+    const reason = (error as Error).message
+    if (wanted === 'recvmmsg')
+      throw unavailableError(`udp_server.receive_method: recvmmsg cannot be used here: ${reason}`)
+    log.warn({ reason }, 'recvmmsg cannot be used here; UDP goes through dgram, more slowly')
+    return 'dgram'
+  }
+}
+
+function tellOfBuffers(listener: UdpListener, socket: UdpSocket, log: Logger): void {
+  const { receiveBufferBytes: wanted } = listener
+  const granted = socket.receiveBufferBytes
+  if (granted >= wanted) return
+  log.info(
+    { wanted, granted, address: listener.host },
+    'the kernel grants a smaller receive buffer: raise net.core.rmem_max',
+  )
+}
