@@ -26,7 +26,13 @@ const BORDERS: [room: string, allowed: string[]][] = [
   ['src/link/', ['src/link/', 'src/protocol/']],
   [
     'src/frontends/udp/',
-    ['src/frontends/udp/', 'src/protocol/', 'src/engine/', 'src/link/link.ts'],
+    [
+      'src/frontends/udp/',
+      'src/frontends/client-address.ts',
+      'src/protocol/',
+      'src/engine/',
+      'src/link/link.ts',
+    ],
   ],
   ['src/frontends/', ['src/frontends/', 'src/protocol/', 'src/link/']],
   ['src/config/', ['src/config/', 'src/protocol/limits.ts', 'src/errors.ts']],

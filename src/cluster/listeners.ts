@@ -17,6 +17,7 @@ export function httpListeners(config: Config): HttpServerOptions[] {
       ...(parseBindAddress(server.bind_address) ?? { host: '', port: 0 }),
       realIpHeader: server.real_ip,
       trustedProxies: server.trusted_proxies,
+      proxyProtocol: server.proxy_protocol,
       usePayloadIp: server.use_payload_ip,
       numwantDefault: config.tracker_config.numwant_default,
       numwantMaximum: config.tracker_config.numwant_maximum,
@@ -29,6 +30,8 @@ export type UdpListener = UdpSocketOptions & {
   readonly threads: number
   readonly method: UdpServerConfig['receive_method']
   readonly rules: AnnounceRules
+  /** Ranges whose Simple Proxy Protocol is believed; empty: it is not spoken. */
+  readonly trustedProxies: readonly string[]
 }
 
 /** Every enabled UDP server. */
@@ -41,6 +44,7 @@ export function udpListeners(config: Config): UdpListener[] {
       sendBufferBytes: server.send_buffer_size,
       threads: server.udp_threads,
       method: server.receive_method,
+      trustedProxies: server.simple_proxy_protocol ? server.trusted_proxies : [],
       rules: {
         numwantDefault: config.tracker_config.numwant_default,
         numwantMaximum: config.tracker_config.numwant_maximum,

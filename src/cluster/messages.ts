@@ -32,6 +32,7 @@ export type UdpThreadStart = {
   readonly rules: AnnounceRules
   readonly secret: ConnectionSecret
   readonly counters: UdpCounters
+  readonly trustedProxies: readonly string[]
   /** A bound socket to receive on with recvmmsg until `control` says stop, or where to listen through dgram. */
   readonly socket: UdpSocket | undefined
   readonly control: Control

@@ -17,6 +17,7 @@ const service: UdpService = {
   rules: start.rules,
   secret: start.secret,
   counters: start.counters,
+  trustedProxies: start.trustedProxies,
   nowSeconds() {
     now = unixSeconds(start.clockOffset)
     return now

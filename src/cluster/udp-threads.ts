@@ -39,7 +39,7 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<Part>
   function startThread(listener: UdpListener, socket: UdpSocket | undefined): Promise<void> {
     const name = `udp-${threads.length}`
     const { tables, settings, clockOffset } = options
-    const { rules, host, port, receiveBufferBytes, sendBufferBytes } = listener
+    const { rules, trustedProxies, host, port, receiveBufferBytes, sendBufferBytes } = listener
     const dgram = { host, port, receiveBufferBytes, sendBufferBytes }
     const counters = createUdpCounters()
     const workerData: UdpThreadStart = {
@@ -49,6 +49,7 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<Part>
       rules,
       secret,
       counters,
+      trustedProxies,
       socket,
       control,
       dgram,

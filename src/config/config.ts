@@ -22,6 +22,8 @@ export type HttpServerConfig = {
   readonly real_ip: string
   /** CIDR ranges. */
   readonly trusted_proxies: readonly string[]
+  /** Take the client's address from PROXY protocol 2, from trusted_proxies only. */
+  readonly proxy_protocol: boolean
   /** Believe the `ip`, `ipv4` and `ipv6` parameters of an announce. */
   readonly use_payload_ip: boolean
 }
@@ -34,6 +36,10 @@ export type UdpServerConfig = {
   readonly receive_buffer_size: number
   readonly send_buffer_size: number
   readonly receive_method: 'auto' | 'recvmmsg' | 'dgram'
+  /** Take the client's address from the Simple Proxy Protocol, from trusted_proxies only. */
+  readonly simple_proxy_protocol: boolean
+  /** CIDR ranges. */
+  readonly trusted_proxies: readonly string[]
   /** Believe the address that an announce states. */
   readonly use_payload_ip: boolean
 }

@@ -39,7 +39,6 @@ const NOT_IN_THIS_VERSION: Readonly<Record<string, string>> = {
   'tracker_config.swagger': 'the admin API',
   'http_server[].ssl': 'TLS',
   'http_server[].rtctorrent': 'RtcTorrent',
-  'udp_server[].simple_proxy_protocol': 'the Simple Proxy Protocol',
   'api_server[].enabled': 'the admin API',
   'database.persistent': 'a database',
   'cache.enabled': 'a cache',

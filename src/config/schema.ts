@@ -32,6 +32,16 @@ function seconds(defaultValue: number, minimum: number, description: string): Ke
   return { type: 'integer', default: defaultValue, minimum, maximum: 86_400, description }
 }
 
+function addressRanges(description: string): KeySchema {
+  return {
+    type: 'array',
+    items: { type: 'string', format: 'cidr' },
+    default: [],
+    allowed: 'a list of address ranges, as ["10.0.0.0/8", "fd00::/8"]',
+    description,
+  }
+}
+
 /** Every section and key: the one source of defaults, validation, config.toml, docs/reference/config.md and environment names. */
 export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
   tracker_config: {
@@ -105,13 +115,14 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
         allowed: 'the name of a request header',
         description: 'Request header in which a trusted proxy tells the address of the client.',
       },
-      trusted_proxies: {
-        type: 'array',
-        items: { type: 'string', format: 'cidr' },
-        default: [],
-        allowed: 'a list of address ranges, as ["10.0.0.0/8", "fd00::/8"]',
+      trusted_proxies: addressRanges(
+        'Address ranges of proxies whose real_ip header is believed. Empty: nobody is.',
+      ),
+      proxy_protocol: {
+        type: 'boolean',
+        default: false,
         description:
-          'Address ranges of proxies whose real_ip header is believed. Empty: nobody is.',
+          'Take the address of the client from the PROXY protocol, version 2, where a trusted proxy speaks it. Needs trusted_proxies.',
       },
       use_payload_ip: {
         type: 'boolean',
@@ -170,6 +181,15 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
         description:
           'How datagrams are received: recvmmsg, many at a time; dgram, one at a time, wherever Node runs, with one thread. auto takes the first that works.',
       },
+      simple_proxy_protocol: {
+        type: 'boolean',
+        default: false,
+        description:
+          "Take the address of the client from the header of Cloudflare's Simple Proxy Protocol, where a trusted proxy sends one. Needs trusted_proxies.",
+      },
+      trusted_proxies: addressRanges(
+        'Address ranges of proxies whose Simple Proxy Protocol is believed. Empty: nobody is.',
+      ),
       use_payload_ip: {
         type: 'boolean',
         default: false,

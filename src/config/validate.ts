@@ -149,10 +149,22 @@ function crossChecks(config: Config): string[] {
     ...sharedAddresses('http_server', servers),
     ...sharedAddresses('udp_server', config.udp_server),
   )
+  servers.forEach((server, n) => {
+    if (server.proxy_protocol && server.trusted_proxies.length === 0)
+      lines.push(needsProxies(`http_server[${n}].proxy_protocol`))
+  })
+  config.udp_server.forEach((server, n) => {
+    if (server.simple_proxy_protocol && server.trusted_proxies.length === 0)
+      lines.push(needsProxies(`udp_server[${n}].simple_proxy_protocol`))
+  })
   if (![...servers, ...config.udp_server].some(({ enabled }) => enabled)) {
     lines.push('http_server, udp_server: no server is enabled; allowed is at least one')
   }
   return lines
+}
+
+function needsProxies(name: string): string {
+  return `${name}: true is not allowed without trusted_proxies; anyone could enter any address`
 }
 
 /** A line for each enabled server of a section that has the address of one before it. */

@@ -66,18 +66,38 @@ function parseForwarded(text: string): Uint8Array | undefined {
   return address && isMapped(address) ? address.subarray(12) : address
 }
 
-/** Whose header is believed, and which. No ranges: nobody's, and it is not even read. */
-export type ProxyRules = { readonly trusted: CidrList; readonly header: string }
+/** Whose word is believed about a client's address, and which. No ranges: nobody's, and it is not even read. */
+export type ProxyRules = {
+  readonly trusted: CidrList
+  /** In lower case. */
+  readonly header: string
+  readonly proxyProtocol: boolean
+}
 
-/** Address of who asks, 4 or 16 bytes; undefined when a trusted proxy did not say. `readHeader` is called for trusted proxies only. */
+/** The parts of a request that tell where it comes from. */
+export type Origin = {
+  getRemoteAddress(): ArrayBuffer
+  getProxiedRemoteAddress(): ArrayBuffer
+}
+export type Headers = { getHeader(lowerCaseKey: string): string }
+
+/**
+ * Address of who asks, 4 or 16 bytes: of the connection, or, if that is a trusted proxy's, what it says in PROXY protocol 2, and then in the
+ * header. Undefined when a trusted proxy did not say.
+ */
 export function clientAddress(
-  remote: ArrayBuffer,
+  origin: Origin,
+  headers: Headers,
   rules: ProxyRules,
-  readHeader: (name: string) => string,
 ): Uint8Array | undefined {
-  const address = socketAddress(remote)
+  let address = socketAddress(origin.getRemoteAddress())
   if (rules.trusted.length === 0 || !isInCidrs(rules.trusted, address)) return address
-  return forwardedAddress(readHeader(rules.header), rules.trusted)
+  if (rules.proxyProtocol) {
+    const proxied = origin.getProxiedRemoteAddress()
+    if (proxied.byteLength > 0) address = socketAddress(proxied)
+    if (!isInCidrs(rules.trusted, address)) return address
+  }
+  return forwardedAddress(headers.getHeader(rules.header), rules.trusted)
 }
 
 /** Writes FAMILY and ADDRESS of the record at `at`. */

@@ -9,6 +9,8 @@ export type HttpResponse = {
   endWithoutBody(): HttpResponse
   onAborted(handler: () => void): HttpResponse
   getRemoteAddress(): ArrayBuffer
+  /** What PROXY protocol 2 said at the start of the connection; empty when it said nothing. */
+  getProxiedRemoteAddress(): ArrayBuffer
   cork(write: () => void): HttpResponse
 }
 

@@ -78,6 +78,14 @@ t.test('a wrong value is named with its key, what was found and what is allowed'
       'http_server[0].trusted_proxies: true is not allowed; allowed is a list of address ranges, as ["10.0.0.0/8", "fd00::/8"]',
     ],
     [
+      '[[http_server]]\nproxy_protocol = true',
+      'http_server[0].proxy_protocol: true is not allowed without trusted_proxies; anyone could enter any address',
+    ],
+    [
+      '[[udp_server]]\nsimple_proxy_protocol = true',
+      'udp_server[0].simple_proxy_protocol: true is not allowed without trusted_proxies; anyone could enter any address',
+    ],
+    [
       '[[http_server]]\ntrusted_proxies = ["1.2.3.4/33"]',
       'http_server[0].trusted_proxies: ["1.2.3.4/33"] is not allowed; allowed is a list of address ranges, as ["10.0.0.0/8", "fd00::/8"]',
     ],

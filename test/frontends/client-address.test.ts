@@ -3,7 +3,9 @@ import {
   clientAddress,
   compileCidrs,
   forwardedAddress,
+  type Headers,
   isInCidrs,
+  type Origin,
   socketAddress,
   writeClientAddress,
 } from '../../src/frontends/client-address.ts'
@@ -57,17 +59,47 @@ t.test('the client is the last address of the header that no trusted proxy has',
   }
 })
 
-t.test('nobody but a trusted proxy is asked for its header', async t => {
-  const rules = { trusted: compileCidrs(['10.0.0.0/8']), header: 'x-real-ip' }
-  const refuse = () => {
-    throw new Error('the header was read')
+/** A connection from `remote`, over which a proxy may have said that it is for `proxied`. */
+function from(remote: string, proxied?: string): Origin {
+  return {
+    getRemoteAddress: () => buffer(remote),
+    getProxiedRemoteAddress: () => (proxied ? buffer(proxied) : new ArrayBuffer(0)),
   }
-  t.same(clientAddress(buffer('1.2.3.4'), rules, refuse), bytes('1.2.3.4'))
-  t.same(clientAddress(buffer('10.1.1.1'), { ...rules, trusted: [] }, refuse), bytes('10.1.1.1'))
+}
+
+const header = (value: string): Headers => ({
+  getHeader: name => (name === 'x-real-ip' ? value : ''),
+})
+
+const rules = {
+  trusted: compileCidrs(['10.0.0.0/8']),
+  header: 'x-real-ip',
+  proxyProtocol: false,
+}
+
+t.test('nobody but a trusted proxy is asked for its header', async t => {
+  const refuse: Headers = {
+    getHeader() {
+      throw new Error('the header was read')
+    },
+  }
+  t.same(clientAddress(from('1.2.3.4'), refuse, rules), bytes('1.2.3.4'))
+  t.same(clientAddress(from('10.1.1.1'), refuse, { ...rules, trusted: [] }), bytes('10.1.1.1'))
+  t.same(clientAddress(from('10.1.1.1'), header('5.6.7.8'), rules), bytes('5.6.7.8'))
+})
+
+t.test('the PROXY protocol is believed where it is switched on, from a trusted proxy', async t => {
+  const on = { ...rules, proxyProtocol: true }
+  t.same(clientAddress(from('10.1.1.1', '5.6.7.8'), header(''), on), bytes('5.6.7.8'))
+  t.same(clientAddress(from('10.1.1.1', '2001:db8::5'), header(''), on), bytes('2001:db8::5'))
+  t.same(clientAddress(from('10.1.1.1', '5.6.7.8'), header('9.9.9.9'), rules), bytes('9.9.9.9'))
+  t.same(clientAddress(from('1.2.3.4', '5.6.7.8'), header(''), on), bytes('1.2.3.4'))
   t.same(
-    clientAddress(buffer('10.1.1.1'), rules, name => (name === 'x-real-ip' ? '5.6.7.8' : '')),
-    bytes('5.6.7.8'),
+    clientAddress(from('10.1.1.1', '10.2.2.2'), header('9.9.9.9'), on),
+    bytes('9.9.9.9'),
+    'a proxy behind a proxy tells it in the header',
   )
+  t.same(clientAddress(from('10.1.1.1'), header('9.9.9.9'), on), bytes('9.9.9.9'))
 })
 
 t.test('family and address go into the record, and nothing of the one before stays', async t => {

@@ -25,6 +25,8 @@ export type HttpServerOptions = {
   readonly realIpHeader: string
   /** CIDR ranges whose `realIpHeader` is believed. */
   readonly trustedProxies: readonly string[]
+  /** Whether their PROXY protocol is believed too. */
+  readonly proxyProtocol: boolean
   readonly usePayloadIp: boolean
   readonly numwantDefault: number
   readonly numwantMaximum: number
@@ -80,12 +82,11 @@ function addRoutes(app: App, options: HttpServerOptions, link: Link, answers: Ht
   const rules: ProxyRules = {
     trusted: compileCidrs(options.trustedProxies),
     header: options.realIpHeader.toLowerCase(),
+    proxyProtocol: options.proxyProtocol,
   }
   app.any('/announce', (response, request) => {
     if (!isReadable(response, request)) return
-    const address = clientAddress(response.getRemoteAddress(), rules, name =>
-      request.getHeader(name),
-    )
+    const address = clientAddress(response, request, rules)
     const at = link.reserve(ANNOUNCE_BYTES)
     if (at === -1) return answers.fail(response, request, busyOrBroken(link))
     const failure = address ? writeClientAddress(address, link.open, at) : Failure.unknownOrigin

@@ -1,11 +1,5 @@
 import type { Answer } from '../../link/link.ts'
-import {
-  ADDRESS,
-  ANNOUNCE_BYTES,
-  FAILURE,
-  FAMILY,
-  type Family,
-} from '../../protocol/announce-record.ts'
+import { ADDRESS, ANNOUNCE_BYTES, FAILURE, FAMILY, Family } from '../../protocol/announce-record.ts'
 import { allocate, type Bytes } from '../../protocol/bytes.ts'
 import { Failure } from '../../protocol/failures.ts'
 import type { AnnounceRules } from '../../protocol/http-request.ts'
@@ -28,8 +22,10 @@ import {
   SCRAPE_RECORD_BYTES,
   writeAnswerHeader,
 } from '../../protocol/udp-packet.ts'
+import { type CidrList, compileCidrs } from '../client-address.ts'
 import { type ConnectionSecret, isConnectionId, writeConnectionId } from './connection-id.ts'
 import { count, UdpCounter, type UdpCounters } from './counters.ts'
+import { isIpv4Client, proxiedClientAt, SIMPLE_PROXY_BYTES } from './simple-proxy.ts'
 
 /** What a UDP listener is given: how to answer, and by which rules. */
 export type UdpService = {
@@ -40,6 +36,8 @@ export type UdpService = {
   /** Unix time; asked once for each batch of datagrams. */
   readonly nowSeconds: () => number
   readonly counters: UdpCounters
+  /** CIDR ranges whose Simple Proxy Protocol is believed. */
+  readonly trustedProxies: readonly string[]
 }
 
 /** What `respond` needs for the datagrams of one socket. */
@@ -50,6 +48,8 @@ export type Responder = {
    * The request records, written anew for every datagram: an announce at 0, a scrape at SCRAPE_AT.
    */
   readonly record: Bytes<ArrayBuffer>
+  /** Where proxies are trusted: whom, and what answers their clients of each family. */
+  readonly proxied: { readonly trusted: CidrList; readonly responders: Responder[] } | undefined
 }
 
 /** Apart, so that what an IPv4 announce's ADDRESS has behind its four bytes stays zero. */
@@ -58,8 +58,17 @@ const SCRAPE_AT = ANNOUNCE_BYTES
 export const ADDRESS_BYTES = [4, 16] as const
 
 export function createResponder(service: UdpService, family: Family): Responder {
+  const trusted = compileCidrs(service.trustedProxies)
+  const responders = [Family.ipv4, Family.ipv6].map(of => createPlainResponder(service, of))
+  return {
+    ...createPlainResponder(service, family),
+    proxied: trusted.length > 0 ? { trusted, responders } : undefined,
+  }
+}
+
+function createPlainResponder(service: UdpService, family: Family): Responder {
   const record = allocate(SCRAPE_AT + SCRAPE_RECORD_BYTES)
-  return { service, family, record }
+  return { service, family, record, proxied: undefined }
 }
 
 /**
@@ -78,8 +87,18 @@ export function respond(
   replyAt: number,
   nowSeconds: number,
 ): number {
-  const { family, service } = responder
+  const { family, proxied, service } = responder
   const { view } = memory
+  if (proxied) {
+    const bytes = ADDRESS_BYTES[family]
+    const client = proxiedClientAt(proxied.trusted, memory, at, length, addressAt, bytes)
+    if (client !== -1) {
+      const of = proxied.responders[isIpv4Client(at, client) ? Family.ipv4 : Family.ipv6]
+      const rest = at + SIMPLE_PROXY_BYTES
+      const restBytes = length - SIMPLE_PROXY_BYTES
+      return of ? respond(of, memory, rest, restBytes, client, replyAt, nowSeconds) : 0
+    }
+  }
   if (length < REQUEST_HEADER_BYTES) return drop(responder, UdpCounter.garbage)
   const action = view.getInt32(at + PACKET_ACTION)
   const addressBytes = ADDRESS_BYTES[family]

@@ -17,6 +17,7 @@ const OPTIONS: HttpServerOptions = {
   port: 0,
   realIpHeader: 'X-Real-IP',
   trustedProxies: [],
+  proxyProtocol: false,
   usePayloadIp: false,
   numwantDefault: 50,
   numwantMaximum: 100,
@@ -196,6 +197,25 @@ t.test('the real address is believed from trusted proxies only', async t => {
   t.equal(await externalIp(['127.0.0.0/8'], 'X-Real-IP: 5.6.7.8\r\n'), '\x05\x06\x07\x08')
   t.equal(await externalIp(['127.0.0.0/8'], 'x-real-ip: nonsense\r\n'), 'unknown origin ip')
   t.equal(await externalIp(['127.0.0.0/8'], ''), 'unknown origin ip')
+})
+
+t.test('PROXY protocol 2 is believed from trusted proxies, where it is switched on', async t => {
+  const head = Buffer.from('0d0a0d0a000d0a515549540a2111000c', 'hex')
+  const addresses = Buffer.of(5, 6, 7, 8, 127, 0, 0, 1, 0x1a, 0xe1, 0, 80)
+  const externalIp = async (options: Partial<HttpServerOptions>) => {
+    const { open } = await start(t, options)
+    const connection = await open()
+    connection.write(Buffer.concat([head, addresses]))
+    const first = decode((await connection.get(announce(1)))?.body)
+    const second = decode((await connection.get(announce(1)))?.body)
+    connection.destroy()
+    t.same(second['external ip'], first['external ip'], 'it counts for the whole connection')
+    return latin1(first['external ip'] ?? first['failure reason'])
+  }
+  const trustedProxies = ['127.0.0.0/8']
+  t.equal(await externalIp({ trustedProxies, proxyProtocol: true }), '\x05\x06\x07\x08')
+  t.equal(await externalIp({ trustedProxies }), 'unknown origin ip', 'switched off')
+  t.equal(await externalIp({ trustedProxies: [], proxyProtocol: true }), '\x7f\0\0\x01')
 })
 
 t.test('the ip parameter counts where the operator allows it', async t => {

@@ -88,6 +88,7 @@ function service() {
     answer: cannedAnswer,
     rules: { numwantDefault: 50, numwantMaximum: 200, usePayloadIp: false },
     secret: createConnectionSecret(),
+    trustedProxies: [],
     nowSeconds: () => 0,
     counters: createUdpCounters(),
   }

@@ -1,52 +1,11 @@
 import t from 'tap'
-import { createConnectionSecret } from '../../../src/frontends/udp/connection-id.ts'
-import { createUdpCounters, readCount, UdpCounter } from '../../../src/frontends/udp/counters.ts'
-import { createResponder, respond } from '../../../src/frontends/udp/respond.ts'
-import { ADDRESS, ANNOUNCE_BYTES, Family, KIND } from '../../../src/protocol/announce-record.ts'
-import { allocate, type Bytes } from '../../../src/protocol/bytes.ts'
-import { PACKET_AT, UDP_REPLY_BYTES } from '../../../src/protocol/udp-packet.ts'
+import { UdpCounter } from '../../../src/frontends/udp/counters.ts'
+import { ADDRESS, Family, KIND } from '../../../src/protocol/announce-record.ts'
+import { UDP_REPLY_BYTES } from '../../../src/protocol/udp-packet.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
-import { cannedAnswer, FAILING_PORT, INTERVAL, peerOf } from './fixtures/canned-answer.ts'
+import { FAILING_PORT, INTERVAL, peerOf } from './fixtures/canned-answer.ts'
 import { announcePacket, connectPacket, hashes, NO_ID, scrapePacket } from './fixtures/packets.ts'
-
-const AT = 64
-const ADDRESS_AT = 4
-const REPLY_AT = 4096
-const GUARD = 0x5a
-const ADDRESSES = [
-  Buffer.of(192, 0, 2, 7),
-  Buffer.from('20010db8000000000000000000000007', 'hex'),
-] as const
-
-/** A listener without a socket: packets in, answers out, and what the engine was asked. */
-function listener(family: Family, usePayloadIp = false) {
-  const counters = createUdpCounters()
-  const asked: Buffer[] = []
-  const clock = { now: 1_700_000_000 }
-  const service = {
-    answer(request: Bytes, at: number, reply: Bytes, replyAt: number): number {
-      asked.push(Buffer.from(request.u8.slice(at, at + ANNOUNCE_BYTES)))
-      return cannedAnswer(request, at, reply, replyAt)
-    },
-    rules: { numwantDefault: 50, numwantMaximum: 400, usePayloadIp },
-    secret: createConnectionSecret(),
-    nowSeconds: () => clock.now,
-    counters,
-  }
-  const responder = createResponder(service, family)
-  const memory = allocate(REPLY_AT + UDP_REPLY_BYTES + 64)
-  const send = (packet: Uint8Array, address: Uint8Array = ADDRESSES[family]): Buffer => {
-    memory.u8.fill(GUARD)
-    memory.u8.set(address, ADDRESS_AT)
-    memory.u8.set(packet, AT)
-    const { now } = clock
-    const bytes = respond(responder, memory, AT, packet.length, ADDRESS_AT, REPLY_AT, now)
-    return Buffer.from(memory.u8.slice(REPLY_AT + PACKET_AT, REPLY_AT + PACKET_AT + bytes))
-  }
-  const connect = (): Buffer => send(connectPacket(1)).subarray(8)
-  const counted = (counter: UdpCounter) => readCount(counters, family, counter)
-  return { send, connect, counted, asked, clock, memory }
-}
+import { ADDRESSES, AT, GUARD, listener, REPLY_AT } from './fixtures/socketless-listener.ts'
 
 for (const family of [Family.ipv4, Family.ipv6]) {
   const name = family === Family.ipv4 ? 'IPv4' : 'IPv6'
