@@ -6,6 +6,7 @@ import { createTables, type EngineSettings, openEngine } from '../engine/engine.
 import type { SharedTables } from '../engine/tables/arena.ts'
 import { totals } from '../engine/totals.ts'
 import { ExitStatus, unavailableError } from '../errors.ts'
+import { sumUdpCounters, type UdpCounters } from '../frontends/udp/counters.ts'
 import { connectPortLink } from '../link/port.ts'
 import { createLog, type Logger } from '../log.ts'
 import { startEngineThreads } from './engine-threads.ts'
@@ -34,9 +35,10 @@ export async function runPrimary(config: Config, warnings: readonly string[]): P
   }
   const tables = createTables(config.engine.memory)
   const parts = createParts()
-  obeySignals(log, parts, () => summary(tables, settings))
+  const udpCounters: UdpCounters[] = []
+  obeySignals(log, parts, () => summary(tables, settings, udpCounters))
   try {
-    await start(config, tables, settings, parts, log)
+    await start(config, tables, settings, parts, log, udpCounters)
   } catch (error) {
     // What fails because it is being stopped is no news.
     if (parts.stopping) return
@@ -52,6 +54,7 @@ async function start(
   settings: EngineSettings,
   parts: Parts,
   log: Logger,
+  udpCounters: UdpCounters[],
 ): Promise<void> {
   const folder = createPrivateFolder(process.env)
   process.once('exit', () => removePrivateFolder(folder))
@@ -97,7 +100,16 @@ async function start(
     await running.listening
   }
   if (parts.stopping) return
-  parts.add(await startUdpThreads({ listeners: udp, tables, settings, clockOffset, log, died }))
+  const udpThreads = await startUdpThreads({
+    listeners: udp,
+    tables,
+    settings,
+    clockOffset,
+    log,
+    died,
+  })
+  parts.add(udpThreads)
+  udpCounters.push(...udpThreads.counters)
   for (const { host, port } of listeners)
     log.info({ server: 'http', address: host, port }, 'listening')
   log.info({ pid: process.pid, workers, engine_threads: config.engine.threads }, 'ready')
@@ -110,7 +122,11 @@ function workerCount({ engine, frontend }: Config): number {
 }
 
 /** What the last line of the log says. */
-function summary(tables: SharedTables, settings: EngineSettings): object {
+function summary(
+  tables: SharedTables,
+  settings: EngineSettings,
+  udpCounters: readonly UdpCounters[],
+): object {
   const { torrents, peers, seeders, completed, expired, evicted } = totals(
     openEngine(tables, settings),
   )
@@ -125,5 +141,6 @@ function summary(tables: SharedTables, settings: EngineSettings): object {
     completed,
     expired,
     evicted,
+    udp: sumUdpCounters(udpCounters),
   }
 }

@@ -3,7 +3,7 @@ import type { EngineSettings } from '../engine/engine.ts'
 import type { SharedTables } from '../engine/tables/arena.ts'
 import { unavailableError } from '../errors.ts'
 import { createConnectionSecret } from '../frontends/udp/connection-id.ts'
-import { createUdpCounters } from '../frontends/udp/counters.ts'
+import { createUdpCounters, type UdpCounters } from '../frontends/udp/counters.ts'
 import { openLibc } from '../frontends/udp/libc.ts'
 import { createControl, stopLoops } from '../frontends/udp/receive-loop.ts'
 import { closeUdpSocket, openUdpSocket, type UdpSocket } from '../frontends/udp/socket.ts'
@@ -23,15 +23,21 @@ export type UdpThreadsOptions = {
   readonly died: (name: string, error: unknown) => void
 }
 
+export type UdpThreads = Part & {
+  /** One for each thread, counting. */
+  readonly counters: readonly UdpCounters[]
+}
+
 /**
  * Opens every UDP socket, in this thread, where an error reaches the operator, and starts the threads that receive on them. Throws an
  * OperatorError with EX_UNAVAILABLE.
  */
-export async function startUdpThreads(options: UdpThreadsOptions): Promise<Part> {
+export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpThreads> {
   const { log } = options
   const control = createControl()
   const secret = createConnectionSecret()
   const sockets: UdpSocket[] = []
+  const allCounters: UdpCounters[] = []
   const threads: { worker: Worker; gone: Promise<void> }[] = []
   let stopping = false
 
@@ -42,6 +48,7 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<Part>
     const { rules, trustedProxies, host, port, receiveBufferBytes, sendBufferBytes } = listener
     const dgram = { host, port, receiveBufferBytes, sendBufferBytes }
     const counters = createUdpCounters()
+    allCounters.push(counters)
     const workerData: UdpThreadStart = {
       tables,
       settings,
@@ -103,6 +110,7 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<Part>
   }
 
   return {
+    counters: allCounters,
     async stop() {
       stopping = true
       stopLoops(control)

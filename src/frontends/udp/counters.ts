@@ -1,4 +1,4 @@
-import type { Family } from '../../protocol/announce-record.ts'
+import { Family } from '../../protocol/announce-record.ts'
 
 /**
  * What a udp thread counts, per family. `connect`, `announce` and `scrape` are requests answered
@@ -45,4 +45,21 @@ export function count(
 
 export function readCount(counters: UdpCounters, family: Family, counter: UdpCounter): number {
   return counters[family * UDP_COUNTERS_PER_FAMILY + counter] as number
+}
+
+/** What several threads counted together: for each counter its sum per family. */
+export function sumUdpCounters(
+  threads: readonly UdpCounters[],
+): Record<keyof typeof UdpCounter, [ipv4: number, ipv6: number]> {
+  const sum = (counter: UdpCounter, family: Family) =>
+    threads.reduce((total, counters) => total + readCount(counters, family, counter), 0)
+  return mapValues(UdpCounter, counter => [sum(counter, Family.ipv4), sum(counter, Family.ipv6)])
+}
+
+function mapValues<K extends string, V, W>(
+  record: Record<K, V>,
+  map: (value: V) => W,
+): Record<K, W> {
+  const entries = Object.entries(record) as [K, V][]
+  return Object.fromEntries(entries.map(([key, value]) => [key, map(value)])) as Record<K, W>
 }

@@ -3,6 +3,7 @@ import {
   count,
   createUdpCounters,
   readCount,
+  sumUdpCounters,
   UDP_COUNTERS_PER_FAMILY,
   UdpCounter,
 } from '../../../src/frontends/udp/counters.ts'
@@ -27,4 +28,15 @@ t.test('a count goes on past 2^32', async t => {
   count(counters, Family.ipv4, UdpCounter.received, 2 ** 32)
   count(counters, Family.ipv4, UdpCounter.received, 1)
   t.equal(readCount(counters, Family.ipv4, UdpCounter.received), 2 ** 32 + 1)
+})
+
+t.test('the counts of several threads are added up', async t => {
+  const threads = [createUdpCounters(), createUdpCounters()]
+  for (const [n, counters] of threads.entries()) {
+    count(counters, Family.ipv4, UdpCounter.announce, 10 + n)
+    count(counters, Family.ipv6, UdpCounter.garbage, 100 + n)
+  }
+  const sums = sumUdpCounters(threads)
+  t.match(sums, { announce: [21, 0], garbage: [0, 201], received: [0, 0] })
+  t.same(Object.keys(sums), Object.keys(UdpCounter))
 })
