@@ -89,6 +89,7 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/engine/tables/random.ts': 'test/engine/announce.test.ts',
   'src/engine/tables/swarm.ts': 'test/engine/model.test.ts',
   'src/engine/tables/torrents.ts': 'test/engine/model.test.ts',
+  'src/engine/tables/users.ts': 'test/engine/account.test.ts',
 }
 
 t.test('every source file has its test, or a reason', async t => {

@@ -4,7 +4,13 @@ import { totals } from '../../src/engine/totals.ts'
 import * as record from '../../src/protocol/announce-record.ts'
 import { allocate, type Bytes } from '../../src/protocol/bytes.ts'
 
-const SETTINGS = { interval: 1800, intervalJitterPercent: 10, peersTimeout: 2700 }
+const SETTINGS = {
+  interval: 1800,
+  intervalJitterPercent: 10,
+  peersTimeout: 2700,
+  persistent: false,
+  notePeers: false,
+}
 const NUMWANT = 50
 
 /** Writes the announce of client number `client`, a pure function of the number: no client is kept anywhere. */

@@ -80,12 +80,12 @@ function answerCase(name: string, family: record.Family, flags: number) {
 }
 
 function scrapeCase() {
-  const into = allocate(scrape.SCRAPE_HEADER_BYTES + SCRAPE_HASHES_MAX * record.HASH_BYTES)
+  const into = allocate(scrape.SCRAPE_REQUEST_HEADER_BYTES + SCRAPE_HASHES_MAX * record.HASH_BYTES)
   return {
     name: 'parseScrape, 1 hash',
     operation: (n: number) =>
       parseScrape(SCRAPES[n & 63] as string, into, 0) +
-      (into.u8[scrape.SCRAPE_HEADER_BYTES] as number),
+      (into.u8[scrape.SCRAPE_REQUEST_HEADER_BYTES] as number),
   }
 }
 

@@ -76,6 +76,7 @@ function serviceOf(data: Pick<ServerData, 'secret' | 'counters'>): UdpService {
     answer: cannedAnswer,
     rules: { numwantDefault: 50, numwantMaximum: 72, usePayloadIp: false },
     secret: data.secret,
+    pathRules: { keys: false, users: false },
     trustedProxies: [],
     nowSeconds: () => Math.floor(Date.now() / 1000),
     counters: data.counters,

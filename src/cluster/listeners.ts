@@ -8,6 +8,7 @@ import type { HttpServerOptions } from '../frontends/http/server.ts'
 import type { UdpSocketOptions } from '../frontends/udp/socket.ts'
 import type { Logger } from '../log.ts'
 import type { AnnounceRules } from '../protocol/http-request.ts'
+import type { PathRules } from '../protocol/tracker-path.ts'
 
 /** Every enabled HTTP server, as its frontend wants it. */
 export function httpListeners(config: Config): HttpServerOptions[] {
@@ -18,6 +19,7 @@ export function httpListeners(config: Config): HttpServerOptions[] {
       realIpHeader: server.real_ip,
       trustedProxies: server.trusted_proxies,
       proxyProtocol: server.proxy_protocol,
+      pathRules: pathRules(config),
       usePayloadIp: server.use_payload_ip,
       numwantDefault: config.tracker_config.numwant_default,
       numwantMaximum: config.tracker_config.numwant_maximum,
@@ -25,11 +27,16 @@ export function httpListeners(config: Config): HttpServerOptions[] {
     }))
 }
 
+function pathRules({ tracker_config: tracker }: Config): PathRules {
+  return { keys: tracker.keys_enabled, users: tracker.users_enabled }
+}
+
 /** A UDP server of the configuration. */
 export type UdpListener = UdpSocketOptions & {
   readonly threads: number
   readonly method: UdpServerConfig['receive_method']
   readonly rules: AnnounceRules
+  readonly pathRules: PathRules
   /** Ranges whose Simple Proxy Protocol is believed; empty: it is not spoken. */
   readonly trustedProxies: readonly string[]
 }
@@ -44,6 +51,7 @@ export function udpListeners(config: Config): UdpListener[] {
       sendBufferBytes: server.send_buffer_size,
       threads: server.udp_threads,
       method: server.receive_method,
+      pathRules: pathRules(config),
       trustedProxies: server.simple_proxy_protocol ? server.trusted_proxies : [],
       rules: {
         numwantDefault: config.tracker_config.numwant_default,

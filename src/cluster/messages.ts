@@ -1,19 +1,19 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { LogConfig } from '../config/config.ts'
-import type { EngineSettings } from '../engine/engine.ts'
-import type { SharedTables } from '../engine/tables/arena.ts'
+import type { EngineSettings, EngineTables } from '../engine/engine.ts'
 import type { HttpServerOptions } from '../frontends/http/server.ts'
 import type { ConnectionSecret } from '../frontends/udp/connection-id.ts'
 import type { UdpCounters } from '../frontends/udp/counters.ts'
 import type { Control } from '../frontends/udp/receive-loop.ts'
 import type { UdpSocket, UdpSocketOptions } from '../frontends/udp/socket.ts'
 import type { AnnounceRules } from '../protocol/http-request.ts'
+import type { PathRules } from '../protocol/tracker-path.ts'
 
 /** What crosses the borders between the primary and its workers and threads. All of it can be cloned. */
 
 /** What an engine thread is started with. */
 export type EngineThreadStart = {
-  readonly tables: SharedTables
+  readonly tables: EngineTables
   readonly settings: EngineSettings
   readonly clockOffset: number
   readonly index: number
@@ -26,10 +26,11 @@ export type EngineThreadStart = {
 
 /** What a UDP thread is started with. */
 export type UdpThreadStart = {
-  readonly tables: SharedTables
+  readonly tables: EngineTables
   readonly settings: EngineSettings
   readonly clockOffset: number
   readonly rules: AnnounceRules
+  readonly pathRules: PathRules
   readonly secret: ConnectionSecret
   readonly counters: UdpCounters
   readonly trustedProxies: readonly string[]

@@ -2,8 +2,8 @@ import { availableParallelism } from 'node:os'
 import { MessageChannel } from 'node:worker_threads'
 import { createClockOffset } from '../clock.ts'
 import type { Config } from '../config/config.ts'
+import type { EngineTables } from '../engine/engine.ts'
 import { createTables, type EngineSettings, openEngine } from '../engine/engine.ts'
-import type { SharedTables } from '../engine/tables/arena.ts'
 import { totals } from '../engine/totals.ts'
 import { ExitStatus, unavailableError } from '../errors.ts'
 import { sumUdpCounters, type UdpCounters } from '../frontends/udp/counters.ts'
@@ -32,8 +32,16 @@ export async function runPrimary(config: Config, warnings: readonly string[]): P
     interval: config.tracker_config.request_interval,
     intervalJitterPercent: config.tracker_config.request_interval_jitter,
     peersTimeout: config.tracker_config.peers_timeout,
+    persistent: false,
+    notePeers: false,
   }
-  const tables = createTables(config.engine.memory)
+  const tracker = config.tracker_config
+  const tables = createTables(config.engine.memory, {
+    whitelist: tracker.whitelist_enabled,
+    blacklist: tracker.blacklist_enabled,
+    keys: tracker.keys_enabled,
+    users: tracker.users_enabled,
+  })
   const parts = createParts()
   const udpCounters: UdpCounters[] = []
   obeySignals(log, parts, () => summary(tables, settings, udpCounters))
@@ -50,7 +58,7 @@ export async function runPrimary(config: Config, warnings: readonly string[]): P
 
 async function start(
   config: Config,
-  tables: SharedTables,
+  tables: EngineTables,
   settings: EngineSettings,
   parts: Parts,
   log: Logger,
@@ -123,7 +131,7 @@ function workerCount({ engine, frontend }: Config): number {
 
 /** What the last line of the log says. */
 function summary(
-  tables: SharedTables,
+  tables: EngineTables,
   settings: EngineSettings,
   udpCounters: readonly UdpCounters[],
 ): object {

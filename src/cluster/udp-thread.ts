@@ -15,6 +15,7 @@ let now = unixSeconds(start.clockOffset)
 const service: UdpService = {
   answer: (request, at, reply, replyAt) => answer(engine, request, at, reply, replyAt, now),
   rules: start.rules,
+  pathRules: start.pathRules,
   secret: start.secret,
   counters: start.counters,
   trustedProxies: start.trustedProxies,

@@ -1,6 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import type { EngineSettings } from '../engine/engine.ts'
-import type { SharedTables } from '../engine/tables/arena.ts'
+import type { EngineSettings, EngineTables } from '../engine/engine.ts'
 import { unavailableError } from '../errors.ts'
 import { createConnectionSecret } from '../frontends/udp/connection-id.ts'
 import { createUdpCounters, type UdpCounters } from '../frontends/udp/counters.ts'
@@ -15,7 +14,7 @@ import type { Part } from './parts.ts'
 
 export type UdpThreadsOptions = {
   readonly listeners: readonly UdpListener[]
-  readonly tables: SharedTables
+  readonly tables: EngineTables
   readonly settings: EngineSettings
   readonly clockOffset: number
   readonly log: Logger
@@ -45,7 +44,8 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
   function startThread(listener: UdpListener, socket: UdpSocket | undefined): Promise<void> {
     const name = `udp-${threads.length}`
     const { tables, settings, clockOffset } = options
-    const { rules, trustedProxies, host, port, receiveBufferBytes, sendBufferBytes } = listener
+    const { rules, pathRules, trustedProxies, host, port, receiveBufferBytes, sendBufferBytes } =
+      listener
     const dgram = { host, port, receiveBufferBytes, sendBufferBytes }
     const counters = createUdpCounters()
     allCounters.push(counters)
@@ -54,6 +54,7 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
       settings,
       clockOffset,
       rules,
+      pathRules,
       secret,
       counters,
       trustedProxies,

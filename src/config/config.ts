@@ -3,6 +3,11 @@
  * Names are those of config.toml, so that one word finds a key everywhere. Times in seconds, sizes in bytes.
  */
 export type TrackerConfig = {
+  readonly whitelist_enabled: boolean
+  readonly blacklist_enabled: boolean
+  readonly keys_enabled: boolean
+  readonly users_enabled: boolean
+  readonly keys_cleanup_interval: number
   readonly request_interval: number
   readonly request_interval_minimum: number
   /** Percent of request_interval that is added at random, so that clients do not come back in step. */

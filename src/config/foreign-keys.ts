@@ -7,7 +7,6 @@
 const WITHOUT_MEANING: readonly string[] = [
   'log_console_interval',
   'tracker_config.api_key',
-  'tracker_config.keys_cleanup_interval',
   'tracker_config.peers_cleanup_threads',
   'tracker_config.prometheus_id',
   'tracker_config.total_downloads',
@@ -32,10 +31,6 @@ const WITHOUT_MEANING: readonly string[] = [
 
 /** Switches of what this version has not: harmless while they are off. */
 const NOT_IN_THIS_VERSION: Readonly<Record<string, string>> = {
-  'tracker_config.whitelist_enabled': 'the whitelist',
-  'tracker_config.blacklist_enabled': 'the blacklist',
-  'tracker_config.keys_enabled': 'keys',
-  'tracker_config.users_enabled': 'users',
   'tracker_config.swagger': 'the admin API',
   'http_server[].ssl': 'TLS',
   'http_server[].rtctorrent': 'RtcTorrent',

@@ -32,6 +32,10 @@ function seconds(defaultValue: number, minimum: number, description: string): Ke
   return { type: 'integer', default: defaultValue, minimum, maximum: 86_400, description }
 }
 
+function switchedOff(description: string): KeySchema {
+  return { type: 'boolean', default: false, description }
+}
+
 function addressRanges(description: string): KeySchema {
   return {
     type: 'array',
@@ -49,6 +53,19 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
     list: false,
     environment: 'TRACKER__',
     keys: {
+      whitelist_enabled: switchedOff('Only torrents on the whitelist may be announced to.'),
+      blacklist_enabled: switchedOff('Torrents on the blacklist may not be announced to.'),
+      keys_enabled: switchedOff(
+        'Clients must name a key of the tracker in the path, as /announce/KEY or /KEY/announce.',
+      ),
+      users_enabled: switchedOff(
+        'Clients must name the key of a user in the path, behind the key if there is one; what they transfer is added to the user.',
+      ),
+      keys_cleanup_interval: seconds(
+        60,
+        1,
+        'Seconds between removals of keys that have ended. They are refused from the second they end.',
+      ),
       request_interval: seconds(1800, 1, 'Seconds between the announces of a client.'),
       request_interval_minimum: seconds(
         1800,

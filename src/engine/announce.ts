@@ -2,12 +2,14 @@ import {
   ADDRESS,
   COMPLETED,
   EVENT,
+  FAILURE,
   FAMILY,
   Family,
   FLAGS,
   Flag,
   INFO_HASH,
   INTERVAL,
+  KEY,
   LEECHERS,
   LEFT,
   NUMWANT,
@@ -18,9 +20,13 @@ import {
   REPLY_HEADER_BYTES,
   SEEDERS,
   UPLOADED,
+  USER_KEY,
 } from '../protocol/announce-record.ts'
 import type { Bytes } from '../protocol/bytes.ts'
 import { Event } from '../protocol/events.ts'
+import { Failure } from '../protocol/failures.ts'
+import { checkInfoHash, checkKeys } from './access.ts'
+import { accountPeer } from './account.ts'
 import type { Engine } from './engine.ts'
 import { evictOldest } from './evict.ts'
 import { type Arena, increment, stripeHead } from './tables/arena.ts'
@@ -29,6 +35,7 @@ import {
   DETAIL_PEER_ID,
   DETAIL_SEEN,
   DETAIL_UPLOADED,
+  DETAIL_USER,
   PEER_WIDTH,
   STRIPE_COMPLETED,
   STRIPE_REFUSED,
@@ -52,6 +59,7 @@ import {
 import {
   addTorrent,
   findTorrent,
+  markChanged,
   stripeOf,
   torrentCompleted,
   touchTorrent,
@@ -61,7 +69,7 @@ import {
 const EVICTIONS_MAX = 2
 
 /**
- * One announce, of whichever protocol: changes the swarm as the event says and writes the reply record. The torrent's stripe is held for
+ * One announce, of whichever protocol: if it is allowed, changes the swarm as the event says and writes the reply record. The torrent's stripe is held for
  * all of it. Returns the length of the reply.
  */
 export function announce(
@@ -72,7 +80,16 @@ export function announce(
   replyAt: number,
   nowSeconds: number,
 ): number {
-  const hash = hashInfoHash(engine.hashKey, request.view, at + INFO_HASH)
+  const { access } = engine
+  const { view } = request
+  const hash = hashInfoHash(engine.hashKey, view, at + INFO_HASH)
+  const failure =
+    checkKeys(access, view, at + KEY, at + USER_KEY, nowSeconds) ||
+    checkInfoHash(access, hash, view, at + INFO_HASH)
+  if (failure !== Failure.none) {
+    reply.u8[replyAt + FAILURE] = failure
+    return REPLY_HEADER_BYTES
+  }
   const number = stripeOf(hash, engine.stripeCount)
   const arena = engine.arenas[number % engine.arenas.length] as Arena
   const stripe = stripeHead(number, engine.arenas.length)
@@ -84,7 +101,7 @@ export function announce(
   let end = replyAt + REPLY_HEADER_BYTES
   if (torrent !== 0) {
     const list = listOf(torrent, request.u8[at + FAMILY] as number)
-    if (stopped) stop(engine, arena, stripe, list, request, at)
+    if (stopped) stop(engine, arena, stripe, torrent, list, request, at, nowSeconds)
     else {
       const slot = upsert(engine, arena, stripe, torrent, list, request, at, nowSeconds)
       end = writePeers(engine, arena, torrent, slot, request, at, reply, replyAt)
@@ -128,14 +145,22 @@ function stop(
   engine: Engine,
   arena: Arena,
   stripe: number,
+  torrent: number,
   list: number,
   request: Bytes,
   at: number,
+  nowSeconds: number,
 ): void {
   const family = request.u8[at + FAMILY] as number
-  const key = engine.hashKey
+  const { access, hashKey: key } = engine
   const slot = findPeer(arena, list, family, request.view, at + PEER_ID, at + ADDRESS, key)
-  if (slot !== -1) removePeer(arena, stripe, list, family, slot, key)
+  if (slot === -1) return
+  if (access.users) {
+    const detail = detailAt(arena, list, family, slot)
+    accountPeer(access, access.users, arena, detail, request, at, false, nowSeconds)
+  }
+  removePeer(arena, stripe, list, family, slot, key)
+  if (engine.settings.notePeers) markChanged(arena, stripe, torrent)
 }
 
 /** Adds the peer or brings it up to date, and returns its slot; -1 when the memory is full of younger ones. */
@@ -150,18 +175,24 @@ function upsert(
   nowSeconds: number,
 ): number {
   const { u8, view } = request
+  const { access, settings } = engine
   const family = u8[at + FAMILY] as number
   const seeder = isSeeder(view, at)
   touchTorrent(arena, torrent, nowSeconds)
   let slot = findPeer(arena, list, family, view, at + PEER_ID, at + ADDRESS, engine.hashKey)
+  const turned = slot === -1 || seeder !== slot < seederCount(arena, list)
   // A retried `completed` finds a seeder, and so does not count again.
-  if (
-    seeder &&
-    u8[at + EVENT] === Event.completed &&
-    (slot === -1 || slot >= seederCount(arena, list))
-  ) {
+  const completed = seeder && turned && u8[at + EVENT] === Event.completed
+  if (completed) {
     increment(arena, torrent + TORRENT_COMPLETED)
     increment(arena, stripe + STRIPE_COMPLETED)
+  }
+  if ((completed && settings.persistent) || (turned && settings.notePeers)) {
+    markChanged(arena, stripe, torrent)
+  }
+  if (access.users) {
+    const detail = slot === -1 ? 0 : detailAt(arena, list, family, slot)
+    accountPeer(access, access.users, arena, detail, request, at, completed, nowSeconds)
   }
   if (slot !== -1) {
     slot = setSeeder(arena, stripe, list, family, slot, seeder, engine.hashKey)
@@ -174,7 +205,7 @@ function upsert(
     const id = detailAt(arena, list, family, slot) + DETAIL_PEER_ID
     for (let n = 0; n < 20; n++) arena.u8[id + n] = u8[at + PEER_ID + n] as number
   }
-  writeDetails(arena, list, family, slot, view, at, nowSeconds)
+  writeDetails(arena, list, family, slot, view, at, access.user, nowSeconds)
   return slot
 }
 
@@ -218,6 +249,7 @@ function writeDetails(
   slot: number,
   view: DataView,
   at: number,
+  user: number,
   nowSeconds: number,
 ): void {
   const compact = compactAt(arena, list, family, slot)
@@ -236,6 +268,9 @@ function writeDetails(
   const seen = (detail + DETAIL_SEEN) >> 1
   arena.u16[seen] = nowSeconds & 0xffff
   arena.u16[seen + 1] = nowSeconds >>> 16
+  const owner = (detail + DETAIL_USER) >> 1
+  arena.u16[owner] = user & 0xffff
+  arena.u16[owner + 1] = user >>> 16
 }
 
 /** Picks the peers that the asker is given, writes them behind the reply's header, and returns where they end. */

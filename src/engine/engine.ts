@@ -8,6 +8,14 @@ import {
 } from '../protocol/announce-record.ts'
 import type { Bytes } from '../protocol/bytes.ts'
 import { ENTRY_BYTES, HASH_COUNT, SCRAPE_HEADER_BYTES } from '../protocol/scrape-record.ts'
+import {
+  type Access,
+  type AccessRules,
+  createAccess,
+  NO_RULES,
+  openAccess,
+  type SharedAccess,
+} from './access.ts'
 import { announce } from './announce.ts'
 import { scrape } from './scrape.ts'
 import { type Arena, reserveTables, type SharedTables, viewArena } from './tables/arena.ts'
@@ -16,6 +24,10 @@ import { createPicks, type Picks } from './tables/pick.ts'
 import { createRandom, type Random } from './tables/random.ts'
 
 export type EngineSettings = {
+  /** Keep torrents that are in the database, and note what changes for it. */
+  readonly persistent: boolean
+  /** Note changes of the counts of peers too, and not only of downloads. */
+  readonly notePeers: boolean
   /** Seconds between a client's announces. */
   readonly interval: number
   /** Percent of `interval` added at random, so that clients do not come back in step. */
@@ -32,16 +44,24 @@ export type Engine = {
   readonly settings: EngineSettings
   /** One per family. */
   readonly picks: readonly [Picks, Picks]
+  readonly access: Access
   readonly random: Random
 }
 
-/** Reserves `memoryBytes` of address space for swarms; hand the result to every thread's `openEngine`. */
-export function createTables(memoryBytes: number): SharedTables {
-  return reserveTables(memoryBytes, [randomBytes(4).readUInt32LE(), randomBytes(4).readUInt32LE()])
+/** What threads hand each other: swarms, and who may announce. */
+export type EngineTables = SharedTables & { readonly access: SharedAccess }
+
+/**
+ * Reserves `memoryBytes` of address space for swarms, and what the rules need; hand the result to every thread's `openEngine`.
+ */
+export function createTables(memoryBytes: number, rules: AccessRules = NO_RULES): EngineTables {
+  const hashKey = [randomBytes(4).readUInt32LE(), randomBytes(4).readUInt32LE()] as const
+  return { ...reserveTables(memoryBytes, hashKey), access: createAccess(rules, hashKey) }
 }
 
-export function openEngine(tables: SharedTables, settings: EngineSettings): Engine {
+export function openEngine(tables: EngineTables, settings: EngineSettings): Engine {
   return {
+    access: openAccess(tables.access),
     arenas: tables.arenas.map(viewArena),
     stripeCount: tables.stripeCount,
     hashKey: tables.hashKey,
@@ -74,6 +94,6 @@ export function answer(
   const kind = request.u8[at + KIND]
   reply.u8.fill(0, replyAt + KIND, replyAt + REPLY_HEADER_BYTES)
   reply.u8[replyAt + KIND] = kind ?? 0
-  if (kind === Kind.scrape) return scrape(engine, request, at, reply, replyAt)
+  if (kind === Kind.scrape) return scrape(engine, request, at, reply, replyAt, nowSeconds)
   return announce(engine, request, at, reply, replyAt, nowSeconds)
 }

@@ -3,7 +3,7 @@ import { type Arena, increment } from './tables/arena.ts'
 import { STRIPE_EVICTED } from './tables/layout.ts'
 import { randomBelow } from './tables/random.ts'
 import { detailAt, lastSeen, listOf, peerCount, removePeer, torrentPeers } from './tables/swarm.ts'
-import { indexSize, removeTorrentAt, torrentAt } from './tables/torrents.ts'
+import { indexSize, removeTorrentAt, torrentAt, torrentFlags } from './tables/torrents.ts'
 
 /** Peers looked at in one eviction, so that a stripe with a huge swarm is not held for long. */
 const EVICT_SCAN_MAX = 8192
@@ -34,13 +34,18 @@ export function evictOldest(
       const removed = evictFrom(engine, arena, stripe, torrent, limit, left)
       left -= 1 + torrentPeers(arena, torrent) + removed
       gone += removed
-      if (torrent === keep || torrentPeers(arena, torrent) > 0) break
+      if (torrent === keep || torrentPeers(arena, torrent) > 0 || isKept(arena, torrent)) break
       removeTorrentAt(arena, stripe, place, engine.hashKey)
       gone++
       torrent = torrentAt(arena, stripe, place)
     }
   }
   return gone > 0
+}
+
+/** What is kept of a torrent must not be forgotten, however full the memory. */
+function isKept(arena: Arena, torrent: number): boolean {
+  return torrentFlags(arena, torrent) !== 0
 }
 
 /** When the oldest of the peers within reach announced, in Unix seconds. */

@@ -1,5 +1,6 @@
-import { HASH_BYTES } from '../protocol/announce-record.ts'
+import { FAILURE, HASH_BYTES } from '../protocol/announce-record.ts'
 import type { Bytes } from '../protocol/bytes.ts'
+import { Failure } from '../protocol/failures.ts'
 import {
   ENTRY_BYTES,
   ENTRY_COMPLETED,
@@ -8,7 +9,11 @@ import {
   ENTRY_SEEDERS,
   HASH_COUNT,
   SCRAPE_HEADER_BYTES,
+  SCRAPE_KEY,
+  SCRAPE_REQUEST_HEADER_BYTES,
+  SCRAPE_USER_KEY,
 } from '../protocol/scrape-record.ts'
+import { checkKeys } from './access.ts'
 import type { Engine } from './engine.ts'
 import { type Arena, stripeHead } from './tables/arena.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
@@ -16,18 +21,30 @@ import { releaseLock, takeLock } from './tables/lock.ts'
 import { torrentPeers, torrentSeeders } from './tables/swarm.ts'
 import { findTorrent, stripeOf, torrentCompleted } from './tables/torrents.ts'
 
-/** Writes the counts of each torrent asked about, in the order asked, and returns the length of the reply. */
+/** Writes, if the keys are good, the counts of each torrent asked about, in the order asked, and returns the length of the reply. */
 export function scrape(
   engine: Engine,
   request: Bytes,
   at: number,
   reply: Bytes,
   replyAt: number,
+  nowSeconds: number,
 ): number {
+  const failure = checkKeys(
+    engine.access,
+    request.view,
+    at + SCRAPE_KEY,
+    at + SCRAPE_USER_KEY,
+    nowSeconds,
+  )
+  if (failure !== Failure.none) {
+    reply.u8[replyAt + FAILURE] = failure
+    return SCRAPE_HEADER_BYTES
+  }
   const count = request.view.getUint16(at + HASH_COUNT, true)
   reply.view.setUint16(replyAt + HASH_COUNT, count, true)
   for (let n = 0; n < count; n++) {
-    const hashAt = at + SCRAPE_HEADER_BYTES + n * HASH_BYTES
+    const hashAt = at + SCRAPE_REQUEST_HEADER_BYTES + n * HASH_BYTES
     const entry = replyAt + SCRAPE_HEADER_BYTES + n * ENTRY_BYTES
     for (let byte = 0; byte < HASH_BYTES; byte++) {
       reply.u8[entry + ENTRY_HASH + byte] = request.u8[hashAt + byte] as number

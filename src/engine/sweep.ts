@@ -3,7 +3,14 @@ import { type Arena, increment, stripeHead } from './tables/arena.ts'
 import { STRIPE_EXPIRED } from './tables/layout.ts'
 import { releaseLock, takeLock } from './tables/lock.ts'
 import { detailAt, lastSeen, listOf, peerCount, removePeer, torrentPeers } from './tables/swarm.ts'
-import { indexSize, removeTorrentAt, torrentActive, torrentAt } from './tables/torrents.ts'
+import {
+  indexSize,
+  markChanged,
+  removeTorrentAt,
+  torrentActive,
+  torrentAt,
+  torrentFlags,
+} from './tables/torrents.ts'
 
 /** Peers and empty places looked at while a stripe's lock is held: some ten microseconds. */
 const SLICE_STEPS_MAX = 1024
@@ -72,11 +79,20 @@ function sweepStripe(
     steps += sweepTorrent(engine, arena, stripe, cursor, limit, SLICE_STEPS_MAX - steps)
     if (cursor.slot > 0 || cursor.family < 1) continue
     cursor.torrent = 0
-    if (torrentPeers(arena, torrent) === 0 && torrentActive(arena, torrent) < limit) {
+    if (isForgotten(arena, torrent, limit)) {
       removeTorrentAt(arena, stripe, cursor.place, engine.hashKey)
     } else cursor.place++
   }
   return true
+}
+
+/** Nobody announced to it for the timeout, and nothing about it is kept. */
+function isForgotten(arena: Arena, torrent: number, limit: number): boolean {
+  return (
+    torrentPeers(arena, torrent) === 0 &&
+    torrentActive(arena, torrent) < limit &&
+    torrentFlags(arena, torrent) === 0
+  )
 }
 
 function enterTorrent(arena: Arena, cursor: SweepCursor, torrent: number): void {
@@ -106,6 +122,7 @@ function sweepTorrent(
       if (lastSeen(arena, detailAt(arena, list, family, slot)) >= limit) continue
       removePeer(arena, stripe, list, family, slot, engine.hashKey)
       increment(arena, stripe + STRIPE_EXPIRED)
+      if (engine.settings.notePeers) markChanged(arena, stripe, torrent)
     }
     if (family === 1) return steps
     cursor.family = 1

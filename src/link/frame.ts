@@ -1,7 +1,7 @@
 import { ANNOUNCE_BYTES, HASH_BYTES, KIND, Kind, LENGTH } from '../protocol/announce-record.ts'
 import { allocate, type Bytes, bytesOf } from '../protocol/bytes.ts'
 import { FRAME_BYTES_MAX } from '../protocol/limits.ts'
-import { HASH_COUNT, SCRAPE_HEADER_BYTES } from '../protocol/scrape-record.ts'
+import { HASH_COUNT, SCRAPE_REQUEST_HEADER_BYTES } from '../protocol/scrape-record.ts'
 
 /**
  * What travels on the link: a header and the records of one event-loop turn, or the replies to them. Offsets in bytes,
@@ -72,7 +72,9 @@ export function isRequest(bytes: Bytes, at: number, length: number): boolean {
   const kind = bytes.u8[at + KIND]
   if (kind === Kind.announce) return length >= ANNOUNCE_BYTES
   if (kind !== Kind.scrape) return false
-  return length >= SCRAPE_HEADER_BYTES + bytes.view.getUint16(at + HASH_COUNT, true) * HASH_BYTES
+  return (
+    length >= SCRAPE_REQUEST_HEADER_BYTES + bytes.view.getUint16(at + HASH_COUNT, true) * HASH_BYTES
+  )
 }
 
 /**

@@ -10,6 +10,7 @@ export const ID = 4 // u32
 export const KIND = 8 // u8
 
 export const Kind = { announce: 1, scrape: 2 } as const
+export type Kind = (typeof Kind)[keyof typeof Kind]
 
 export const Family = { ipv4: 0, ipv6: 1 } as const
 export type Family = (typeof Family)[keyof typeof Family]
@@ -29,7 +30,10 @@ export const ADDRESS = 56 // 16; IPv4 in the first four
 export const UPLOADED = 72 // u64, bytes
 export const DOWNLOADED = 80 // u64, bytes
 export const LEFT = 88 // u64, bytes; 0 makes a seeder
-export const ANNOUNCE_BYTES = 96
+/** Behind it, where keys or users are on: what the announce's path names. */
+export const KEY = 96 // 20
+export const USER_KEY = 116 // 20
+export const ANNOUNCE_BYTES = 136
 
 export const Flag = {
   /** The answer names peer ids, so the reply must carry them. */

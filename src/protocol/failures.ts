@@ -14,6 +14,15 @@ export const Failure = {
   unknownOrigin: 11,
   unavailable: 12,
   overloaded: 13,
+  missingKey: 14,
+  invalidKey: 15,
+  undecodableKey: 16,
+  unknownKey: 17,
+  invalidUserKey: 18,
+  unknownUserKey: 19,
+  inactiveUser: 20,
+  notWhitelisted: 21,
+  blacklisted: 22,
 } as const
 export type Failure = (typeof Failure)[keyof typeof Failure]
 
@@ -32,6 +41,15 @@ const TEXTS: readonly string[] = [
   'unknown origin ip',
   'tracker temporarily unavailable',
   'tracker overloaded',
+  'missing key',
+  'invalid key',
+  'unable to decode hex string',
+  'unknown key',
+  'invalid user key',
+  'unknown user key',
+  'user is not active',
+  'unknown info_hash',
+  'forbidden info_hash',
 ]
 
 /** The sentence for a code; an unknown code is our fault, and the client still gets a sentence. */

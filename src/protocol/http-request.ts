@@ -26,7 +26,7 @@ import {
   SCRAPE_HASHES_MAX,
   TRANSFER_BYTES_MAX,
 } from './limits.ts'
-import { HASH_COUNT, SCRAPE_HEADER_BYTES } from './scrape-record.ts'
+import { HASH_COUNT, SCRAPE_REQUEST_HEADER_BYTES } from './scrape-record.ts'
 
 /** What a configuration says about reading an announce. */
 export type AnnounceRules = {
@@ -226,7 +226,7 @@ export function parseAnnounce(
 export function parseScrape(query: string, into: Bytes, at: number): Failure {
   if (query.length > QUERY_BYTES_MAX) return Failure.queryTooLong
   const { u8, view } = into
-  const hashes = at + SCRAPE_HEADER_BYTES
+  const hashes = at + SCRAPE_REQUEST_HEADER_BYTES
   let count = 0
   for (let from = 0; from < query.length; from = valueEnd + 1) {
     if (readName(query, from) !== Name.infoHash) {

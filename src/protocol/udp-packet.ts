@@ -33,6 +33,7 @@ import {
   ENTRY_SEEDERS,
   HASH_COUNT,
   SCRAPE_HEADER_BYTES,
+  SCRAPE_REQUEST_HEADER_BYTES,
 } from './scrape-record.ts'
 
 /**
@@ -109,7 +110,8 @@ export const PACKET_PEERS_MAX = [
 export const PACKET_AT = REPLY_HEADER_BYTES - ANNOUNCE_ANSWER_HEADER_BYTES
 
 /** Room for the request record of any scrape packet. */
-export const SCRAPE_RECORD_BYTES = SCRAPE_HEADER_BYTES + SCRAPE_PACKET_HASHES_MAX * HASH_BYTES
+export const SCRAPE_RECORD_BYTES =
+  SCRAPE_REQUEST_HEADER_BYTES + SCRAPE_PACKET_HASHES_MAX * HASH_BYTES
 
 /** Room for any reply record with the packet made from it. */
 export const UDP_REPLY_BYTES = Math.max(
@@ -213,7 +215,7 @@ export function parseScrapePacket(
   into.u8[intoAt + KIND] = Kind.scrape
   into.view.setUint16(intoAt + HASH_COUNT, count, true)
   for (let n = 0; n < count; n++) {
-    const hash = intoAt + SCRAPE_HEADER_BYTES + n * HASH_BYTES
+    const hash = intoAt + SCRAPE_REQUEST_HEADER_BYTES + n * HASH_BYTES
     copyHash(packet.view, at + PACKET_HASHES + n * HASH_BYTES, into.view, hash)
   }
   return Failure.none

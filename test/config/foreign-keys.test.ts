@@ -86,8 +86,6 @@ t.test(
 
 t.test('what asks for a feature that is not there is an error, never silence', async t => {
   for (const [text, feature] of [
-    ['[tracker_config]\nwhitelist_enabled = true', 'the whitelist'],
-    ['[tracker_config]\nusers_enabled = true', 'users'],
     ['[[http_server]]\nssl = true', 'TLS'],
     ['[[api_server]]\nbind_address = "0.0.0.0:8080"', 'the admin API'],
     ['[database]\npersistent = true', 'a database'],

@@ -18,7 +18,13 @@ import { checkTables } from '../fixtures/swarm-integrity.ts'
 type ModelPeer = { port: number; left: number; seen: number; uploaded: number }
 type ModelTorrent = { completed: number; active: number; peers: Map<string, ModelPeer> }
 
-const SETTINGS = { interval: 1800, intervalJitterPercent: 10, peersTimeout: 2700 }
+const SETTINGS = {
+  interval: 1800,
+  intervalJitterPercent: 10,
+  peersTimeout: 2700,
+  persistent: false,
+  notePeers: false,
+}
 const request = allocate(256)
 const reply = allocate(65536)
 

@@ -4,7 +4,7 @@ import { HASH_BYTES } from '../../src/protocol/announce-record.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
 import { parseAnnounce, parseScrape } from '../../src/protocol/http-request.ts'
 import { SCRAPE_HASHES_MAX } from '../../src/protocol/limits.ts'
-import { SCRAPE_HEADER_BYTES } from '../../src/protocol/scrape-record.ts'
+import { SCRAPE_REQUEST_HEADER_BYTES } from '../../src/protocol/scrape-record.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { CLIENT_QUERIES } from './fixtures/client-queries.ts'
 import { announce, IPV4, IPV6, RULES, scrape } from './fixtures/parse.ts'
@@ -109,7 +109,7 @@ t.test('malformed queries leave nothing in memory', async t => {
   const random = seededRandom(7)
   const queries = Array.from({ length: 2000 }, () => malformed(random))
   const rules = { ...RULES, usePayloadIp: true }
-  const into = allocate(SCRAPE_HEADER_BYTES + SCRAPE_HASHES_MAX * HASH_BYTES)
+  const into = allocate(SCRAPE_REQUEST_HEADER_BYTES + SCRAPE_HASHES_MAX * HASH_BYTES)
   const parseAll = () => {
     for (const query of queries) {
       parseAnnounce(query, into, 0, rules)

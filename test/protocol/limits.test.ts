@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ANNOUNCE_BYTES, HASH_BYTES, replyBytesMax } from '../../src/protocol/announce-record.ts'
 import * as limits from '../../src/protocol/limits.ts'
-import { SCRAPE_HEADER_BYTES } from '../../src/protocol/scrape-record.ts'
+import { SCRAPE_REQUEST_HEADER_BYTES } from '../../src/protocol/scrape-record.ts'
 
 t.test('a scrape of the most hashes fits a query, and a query fits a request head', async t => {
   const scrape = limits.SCRAPE_HASHES_MAX * `info_hash=${'%00'.repeat(HASH_BYTES)}&`.length
@@ -15,7 +15,7 @@ t.test('the longest address is read with its port', async t => {
 })
 
 t.test('all records that may wait fit one frame', async t => {
-  const scrape = SCRAPE_HEADER_BYTES + limits.SCRAPE_HASHES_MAX * HASH_BYTES
+  const scrape = SCRAPE_REQUEST_HEADER_BYTES + limits.SCRAPE_HASHES_MAX * HASH_BYTES
   t.ok(limits.REQUESTS_WAITING_MAX * ANNOUNCE_BYTES < limits.FRAME_BYTES_MAX)
   t.ok(Math.max(scrape, replyBytesMax(limits.NUMWANT_MAX)) < limits.FRAME_BYTES_MAX)
 })

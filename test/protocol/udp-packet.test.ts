@@ -178,7 +178,7 @@ t.test('a scrape packet becomes a request record, in the order asked', async t =
     t.equal(failure, Failure.none)
     t.equal(into.u8[RECORD_AT + record.KIND], record.Kind.scrape)
     t.equal(into.view.getUint16(RECORD_AT + scrape.HASH_COUNT, true), count)
-    const start = RECORD_AT + scrape.SCRAPE_HEADER_BYTES
+    const start = RECORD_AT + scrape.SCRAPE_REQUEST_HEADER_BYTES
     t.same(into.u8.subarray(start, start + count * 20), Buffer.concat(hashes(count)))
   }
 })

@@ -33,6 +33,7 @@ export const STRIPE_EVICTED = 52 // u32, wraps
 export const STRIPE_REFUSED = 56 // u32, wraps: peers that found no room even after eviction
 export const STRIPE_CHUNKS = 60 // u32, chunks taken that do not continue the one before
 export const STRIPE_CLASS_MAP = 64 // a bit per size class, set when its list is not empty
+export const STRIPE_CHANGED = 92 // u32, 1 when a torrent of it has TorrentFlag.changed
 export const STRIPE_FREE = 96 // u32 per size class, the first free block
 export const STRIPE_HEAD_BYTES = 1024
 
@@ -40,8 +41,16 @@ export const STRIPE_HEAD_BYTES = 1024
 export const TORRENT_HASH = 0 // 20
 export const TORRENT_COMPLETED = 20 // u32
 export const TORRENT_ACTIVE = 24 // u32, Unix seconds of the last announce
+export const TORRENT_FLAGS = 28 // u32, TorrentFlag
 export const TORRENT_LISTS = 32 // a peer list per family
 export const TORRENT_BYTES = 64
+
+export const TorrentFlag = {
+  /** It stays without peers: the operator entered it, or its count of downloads is kept. */
+  kept: 1,
+  /** Its counts changed since they were last taken note of. */
+  changed: 2,
+} as const
 
 /** A peer list inside its torrent: seeders first, leechers after. */
 export const LIST_BLOCK = 0 // ref: the block of a small list, the directory of a large one; 0 when empty
@@ -64,7 +73,8 @@ export const DETAIL_UPLOADED = 20 // u48
 export const DETAIL_DOWNLOADED = 26 // u48
 export const DETAIL_LEFT = 32 // u48
 export const DETAIL_SEEN = 38 // u32, Unix seconds, two-byte aligned
-export const DETAIL_BYTES = 42
+export const DETAIL_USER = 42 // u32, number of the user who announced it, two-byte aligned; 0 for nobody
+export const DETAIL_BYTES = 46
 
 /** Directory of a large list, and of its peer index: room and use, then references. */
 export const DIRECTORY_ROOM = 0 // u32, references

@@ -1,4 +1,3 @@
-import type { Arena } from './arena.ts'
 import { STRIPE_LOCK } from './layout.ts'
 
 /**
@@ -13,10 +12,12 @@ const CONTENDED = 2
 /** Spins before sleeping: a stripe is held for well under a microsecond, a sleep costs several. */
 const SPINS = 100
 
-/** Returns with the stripe's lock held. */
-export function takeLock(arena: Arena, stripe: number): void {
+type Lockable = { readonly i32: Int32Array<SharedArrayBuffer> }
+
+/** Returns with the lock held of the stripe, or of another record that begins with a lock word, at this offset in bytes. */
+export function takeLock(memory: Lockable, stripe: number): void {
   const at = (stripe + STRIPE_LOCK) >> 2
-  if (Atomics.compareExchange(arena.i32, at, FREE, HELD) !== FREE) waitForLock(arena.i32, at)
+  if (Atomics.compareExchange(memory.i32, at, FREE, HELD) !== FREE) waitForLock(memory.i32, at)
 }
 
 function waitForLock(i32: Int32Array<SharedArrayBuffer>, at: number): void {
@@ -28,7 +29,7 @@ function waitForLock(i32: Int32Array<SharedArrayBuffer>, at: number): void {
 }
 
 /** Lets go of the stripe's lock, which this thread must hold, and wakes one who waits. */
-export function releaseLock(arena: Arena, stripe: number): void {
+export function releaseLock(memory: Lockable, stripe: number): void {
   const at = (stripe + STRIPE_LOCK) >> 2
-  if (Atomics.exchange(arena.i32, at, FREE) === CONTENDED) Atomics.notify(arena.i32, at, 1)
+  if (Atomics.exchange(memory.i32, at, FREE) === CONTENDED) Atomics.notify(memory.i32, at, 1)
 }

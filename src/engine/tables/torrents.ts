@@ -2,13 +2,16 @@ import type { Arena } from './arena.ts'
 import { allocateBlock, freeBlock } from './blocks.ts'
 import { type HashKey, hashInfoHash } from './keyed-hash.ts'
 import {
+  STRIPE_CHANGED,
   STRIPE_INDEX,
   STRIPE_INDEX_SIZE,
   STRIPE_TORRENTS,
   TORRENT_ACTIVE,
   TORRENT_BYTES,
   TORRENT_COMPLETED,
+  TORRENT_FLAGS,
   TORRENT_HASH,
+  TorrentFlag,
 } from './layout.ts'
 
 /**
@@ -161,4 +164,18 @@ export function torrentActive(arena: Arena, torrent: number): number {
 
 export function torrentCompleted(arena: Arena, torrent: number): number {
   return arena.u32[(torrent + TORRENT_COMPLETED) >> 2]!
+}
+
+export function torrentFlags(arena: Arena, torrent: number): number {
+  return arena.u32[(torrent + TORRENT_FLAGS) >> 2]!
+}
+
+export function setTorrentFlags(arena: Arena, torrent: number, flags: number): void {
+  arena.u32[(torrent + TORRENT_FLAGS) >> 2] = flags
+}
+
+/** Notes that the torrent's counts changed, for who keeps them. */
+export function markChanged(arena: Arena, stripe: number, torrent: number): void {
+  arena.u32[(torrent + TORRENT_FLAGS) >> 2]! |= TorrentFlag.changed
+  arena.u32[(stripe + STRIPE_CHANGED) >> 2] = 1
 }

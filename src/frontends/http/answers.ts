@@ -1,4 +1,5 @@
 import type { Waiter } from '../../link/link.ts'
+import { FAILURE } from '../../protocol/announce-record.ts'
 import type { Bytes } from '../../protocol/bytes.ts'
 import type { Failure } from '../../protocol/failures.ts'
 import {
@@ -65,6 +66,11 @@ export function createAnswers(minInterval: number): HttpAnswers {
   }
 
   function format(pending: Pending, reply: Bytes, at: number): number {
+    const failure = reply.u8[at + FAILURE]
+    if (failure) {
+      ensure(FAILURE_BYTES_MAX)
+      return formatFailure(failure, out, 0)
+    }
     if (pending.isAnnounce) {
       ensure(announceAnswerBytesMax(reply, at))
       return formatAnnounce(reply, at, pending.address, minInterval, out, 0)

@@ -1,9 +1,15 @@
 import type { Link } from '../../link/link.ts'
-import { ANNOUNCE_BYTES, HASH_BYTES } from '../../protocol/announce-record.ts'
+import { ANNOUNCE_BYTES, HASH_BYTES, KEY, Kind, USER_KEY } from '../../protocol/announce-record.ts'
 import { Failure } from '../../protocol/failures.ts'
 import { parseAnnounce, parseScrape } from '../../protocol/http-request.ts'
 import { SCRAPE_HASHES_MAX } from '../../protocol/limits.ts'
-import { HASH_COUNT, SCRAPE_HEADER_BYTES } from '../../protocol/scrape-record.ts'
+import {
+  HASH_COUNT,
+  SCRAPE_KEY,
+  SCRAPE_REQUEST_HEADER_BYTES,
+  SCRAPE_USER_KEY,
+} from '../../protocol/scrape-record.ts'
+import { type PathRules, parsePathKeys, pathKind } from '../../protocol/tracker-path.ts'
 import {
   clientAddress,
   compileCidrs,
@@ -28,6 +34,8 @@ export type HttpServerOptions = {
   /** Whether their PROXY protocol is believed too. */
   readonly proxyProtocol: boolean
   readonly usePayloadIp: boolean
+  /** The keys that a path must name. */
+  readonly pathRules: PathRules
   readonly numwantDefault: number
   readonly numwantMaximum: number
   /** Seconds. */
@@ -46,7 +54,7 @@ export type HttpServer = {
 }
 
 /** Room for the longest scrape, of which only what was asked about is sent. */
-const SCRAPE_BYTES_MAX = SCRAPE_HEADER_BYTES + SCRAPE_HASHES_MAX * HASH_BYTES
+const SCRAPE_BYTES_MAX = SCRAPE_REQUEST_HEADER_BYTES + SCRAPE_HASHES_MAX * HASH_BYTES
 
 /** Starts an HTTP tracker that asks the engine over `link`. Rejects when the address cannot be listened on. */
 export async function startHttpServer(options: HttpServerOptions, link: Link): Promise<HttpServer> {
@@ -84,26 +92,39 @@ function addRoutes(app: App, options: HttpServerOptions, link: Link, answers: Ht
     header: options.realIpHeader.toLowerCase(),
     proxyProtocol: options.proxyProtocol,
   }
-  app.any('/announce', (response, request) => {
+  const announce = (response: HttpResponse, request: HttpRequest, path: string) => {
     if (!isReadable(response, request)) return
     const address = clientAddress(response, request, rules)
     const at = link.reserve(ANNOUNCE_BYTES)
     if (at === -1) return answers.fail(response, request, busyOrBroken(link))
-    const failure = address ? writeClientAddress(address, link.open, at) : Failure.unknownOrigin
-    const code = failure || parseAnnounce(request.getQuery() ?? '', link.open, at, options)
-    if (code !== Failure.none || !address) return answers.fail(response, request, code)
+    const { open } = link
+    const failure =
+      parsePathKeys(path, options.pathRules, open, at + KEY, at + USER_KEY) ||
+      (address ? writeClientAddress(address, open, at) : Failure.unknownOrigin) ||
+      parseAnnounce(request.getQuery() ?? '', open, at, options)
+    if (failure !== Failure.none || !address) return answers.fail(response, request, failure)
     link.submit(at, ANNOUNCE_BYTES, answers.expectAnnounce(response, request, address))
-  })
-  app.any('/scrape', (response, request) => {
+  }
+  const scrape = (response: HttpResponse, request: HttpRequest, path: string) => {
     if (!isReadable(response, request)) return
     const at = link.reserve(SCRAPE_BYTES_MAX)
     if (at === -1) return answers.fail(response, request, busyOrBroken(link))
-    const failure = parseScrape(request.getQuery() ?? '', link.open, at)
+    const { open } = link
+    const failure =
+      parsePathKeys(path, options.pathRules, open, at + SCRAPE_KEY, at + SCRAPE_USER_KEY) ||
+      parseScrape(request.getQuery() ?? '', open, at)
     if (failure !== Failure.none) return answers.fail(response, request, failure)
-    const bytes = SCRAPE_HEADER_BYTES + link.open.view.getUint16(at + HASH_COUNT, true) * HASH_BYTES
+    const hashes = open.view.getUint16(at + HASH_COUNT, true) * HASH_BYTES
+    const bytes = SCRAPE_REQUEST_HEADER_BYTES + hashes
     link.submit(at, bytes, answers.expectScrape(response, request))
-  })
-  app.any('/*', response => {
+  }
+  app.any('/announce', (response, request) => announce(response, request, '/announce'))
+  app.any('/scrape', (response, request) => scrape(response, request, '/scrape'))
+  app.any('/*', (response, request) => {
+    const path = request.getUrl()
+    const kind = pathKind(path)
+    if (kind === Kind.announce) return announce(response, request, path)
+    if (kind === Kind.scrape) return scrape(response, request, path)
     response.cork(() => {
       response
         .writeStatus('404 Not Found')

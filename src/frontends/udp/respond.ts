@@ -1,8 +1,17 @@
 import type { Answer } from '../../link/link.ts'
-import { ADDRESS, ANNOUNCE_BYTES, FAILURE, FAMILY, Family } from '../../protocol/announce-record.ts'
+import {
+  ADDRESS,
+  ANNOUNCE_BYTES,
+  FAILURE,
+  FAMILY,
+  Family,
+  KEY,
+  USER_KEY,
+} from '../../protocol/announce-record.ts'
 import { allocate, type Bytes } from '../../protocol/bytes.ts'
 import { Failure } from '../../protocol/failures.ts'
 import type { AnnounceRules } from '../../protocol/http-request.ts'
+import { type PathRules, parsePathKeys } from '../../protocol/tracker-path.ts'
 import {
   Action,
   ANNOUNCE_PACKET_BYTES,
@@ -19,7 +28,9 @@ import {
   parseAnnouncePacket,
   parseScrapePacket,
   REQUEST_HEADER_BYTES,
+  readUrlData,
   SCRAPE_RECORD_BYTES,
+  UDP_REQUEST_BYTES_MAX,
   writeAnswerHeader,
 } from '../../protocol/udp-packet.ts'
 import { type CidrList, compileCidrs } from '../client-address.ts'
@@ -32,6 +43,8 @@ export type UdpService = {
   /** The engine: announce and scrape records in, reply records out. */
   readonly answer: Answer
   readonly rules: AnnounceRules
+  /** The keys that the path in an announce's options must name (BEP 41). */
+  readonly pathRules: PathRules
   readonly secret: ConnectionSecret
   /** Unix time; asked once for each batch of datagrams. */
   readonly nowSeconds: () => number
@@ -119,7 +132,7 @@ export function respond(
     return drop(responder, UdpCounter.badConnectionId)
   }
   return action === Action.announce
-    ? announce(responder, memory, at, addressAt, replyAt)
+    ? announce(responder, memory, at, length, addressAt, replyAt)
     : scrape(responder, memory, at, length, replyAt)
 }
 
@@ -132,6 +145,7 @@ function announce(
   responder: Responder,
   memory: Bytes,
   at: number,
+  length: number,
   addressAt: number,
   replyAt: number,
 ): number {
@@ -141,7 +155,9 @@ function announce(
   for (let n = 0; n < ADDRESS_BYTES[family]; n += 4) {
     record.view.setInt32(ADDRESS + n, memory.view.getInt32(addressAt + n))
   }
-  let failure: number = parseAnnouncePacket(memory, at, record, 0, service.rules)
+  let failure: number =
+    parseAnnouncePacket(memory, at, record, 0, service.rules) ||
+    readKeys(responder, memory, at, length)
   if (failure === Failure.none) {
     service.answer(record, 0, memory, replyAt)
     failure = memory.u8[replyAt + FAILURE] as number
@@ -150,6 +166,27 @@ function announce(
   count(service.counters, family, UdpCounter.announce, 1)
   return formatAnnouncePacket(memory, replyAt, family, transactionId)
 }
+
+/** Takes the keys out of the path that the options of the announce at `at` name, where keys are asked for. */
+function readKeys(
+  { record, service }: Responder,
+  memory: Bytes,
+  at: number,
+  length: number,
+): Failure {
+  const { keys, users } = service.pathRules
+  if (!keys && !users) return Failure.none
+  const bytes = readUrlData(memory.u8, at, length, urlData, 0)
+  return parsePathKeys(
+    urlData.toString('latin1', 0, bytes),
+    service.pathRules,
+    record,
+    KEY,
+    USER_KEY,
+  )
+}
+
+const urlData = Buffer.alloc(UDP_REQUEST_BYTES_MAX)
 
 function scrape(
   responder: Responder,
@@ -160,7 +197,10 @@ function scrape(
 ): number {
   const { family, record, service } = responder
   const transactionId = memory.view.getInt32(at + PACKET_TRANSACTION_ID)
-  let failure: number = parseScrapePacket(memory, at, length, record, SCRAPE_AT)
+  // A scrape has no options, and so no way to name a key.
+  const { keys, users } = service.pathRules
+  let failure: number =
+    keys || users ? Failure.missingKey : parseScrapePacket(memory, at, length, record, SCRAPE_AT)
   if (failure === Failure.none) {
     service.answer(record, SCRAPE_AT, memory, replyAt)
     failure = memory.u8[replyAt + FAILURE] as number

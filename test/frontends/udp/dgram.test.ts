@@ -14,6 +14,7 @@ t.test('an address in use is refused', async t => {
     answer: cannedAnswer,
     rules: { numwantDefault: 50, numwantMaximum: 200, usePayloadIp: false },
     secret: createConnectionSecret(),
+    pathRules: { keys: false, users: false },
     trustedProxies: [],
     nowSeconds: () => 0,
     counters: createUdpCounters(),

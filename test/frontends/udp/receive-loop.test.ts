@@ -88,6 +88,7 @@ function service() {
     answer: cannedAnswer,
     rules: { numwantDefault: 50, numwantMaximum: 200, usePayloadIp: false },
     secret: createConnectionSecret(),
+    pathRules: { keys: false, users: false },
     trustedProxies: [],
     nowSeconds: () => 0,
     counters: createUdpCounters(),

@@ -1,0 +1,77 @@
+import t from 'tap'
+import type { Engine } from '../../src/engine/engine.ts'
+import { type HashTable, removeValue, setValue } from '../../src/engine/tables/hash-table.ts'
+import { type Users, writeUser } from '../../src/engine/tables/users.ts'
+import { bytesOf } from '../../src/protocol/bytes.ts'
+import { failureText } from '../../src/protocol/failures.ts'
+import type { AnnounceFields } from '../fixtures/announce-request.ts'
+import {
+  announceTo,
+  clientOf,
+  hashOf,
+  NOW,
+  newEngine,
+  SETTINGS,
+} from '../fixtures/tracker-client.ts'
+
+const client = { infoHash: hashOf(1), ...clientOf(1) }
+
+function enter(table: HashTable | undefined, key: Uint8Array, value = 0): void {
+  if (!table) throw new Error('the rule is off')
+  setValue(table, bytesOf(key).view, 0, value)
+}
+
+function why(engine: Engine, fields: Partial<AnnounceFields> = {}, now = NOW): string {
+  const { failure } = announceTo(engine, { ...client, ...fields }, now)
+  return failure ? failureText(failure) : ''
+}
+
+t.test('with the whitelist on, only what is on it may be announced to', async t => {
+  const engine = newEngine(undefined, SETTINGS, { whitelist: true })
+  t.equal(why(engine), 'unknown info_hash')
+  enter(engine.access.whitelist, hashOf(1))
+  t.equal(why(engine), '')
+  t.equal(why(engine, { infoHash: hashOf(2) }), 'unknown info_hash')
+  if (engine.access.whitelist) removeValue(engine.access.whitelist, bytesOf(hashOf(1)).view, 0)
+  t.equal(why(engine), 'unknown info_hash')
+})
+
+t.test('with the blacklist on, what is on it may not be announced to', async t => {
+  const engine = newEngine(undefined, SETTINGS, { blacklist: true })
+  t.equal(why(engine), '')
+  enter(engine.access.blacklist, hashOf(1))
+  t.equal(why(engine), 'forbidden info_hash')
+  t.equal(why(engine, { infoHash: hashOf(2) }), '')
+})
+
+t.test('a key is good until the second it ends', async t => {
+  const engine = newEngine(undefined, SETTINGS, { keys: true })
+  const [lasting, ending] = [Buffer.alloc(20, 1), Buffer.alloc(20, 2)]
+  enter(engine.access.keys, lasting, 0)
+  enter(engine.access.keys, ending, NOW + 10)
+  t.equal(why(engine, { key: lasting }), '')
+  t.equal(why(engine, { key: Buffer.alloc(20, 3) }), 'unknown key')
+  t.equal(why(engine, { key: ending }, NOW + 9), '')
+  t.equal(why(engine, { key: ending }, NOW + 10), 'unknown key')
+})
+
+t.test('a user must be known and active', async t => {
+  const engine = newEngine(undefined, SETTINGS, { users: true })
+  const userKey = Buffer.alloc(20, 7)
+  t.equal(why(engine, { userKey }), 'unknown user key')
+  enter(engine.access.userKeys, userKey, 3)
+  t.equal(why(engine, { userKey }), 'user is not active')
+  const totals = { active: true, uploaded: 0, downloaded: 0, completed: 0, updated: 0 }
+  writeUser(engine.access.users as Users, 3, totals)
+  t.equal(why(engine, { userKey }), '')
+  writeUser(engine.access.users as Users, 3, { ...totals, active: false })
+  t.equal(why(engine, { userKey }), 'user is not active')
+})
+
+t.test('what is refused leaves nothing in the swarm', async t => {
+  const engine = newEngine(undefined, SETTINGS, { blacklist: true })
+  enter(engine.access.blacklist, hashOf(1))
+  why(engine)
+  if (engine.access.blacklist) removeValue(engine.access.blacklist, bytesOf(hashOf(1)).view, 0)
+  t.match(announceTo(engine, { ...client, ...clientOf(2) }), { leechers: 0, seeders: 1 })
+})

@@ -1,0 +1,88 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import t from 'tap'
+import {
+  ABSENT,
+  clearTable,
+  createHashTable,
+  eachKey,
+  findValue,
+  keyCount,
+  openHashTable,
+  removeValue,
+  setValue,
+} from '../../../src/engine/tables/hash-table.ts'
+import { bytesOf } from '../../../src/protocol/bytes.ts'
+import { seededRandom } from '../../fixtures/seeded-random.ts'
+import { keyOf } from './fixtures/hash-table-reader.ts'
+
+const HASH_KEY = [1, 2] as const
+
+t.test('a table agrees with a Map, through growth, removals and clearing', async t => {
+  const seed = Date.now() & 0xffff
+  t.comment(`seed ${seed}`)
+  const random = seededRandom(seed)
+  const table = openHashTable(createHashTable(20_000, HASH_KEY))
+  const model = new Map<number, number>()
+  for (let n = 0; n < 200_000; n++) {
+    const number = random(12_000)
+    const { view } = keyOf(number)
+    const action = random(100)
+    if (action < 55) {
+      const value = random(2 ** 31) * 2
+      if (!setValue(table, view, 0, value)) t.fail('full')
+      model.set(number, value)
+    } else if (action < 90) {
+      if (removeValue(table, view, 0) !== model.delete(number)) t.fail(`removal of ${number}`)
+    } else if ((findValue(table, view, 0) === ABSENT) === model.has(number)) t.fail(`${number}`)
+    if (n === 150_000) {
+      clearTable(table)
+      model.clear()
+    }
+  }
+  t.equal(keyCount(table), model.size)
+  for (let number = 0; number < 12_000; number++) {
+    const found = findValue(table, keyOf(number).view, 0)
+    if (found !== (model.get(number) ?? ABSENT)) t.fail(`${number}: ${found}`)
+  }
+  const seen = new Map<number, number>()
+  eachKey(table, (bytes, at, value) => seen.set(bytesOf(bytes).view.getUint32(at + 16), value))
+  t.same(seen, model)
+})
+
+t.test('a full table says so, keeps what it has, and takes more once there is room', async t => {
+  const table = openHashTable(createHashTable(512, HASH_KEY))
+  let entered = 0
+  while (setValue(table, keyOf(entered).view, 0, entered)) entered++
+  t.ok(entered >= 512, `${entered} keys`)
+  for (let n = 0; n < entered; n++) {
+    if (findValue(table, keyOf(n).view, 0) !== n) t.fail(`${n}`)
+  }
+  for (let n = 0; n < 100; n++) removeValue(table, keyOf(n).view, 0)
+  t.ok(setValue(table, keyOf(entered).view, 0, 7))
+  t.equal(findValue(table, keyOf(entered).view, 0), 7)
+})
+
+t.test('readers in other threads never miss a key that stays, whatever is written', async t => {
+  const shared = createHashTable(100_000, HASH_KEY)
+  const table = openHashTable(shared)
+  const stop = new Int32Array(new SharedArrayBuffer(4))
+  for (let n = 0; n < 500; n++) setValue(table, keyOf(n).view, 0, n)
+  const workers = [1, 2].map(
+    seed =>
+      new Worker(new URL('./fixtures/hash-table-reader.js', import.meta.url), {
+        workerData: { shared, stop, staying: 500, seed },
+      }),
+  )
+  const answers = workers.map(worker => once(worker, 'message'))
+  await Promise.all(workers.map(worker => once(worker, 'online')))
+  for (let round = 0; round < 30; round++) {
+    for (let n = 1000; n < 21_000; n++) setValue(table, keyOf(n).view, 0, n)
+    for (let n = 1000; n < 21_000; n++) removeValue(table, keyOf(n).view, 0)
+  }
+  Atomics.store(stop, 0, 1)
+  for (const [answer] of await Promise.all(answers)) {
+    t.match(answer, { wrong: 0 })
+    t.ok(answer.lookups > 1000, `${answer.lookups} lookups`)
+  }
+})
