@@ -67,15 +67,15 @@ t.test('a record must lie in its frame and be as long as its kind needs', async 
     bytes.view.setUint32(FRAME_HEADER_BYTES + LENGTH, length, true)
     t.equal(recordLength(bytes.view, FRAME_HEADER_BYTES, end), -1, `${length} bytes`)
   }
-  const request = allocate(96)
-  t.notOk(isRequest(request, 0, 96), 'no kind')
+  const request = allocate(ANNOUNCE_BYTES)
+  t.notOk(isRequest(request, 0, ANNOUNCE_BYTES), 'no kind')
   request.u8[KIND] = Kind.announce
-  t.ok(isRequest(request, 0, 96))
-  t.notOk(isRequest(request, 0, 95))
+  t.ok(isRequest(request, 0, ANNOUNCE_BYTES))
+  t.notOk(isRequest(request, 0, ANNOUNCE_BYTES - 1))
   request.u8[KIND] = Kind.scrape
   request.view.setUint16(HASH_COUNT, 4, true)
-  t.ok(isRequest(request, 0, 96))
-  t.notOk(isRequest(request, 0, 95))
+  t.ok(isRequest(request, 0, ANNOUNCE_BYTES))
+  t.notOk(isRequest(request, 0, ANNOUNCE_BYTES - 1))
 })
 
 t.test('a frame grows to its maximum and no further, and keeps what it holds', async t => {

@@ -160,13 +160,7 @@ t.test('HEAD has the headers alone, other methods and paths are refused', async 
   t.ok(Number(head?.headers['content-length']) > 100)
   connection.write('HEAD /announce HTTP/1.1\r\nhost: x\r\n\r\n')
   t.equal((await connection.read(false))?.headers['content-length'], '39')
-  for (const target of [
-    '/',
-    '/announcement',
-    '/a/b/c/announce',
-    '/a/scrape/b',
-    '/stats',
-  ]) {
+  for (const target of ['/', '/announcement', '/a/b/c/announce', '/a/scrape/b', '/stats']) {
     const answer = await connection.get(target)
     t.match([answer?.status, latin1(answer?.body)], [404, 'unknown request'], target)
   }
