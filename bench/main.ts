@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util'
 import { run as engine } from './micro/engine.ts'
 import { run as httpRequest } from './micro/http-request.ts'
-import { run as udp } from './micro/udp.ts'
+import { run as udpLoop } from './micro/udp.ts'
 import { httpScenario } from './scenarios/http.ts'
+import { udpScenario } from './scenarios/udp.ts'
 
 const HELP = `Usage: npm run bench -- SCENARIO [options]
 
@@ -10,14 +11,18 @@ Scenarios:
   http      muster, a bare uWebSockets.js handler, bittorrent-tracker and opentracker on the same HTTP announces
   engine    the tables alone, one thread
   parse     reading HTTP queries and writing answers, one thread
-  udp       the UDP receive loop against a generator, answers canned
+  udp       muster, opentracker and bittorrent-tracker on the same UDP announces
+  udp-loop  the UDP receive loop against a generator, answers canned
 
-Options of http:
+Options of http and udp:
   --seconds N       length of each run (5)
   --runs N          rounds, each with every tracker in turn; medians are told (5)
   --connections N   concurrent connections (64)
-  --torrents N      torrents (1000)
-  --clients N       clients (20000)
+  --torrents N      torrents (http 1000, udp 10000)
+  --clients N       clients of http (20000)
+  --peers N         peers of udp (1000000)
+  --numwant N       peers that a udp announce asks for (50)
+  --scrapes N       share of udp requests that are scrapes (0.05)
   --smoke           one short round, to see that everything works
 `
 
@@ -27,8 +32,11 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string', default: '5' },
     runs: { type: 'string', default: '5' },
     connections: { type: 'string', default: '64' },
-    torrents: { type: 'string', default: '1000' },
+    torrents: { type: 'string' },
     clients: { type: 'string', default: '20000' },
+    peers: { type: 'string', default: '1000000' },
+    numwant: { type: 'string', default: '50' },
+    scrapes: { type: 'string', default: '0.05' },
     smoke: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -38,13 +46,22 @@ const [scenario = 'http'] = positionals
 if (values.help) process.stdout.write(HELP)
 else if (scenario === 'engine') engine(values.smoke)
 else if (scenario === 'parse') httpRequest(values.smoke)
-else if (scenario === 'udp') await udp(values.smoke)
-else if (scenario === 'http') {
+else if (scenario === 'udp-loop') await udpLoop(values.smoke)
+else if (scenario === 'udp') {
+  await udpScenario({
+    seconds: values.smoke ? 0.3 : Number(values.seconds),
+    runs: values.smoke ? 1 : Number(values.runs),
+    torrents: values.smoke ? 10 : Number(values.torrents ?? 10_000),
+    peers: values.smoke ? 1000 : Number(values.peers),
+    numwant: Number(values.numwant),
+    scrapes: Number(values.scrapes),
+  })
+} else if (scenario === 'http') {
   await httpScenario({
     seconds: values.smoke ? 0.3 : Number(values.seconds),
     runs: values.smoke ? 1 : Number(values.runs),
     connections: values.smoke ? 4 : Number(values.connections),
-    torrents: values.smoke ? 10 : Number(values.torrents),
+    torrents: values.smoke ? 10 : Number(values.torrents ?? 1000),
     clients: values.smoke ? 100 : Number(values.clients),
   })
 } else {

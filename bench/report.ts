@@ -76,10 +76,12 @@ export function writeReport(
     lines.push('')
   }
   process.stdout.write(`${lines.join('\n')}\n`)
+  keepResults(scenario, { on, options, rows })
+}
+
+/** Keeps all numbers of a run in bench/results. */
+export function keepResults(scenario: string, results: object): void {
   mkdirSync('bench/results', { recursive: true })
   const stamp = new Date().toISOString().replace(/[:.]/g, '-')
-  writeFileSync(
-    `bench/results/${scenario}-${stamp}.json`,
-    `${JSON.stringify({ on, options, rows }, null, 2)}\n`,
-  )
+  writeFileSync(`bench/results/${scenario}-${stamp}.json`, `${JSON.stringify(results, null, 2)}\n`)
 }

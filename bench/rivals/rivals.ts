@@ -42,6 +42,22 @@ export const muster: Rival = {
   },
 }
 
+/** With so many threads on its UDP socket, and one HTTP listener for the sign that it has started. */
+export function musterUdp(threads: number): Rival {
+  return {
+    ...muster,
+    name: threads === 1 ? 'muster' : `muster, ${threads} threads`,
+    async start() {
+      const port = await freePort()
+      const address = `bind_address = "127.0.0.1:${port}"`
+      const config = `[[http_server]]\n${address}\n[[udp_server]]\n${address}\nudp_threads = ${threads}\n[frontend]\nworkers = 0\n[log]\nlevel = "warn"\n`
+      return withFile('config.toml', config, file =>
+        startProgram(process.execPath, [built('../../src/main.js'), '--config', file], port),
+      )
+    },
+  }
+}
+
 export const bareUws: Rival = {
   name: 'bare uWebSockets.js',
   keepAlive: true,
@@ -67,6 +83,15 @@ export const bittorrentTracker: Rival = {
       [built('./bittorrent-tracker-server.js'), String(port)],
       port,
     )
+  },
+}
+
+export const bittorrentTrackerUdp: Rival = {
+  ...bittorrentTracker,
+  async start() {
+    const port = await freePort()
+    const words = [built('./bittorrent-tracker-server.js'), String(port), 'udp']
+    return startProgram(process.execPath, words, port)
   },
 }
 
