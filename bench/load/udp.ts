@@ -96,6 +96,8 @@ export function createUdpGenerator(options: UdpLoad) {
     const at = sentAt(load, n)
     const address = addressOf(peer)
     const { u8, view } = memory
+    // A scrape may have been here before.
+    u8.fill(0, at, at + ANNOUNCE_PACKET_BYTES)
     header(at, address, Action.announce)
     u8.set(hashes[torrentOf(peer)] as Buffer, at + PACKET_INFO_HASH)
     view.setUint32(at + PACKET_PEER_ID, 0x2d714234)

@@ -7,6 +7,8 @@ export type Rival = {
   readonly name: string
   /** Which connections it can be measured with. */
   readonly keepAlive: boolean
+  /** Peers that it can be filled with in some seconds, where that is few. */
+  readonly peersMax?: number
   /** Undefined when it is not installed, with the reason in `absent`. */
   start(options: RivalOptions): Promise<RunningRival>
   readonly absent: string | undefined

@@ -86,8 +86,11 @@ export const bittorrentTracker: Rival = {
   },
 }
 
+/** Entering a million peers would take it minutes; fewer are to its advantage. */
 export const bittorrentTrackerUdp: Rival = {
   ...bittorrentTracker,
+  name: 'bittorrent-tracker, 50,000 peers',
+  peersMax: 50_000,
   async start() {
     const port = await freePort()
     const words = [built('./bittorrent-tracker-server.js'), String(port), 'udp']

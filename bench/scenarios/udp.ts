@@ -35,9 +35,12 @@ async function ask(generator: ChildProcess, command: UdpCommand): Promise<UdpRep
 
 /** Starts a rival, enters all peers, and measures `seconds` of announces by peers that it knows. */
 async function measure(rival: Rival, scenario: UdpScenario): Promise<Measured> {
-  const infoHashes = Array.from({ length: scenario.torrents }, (_, n) => infoHashOf(n))
+  const peers = Math.min(scenario.peers, rival.peersMax ?? scenario.peers)
+  // Fewer peers in as many fewer torrents: swarms and answers stay of one size.
+  const torrents = Math.ceil((scenario.torrents * peers) / scenario.peers)
+  const infoHashes = Array.from({ length: torrents }, (_, n) => infoHashOf(n))
   const tracker = await rival.start({ infoHashes, bodyBytes: 0 })
-  const { torrents, peers, numwant, scrapes } = scenario
+  const { numwant, scrapes } = scenario
   const load: UdpLoad = { port: tracker.port, torrents, peers, numwant, scrapes, seed: 1 }
   const file = fileURLToPath(new URL('../load/udp.js', import.meta.url))
   const generator = fork(file, [JSON.stringify(load)])

@@ -7,8 +7,10 @@ import { type OperatorError, unavailableError } from '../errors.ts'
 import type { HttpServerOptions } from '../frontends/http/server.ts'
 import type { UdpSocketOptions } from '../frontends/udp/socket.ts'
 import type { Logger } from '../log.ts'
+import { COMPACT_BYTES, Family } from '../protocol/announce-record.ts'
 import type { AnnounceRules } from '../protocol/http-request.ts'
 import type { PathRules } from '../protocol/tracker-path.ts'
+import { ANNOUNCE_ANSWER_HEADER_BYTES } from '../protocol/udp-packet.ts'
 
 /** Every enabled HTTP server, as its frontend wants it. */
 export function httpListeners(config: Config): HttpServerOptions[] {
@@ -41,6 +43,13 @@ export type UdpListener = UdpSocketOptions & {
   readonly trustedProxies: readonly string[]
 }
 
+/** UDP payload that every link takes whole: IPv6's smallest MTU (RFC 8200 §5), less the headers. */
+const UNCUT_BYTES_MAX = 1280 - 40 - 8
+
+function longestAnswer(numwant: number): number {
+  return ANNOUNCE_ANSWER_HEADER_BYTES + numwant * COMPACT_BYTES[Family.ipv4]
+}
+
 /** Every enabled UDP server. */
 export function udpListeners(config: Config): UdpListener[] {
   return config.udp_server
@@ -49,6 +58,7 @@ export function udpListeners(config: Config): UdpListener[] {
       ...(parseBindAddress(server.bind_address) ?? { host: '', port: 0 }),
       receiveBufferBytes: server.receive_buffer_size,
       sendBufferBytes: server.send_buffer_size,
+      dontFragment: longestAnswer(config.tracker_config.numwant_maximum) <= UNCUT_BYTES_MAX,
       threads: server.udp_threads,
       method: server.receive_method,
       pathRules: pathRules(config),

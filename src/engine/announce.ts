@@ -304,11 +304,11 @@ function writePeers(
   reply.u8[replyAt + REPLY_FLAGS] = flags
   let end = replyAt + REPLY_HEADER_BYTES
   for (let f = 0; f < engine.picks.length; f++) {
-    end = copyCompact(engine.picks[f as Family], arena, listOf(torrent, f), f, reply.u8, end)
+    end = copyCompact(engine.picks[f as Family], arena, listOf(torrent, f), f, reply.view, end)
   }
   if ((flags & Flag.peerIds) === 0) return end
   for (let f = 0; f < engine.picks.length; f++) {
-    end = copyPeerIds(engine.picks[f as Family], arena, listOf(torrent, f), f, reply.u8, end)
+    end = copyPeerIds(engine.picks[f as Family], arena, listOf(torrent, f), f, reply.view, end)
   }
   return end
 }

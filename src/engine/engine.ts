@@ -92,7 +92,9 @@ export function answer(
   nowSeconds: number,
 ): number {
   const kind = request.u8[at + KIND]
-  reply.u8.fill(0, replyAt + KIND, replyAt + REPLY_HEADER_BYTES)
+  for (let at = replyAt + KIND; at < replyAt + REPLY_HEADER_BYTES; at += 4) {
+    reply.view.setInt32(at, 0)
+  }
   reply.u8[replyAt + KIND] = kind ?? 0
   if (kind === Kind.scrape) return scrape(engine, request, at, reply, replyAt, nowSeconds)
   return announce(engine, request, at, reply, replyAt, nowSeconds)
