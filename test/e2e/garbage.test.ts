@@ -1,15 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { RawConnection } from '../fixtures/http-client.ts'
 import { announceTarget } from '../fixtures/load.ts'
+import { residentMib } from '../fixtures/resident-memory.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { startTracker } from '../fixtures/start-tracker.ts'
-
-function residentMib(pid: number): number {
-  const [, kib] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
-  return Number(kib) / 1024
-}
 
 /** A request line that goes wrong in one of many ways. */
 function oddRequest(random: (bound: number) => number): string | Uint8Array {
