@@ -67,17 +67,21 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
     worker.on('error', error => {
       reason = error
     })
-    const gone = new Promise<void>(resolve => {
-      worker.once('exit', () => {
-        if (!stopping) options.died(name, reason)
+    let receives = socket !== undefined
+    return new Promise((resolve, reject) => {
+      const gone = new Promise<void>(ended => {
+        worker.once('exit', () => {
+          if (!receives) reject(cannotListen(listener, reason))
+          else if (!stopping) options.died(name, reason)
+          ended()
+        })
+      })
+      threads.push({ worker, gone })
+      worker.once('message', () => {
+        receives = true
         resolve()
       })
-    })
-    threads.push({ worker, gone })
-    if (socket) return Promise.resolve()
-    return new Promise((resolve, reject) => {
-      worker.once('message', () => resolve())
-      worker.once('error', error => reject(cannotListen(listener, error)))
+      if (receives) resolve()
     })
   }
 
@@ -95,8 +99,7 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
     }
   }
 
-  for (const listener of options.listeners) {
-    const method = receiveMethod(listener.method, log)
+  async function start(listener: UdpListener, method: Method): Promise<void> {
     const count = method === 'recvmmsg' ? listener.threads : 1
     for (let n = 0; n < count; n++) {
       const socket = method === 'recvmmsg' ? open(listener) : undefined
@@ -110,31 +113,41 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
     log.info({ server: 'udp', address: host, port, method, threads: count }, 'listening')
   }
 
-  return {
-    counters: allCounters,
-    async stop() {
-      stopping = true
-      stopLoops(control)
-      for (const { worker } of threads) worker.postMessage('stop')
-      await Promise.all(threads.map(({ gone }) => gone))
-      for (const socket of sockets) closeUdpSocket(socket)
-    },
+  async function stop(): Promise<void> {
+    stopping = true
+    stopLoops(control)
+    for (const { worker } of threads) worker.postMessage('stop')
+    await Promise.all(threads.map(({ gone }) => gone))
+    for (const socket of sockets) closeUdpSocket(socket)
   }
+
+  try {
+    const methods = receiveMethods(options.listeners, log)
+    for (const [n, listener] of options.listeners.entries()) {
+      await start(listener, methods[n] as Method)
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { counters: allCounters, stop }
 }
 
-/** What `auto` comes to on this machine. */
-function receiveMethod(wanted: UdpListener['method'], log: Logger): 'recvmmsg' | 'dgram' {
-  if (wanted === 'dgram') return 'dgram'
+type Method = 'recvmmsg' | 'dgram'
+
+/** What each listener's method comes to on this machine; where `auto` is dgram, one warning says why. */
+function receiveMethods(listeners: readonly UdpListener[], log: Logger): Method[] {
+  if (listeners.every(({ method }) => method === 'dgram')) return listeners.map(() => 'dgram')
   try {
     openLibc()
-    return 'recvmmsg'
   } catch (error) {
     const reason = (error as Error).message
-    if (wanted === 'recvmmsg')
+    if (listeners.some(({ method }) => method === 'recvmmsg'))
       throw unavailableError(`udp_server.receive_method: recvmmsg cannot be used here: ${reason}`)
     log.warn({ reason }, 'recvmmsg cannot be used here; UDP goes through dgram, more slowly')
-    return 'dgram'
+    return listeners.map(() => 'dgram')
   }
+  return listeners.map(({ method }) => (method === 'dgram' ? 'dgram' : 'recvmmsg'))
 }
 
 function tellOfBuffers(listener: UdpListener, socket: UdpSocket, log: Logger): void {

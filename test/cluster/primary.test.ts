@@ -1,23 +1,14 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import t, { type Test } from 'tap'
+import t from 'tap'
+import { setEnvironment } from '../fixtures/environment.ts'
 import { getBencoded } from '../fixtures/http-client.ts'
 import { announceTarget } from '../fixtures/load.ts'
 import { configFile, isAlive, LOOPBACK, launch, startTracker } from '../fixtures/start-tracker.ts'
 import { testFolder } from './fixtures/engine-start.ts'
 
 const BREAKER = fileURLToPath(new URL('./fixtures/breaking-engine-threads.js', import.meta.url))
-
-/** Sets a variable that programs started by this test inherit. */
-function setEnvironment(t: Test, name: string, value: string): void {
-  const before = process.env[name]
-  process.env[name] = value
-  t.teardown(() => {
-    if (before === undefined) delete process.env[name]
-    else process.env[name] = before
-  })
-}
 
 async function gone(pids: readonly number[]): Promise<void> {
   while (pids.some(isAlive)) await new Promise(resolve => setImmediate(resolve))
