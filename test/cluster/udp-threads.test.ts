@@ -27,9 +27,10 @@ async function takenPort(t: Test): Promise<number> {
 }
 
 function listener(method: UdpListener['method'], port: number, threads = 1): UdpListener {
+  const access = { pathRules: { keys: false, users: false }, trustedProxies: [] }
   const rules = { numwantDefault: 50, numwantMaximum: 72, usePayloadIp: false }
   const buffers = { receiveBufferBytes: 0, sendBufferBytes: 0 }
-  return { host: '127.0.0.1', port, threads, method, rules, ...buffers }
+  return { host: '127.0.0.1', port, threads, method, rules, ...access, ...buffers }
 }
 
 /** What the primary starts UDP threads with. */

@@ -74,6 +74,8 @@ for (const { name, host, at, bytes } of UNSENDABLE) {
       const layout = createBatch(socket.family, REQUESTS)
       let answered = 0
       const service: UdpService = {
+        pathRules: { keys: false, users: false },
+        trustedProxies: [],
         rules: { numwantDefault: 50, numwantMaximum: 200, usePayloadIp: false },
         secret,
         counters,
