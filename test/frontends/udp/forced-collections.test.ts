@@ -22,6 +22,7 @@ const CONNECT_SECONDS = 60
 /** Of BLOCK_MILLIS_MAX each. */
 const WAITS_MAX = 80
 
+t.setTimeout((SECONDS + 60) * 1000)
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
