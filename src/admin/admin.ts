@@ -1,0 +1,97 @@
+/**
+ * What an operator, a website or the dashboard asks and changes. The API's frontends call it, in whatever process they are; the primary's
+ * main thread does it: database first, then the shared tables, then the answer. So every argument and answer is plain data that can cross a
+ * process border, every list is bounded by the caller, and hashes are 40 lower-case hex digits. Answers stand in the order asked.
+ */
+export type Admin = {
+  torrents(hashes: readonly string[]): Promise<(Torrent | undefined)[]>
+  /** Peers of one torrent, at most `count`, seeders first. Start with cursor 0; the answer says where to go on, -1 at the end. */
+  torrentPeers(hash: string, cursor: number, count: number): Promise<PeerPage>
+  /** `completed` undefined leaves the count as it is, or 0. */
+  setTorrents(entries: readonly (readonly [hash: string, completed?: number])[]): Promise<Outcome[]>
+  removeTorrents(hashes: readonly string[]): Promise<Outcome[]>
+  /** The torrents with most peers, largest first. */
+  topTorrents(count: number): Promise<Torrent[]>
+
+  listed(list: ListName, hashes: readonly string[]): Promise<boolean[]>
+  addListed(list: ListName, hashes: readonly string[]): Promise<Outcome[]>
+  removeListed(list: ListName, hashes: readonly string[]): Promise<Outcome[]>
+  /** Rejects with an AdminError `not enabled` when the list is off. */
+  clearList(list: ListName): Promise<void>
+
+  /** Seconds that each key is still good for, 0 for ever; undefined when there is none. */
+  keys(hashes: readonly string[]): Promise<(number | undefined)[]>
+  setKeys(entries: readonly (readonly [hash: string, timeoutSeconds: number])[]): Promise<Outcome[]>
+  removeKeys(hashes: readonly string[]): Promise<Outcome[]>
+  clearKeys(): Promise<void>
+
+  /** By key hash. */
+  users(keys: readonly string[]): Promise<(User | undefined)[]>
+  setUsers(users: readonly UserEntry[]): Promise<Outcome[]>
+  removeUsers(keys: readonly string[]): Promise<Outcome[]>
+  clearUsers(): Promise<void>
+
+  stats(): Promise<Stats>
+  /** Prometheus' text format, of all processes and threads. */
+  metrics(): Promise<string>
+  ready(): Promise<boolean>
+}
+
+export type ListName = 'whitelist' | 'blacklist'
+
+/** What became of one entry of a change. */
+export type Outcome = 'added' | 'updated' | 'deleted' | 'unknown'
+
+export type Torrent = {
+  readonly hash: string
+  readonly seeders: number
+  readonly leechers: number
+  readonly completed: number
+  /** Unix milliseconds of the last announce. */
+  readonly updated: number
+}
+
+export type PeerPage = { readonly peers: readonly Peer[]; readonly next: number }
+
+export type Peer = {
+  /** 40 hex digits. */
+  readonly id: string
+  /** `address:port`, an IPv6 address in brackets. */
+  readonly address: string
+  readonly uploaded: number
+  readonly downloaded: number
+  /** Bytes; 0 makes a seeder. */
+  readonly left: number
+  /** Unix milliseconds. */
+  readonly updated: number
+}
+
+/** A user as the API writes it. `id` is a UUID, or a decimal number where `database_structure.users.id_uuid` is off. */
+export type UserEntry = {
+  readonly id: string
+  readonly key: string
+  readonly uploaded: number
+  readonly downloaded: number
+  readonly completed: number
+  /** Unix seconds. */
+  readonly updated: number
+  readonly active: boolean
+}
+
+export type User = UserEntry & {
+  /** Info hash and Unix seconds of the last announce for each torrent that the user is in. */
+  readonly torrentsActive: readonly (readonly [hash: string, seen: number])[]
+}
+
+/** Numbers of this moment, by the names that Torrust-Actix's `/stats` has. Times in Unix seconds. */
+export type Stats = Readonly<Record<string, number | boolean>>
+
+/** What an Admin refuses: the text is the `status` that the API answers with. */
+export class AdminError extends Error {
+  readonly kind: 'not enabled' | 'database error'
+
+  constructor(kind: AdminError['kind'], message: string) {
+    super(message)
+    this.kind = kind
+  }
+}

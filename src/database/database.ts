@@ -1,0 +1,54 @@
+/**
+ * What is kept: five tables in SQLite, PostgreSQL or MySQL/MariaDB, named and typed as `[database_structure.*]` says. Hashes are 40
+ * lower-case hex digits here, whatever the columns hold. A call that rejects has changed nothing that a later load would show as whole:
+ * rows are written in transactions of `chunk_size`.
+ */
+export type Database = {
+  readonly torrents: Table<TorrentRow>
+  readonly whitelist: Table<ListRow>
+  readonly blacklist: Table<ListRow>
+  readonly keys: Table<KeyRow>
+  readonly users: Table<UserRow>
+  /** Creates the tables that are not there. */
+  createTables(): Promise<void>
+  /** Rejects with an OperatorError that names the table and column where the schema does not fit. */
+  checkTables(): Promise<void>
+  /** Resolves when the server answers. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+export type Table<Row> = {
+  /** All rows, in chunks, without holding them all in memory. */
+  load(): AsyncIterable<readonly Row[]>
+  /** Adds rows, or replaces those with the same hash (a user: the same key). */
+  save(rows: readonly Row[]): Promise<void>
+  /** Changes rows that are there and adds none. */
+  update(rows: readonly Row[]): Promise<void>
+  /** By hash; a user by key. What is not there is no error. */
+  remove(hashes: readonly string[]): Promise<void>
+  clear(): Promise<void>
+}
+
+export type TorrentRow = {
+  readonly hash: string
+  readonly seeds: number
+  readonly peers: number
+  readonly completed: number
+}
+
+export type ListRow = { readonly hash: string }
+
+/** `timeout` is when the key ends, in Unix seconds; 0 for never. */
+export type KeyRow = { readonly hash: string; readonly timeout: number }
+
+/** `id` is a UUID or a decimal number, as `id_uuid` says; `updated` in Unix seconds. */
+export type UserRow = {
+  readonly id: string
+  readonly key: string
+  readonly uploaded: number
+  readonly downloaded: number
+  readonly completed: number
+  readonly updated: number
+  readonly active: boolean
+}
