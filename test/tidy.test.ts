@@ -67,6 +67,7 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/thread-url.ts': 'test/cluster/engine-threads.test.ts',
   'src/errors.ts': 'test/config/load.test.ts',
   'src/config/schema.ts': 'test/config/print.test.ts',
+  'src/config/database-schema.ts': 'test/config/print.test.ts',
   'src/frontends/uws.ts': 'test/frontends/http/server.test.ts',
   'src/frontends/http/answers.ts': 'test/frontends/http/server.test.ts',
   'src/link/port.ts': 'test/link/client.test.ts',

@@ -59,6 +59,61 @@ export type FrontendConfig = {
   readonly workers: number | 'auto'
 }
 
+export type DatabaseConfig = {
+  readonly engine: 'sqlite3' | 'mysql' | 'pgsql'
+  /** `sqlite://FILE`, or a URL with user and password: never to be logged as it is. */
+  readonly path: string
+  readonly persistent: boolean
+  readonly persistent_interval: number
+  readonly insert_vacant: boolean
+  readonly remove_action: boolean
+  readonly update_completed: boolean
+  readonly update_peers: boolean
+  /** Rows of one transaction. */
+  readonly chunk_size: number
+}
+
+/** Names of tables (with or without a schema) and columns, and how they hold hashes: `bin_type_*` for 20 bytes, else 40 hex digits. */
+export type DatabaseStructureConfig = {
+  readonly torrents: {
+    readonly table_name: string
+    readonly column_infohash: string
+    readonly bin_type_infohash: boolean
+    readonly column_seeds: string
+    readonly column_peers: string
+    readonly column_completed: string
+    readonly persistent: boolean
+  }
+  readonly whitelist: ListTableConfig
+  readonly blacklist: ListTableConfig
+  readonly keys: {
+    readonly table_name: string
+    readonly column_hash: string
+    readonly bin_type_hash: boolean
+    readonly column_timeout: string
+  }
+  readonly users: {
+    readonly table_name: string
+    /** The primary key is `column_uuid`, else `column_id`. */
+    readonly id_uuid: boolean
+    readonly column_uuid: string
+    readonly column_id: string
+    readonly column_active: string
+    readonly column_key: string
+    readonly bin_type_key: boolean
+    readonly column_uploaded: string
+    readonly column_downloaded: string
+    readonly column_completed: string
+    readonly column_updated: string
+  }
+}
+
+export type ListTableConfig = {
+  readonly table_name: string
+  readonly column_infohash: string
+  readonly bin_type_infohash: boolean
+}
+
 export type LogConfig = {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 }
@@ -69,5 +124,7 @@ export type Config = {
   readonly udp_server: readonly UdpServerConfig[]
   readonly engine: EngineConfig
   readonly frontend: FrontendConfig
+  readonly database: DatabaseConfig
+  readonly database_structure: DatabaseStructureConfig
   readonly log: LogConfig
 }

@@ -23,8 +23,6 @@ const WITHOUT_MEANING: readonly string[] = [
   'udp_server[].worker_threads',
   'udp_server[].reuse_address',
   'api_server[].*',
-  'database.*',
-  'database_structure.*',
   'cache.*',
   'sentry_config.*',
 ]
@@ -35,7 +33,6 @@ const NOT_IN_THIS_VERSION: Readonly<Record<string, string>> = {
   'http_server[].ssl': 'TLS',
   'http_server[].rtctorrent': 'RtcTorrent',
   'api_server[].enabled': 'the admin API',
-  'database.persistent': 'a database',
   'cache.enabled': 'a cache',
   'sentry_config.enabled': 'Sentry',
 }

@@ -61,11 +61,13 @@ function takeAliases(raw: Table): string[] {
   return warnings
 }
 
-/** The table `name`, made if need be. One of another type is left for validation to refuse. */
+/** The table `name`, made if need be, and those that a dot in it leads through. One of another type is left for validation to refuse. */
 function table(raw: Table, name: string): Table {
-  raw[name] ??= {}
-  const found = raw[name]
-  return typeof found === 'object' && found !== null ? (found as Table) : {}
+  return name.split('.').reduce((outer, part) => {
+    outer[part] ??= {}
+    const found = outer[part]
+    return typeof found === 'object' && found !== null ? (found as Table) : {}
+  }, raw)
 }
 
 function applyEnvironment(raw: Table, environment: LoadOptions['environment']): void {

@@ -1,4 +1,5 @@
 import type { Config } from './config.ts'
+import { maskPassword } from './database-path.ts'
 import { type KeySchema, SECTIONS, type SectionSchema } from './schema.ts'
 import { allowedText } from './validate.ts'
 
@@ -17,7 +18,9 @@ export function printDefaults(): string {
 /** A configuration in effect, as TOML that reads back to the same; secrets are masked. */
 export function printConfig(config: Config): string {
   const sections = Object.entries(SECTIONS).map(([name, section]) => {
-    const value = (config as unknown as Record<string, unknown>)[name]
+    const value = name
+      .split('.')
+      .reduce<unknown>((table, part) => (table as Record<string, unknown>)[part], config)
     const tables = (section.list ? value : [value]) as Record<string, unknown>[]
     return tables.map(table => printTable(name, section, table, false)).join('\n')
   })
@@ -44,6 +47,7 @@ function describe(schema: KeySchema): string {
 
 function printValue(value: unknown, schema: KeySchema): string {
   if (schema.secret) return '"********"'
+  if (schema.format === 'database-path') return JSON.stringify(maskPassword(String(value)))
   if (schema.format === 'size' && typeof value === 'number') return `"${value / 2 ** 20} MiB"`
   if (Array.isArray(value)) return `[${value.map(part => JSON.stringify(part)).join(', ')}]`
   return JSON.stringify(value)

@@ -1,4 +1,5 @@
 import { NUMWANT_MAX } from '../protocol/limits.ts'
+import { DATABASE_SECTIONS } from './database-schema.ts'
 
 /** One key: a JSON schema, with what the configuration file and the documentation say about it. */
 export type KeySchema = {
@@ -10,6 +11,7 @@ export type KeySchema = {
   readonly enum?: readonly string[]
   readonly minimum?: number
   readonly maximum?: number
+  readonly pattern?: string
   readonly format?: string
   readonly items?: { readonly type: string; readonly format?: string }
   readonly anyOf?: readonly object[]
@@ -46,7 +48,10 @@ function addressRanges(description: string): KeySchema {
   }
 }
 
-/** Every section and key: the one source of defaults, validation, config.toml, docs/reference/config.md and environment names. */
+/**
+ * Every section and key: the one source of defaults, validation, config.toml, docs/reference/config.md and environment names. A dot in a name
+ * is a table within a table.
+ */
 export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
   tracker_config: {
     description: 'What the tracker tells clients, and how long it remembers them.',
@@ -252,6 +257,7 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
       },
     },
   },
+  ...DATABASE_SECTIONS,
   log: {
     description: 'JSON lines on standard output.',
     list: false,
@@ -267,25 +273,56 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
   },
 }
 
+type TableSchema = {
+  readonly type: 'object'
+  readonly additionalProperties: false
+  readonly default?: object
+  readonly properties: Record<string, object>
+}
+
+function tableSchema(properties: Record<string, object>): TableSchema {
+  return { type: 'object', additionalProperties: false, properties }
+}
+
 /** The JSON schema that ajv checks a configuration with, and fills its defaults from. */
 export function jsonSchema(): object {
-  const properties = Object.entries(SECTIONS).map(([name, section]) => {
-    const table = {
-      type: 'object',
-      additionalProperties: false,
-      properties: Object.fromEntries(
+  const root = tableSchema({})
+  for (const [name, section] of Object.entries(SECTIONS)) {
+    const table = tableSchema(
+      Object.fromEntries(
         Object.entries(section.keys).map(([key, { description, allowed, secret, ...schema }]) => [
           key,
           schema,
         ]),
       ),
+    )
+    const [last = name, ...outer] = name.split('.').reverse()
+    let parent = root
+    for (const part of outer.reverse()) {
+      parent.properties[part] ??= { ...tableSchema({}), default: {} }
+      parent = parent.properties[part] as TableSchema
     }
-    return [
-      name,
-      section.list
-        ? { type: 'array', items: table, default: section.defaults }
-        : { ...table, default: {} },
-    ]
-  })
-  return { type: 'object', additionalProperties: false, properties: Object.fromEntries(properties) }
+    parent.properties[last] = section.list
+      ? { type: 'array', items: table, default: section.defaults }
+      : { ...table, default: {} }
+  }
+  return root
+}
+
+/** The section that a path of names, indices left out, begins with, and what of the path is left. */
+export function sectionAt(
+  path: readonly string[],
+): { readonly section: SectionSchema; readonly rest: readonly string[] } | undefined {
+  for (let length = path.length; length > 0; length--) {
+    const section = SECTIONS[path.slice(0, length).join('.')]
+    if (section) return { section, rest: path.slice(length) }
+  }
+  return undefined
+}
+
+/** What may stand below a path that no section begins: the names of sections, one part each. */
+export function sectionNamesAt(path: readonly string[]): string[] {
+  const prefix = path.map(part => `${part}.`).join('')
+  const below = Object.keys(SECTIONS).filter(name => name.startsWith(prefix))
+  return [...new Set(below.map(name => name.slice(prefix.length).split('.')[0] ?? ''))]
 }

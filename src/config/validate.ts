@@ -3,7 +3,8 @@ import ipaddr from 'ipaddr.js'
 import type { OperatorError } from '../errors.ts'
 import { configError } from '../errors.ts'
 import type { Config } from './config.ts'
-import { jsonSchema, type KeySchema, SECTIONS } from './schema.ts'
+import { DATABASE_PATH_FORMS, maskPassword, parseDatabasePath } from './database-path.ts'
+import { jsonSchema, type KeySchema, sectionAt, sectionNamesAt } from './schema.ts'
 
 const SIZE = /^(\d+)\s*(KiB|MiB|GiB)$/
 const UNIT_BYTES: Record<string, number> = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }
@@ -32,6 +33,7 @@ ajv.addFormat(
   'size',
   text => parseSize(text) >= MEMORY_BYTES_MIN && parseSize(text) <= MEMORY_BYTES_MAX,
 )
+ajv.addFormat('database-path', text => parseDatabasePath(text) !== undefined)
 const check = ajv.compile(jsonSchema())
 
 /**
@@ -63,27 +65,37 @@ function faults(errors: readonly ErrorObject[], raw: unknown): OperatorError {
 
 function keyName(path: readonly string[]): string {
   return path.reduce(
-    (name, part) => (/^\d+$/.test(part) ? `${name}[${part}]` : name ? `${name}.${part}` : part),
+    (name, part) => (isIndex(part) ? `${name}[${part}]` : name ? `${name}.${part}` : part),
     '',
   )
 }
 
 function unknownKey(path: readonly string[], key: string, raw: unknown): string {
-  const section = SECTIONS[path[0] ?? '']
-  const known = section ? Object.keys(section.keys) : Object.keys(SECTIONS)
+  const names = path.filter(part => !isIndex(part))
+  const section = sectionAt(names)?.section
+  const known = section ? Object.keys(section.keys) : sectionNamesAt(names)
   const nearest = nearestName(key, known)
-  const found = JSON.stringify(valueAt(raw, [...path, key]))
+  const found = printed(valueAt(raw, [...path, key]))
   const what = `${keyName([...path, key])}: unknown ${section ? 'key' : 'section'}, with ${found}`
   return nearest ? `${what}; did you mean ${nearest}?` : `${what}; known are ${known.join(', ')}`
 }
 
 function wrongValue(path: readonly string[], error: ErrorObject, raw: unknown): string {
-  const [sectionName = '', ...rest] = path
-  const key = rest.find(part => !/^\d+$/.test(part))
-  const schema = key ? SECTIONS[sectionName]?.keys[key] : undefined
+  const { section, rest } = sectionAt(path.filter(part => !isIndex(part))) ?? {}
+  const key = rest?.[0]
+  const schema = key ? section?.keys[key] : undefined
   const whole = key ? path.slice(0, path.indexOf(key) + 1) : path
-  const found = JSON.stringify(valueAt(raw, whole))
+  const found = schema?.secret ? '"********"' : printed(valueAt(raw, whole))
   return `${keyName(whole)}: ${found} is not allowed; allowed is ${schema ? allowedText(schema) : `${error.message}`}`
+}
+
+function isIndex(part: string): boolean {
+  return /^\d+$/.test(part)
+}
+
+/** A value that was found, as JSON without a password. */
+function printed(value: unknown): string {
+  return maskPassword(JSON.stringify(value))
 }
 
 function valueAt(raw: unknown, path: readonly string[]): unknown {
@@ -157,6 +169,12 @@ function crossChecks(config: Config): string[] {
     if (server.simple_proxy_protocol && server.trusted_proxies.length === 0)
       lines.push(needsProxies(`udp_server[${n}].simple_proxy_protocol`))
   })
+  const { engine, path } = config.database
+  if (parseDatabasePath(path)?.engine !== engine) {
+    lines.push(
+      `database.path: ${printed(path)} is not allowed; allowed with engine = "${engine}" is ${DATABASE_PATH_FORMS[engine]}`,
+    )
+  }
   if (![...servers, ...config.udp_server].some(({ enabled }) => enabled)) {
     lines.push('http_server, udp_server: no server is enabled; allowed is at least one')
   }

@@ -53,8 +53,22 @@ bind_address = "0.0.0.0:8080"
 engine = "sqlite3"
 path = "sqlite://data.db"
 persistent = false
+persistent_interval = 60
+insert_vacant = false
+remove_action = false
+update_completed = true
+update_peers = false
+chunk_size = 500
 [database_structure.torrents]
 table_name = "torrents"
+column_infohash = "infohash"
+bin_type_infohash = true
+column_seeds = "seeds"
+column_peers = "peers"
+column_completed = "completed"
+persistent = false
+[database_structure.users]
+id_uuid = false
 [cache]
 enabled = false
 [sentry_config]
@@ -73,14 +87,17 @@ t.test(
       'tracker_config.cluster_port',
       'http_server[0].keep_alive',
       'udp_server[0].worker_threads',
-      'database_structure.torrents.table_name',
     ]) {
       t.match(warnings[0], key)
     }
     const file = `${t.testdir({ 'config.toml': TORRUST_ACTIX })}/config.toml`
-    t.match(loadConfig({ file, environment: {} }).config.http_server, [
-      { bind_address: '0.0.0.0:6969', trusted_proxies: [] },
-    ])
+    const { config } = loadConfig({ file, environment: {} })
+    t.match(config.http_server, [{ bind_address: '0.0.0.0:6969', trusted_proxies: [] }])
+    t.match(config.database, { path: 'sqlite://data.db', persistent: false, chunk_size: 500 })
+    t.match(config.database_structure, {
+      torrents: { persistent: false },
+      users: { id_uuid: false },
+    })
   },
 )
 
@@ -88,7 +105,6 @@ t.test('what asks for a feature that is not there is an error, never silence', a
   for (const [text, feature] of [
     ['[[http_server]]\nssl = true', 'TLS'],
     ['[[api_server]]\nbind_address = "0.0.0.0:8080"', 'the admin API'],
-    ['[database]\npersistent = true', 'a database'],
   ] as const) {
     const { faults } = takeForeignKeys(parse(text))
     t.match(faults, [`this version has not ${feature} yet`], text)

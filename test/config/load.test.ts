@@ -137,6 +137,70 @@ t.test('an unknown name gets the nearest known one', async t => {
   ])
 })
 
+t.test(
+  'tables and columns have the names of Torrust-Actix unless the file says otherwise',
+  async t => {
+    const { config } = load(
+      t,
+      '[database_structure.users]\ntable_name = "site.members"\nid_uuid = false\ncolumn_key = "passkey"',
+      {
+        DATABASE_STRUCTURE__USERS__COLUMN_ID: 'member',
+        DATABASE_STRUCTURE__TORRENTS__BIN_TYPE_INFOHASH: 'false',
+        DATABASE__CHUNK_SIZE: '7',
+      },
+    )
+    t.match(config.database, { engine: 'sqlite3', path: 'sqlite://data/muster.db', chunk_size: 7 })
+    t.match(config.database_structure.users, {
+      table_name: 'site.members',
+      id_uuid: false,
+      column_key: 'passkey',
+      column_id: 'member',
+      column_active: 'active',
+    })
+    t.match(config.database_structure.torrents, {
+      table_name: 'torrents',
+      bin_type_infohash: false,
+      column_infohash: 'infohash',
+    })
+  },
+)
+
+t.test('a name that is more than a name does not reach the database', async t => {
+  for (const name of ['', 'a b', 'a;drop', 'a"b', 'a`b', "a'b", 'a.b.c', '1a', 'ä', 'a'.repeat(64)])
+    t.match(
+      faults(t, `[database_structure.torrents]\ntable_name = '''${name}'''`),
+      [/database_structure.torrents.table_name: .* is not allowed; allowed is a name of letters/],
+      name,
+    )
+  t.match(faults(t, '[database_structure.keys]\ncolumn_hash = "a.b"'), [
+    /database_structure.keys.column_hash: "a.b" is not allowed/,
+  ])
+  t.match(faults(t, '[database_structure.keyz]\ncolumn_hash = "a"'), [
+    /database_structure.keyz: unknown section.*did you mean keys\?/,
+  ])
+  t.match(faults(t, '[database_structure.keys]\ncolumn_has = "a"'), [
+    /database_structure.keys.column_has: unknown key.*did you mean column_hash\?/,
+  ])
+})
+
+t.test('a path of the database fits its engine, and no message shows its password', async t => {
+  const texts: [text: string, line: RegExp][] = [
+    [
+      'path = "mysql://me:secret@host/tracker"',
+      /database.path: "mysql:\/\/me:\*+@host\/tracker" is not allowed; allowed with engine = "sqlite3" is sqlite:\/\/FILE/,
+    ],
+    ['engine = "pgsql"', /allowed with engine = "pgsql" is postgres:\/\/USER/],
+    ['path = "mysql://me:secret@host"', /database.path: .* is not allowed; allowed is sqlite/],
+    ['pathh = "mysql://me:secret@host/tracker"', /did you mean path\?/],
+    ['path = ["mysql://me:secret@host/tracker"]', /is not allowed/],
+  ]
+  for (const [text, line] of texts) {
+    const lines = faults(t, `[database]\n${text}`)
+    t.match(lines, [line])
+    t.notMatch(lines.join(), /secret/)
+  }
+})
+
 t.test('every fault gets a line', async t => {
   t.equal(faults(t, '[engine]\nthreads = 0\nmemory = "1"\nx = 1\n[log]\nlevel = 3').length, 4)
 })

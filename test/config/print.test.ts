@@ -22,3 +22,12 @@ t.test('what is printed reads back to the same', async t => {
     t.same(loadConfig({ file, environment: {} }).config, config)
   }
 })
+
+t.test('the password of the database is not printed', async t => {
+  const { config } = loadConfig({
+    environment: { DATABASE__ENGINE: 'mysql', DATABASE__PATH: 'mysql://me:secret@host/tracker' },
+  })
+  const text = printConfig(config)
+  t.match(text, 'path = "mysql://me:********@host/tracker"')
+  t.notMatch(text, /secret/)
+})
