@@ -1,0 +1,46 @@
+import type { ColumnKind } from './columns.ts'
+import type { Dialect } from './dialect.ts'
+import type { TableOutline } from './shapes.ts'
+
+const WORDS: Readonly<Record<ColumnKind, string>> = {
+  binary: '20 bytes',
+  hex: '40 hexadecimal digits',
+  uuid: 'a UUID as text',
+  serial: 'a whole number',
+  number: 'a whole number',
+  bytes: 'a whole number of 64 bits',
+  flag: 'a whole number',
+}
+
+/** A line for each thing that keeps muster from using a table; none when it fits. */
+export async function faultsOfTable(dialect: Dialect, shape: TableOutline): Promise<string[]> {
+  const { section, table, primary, others } = shape
+  const found = await dialect.columns(table)
+  const where = `database_structure.${section}`
+  if (!found) return [`${where}.table_name: ${dialect.address} has no table ${table}`]
+  const lines: string[] = []
+  for (const { name, kind, key } of [primary, ...others]) {
+    const column = found.find(other => other.name === name)
+    const expected = `${WORDS[kind]}, as ${dialect.type(kind)}`
+    if (!column) {
+      lines.push(
+        `${where}.${key}: table ${table} has no column ${name}; expected is one for ${expected}`,
+      )
+    } else if (!dialect.fits(kind, column.type)) {
+      lines.push(
+        `${where}.${key}: table ${table} has column ${name} as ${column.type || 'no type'}; expected is ${expected}${hint(kind)}`,
+      )
+    } else if (name === primary.name && !column.unique) {
+      lines.push(
+        `${where}.${key}: column ${name} of table ${table} is not unique; expected is the primary key`,
+      )
+    }
+  }
+  return lines
+}
+
+/** The switch that says how a hash is kept may be what is wrong, rather than the table. */
+function hint(kind: ColumnKind): string {
+  if (kind === 'binary') return ' (bin_type_* = true)'
+  return kind === 'hex' ? ' (bin_type_* = false)' : ''
+}

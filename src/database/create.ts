@@ -1,0 +1,27 @@
+import { type Kysely, sql } from 'kysely'
+import type { Dialect, Tables } from './dialect.ts'
+import type { TableOutline } from './shapes.ts'
+
+/** Creates a table if there is none of its name, with an index on what its rows are looked for by. */
+export async function createTable(
+  dialect: Dialect,
+  db: Kysely<Tables>,
+  { table, primary, others, indexed }: TableOutline,
+): Promise<void> {
+  if (await dialect.columns(table)) return
+  let create = db.schema
+    .createTable(table)
+    .ifNotExists()
+    .addColumn(primary.name, sql.raw(dialect.type(primary.kind)), column =>
+      primary.kind === 'serial' ? column : column.notNull().primaryKey(),
+    )
+  for (const { name, kind } of others) {
+    create = create.addColumn(name, sql.raw(dialect.type(kind)), column =>
+      kind === 'binary' || kind === 'hex' ? column.notNull() : column.notNull().defaultTo(0),
+    )
+  }
+  await create.execute()
+  if (!indexed) return
+  const name = `${table.replace('.', '_').slice(0, 40)}_by_key`
+  await db.schema.createIndex(name).on(table).column(indexed.name).execute()
+}

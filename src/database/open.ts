@@ -1,0 +1,77 @@
+import { sql } from 'kysely'
+import type { DatabaseConfig, DatabaseStructureConfig } from '../config/config.ts'
+import { parseDatabasePath } from '../config/database-path.ts'
+import { configError, OperatorError } from '../errors.ts'
+import { faultsOfTable } from './check.ts'
+import { createTable } from './create.ts'
+import type { Database } from './database.ts'
+import type { Dialect } from './dialect.ts'
+import { tableShapes } from './shapes.ts'
+import { openSqlite } from './sqlite.ts'
+import { hashTable, type Store } from './table.ts'
+import { transactions } from './transactions.ts'
+import { usersTable } from './users.ts'
+
+/**
+ * Connects to the database, which creates a file of SQLite but no table. Rejects with an OperatorError that names where the database should be,
+ * without the password: 69 when there is none that answers, 78 when it answers that the configuration is wrong.
+ */
+export async function openDatabase(
+  config: DatabaseConfig,
+  structure: DatabaseStructureConfig,
+): Promise<Database> {
+  const dialect = openDialect(config)
+  const database = overDialect(dialect, structure, config.chunk_size)
+  try {
+    await database.ping()
+  } catch (error) {
+    await database.close()
+    throw dialect.explain(error)
+  }
+  return database
+}
+
+function openDialect({ path }: DatabaseConfig): Dialect {
+  const parsed = parseDatabasePath(path)
+  if (parsed?.engine === 'sqlite3') return openSqlite(parsed.file)
+  throw new Error('database.path is not what the configuration was checked for')
+}
+
+function overDialect(
+  dialect: Dialect,
+  structure: DatabaseStructureConfig,
+  chunkSize: number,
+): Database {
+  const { kysely } = dialect
+  const transact = transactions(dialect)
+  const store: Store = { dialect, transact, chunkSize }
+  const shapes = tableShapes(structure, dialect.fold)
+  return {
+    torrents: hashTable(store, shapes.torrents),
+    whitelist: hashTable(store, shapes.whitelist),
+    blacklist: hashTable(store, shapes.blacklist),
+    keys: hashTable(store, shapes.keys),
+    users: usersTable(store, shapes.users),
+    async createTables() {
+      try {
+        for (const shape of Object.values(shapes)) await createTable(dialect, kysely, shape)
+      } catch (error) {
+        throw error instanceof OperatorError ? error : dialect.explain(error)
+      }
+    },
+    async checkTables() {
+      const lines: string[] = []
+      for (const shape of Object.values(shapes))
+        lines.push(...(await faultsOfTable(dialect, shape)))
+      if (lines.length > 0) throw configError(lines)
+    },
+    async ping() {
+      await sql`select 1`.execute(kysely)
+    },
+    async close() {
+      // After the last transaction that was asked for.
+      await transact(async () => undefined).catch(() => undefined)
+      await kysely.destroy()
+    },
+  }
+}

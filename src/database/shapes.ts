@@ -1,0 +1,134 @@
+import type { DatabaseStructureConfig, ListTableConfig } from '../config/config.ts'
+import type { Column, ColumnOutline } from './columns.ts'
+import type { KeyRow, ListRow, TorrentRow, UserRow } from './database.ts'
+
+/** A table, its primary key, and its other columns. */
+export type TableOutline = {
+  /** Section of config.toml that names it. */
+  readonly section: string
+  readonly table: string
+  readonly primary: ColumnOutline
+  readonly others: readonly ColumnOutline[]
+  /** A column beside the primary key that rows are looked for by. */
+  readonly indexed?: ColumnOutline
+}
+
+/** A table, and the rows that it keeps. */
+export type Shape<Row> = Omit<TableOutline, 'primary' | 'others'> & {
+  readonly primary: Column<Row>
+  readonly others: readonly Column<Row>[]
+}
+
+export type Shapes = {
+  readonly torrents: Shape<TorrentRow>
+  readonly whitelist: Shape<ListRow>
+  readonly blacklist: Shape<ListRow>
+  readonly keys: Shape<KeyRow>
+  readonly users: Shape<UserRow> & { readonly indexed: Column<UserRow> }
+}
+
+/** The five tables as the configuration names them; `fold` makes a name what the database has for it. */
+export function tableShapes(
+  config: DatabaseStructureConfig,
+  fold: (name: string) => string,
+): Shapes {
+  const { torrents, keys } = config
+  return {
+    torrents: {
+      section: 'torrents',
+      table: fold(torrents.table_name),
+      primary: infoHash(torrents, fold),
+      others: [
+        { name: fold(torrents.column_seeds), kind: 'number', field: 'seeds', key: 'column_seeds' },
+        { name: fold(torrents.column_peers), kind: 'number', field: 'peers', key: 'column_peers' },
+        {
+          name: fold(torrents.column_completed),
+          kind: 'number',
+          field: 'completed',
+          key: 'column_completed',
+        },
+      ],
+    },
+    whitelist: list('whitelist', config.whitelist, fold),
+    blacklist: list('blacklist', config.blacklist, fold),
+    keys: {
+      section: 'keys',
+      table: fold(keys.table_name),
+      primary: {
+        name: fold(keys.column_hash),
+        kind: keys.bin_type_hash ? 'binary' : 'hex',
+        field: 'hash',
+        key: 'column_hash',
+      },
+      others: [
+        {
+          name: fold(keys.column_timeout),
+          kind: 'number',
+          field: 'timeout',
+          key: 'column_timeout',
+        },
+      ],
+    },
+    users: users(config.users, fold),
+  }
+}
+
+function infoHash(
+  config: { readonly column_infohash: string; readonly bin_type_infohash: boolean },
+  fold: (name: string) => string,
+): Column<{ readonly hash: string }> {
+  return {
+    name: fold(config.column_infohash),
+    kind: config.bin_type_infohash ? 'binary' : 'hex',
+    field: 'hash',
+    key: 'column_infohash',
+  }
+}
+
+function list(
+  section: string,
+  config: ListTableConfig,
+  fold: (name: string) => string,
+): Shape<ListRow> {
+  return { section, table: fold(config.table_name), primary: infoHash(config, fold), others: [] }
+}
+
+function users(
+  config: DatabaseStructureConfig['users'],
+  fold: (name: string) => string,
+): Shapes['users'] {
+  const idKey = config.id_uuid ? 'column_uuid' : 'column_id'
+  const indexed: Column<UserRow> = {
+    name: fold(config.column_key),
+    kind: config.bin_type_key ? 'binary' : 'hex',
+    field: 'key',
+    key: 'column_key',
+  }
+  const kinds = {
+    uploaded: 'bytes',
+    downloaded: 'bytes',
+    completed: 'number',
+    active: 'flag',
+    updated: 'number',
+  } as const
+  const counts = (Object.keys(kinds) as (keyof typeof kinds)[]).map(
+    (field): Column<UserRow> => ({
+      name: fold(config[`column_${field}`]),
+      kind: kinds[field],
+      field,
+      key: `column_${field}`,
+    }),
+  )
+  return {
+    section: 'users',
+    table: fold(config.table_name),
+    primary: {
+      name: fold(config[idKey]),
+      kind: config.id_uuid ? 'uuid' : 'serial',
+      field: 'id',
+      key: idKey,
+    },
+    others: [indexed, ...counts],
+    indexed,
+  }
+}

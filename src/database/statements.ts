@@ -1,0 +1,146 @@
+import {
+  type CompiledQuery,
+  type InsertQueryBuilder,
+  type Kysely,
+  type RawBuilder,
+  sql,
+} from 'kysely'
+import { type Column, type ColumnOutline, decode, encode } from './columns.ts'
+import type { Dialect, Tables } from './dialect.ts'
+import type { Shape, TableOutline } from './shapes.ts'
+
+/** Rows of one statement: 7 columns of so many stay well below the 32,766 parameters that SQLite takes, and PostgreSQL's 65,535. */
+export const STATEMENT_ROWS_MAX = 1000
+
+/** Rows of one update: its time grows with their square, and at this number that is not seen yet. */
+const UPDATE_ROWS_MAX = 100
+
+/** `items` in parts of `size`, the last one shorter. */
+export function* inParts<T>(items: readonly T[], size: number): Generator<readonly T[]> {
+  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size)
+}
+
+/** A row as the database gave it; undefined when its hash is none. */
+export function decodeRow<Row>(shape: Shape<Row>, found: Record<string, unknown>): Row | undefined {
+  const row: Record<string, unknown> = {}
+  for (const { name, kind, field } of [shape.primary, ...shape.others]) {
+    const value = decode(kind, found[name])
+    if (value === undefined) return undefined
+    row[field] = value
+  }
+  return row as Row
+}
+
+/** At most `count` rows in the order of the primary key, after the one whose primary key the database gave as `after`. */
+export function selectPage(
+  db: Kysely<Tables>,
+  shape: TableOutline,
+  after: unknown,
+  count: number,
+): Promise<Record<string, unknown>[]> {
+  const key = shape.primary.name
+  const page = db
+    .selectFrom(shape.table)
+    .select([key, ...shape.others.map(({ name }) => name)])
+    .orderBy(key)
+    .limit(count)
+  return (after === undefined ? page : page.where(key, '>', after)).execute()
+}
+
+/** Adds rows, or replaces those with their primary keys, each of which stands in `rows` once. */
+export async function upsert<Row>(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  shape: Shape<Row>,
+  rows: readonly Row[],
+): Promise<void> {
+  for (const part of inParts(rows, STATEMENT_ROWS_MAX)) {
+    await db.executeQuery(upsertQuery(db, dialect, shape, part))
+  }
+}
+
+/** Compiled once for whole parts: that takes Kysely several times as long as the statement does. */
+const wholeParts = new WeakMap<TableOutline, CompiledQuery>()
+
+function upsertQuery<Row>(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  shape: Shape<Row>,
+  rows: readonly Row[],
+): CompiledQuery {
+  const columns = [shape.primary, ...shape.others]
+  const parameters = rows.flatMap(row => columns.map(({ kind, field }) => encode(kind, row[field])))
+  const known = rows.length === STATEMENT_ROWS_MAX ? wholeParts.get(shape) : undefined
+  if (known) return { ...known, parameters }
+  const values = rows.map(() => Object.fromEntries(columns.map(({ name }) => [name, null])))
+  const compiled = replacing(db.insertInto(shape.table).values(values), dialect, shape).compile()
+  if (rows.length === STATEMENT_ROWS_MAX) wholeParts.set(shape, compiled)
+  return { ...compiled, parameters }
+}
+
+function replacing(
+  insert: InsertQueryBuilder<Tables, string, unknown>,
+  dialect: Dialect,
+  { primary, others }: TableOutline,
+) {
+  const names = others.map(({ name }) => name)
+  if (dialect.upsert === 'on duplicate key') {
+    // Something has to be set; `insert ignore` would hide other faults than this one.
+    return insert.onDuplicateKeyUpdate(
+      setting(names.length > 0 ? names : [primary.name], name => sql`values(${sql.ref(name)})`),
+    )
+  }
+  return insert.onConflict(conflict =>
+    names.length === 0
+      ? conflict.column(primary.name).doNothing()
+      : conflict
+          .column(primary.name)
+          .doUpdateSet(setting(names, name => sql`excluded.${sql.ref(name)}`)),
+  )
+}
+
+function setting(
+  names: readonly string[],
+  value: (name: string) => RawBuilder<unknown>,
+): Record<string, RawBuilder<unknown>> {
+  return Object.fromEntries(names.map(name => [name, value(name)]))
+}
+
+/** Sets `columns` in the rows that have these primary keys, as encoded, and adds none. */
+export async function update<Row>(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  { table, primary }: Shape<Row>,
+  columns: readonly Column<Row>[],
+  changes: readonly (readonly [key: unknown, row: Row])[],
+): Promise<void> {
+  for (const part of inParts(changes, UPDATE_ROWS_MAX)) {
+    const values = columns.map(({ name, kind, field }) => {
+      const cases = part.map(
+        ([key, row]) => sql`when ${key} then ${dialect.number(encode(kind, row[field]))}`,
+      )
+      return [name, sql`case ${sql.ref(primary.name)} ${sql.join(cases, sql` `)} end`]
+    })
+    await db
+      .updateTable(table)
+      .set(Object.fromEntries(values))
+      .where(
+        primary.name,
+        'in',
+        part.map(([key]) => key),
+      )
+      .execute()
+  }
+}
+
+/** Deletes the rows whose `column` has one of these values, as encoded. */
+export async function deleteWhere(
+  db: Kysely<Tables>,
+  { table }: TableOutline,
+  column: ColumnOutline,
+  values: readonly unknown[],
+): Promise<void> {
+  for (const part of inParts(values, STATEMENT_ROWS_MAX)) {
+    await db.deleteFrom(table).where(column.name, 'in', part).execute()
+  }
+}

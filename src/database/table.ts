@@ -1,0 +1,75 @@
+import { setImmediate } from 'node:timers/promises'
+import { encode } from './columns.ts'
+import type { Table } from './database.ts'
+import type { Dialect } from './dialect.ts'
+import type { Shape, TableOutline } from './shapes.ts'
+import { decodeRow, deleteWhere, inParts, selectPage, update, upsert } from './statements.ts'
+import type { Transact } from './transactions.ts'
+
+/** Rows that a load holds at a time. */
+export const LOAD_ROWS_MAX = 10_000
+
+export type Store = {
+  readonly dialect: Dialect
+  readonly transact: Transact
+  /** Rows of a transaction. */
+  readonly chunkSize: number
+}
+
+/** A table whose primary key is the hash. */
+export function hashTable<Row extends { readonly hash: string }>(
+  store: Store,
+  shape: Shape<Row>,
+): Table<Row> {
+  const { dialect, transact, chunkSize } = store
+  const { primary, others } = shape
+  const key = (hash: string) => encode(primary.kind, hash)
+  return {
+    load: () => loadRows(store, shape),
+    async save(rows) {
+      for (const part of inParts(latest(rows), chunkSize))
+        await transact(db => upsert(db, dialect, shape, part))
+    },
+    async update(rows) {
+      if (others.length === 0) return
+      for (const part of inParts(latest(rows), chunkSize)) {
+        const changes = part.map(row => [key(row.hash), row] as const)
+        await transact(db => update(db, dialect, shape, others, changes))
+      }
+    },
+    async remove(hashes) {
+      for (const part of inParts(hashes.toSorted(), chunkSize))
+        await transact(db => deleteWhere(db, shape, primary, part.map(key)))
+    },
+    clear: () => clearRows(store, shape),
+  }
+}
+
+/** The last row of each hash, in the order of hashes: a large index is written several times as fast in its own order. */
+function latest<Row extends { readonly hash: string }>(rows: readonly Row[]): Row[] {
+  const sorted = rows.toSorted((a, b) => (a.hash < b.hash ? -1 : a.hash > b.hash ? 1 : 0))
+  return sorted.filter((row, n) => row.hash !== sorted[n + 1]?.hash)
+}
+
+/** All rows in the order of the primary key; those are passed over whose hash is none. */
+export async function* loadRows<Row>(
+  { dialect }: Store,
+  shape: Shape<Row>,
+): AsyncGenerator<readonly Row[]> {
+  let after: unknown
+  for (;;) {
+    const page = await selectPage(dialect.kysely, shape, after, LOAD_ROWS_MAX)
+    const rows = page
+      .map(found => decodeRow(shape, found))
+      .filter((row): row is Row => row !== undefined)
+    if (rows.length > 0) yield rows
+    if (page.length < LOAD_ROWS_MAX) return
+    after = page.at(-1)?.[shape.primary.name]
+    // SQLite answers at once: others on this thread get their turn.
+    await setImmediate()
+  }
+}
+
+export async function clearRows({ transact }: Store, shape: TableOutline): Promise<void> {
+  await transact(db => db.deleteFrom(shape.table).execute())
+}

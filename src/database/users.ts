@@ -1,0 +1,97 @@
+import type { Kysely } from 'kysely'
+import { decode, encode } from './columns.ts'
+import type { Table, UserRow } from './database.ts'
+import type { Tables } from './dialect.ts'
+import type { Shapes } from './shapes.ts'
+import { deleteWhere, inParts, STATEMENT_ROWS_MAX, update, upsert } from './statements.ts'
+import { clearRows, loadRows, type Store } from './table.ts'
+
+type UserShape = Shapes['users']
+
+/**
+ * Users are known by their key, while the table's primary key is the id and its key need not be unique, nor have an index. So keys are looked up
+ * a chunk at a time, which is one pass over a table without an index, and the rest goes by id. Columns that are not ours keep what they hold.
+ */
+export function usersTable(store: Store, shape: UserShape): Table<UserRow> {
+  const { dialect, transact, chunkSize } = store
+  const { primary, indexed, others } = shape
+  const id = (value: string) => encode(primary.kind, value)
+  const counts = others.filter(column => column !== indexed)
+  return {
+    load: () => loadRows(store, shape),
+    async save(rows) {
+      for (const part of inParts(rows, chunkSize)) {
+        const { kept, replaced, keys } = sortOut(part)
+        await transact(async db => {
+          const holders = await usersWith(db, shape, keys)
+          const gone = holders.filter(user => kept.get(user.id)?.key !== user.key)
+          const ids = new Set([...replaced, ...gone.map(user => user.id)])
+          await deleteWhere(db, shape, primary, [...ids].map(id))
+          await upsert(db, dialect, shape, [...kept.values()])
+        })
+      }
+    },
+    async update(rows) {
+      for (const part of inParts(rows, chunkSize)) {
+        const byKey = new Map(part.map(row => [row.key, row]))
+        await transact(async db => {
+          const found = await usersWith(db, shape, [...byKey.keys()])
+          const changes = found.flatMap(user => {
+            const row = byKey.get(user.key)
+            return row ? [[id(user.id), row] as const] : []
+          })
+          await update(db, dialect, shape, counts, changes)
+        })
+      }
+    },
+    async remove(keys) {
+      for (const part of inParts(keys, chunkSize)) {
+        const values = part.map(key => encode(indexed.kind, key))
+        await transact(db => deleteWhere(db, shape, indexed, values))
+      }
+    },
+    clear: () => clearRows(store, shape),
+  }
+}
+
+/**
+ * What saving these rows one after another comes to: of two with the same id or the same key the later one stays, and the earlier one's id
+ * goes unless a later row has it.
+ */
+function sortOut(rows: readonly UserRow[]) {
+  const kept = new Map<string, UserRow>()
+  const ids = new Set<string>()
+  const keys = new Set<string>()
+  for (const row of rows.toReversed()) {
+    if (!ids.has(row.id) && !keys.has(row.key)) kept.set(row.id, row)
+    ids.add(row.id)
+    keys.add(row.key)
+  }
+  return { kept, replaced: [...ids].filter(id => !kept.has(id)), keys: [...keys] }
+}
+
+/** Id and key of each user who has one of these keys. */
+async function usersWith(
+  db: Kysely<Tables>,
+  { table, primary, indexed }: UserShape,
+  keys: readonly string[],
+): Promise<{ id: string; key: string }[]> {
+  const users: { id: string; key: string }[] = []
+  for (const part of inParts(keys, STATEMENT_ROWS_MAX)) {
+    const found = await db
+      .selectFrom(table)
+      .select([primary.name, indexed.name])
+      .where(
+        indexed.name,
+        'in',
+        part.map(key => encode(indexed.kind, key)),
+      )
+      .execute()
+    for (const row of found) {
+      const id = decode(primary.kind, row[primary.name])
+      const key = decode(indexed.kind, row[indexed.name])
+      if (typeof id === 'string' && typeof key === 'string') users.push({ id, key })
+    }
+  }
+  return users
+}
