@@ -4,12 +4,13 @@ import { parseDatabasePath } from '../config/database-path.ts'
 import { configError, OperatorError } from '../errors.ts'
 import { faultsOfTable } from './check.ts'
 import { createTable } from './create.ts'
-import type { Database } from './database.ts'
+import type { Database, Table } from './database.ts'
 import type { Dialect } from './dialect.ts'
 import { tableShapes } from './shapes.ts'
 import { openSqlite } from './sqlite.ts'
-import { hashTable, type Store } from './table.ts'
+import { hashTable, inTurns, type Store } from './table.ts'
 import { transactions } from './transactions.ts'
+import { createTurns, type Turns } from './turns.ts'
 import { usersTable } from './users.ts'
 
 /**
@@ -46,12 +47,18 @@ function overDialect(
   const transact = transactions(dialect)
   const store: Store = { dialect, transact, chunkSize }
   const shapes = tableShapes(structure, dialect.fold)
+  const turns: Turns[] = []
+  const ordered = <Row>(table: Table<Row>) => {
+    const own = createTurns()
+    turns.push(own)
+    return inTurns(table, own)
+  }
   return {
-    torrents: hashTable(store, shapes.torrents),
-    whitelist: hashTable(store, shapes.whitelist),
-    blacklist: hashTable(store, shapes.blacklist),
-    keys: hashTable(store, shapes.keys),
-    users: usersTable(store, shapes.users),
+    torrents: ordered(hashTable(store, shapes.torrents)),
+    whitelist: ordered(hashTable(store, shapes.whitelist)),
+    blacklist: ordered(hashTable(store, shapes.blacklist)),
+    keys: ordered(hashTable(store, shapes.keys)),
+    users: ordered(usersTable(store, shapes.users)),
     async createTables() {
       try {
         for (const shape of Object.values(shapes)) await createTable(dialect, kysely, shape)
@@ -69,8 +76,7 @@ function overDialect(
       await sql`select 1`.execute(kysely)
     },
     async close() {
-      // After the last transaction that was asked for.
-      await transact(async () => undefined).catch(() => undefined)
+      await Promise.all(turns.map(own => own.close()))
       await kysely.destroy()
     },
   }

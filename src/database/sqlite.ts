@@ -17,8 +17,11 @@ import { configError, unavailableError } from '../errors.ts'
 import type { ColumnKind } from './columns.ts'
 import { codeOf, type Dialect, messageOf, type Tables } from './dialect.ts'
 
-/** Waiting for another process's lock stops this thread, so that it is short; a transaction is tried again by its caller. */
-const BUSY_MILLIS_MAX = 1000
+/** Waiting for another process's lock stops this thread, so that it is short; a transaction is run again later. */
+const BUSY_MILLIS_MAX = 20
+
+/** At the start nobody is kept waiting, and another process may be closing the file. */
+const OPEN_MILLIS_MAX = 5000
 
 /** Statements kept prepared. The sizes of chunks make a handful for each table. */
 const STATEMENTS_MAX = 100
@@ -44,8 +47,9 @@ export function openSqlite(file: string): Dialect {
   let database: Libsql.Database
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o750 })
-    database = new Libsql(file, { timeout: BUSY_MILLIS_MAX })
+    database = new Libsql(file, { timeout: OPEN_MILLIS_MAX })
     for (const pragma of PRAGMAS) database.pragma(pragma)
+    database.pragma(`busy_timeout = ${BUSY_MILLIS_MAX}`)
   } catch (error) {
     throw explain(file, error)
   }

@@ -5,6 +5,7 @@ import type { Dialect } from './dialect.ts'
 import type { Shape, TableOutline } from './shapes.ts'
 import { decodeRow, deleteWhere, inParts, selectPage, update, upsert } from './statements.ts'
 import type { Transact } from './transactions.ts'
+import type { Turns } from './turns.ts'
 
 /** Rows that a load holds at a time. */
 export const LOAD_ROWS_MAX = 10_000
@@ -14,6 +15,20 @@ export type Store = {
   readonly transact: Transact
   /** Rows of a transaction. */
   readonly chunkSize: number
+}
+
+/**
+ * The same table with its writes one after another: a long one is many transactions, and an older row must not come after a newer one
+ * because its chunk had to wait.
+ */
+export function inTurns<Row>(table: Table<Row>, turns: Turns): Table<Row> {
+  return {
+    load: () => table.load(),
+    save: rows => turns.take(() => table.save(rows)),
+    update: rows => turns.take(() => table.update(rows)),
+    remove: hashes => turns.take(() => table.remove(hashes)),
+    clear: () => turns.take(() => table.clear()),
+  }
 }
 
 /** A table whose primary key is the hash. */
