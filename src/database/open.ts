@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { sql } from 'kysely'
 import type { DatabaseConfig, DatabaseStructureConfig } from '../config/config.ts'
 import { parseDatabasePath } from '../config/database-path.ts'
@@ -6,6 +7,8 @@ import { faultsOfTable } from './check.ts'
 import { createTable } from './create.ts'
 import type { Database, Table } from './database.ts'
 import type { Dialect } from './dialect.ts'
+import { openMysql } from './mysql.ts'
+import { openPostgres } from './postgres.ts'
 import { tableShapes } from './shapes.ts'
 import { openSqlite } from './sqlite.ts'
 import { hashTable, inTurns, type Store } from './table.ts'
@@ -34,8 +37,9 @@ export async function openDatabase(
 
 function openDialect({ path }: DatabaseConfig): Dialect {
   const parsed = parseDatabasePath(path)
-  if (parsed?.engine === 'sqlite3') return openSqlite(parsed.file)
-  throw new Error('database.path is not what the configuration was checked for')
+  assert.ok(parsed, 'the configuration was checked')
+  if (parsed.engine === 'sqlite3') return openSqlite(parsed.file)
+  return parsed.engine === 'mysql' ? openMysql(parsed) : openPostgres(parsed)
 }
 
 function overDialect(

@@ -1,0 +1,92 @@
+import { Kysely, PostgresDialect, sql } from 'kysely'
+import pg from 'pg'
+import type { ServerAddress } from '../config/database-path.ts'
+import { configError, unavailableError } from '../errors.ts'
+import type { ColumnKind } from './columns.ts'
+import { codeOf, type Dialect, type FoundColumn, messageOf, type Tables } from './dialect.ts'
+
+/** One writes, the others load. */
+const CONNECTIONS_MAX = 4
+const CONNECT_MILLIS_MAX = 10_000
+
+const TYPES: Readonly<Record<ColumnKind, string>> = {
+  binary: 'bytea',
+  hex: 'character(40)',
+  uuid: 'character(36)',
+  serial: 'bigserial primary key',
+  number: 'bigint',
+  bytes: 'bigint',
+  flag: 'smallint',
+}
+
+const FITTING: Readonly<Record<ColumnKind, RegExp>> = {
+  binary: /^bytea$/,
+  hex: /^text$|^character/,
+  uuid: /^text$|^uuid$|^character/,
+  serial: /^integer$|^bigint$|^numeric/,
+  number: /^integer$|^bigint$|^numeric/,
+  bytes: /^bigint$|^numeric/,
+  flag: /^smallint$|^integer$|^bigint$|^numeric/,
+}
+
+/** Classes of SQLSTATE: connection lost; serialization, deadlock; server stopped under way. */
+const PASSING = /^(08...|40001|40P01|57P0[12]|ECONNRESET|EPIPE)$/
+
+/** Wrong password or user, no such database or schema, no right to what is asked. */
+const MISTAKEN = /^(28...|3D000|3F000|42501)$/
+
+/** A pool of connections to PostgreSQL; the first one is made by the first statement. */
+export function openPostgres(server: ServerAddress): Dialect {
+  const { host, port, socket, user, password, database, tls } = server
+  const address = `postgres://${socket ?? `${host}:${port}`}/${database}`
+  const pool = new pg.Pool({
+    host: socket ?? host,
+    port,
+    user,
+    password,
+    database,
+    max: CONNECTIONS_MAX,
+    connectionTimeoutMillis: CONNECT_MILLIS_MAX,
+    keepAlive: true,
+    application_name: 'muster',
+    ssl: tls === 'disable' ? false : { rejectUnauthorized: tls === 'verify-full' },
+  })
+  // A connection that breaks fails what is asked over it; the event alone, unheard, would end the process.
+  pool.on('error', () => undefined)
+  pool.on('connect', client => client.on('error', () => undefined))
+  const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+  return {
+    kysely,
+    address,
+    upsert: 'on conflict',
+    // As PostgreSQL does with names that are not quoted, which those of Torrust-Actix are not.
+    fold: name => name.toLowerCase(),
+    type: kind => TYPES[kind],
+    fits: (kind, type) => FITTING[kind].test(type) && longEnough(kind, type),
+    number: value => sql`${value}::bigint`,
+    async columns(table) {
+      const quoted = table
+        .split('.')
+        .map(part => `"${part}"`)
+        .join('.')
+      const { rows } = await sql<FoundColumn>`
+        select attname as name, format_type(atttypid, atttypmod) as type,
+          exists (select 1 from pg_index where indrelid = attrelid and indisunique and indisvalid
+            and indpred is null and indnkeyatts = 1 and indkey[0] = attnum) as unique
+        from pg_attribute
+        where attrelid = to_regclass(${quoted}) and attnum > 0 and not attisdropped`.execute(kysely)
+      return rows.length === 0 ? undefined : rows
+    },
+    mayRetry: error =>
+      PASSING.test(codeOf(error)) || messageOf(error).startsWith('Connection terminated'),
+    explain(error) {
+      const message = `database.path: ${address}: ${messageOf(error)}`
+      return MISTAKEN.test(codeOf(error)) ? configError([message]) : unavailableError(message)
+    },
+  }
+}
+
+function longEnough(kind: ColumnKind, type: string): boolean {
+  const [, length] = /^character.*\((\d+)\)/.exec(type) ?? []
+  return length === undefined || Number(length) >= (kind === 'uuid' ? 36 : 40)
+}
