@@ -35,6 +35,9 @@ const FITTING: Readonly<Record<ColumnKind, RegExp>> = {
   flag: /^tinyint|^smallint|^mediumint|^int|^bigint|^decimal/,
 }
 
+/** Characters or bytes that a column must have room for, if its type says how much it has. */
+const LENGTHS: Readonly<Partial<Record<ColumnKind, number>>> = { binary: 20, hex: 40, uuid: 36 }
+
 /** Deadlocks and locks held too long, a row that changed under way, a connection that was lost. */
 const PASSING = new Set([
   'ER_LOCK_DEADLOCK',
@@ -110,6 +113,6 @@ export function openMysql(server: ServerAddress): Dialect {
 }
 
 function longEnough(kind: ColumnKind, type: string): boolean {
-  const length = Number(/^\w*(?:char|binary)\((\d+)\)/.exec(type)?.[1] ?? Number.POSITIVE_INFINITY)
-  return length >= { hex: 40, uuid: 36, binary: 20 }[kind as 'hex'] || !Number.isFinite(length)
+  const [, length] = /^(?:var)?(?:char|binary)\((\d+)\)/.exec(type) ?? []
+  return length === undefined || Number(length) >= (LENGTHS[kind] ?? 0)
 }

@@ -29,8 +29,11 @@ const FITTING: Readonly<Record<ColumnKind, RegExp>> = {
   flag: /^smallint$|^integer$|^bigint$|^numeric/,
 }
 
-/** Classes of SQLSTATE: connection lost; serialization, deadlock; server stopped under way. */
-const PASSING = /^(08...|40001|40P01|57P0[12]|ECONNRESET|EPIPE)$/
+/** SQLSTATEs: connection lost; serialization, deadlock; server stopping or starting. */
+const PASSING = /^(08...|40001|40P01|57P0[123]|ECONNRESET|EPIPE)$/
+
+/** The driver's own errors have no code. */
+const LOST = /^Connection terminated|not queryable$/
 
 /** Wrong password or user, no such database or schema, no right to what is asked. */
 const MISTAKEN = /^(28...|3D000|3F000|42501)$/
@@ -77,8 +80,7 @@ export function openPostgres(server: ServerAddress): Dialect {
         where attrelid = to_regclass(${quoted}) and attnum > 0 and not attisdropped`.execute(kysely)
       return rows.length === 0 ? undefined : rows
     },
-    mayRetry: error =>
-      PASSING.test(codeOf(error)) || messageOf(error).startsWith('Connection terminated'),
+    mayRetry: error => PASSING.test(codeOf(error)) || LOST.test(messageOf(error)),
     explain(error) {
       const message = `database.path: ${address}: ${messageOf(error)}`
       return MISTAKEN.test(codeOf(error)) ? configError([message]) : unavailableError(message)

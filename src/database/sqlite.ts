@@ -56,7 +56,7 @@ export function openSqlite(file: string): Dialect {
   const kysely = new Kysely<Tables>({
     dialect: {
       createAdapter: () => new SqliteAdapter(),
-      createDriver: () => new ImmediateDriver(database),
+      createDriver: () => new ImmediateDriver({ database: kyselyDatabase(database) }),
       createIntrospector: db => new SqliteIntrospector(db),
       createQueryCompiler: () => new SqliteQueryCompiler(),
     },
@@ -99,20 +99,8 @@ function explain(file: string, error: unknown) {
 
 /** Takes the lock for writing at the start: one that is read first cannot always be had later. */
 class ImmediateDriver extends SqliteDriver {
-  readonly #database: Libsql.Database
-
-  constructor(database: Libsql.Database) {
-    super({ database: kyselyDatabase(database) })
-    this.#database = database
-  }
-
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     await connection.executeQuery(CompiledQuery.raw('begin immediate'))
-  }
-
-  /** A full disk has rolled back already. */
-  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    if (this.#database.inTransaction) await super.rollbackTransaction(connection)
   }
 }
 

@@ -26,10 +26,29 @@ async function attempt<T>(
   const until = performance.now() + RETRY_MILLIS_MAX
   for (;;) {
     try {
-      return await dialect.kysely.transaction().execute(work)
+      return await once(dialect, work)
     } catch (error) {
       if (performance.now() > until || !dialect.mayRetry(error)) throw error
     }
     await setTimeout(Math.random() * RETRY_DELAY_MILLIS_MAX)
+  }
+}
+
+async function once<T>(
+  { kysely }: Dialect,
+  work: (transaction: Transaction<Tables>) => Promise<T>,
+): Promise<T> {
+  const transaction = await kysely.startTransaction().execute()
+  try {
+    const result = await work(transaction)
+    await transaction.commit().execute()
+    return result
+  } catch (error) {
+    // Fails where there is nothing left to roll back: the disk is full, or the connection is gone. That is not what went wrong first.
+    await transaction
+      .rollback()
+      .execute()
+      .catch(() => undefined)
+    throw error
   }
 }
