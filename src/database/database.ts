@@ -1,7 +1,7 @@
 /**
  * What is kept: five tables in SQLite, PostgreSQL or MySQL/MariaDB, named and typed as `[database_structure.*]` says. Hashes are 40
- * lower-case hex digits here, whatever the columns hold. A call that rejects has changed nothing that a later load would show as whole:
- * rows are written in transactions of `chunk_size`.
+ * lower-case hex digits here, whatever the columns hold. Rows are written in transactions of `chunk_size`: of a call that rejects, the first
+ * chunks may be there, each of them whole. Calls that write to one table take effect in the order they are made, and what resolved is on disk.
  */
 export type Database = {
   readonly torrents: Table<TorrentRow>
@@ -15,15 +15,16 @@ export type Database = {
   checkTables(): Promise<void>
   /** Resolves when the server answers. */
   ping(): Promise<void>
+  /** Finishes what was asked for, and refuses more. */
   close(): Promise<void>
 }
 
 export type Table<Row> = {
-  /** All rows, in chunks, without holding them all in memory. */
+  /** All rows in the order of the primary key, in chunks, without holding them all in memory. Passes over those whose hash is none. */
   load(): AsyncIterable<readonly Row[]>
-  /** Adds rows, or replaces those with the same hash (a user: the same key). */
+  /** Adds rows, or replaces those with the same hash; a user replaces those with the same id or the same key. The last of several counts. */
   save(rows: readonly Row[]): Promise<void>
-  /** Changes rows that are there and adds none. */
+  /** Changes rows that are there and adds none. A user is found by key, and keeps the id. */
   update(rows: readonly Row[]): Promise<void>
   /** By hash; a user by key. What is not there is no error. */
   remove(hashes: readonly string[]): Promise<void>

@@ -1,4 +1,67 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { sql } from 'kysely'
+import Libsql from 'libsql'
+import t from 'tap'
+import { openDatabase } from '../../src/database/open.ts'
+import { openSqlite } from '../../src/database/sqlite.ts'
+import { ExitStatus } from '../../src/errors.ts'
 import { testBehaviours } from './fixtures/behaviours.ts'
+import { hashes } from './fixtures/rows.ts'
 import { sqliteDatabase } from './fixtures/sqlite-database.ts'
+import { all, databaseConfig, openNew } from './fixtures/test-database.ts'
 
 testBehaviours(sqliteDatabase)
+
+function openFile(file: string) {
+  const config = databaseConfig({ engine: 'sqlite3', path: `sqlite://${file}` })
+  return openDatabase(config.database, config.database_structure)
+}
+
+t.test('a file is made with its folder; one that cannot be had is named', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'muster-sqlite-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const db = await openFile(join(folder, 'a', 'b', 'muster.db'))
+  await db.ping()
+  await db.close()
+  writeFileSync(
+    join(folder, 'file'),
+    'this is no database, and longer than the header of one is'.repeat(9),
+  )
+  await t.rejects(openFile(join(folder, 'file', 'muster.db')), {
+    exitStatus: ExitStatus.unavailable,
+    message: /^database.path: .*file\/muster.db: /,
+  })
+  await t.rejects(openFile(folder), { exitStatus: ExitStatus.unavailable, message: folder })
+  await t.rejects(openFile(join(folder, 'file')), {
+    exitStatus: ExitStatus.config,
+    message: /^database.path: .*file: .*not a database/,
+  })
+})
+
+t.test('every commit waits for the disk, and readers do not wait for writers', async t => {
+  const database = await sqliteDatabase(t)
+  const { kysely } = openSqlite(database.path.replace('sqlite://', ''))
+  t.teardown(() => kysely.destroy())
+  const synchronous = await sql<{ synchronous: number }>`pragma synchronous`.execute(kysely)
+  const journal = await sql<{ journal_mode: string }>`pragma journal_mode`.execute(kysely)
+  t.match([synchronous.rows, journal.rows], [[{ synchronous: 2 }], [{ journal_mode: 'wal' }]])
+})
+
+t.test('a lock that another process holds is waited for, and stops nothing else', async t => {
+  const database = await sqliteDatabase(t)
+  const db = await openNew(t, database)
+  const other = new Libsql(database.path.replace('sqlite://', ''))
+  t.teardown(() => other.close())
+  other.exec('begin immediate')
+  let saved = false
+  const saving = db.whitelist.save(hashes(5)).then(() => {
+    saved = true
+  })
+  t.same(await all(db.whitelist), [], 'loading goes on')
+  t.notOk(saved)
+  other.exec('commit')
+  await saving
+  t.same(await all(db.whitelist), hashes(5))
+})

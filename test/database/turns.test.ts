@@ -1,0 +1,43 @@
+import t from 'tap'
+import { createTurns } from '../../src/database/turns.ts'
+
+t.test('work is done in the order it was asked for, one piece at a time', async t => {
+  const turns = createTurns()
+  const events: string[] = []
+  const work = (name: string, fails = false) =>
+    turns.take(async () => {
+      events.push(`${name} begins`)
+      await new Promise(setImmediate)
+      events.push(`${name} ends`)
+      if (fails) throw new Error(name)
+      return name
+    })
+  const first = work('first')
+  const second = work('second', true)
+  const third = work('third')
+  await t.rejects(second, /second/)
+  t.same([await first, await third], ['first', 'third'], 'a failure is only of the one who asked')
+  t.same(
+    events,
+    ['first', 'second', 'third'].flatMap(name => [`${name} begins`, `${name} ends`]),
+  )
+})
+
+t.test('closing waits for what was asked for and refuses more', async t => {
+  const turns = createTurns()
+  let done = 0
+  const asked = [1, 2].map(() =>
+    turns.take(async () => {
+      await new Promise(setImmediate)
+      done++
+    }),
+  )
+  const closing = turns.close()
+  await t.rejects(
+    turns.take(async () => undefined),
+    /closed/,
+  )
+  await closing
+  t.equal(done, 2)
+  await Promise.all(asked)
+})
