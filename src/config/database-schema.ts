@@ -16,7 +16,7 @@ function tableName(name: string): KeySchema {
     default: name,
     allowed:
       'a name of letters, digits and underscores, with its schema and a dot before it or not',
-    description: 'Name of the table.',
+    description: 'Name of the table. PostgreSQL gets this and the names of columns in lower case.',
   }
 }
 

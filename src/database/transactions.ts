@@ -1,4 +1,4 @@
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { Transaction } from 'kysely'
 import type { Dialect, Tables } from './dialect.ts'
 import { createTurns } from './turns.ts'
@@ -16,7 +16,12 @@ export type Transact = <T>(work: (transaction: Transaction<Tables>) => Promise<T
  */
 export function transactions(dialect: Dialect): Transact {
   const turns = createTurns()
-  return work => turns.take(() => attempt(dialect, work))
+  return work =>
+    turns.take(async () => {
+      // SQLite answers at once: others on this thread get their turn between the chunks of a long write.
+      await setImmediate()
+      return attempt(dialect, work)
+    })
 }
 
 async function attempt<T>(

@@ -65,3 +65,24 @@ t.test('a lock that another process holds is waited for, and stops nothing else'
   await saving
   t.same(await all(db.whitelist), hashes(5))
 })
+
+t.test('long writes and loads leave the thread to others in between', async t => {
+  const db = await openNew(t, await sqliteDatabase(t), {}, 100)
+  const turnsDuring = async (work: Promise<unknown>) => {
+    let turns = 0
+    let working = true
+    const done = work.finally(() => {
+      working = false
+    })
+    while (working) {
+      await new Promise(setImmediate)
+      turns++
+    }
+    await done
+    return turns
+  }
+  const rows = hashes(30_000)
+  t.ok((await turnsDuring(db.whitelist.save(rows))) >= 300)
+  t.ok((await turnsDuring(all(db.whitelist))) >= 3)
+  t.ok((await turnsDuring(db.whitelist.remove(rows.map(row => row.hash)))) >= 300)
+})
