@@ -2,7 +2,13 @@ import type { Bytes } from '../protocol/bytes.ts'
 import type { OpenTables } from './export-stripe.ts'
 import { type Arena, stripeHead } from './tables/arena.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
-import { DETAIL_BYTES, DETAIL_SEEN, PEER_WIDTH, TORRENT_COMPLETED } from './tables/layout.ts'
+import {
+  DETAIL_BYTES,
+  DETAIL_PEER_ID,
+  DETAIL_SEEN,
+  PEER_WIDTH,
+  TORRENT_COMPLETED,
+} from './tables/layout.ts'
 import { releaseLock, takeLock } from './tables/lock.ts'
 import {
   compactAt,
@@ -149,10 +155,11 @@ function importPeer(
   }
   const list = listOf(torrent, family)
   const key = tables.hashKey
+  const id = detail + DETAIL_PEER_ID
   const seeder = detailIsSeeder(view, detail)
-  let slot = findPeer(arena, list, family, view, detail, compact, key)
+  let slot = findPeer(arena, list, family, view, id, compact, key)
   if (slot === -1) {
-    slot = insertPeer(arena, stripe, list, family, view, detail, compact, seeder, key)
+    slot = insertPeer(arena, stripe, list, family, view, id, compact, seeder, key)
     if (slot === -1) {
       imported.refused++
       return

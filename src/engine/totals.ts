@@ -25,7 +25,7 @@ export type Totals = {
 }
 
 /** Reads every stripe's counts without its lock: each is exact, their sum is of no single moment. */
-export function totals(engine: Engine): Totals {
+export function totals(engine: Pick<Engine, 'arenas' | 'stripeCount'>): Totals {
   const sum: Totals = {
     torrents: 0,
     peers: [0, 0],

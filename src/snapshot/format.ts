@@ -1,0 +1,160 @@
+import { crc32 } from 'node:zlib'
+import { Packr } from 'msgpackr'
+import { DETAIL_BYTES, PEER_WIDTH } from '../engine/tables/layout.ts'
+import { RECORD_HEAD_BYTES } from '../engine/torrent-record.ts'
+import { readU64, writeU64 } from '../protocol/announce-record.ts'
+import type { Bytes } from '../protocol/bytes.ts'
+import { SnapshotError } from './report.ts'
+
+/**
+ * A snapshot file: a header, then sections. Offsets in bytes, integers little-endian. Sections are one of metadata, any number of torrents,
+ * one end. Each section's checksum goes on from the one before it, the first one's from the header's: a section that is missing, twice,
+ * elsewhere or of another file is as wrong as one with a wrong byte.
+ */
+const MAGIC = Buffer.from('MUSTERSN')
+export const FORMAT_VERSION = 1
+
+const HEADER_MAGIC = 0 // 8
+const HEADER_VERSION = 8 // u32
+const HEADER_CREATED = 12 // u32, Unix seconds
+const HEADER_IPV4_WIDTH = 16 // u16, bytes of a compact peer
+const HEADER_IPV6_WIDTH = 18 // u16
+const HEADER_DETAIL_BYTES = 20 // u16
+const HEADER_RECORD_BYTES = 22 // u16, head of a torrent record
+const HEADER_CRC = 24 // u32, of the bytes before
+export const HEADER_BYTES = 28
+
+const SECTION_CRC = 0 // u32, of kind, length and payload
+const SECTION_KIND = 4 // u32
+const SECTION_LENGTH = 8 // u32, bytes of the payload
+export const SECTION_HEAD_BYTES = 12
+export const SECTION_PAYLOAD_MAX = 1024 * 1024
+
+export const SectionKind = {
+  /** msgpack, see Metadata: for people and later versions. */
+  metadata: 1,
+  /** Whole records of torrent-record.ts. */
+  torrents: 2,
+  /** END_*: what must have come before. Nothing follows. */
+  end: 3,
+} as const
+
+const END_TORRENTS = 0 // u64
+const END_PEERS = [8, 16] as const // u64 per family
+export const END_BYTES = 24
+
+export type Metadata = {
+  /** Unix seconds. */
+  readonly created: number
+  /** Of muster. */
+  readonly version: string
+  /** What the tables held as the snapshot began. */
+  readonly torrents: number
+  readonly peers: readonly number[]
+}
+
+/** What the sections of torrents add up to. */
+export type Counts = { torrents: number; readonly peers: [number, number] }
+
+/** The file is not a whole snapshot that this version can read. */
+export class SnapshotDamaged extends SnapshotError {}
+
+/** Plain maps: a reader needs nothing that came before. */
+const packr = new Packr({ useRecords: false })
+
+export function packMetadata(metadata: Metadata): Uint8Array {
+  return packr.pack(metadata)
+}
+
+/** Writes the header at the start of `into` and returns its checksum. */
+export function writeHeader(into: Bytes, createdSeconds: number): number {
+  const { u8, view } = into
+  u8.set(MAGIC, HEADER_MAGIC)
+  view.setUint32(HEADER_VERSION, FORMAT_VERSION, true)
+  view.setUint32(HEADER_CREATED, createdSeconds, true)
+  view.setUint16(HEADER_IPV4_WIDTH, PEER_WIDTH[0], true)
+  view.setUint16(HEADER_IPV6_WIDTH, PEER_WIDTH[1], true)
+  view.setUint16(HEADER_DETAIL_BYTES, DETAIL_BYTES, true)
+  view.setUint16(HEADER_RECORD_BYTES, RECORD_HEAD_BYTES, true)
+  const crc = crc32(u8.subarray(0, HEADER_CRC))
+  view.setUint32(HEADER_CRC, crc, true)
+  return crc
+}
+
+/** Reads a header of HEADER_BYTES at the start of `from`. Throws SnapshotDamaged. */
+export function readHeader(from: Bytes): { readonly createdSeconds: number; readonly crc: number } {
+  const { u8, view } = from
+  if (MAGIC.compare(u8.subarray(HEADER_MAGIC, MAGIC.length)) !== 0) {
+    throw new SnapshotDamaged('it does not begin like a snapshot')
+  }
+  const crc = crc32(u8.subarray(0, HEADER_CRC))
+  if (crc !== view.getUint32(HEADER_CRC, true)) throw new SnapshotDamaged('its header is damaged')
+  const version = view.getUint32(HEADER_VERSION, true)
+  if (version !== FORMAT_VERSION) {
+    throw new SnapshotDamaged(
+      `its format is version ${version}; this muster reads version ${FORMAT_VERSION}`,
+    )
+  }
+  if (
+    view.getUint16(HEADER_IPV4_WIDTH, true) !== PEER_WIDTH[0] ||
+    view.getUint16(HEADER_IPV6_WIDTH, true) !== PEER_WIDTH[1] ||
+    view.getUint16(HEADER_DETAIL_BYTES, true) !== DETAIL_BYTES ||
+    view.getUint16(HEADER_RECORD_BYTES, true) !== RECORD_HEAD_BYTES
+  ) {
+    throw new SnapshotDamaged('its records are of another layout')
+  }
+  return { createdSeconds: view.getUint32(HEADER_CREATED, true), crc }
+}
+
+/** Writes the head of the section whose `length` bytes of payload lie behind it, and returns its checksum. */
+export function writeSectionHead(
+  section: Bytes,
+  kind: number,
+  length: number,
+  previousCrc: number,
+): number {
+  section.view.setUint32(SECTION_KIND, kind, true)
+  section.view.setUint32(SECTION_LENGTH, length, true)
+  const crc = sectionCrc(section, length, previousCrc)
+  section.view.setUint32(SECTION_CRC, crc, true)
+  return crc
+}
+
+function sectionCrc(section: Bytes, length: number, previousCrc: number): number {
+  return crc32(section.u8.subarray(SECTION_KIND, SECTION_HEAD_BYTES + length), previousCrc)
+}
+
+/** Kind of the section whose head has been read. */
+export function sectionKind(section: Bytes): number {
+  return section.view.getUint32(SECTION_KIND, true)
+}
+
+/** Bytes of payload that the head speaks of. Throws SnapshotDamaged when they are more than there may be. */
+export function sectionLength(section: Bytes): number {
+  const length = section.view.getUint32(SECTION_LENGTH, true)
+  if (length > SECTION_PAYLOAD_MAX) throw new SnapshotDamaged('a section of it is damaged')
+  return length
+}
+
+/** Checks a whole section and returns its checksum. Throws SnapshotDamaged. */
+export function checkSection(section: Bytes, length: number, previousCrc: number): number {
+  const crc = sectionCrc(section, length, previousCrc)
+  if (crc !== section.view.getUint32(SECTION_CRC, true)) {
+    throw new SnapshotDamaged('a section of it is damaged')
+  }
+  return crc
+}
+
+export function writeEnd(view: DataView, at: number, counts: Counts): void {
+  writeU64(view, at + END_TORRENTS, counts.torrents)
+  for (const family of [0, 1] as const) {
+    writeU64(view, at + END_PEERS[family], counts.peers[family])
+  }
+}
+
+export function readEnd(view: DataView, at: number): Counts {
+  return {
+    torrents: readU64(view, at + END_TORRENTS),
+    peers: [readU64(view, at + END_PEERS[0]), readU64(view, at + END_PEERS[1])],
+  }
+}

@@ -1,0 +1,26 @@
+import { type RestoreOptions, restoreSnapshot } from './read.ts'
+import type { RestoreReport, WriteReport } from './report.ts'
+import { SnapshotError } from './report.ts'
+import { type WriteOptions, writeSnapshot } from './write.ts'
+
+/** What a job ends with. Errors lose their class between threads; one that is not told here is not the operator's to mend. */
+export type Outcome<Report> = { readonly report: Report } | { readonly failure: string }
+
+/** Entry of the pool's threads for a write. */
+export function write(options: WriteOptions): Promise<Outcome<WriteReport>> {
+  return outcomeOf(writeSnapshot(options))
+}
+
+/** Entry of the pool's threads for a restore. */
+export function restore(options: RestoreOptions): Promise<Outcome<RestoreReport>> {
+  return outcomeOf(restoreSnapshot(options))
+}
+
+async function outcomeOf<Report>(work: Promise<Report>): Promise<Outcome<Report>> {
+  try {
+    return { report: await work }
+  } catch (error) {
+    if (error instanceof SnapshotError) return { failure: error.message }
+    throw error
+  }
+}

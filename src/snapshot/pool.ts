@@ -1,0 +1,55 @@
+import { Piscina } from 'piscina'
+import { threadUrl } from '../thread-url.ts'
+import type { Outcome } from './job.ts'
+import type { RestoreOptions } from './read.ts'
+import {
+  type RestoreReport,
+  SnapshotError,
+  SnapshotStopped,
+  type StopWord,
+  throwIfStopped,
+  type WriteReport,
+} from './report.ts'
+import type { WriteOptions } from './write.ts'
+
+/** The thread ends when there has been nothing to do for so long. */
+const IDLE_MILLIS_MAX = 1000
+
+export type SnapshotPool = {
+  /** As `writeSnapshot`, in a thread. Waits for what was asked for before: a restore is never written half done. */
+  write(options: Omit<WriteOptions, 'stop'>): Promise<WriteReport>
+  /** As `restoreSnapshot`, in a thread. */
+  restore(options: Omit<RestoreOptions, 'stop'>): Promise<RestoreReport>
+  /** Stops what is under way, which rejects with a SnapshotStopped and leaves the files as they were, and ends the thread. */
+  close(): Promise<void>
+}
+
+/**
+ * One thread for snapshots, there while it is needed. Its jobs reject with a SnapshotError for what an operator can mend. Any other rejection
+ * means that the thread died with a stripe's lock perhaps in its hand, and the process must end as for a dead engine thread.
+ */
+export function createSnapshotPool(): SnapshotPool {
+  const stop: StopWord = new Int32Array(new SharedArrayBuffer(4))
+  const pool = new Piscina({
+    filename: threadUrl('./job', import.meta.url).href,
+    minThreads: 0,
+    maxThreads: 1,
+    idleTimeout: IDLE_MILLIS_MAX,
+    // No time limit: a thread must not be ended while it may hold a stripe's lock, and a stopped job soon ends by itself.
+    closeTimeout: 2 ** 31 - 1,
+  })
+  const run = async <Report>(name: string, options: object): Promise<Report> => {
+    throwIfStopped(stop)
+    const outcome: Outcome<Report> = await pool.run({ ...options, stop }, { name })
+    if ('report' in outcome) return outcome.report
+    throw Atomics.load(stop, 0) === 0 ? new SnapshotError(outcome.failure) : new SnapshotStopped()
+  }
+  return {
+    write: options => run('write', options),
+    restore: options => run('restore', options),
+    close() {
+      Atomics.store(stop, 0, 1)
+      return pool.close()
+    },
+  }
+}

@@ -1,0 +1,194 @@
+import { type FileHandle, open } from 'node:fs/promises'
+import type { OpenTables } from '../engine/export-stripe.ts'
+import { type Imported, type ImportRules, importRecord } from '../engine/import-record.ts'
+import { type SharedTables, viewArena } from '../engine/tables/arena.ts'
+import { allocate, type Bytes } from '../protocol/bytes.ts'
+import { countRecords } from './count-records.ts'
+import { damagedFile, previousFile, renameIfThere } from './files.ts'
+import {
+  type Counts,
+  checkSection,
+  END_BYTES,
+  HEADER_BYTES,
+  readEnd,
+  readHeader,
+  SECTION_HEAD_BYTES,
+  SECTION_PAYLOAD_MAX,
+  SectionKind,
+  SnapshotDamaged,
+  sectionKind,
+  sectionLength,
+} from './format.ts'
+import {
+  type RestoreReport,
+  type SnapshotContents,
+  type StopWord,
+  throwIfStopped,
+} from './report.ts'
+
+export type RestoreOptions = {
+  readonly tables: SharedTables
+  readonly settings: Pick<ImportRules, 'peersTimeout'>
+  readonly file: string
+  /** Unix seconds, as announces are given. */
+  readonly nowSeconds: number
+  readonly stop?: StopWord
+}
+
+/** One checked section. Its payload lies behind SECTION_HEAD_BYTES of memory that the next one reuses. */
+type Section = { readonly kind: number; readonly bytes: Bytes; readonly end: number }
+
+/**
+ * Loads the snapshot `file`, or else `file.previous`, into tables that may be in use. A file is read through and checked before the first peer
+ * of it is put in, so a damaged one is never half loaded; it is put aside as `file.damaged`. No file at all is no error. Rejects only when
+ * stopped, or when the tables themselves break.
+ */
+export async function restoreSnapshot(options: RestoreOptions): Promise<RestoreReport> {
+  const { file, tables, settings, nowSeconds, stop } = options
+  const begun = performance.now()
+  const opened: OpenTables = { ...tables, arenas: tables.arenas.map(viewArena) }
+  const rules: ImportRules = { nowSeconds, peersTimeout: settings.peersTimeout }
+  const imported: Imported = { torrents: 0, peers: [0, 0], expired: 0, newer: 0, refused: 0 }
+  const skipped: { file: string; reason: string }[] = []
+  let loaded: { file: string; contents: SnapshotContents } | undefined
+  for (const candidate of [file, previousFile(file)]) {
+    try {
+      const contents = await load(candidate, opened, rules, imported, stop)
+      loaded = { file: candidate, contents }
+      break
+    } catch (error) {
+      if (!isFileError(error)) throw error
+      skipped.push({ file: candidate, reason: error.message })
+      if (candidate === file && error instanceof SnapshotDamaged) {
+        await renameIfThere(file, damagedFile(file)).catch(() => false)
+      }
+    }
+  }
+  // Where neither is there, nothing is wrong: it is the first start.
+  const first = skipped.length === 2 && skipped.every(({ reason }) => reason.startsWith('ENOENT'))
+  return {
+    file: loaded?.file,
+    contents: loaded?.contents,
+    ...imported,
+    millis: Math.round(performance.now() - begun),
+    skipped: first ? [] : skipped,
+  }
+}
+
+/** Whether it is the file's fault. Any other error is ours, and may have left a stripe locked. */
+function isFileError(error: unknown): error is Error {
+  return error instanceof SnapshotDamaged || (error as NodeJS.ErrnoException).errno !== undefined
+}
+
+async function load(
+  file: string,
+  tables: OpenTables,
+  rules: ImportRules,
+  imported: Imported,
+  stop: StopWord | undefined,
+): Promise<SnapshotContents> {
+  const handle = await open(file, 'r')
+  try {
+    const section = allocate(SECTION_HEAD_BYTES + SECTION_PAYLOAD_MAX)
+    const contents = await verify(handle, section, stop)
+    for await (const { kind, bytes, end } of sections(handle, section, stop)) {
+      if (kind !== SectionKind.torrents) continue
+      for (let at = SECTION_HEAD_BYTES; at < end; ) {
+        at = importRecord(tables, bytes, at, rules, imported)
+      }
+    }
+    return contents
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Reads the whole file and says what is in it. Throws SnapshotDamaged. */
+async function verify(
+  handle: FileHandle,
+  section: Bytes,
+  stop: StopWord | undefined,
+): Promise<SnapshotContents> {
+  const counts: Counts = { torrents: 0, peers: [0, 0] }
+  const { createdSeconds } = await readFileHeader(handle)
+  let bytes = HEADER_BYTES
+  for await (const { kind, bytes: memory, end } of sections(handle, section, stop)) {
+    bytes += end
+    if (kind === SectionKind.torrents) {
+      if (!countRecords(memory.view, SECTION_HEAD_BYTES, end, counts)) {
+        throw new SnapshotDamaged('a record of it is malformed')
+      }
+    } else if (kind === SectionKind.end) {
+      checkEnd(memory.view, end, counts)
+    } else if (kind !== SectionKind.metadata) {
+      throw new SnapshotDamaged(`it has a section of an unknown kind, ${kind}`)
+    }
+  }
+  return { createdSeconds, ...counts, bytes }
+}
+
+function checkEnd(view: DataView, end: number, counts: Counts): void {
+  const told = readEnd(view, SECTION_HEAD_BYTES)
+  if (
+    end !== SECTION_HEAD_BYTES + END_BYTES ||
+    told.torrents !== counts.torrents ||
+    told.peers[0] !== counts.peers[0] ||
+    told.peers[1] !== counts.peers[1]
+  ) {
+    throw new SnapshotDamaged('it does not hold what its end says')
+  }
+}
+
+async function readFileHeader(
+  handle: FileHandle,
+): Promise<{ readonly createdSeconds: number; readonly crc: number }> {
+  const header = allocate(HEADER_BYTES)
+  if ((await readAt(handle, header.u8, 0, HEADER_BYTES, 0)) < HEADER_BYTES) {
+    throw new SnapshotDamaged('it ends too early')
+  }
+  return readHeader(header)
+}
+
+/** The sections of the file from its first to its end, each checked. Throws SnapshotDamaged. */
+async function* sections(
+  handle: FileHandle,
+  section: Bytes,
+  stop: StopWord | undefined,
+): AsyncGenerator<Section> {
+  let { crc } = await readFileHeader(handle)
+  let position = HEADER_BYTES
+  let ended = false
+  for (;;) {
+    throwIfStopped(stop)
+    const head = await readAt(handle, section.u8, 0, SECTION_HEAD_BYTES, position)
+    if (ended && head > 0) throw new SnapshotDamaged('something follows its end')
+    if (ended) return
+    if (head < SECTION_HEAD_BYTES) throw new SnapshotDamaged('it ends too early')
+    position += head
+    const length = sectionLength(section)
+    const payload = await readAt(handle, section.u8, SECTION_HEAD_BYTES, length, position)
+    if (payload < length) throw new SnapshotDamaged('it ends too early')
+    position += payload
+    crc = checkSection(section, length, crc)
+    const kind = sectionKind(section)
+    ended = kind === SectionKind.end
+    yield { kind, bytes: section, end: SECTION_HEAD_BYTES + length }
+  }
+}
+
+/** Reads `bytes` at `position` of the file, less only at its end, and returns how many there were. */
+async function readAt(
+  handle: FileHandle,
+  into: Uint8Array,
+  at: number,
+  bytes: number,
+  position: number,
+): Promise<number> {
+  let done = 0
+  while (done < bytes) {
+    const { bytesRead } = await handle.read(into, at + done, bytes - done, position + done)
+    if (bytesRead === 0) break
+    done += bytesRead
+  }
+  return done
+}

@@ -1,0 +1,145 @@
+import { type FileHandle, open, rm } from 'node:fs/promises'
+import { getSystemErrorName } from 'node:util'
+import {
+  createExportCursor,
+  type ExportCursor,
+  exportPiece,
+  type OpenTables,
+} from '../engine/export-stripe.ts'
+import { type SharedTables, viewArena } from '../engine/tables/arena.ts'
+import { RECORD_BYTES_MAX } from '../engine/torrent-record.ts'
+import { totals } from '../engine/totals.ts'
+import { allocate, type Bytes } from '../protocol/bytes.ts'
+import { countRecords } from './count-records.ts'
+import { removeLeftovers, replaceFile, temporaryFile } from './files.ts'
+import {
+  type Counts,
+  END_BYTES,
+  HEADER_BYTES,
+  packMetadata,
+  SECTION_HEAD_BYTES,
+  SECTION_PAYLOAD_MAX,
+  SectionKind,
+  writeEnd,
+  writeHeader,
+  writeSectionHead,
+} from './format.ts'
+import { SnapshotError, type StopWord, throwIfStopped, type WriteReport } from './report.ts'
+
+export type WriteOptions = {
+  readonly tables: SharedTables
+  readonly file: string
+  /** Unix seconds, as announces are given. */
+  readonly nowSeconds: number
+  /** Of muster, for the metadata. */
+  readonly version?: string
+  readonly stop?: StopWord
+}
+
+/** A snapshot on its way into a file. */
+type Output = {
+  readonly handle: FileHandle
+  /** One section, its head included. */
+  readonly section: Bytes
+  crc: number
+  bytes: number
+}
+
+/**
+ * Writes all swarms to `file` while they are in use, in constant memory, and returns when they are on the disk. The snapshot that was there
+ * becomes `file.previous`. A peer that moves while its list is read may be missing. Rejects with a SnapshotError when it fails; what was
+ * there before is untouched then.
+ */
+export async function writeSnapshot(options: WriteOptions): Promise<WriteReport> {
+  const { file, nowSeconds } = options
+  const begun = performance.now()
+  const temporary = temporaryFile(file)
+  try {
+    await removeLeftovers(file)
+    // Addresses of people: nobody else's to read.
+    const handle = await open(temporary, 'wx', 0o600)
+    let written: Counts & { bytes: number }
+    try {
+      written = await writeContents(handle, options)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await replaceFile(temporary, file)
+    const millis = Math.round(performance.now() - begun)
+    return { file, createdSeconds: nowSeconds, ...written, millis }
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {})
+    throw writeError(file, error)
+  }
+}
+
+function writeError(file: string, error: unknown): unknown {
+  const { code, errno } = error as NodeJS.ErrnoException
+  if (code === undefined || errno === undefined) return error
+  const full = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG'
+  const why = full ? 'there is no room for it' : (error as Error).message
+  return new SnapshotError(
+    `cannot write the snapshot ${file}: ${why} (${getSystemErrorName(errno)}). The last one is untouched.`,
+    { cause: error },
+  )
+}
+
+async function writeContents(
+  handle: FileHandle,
+  { tables, nowSeconds, version, stop }: WriteOptions,
+): Promise<Counts & { bytes: number }> {
+  const open: OpenTables = { ...tables, arenas: tables.arenas.map(viewArena) }
+  const header = allocate(HEADER_BYTES)
+  const section = allocate(SECTION_HEAD_BYTES + SECTION_PAYLOAD_MAX)
+  const output: Output = { handle, section, crc: writeHeader(header, nowSeconds), bytes: 0 }
+  await writeAll(output, header.u8)
+
+  const { torrents, peers } = totals(open)
+  const metadata = packMetadata({ created: nowSeconds, version: version ?? '', torrents, peers })
+  section.u8.set(metadata, SECTION_HEAD_BYTES)
+  await writeSection(output, SectionKind.metadata, metadata.length)
+
+  const counts: Counts = { torrents: 0, peers: [0, 0] }
+  await writeTorrents(output, open, counts, stop)
+  writeEnd(section.view, SECTION_HEAD_BYTES, counts)
+  await writeSection(output, SectionKind.end, END_BYTES)
+  return { ...counts, bytes: output.bytes }
+}
+
+async function writeTorrents(
+  output: Output,
+  tables: OpenTables,
+  counts: Counts,
+  stop: StopWord | undefined,
+): Promise<void> {
+  const { section } = output
+  let at = SECTION_HEAD_BYTES
+  const flush = async () => {
+    throwIfStopped(stop)
+    if (at === SECTION_HEAD_BYTES) return
+    countRecords(section.view, SECTION_HEAD_BYTES, at, counts)
+    await writeSection(output, SectionKind.torrents, at - SECTION_HEAD_BYTES)
+    at = SECTION_HEAD_BYTES
+  }
+  for (let stripe = 0; stripe < tables.stripeCount; stripe++) {
+    const cursor: ExportCursor = createExportCursor(stripe)
+    while (!cursor.done) {
+      if (section.u8.length - at < RECORD_BYTES_MAX) await flush()
+      at = exportPiece(tables, cursor, section, at)
+    }
+  }
+  await flush()
+}
+
+async function writeSection(output: Output, kind: number, length: number): Promise<void> {
+  output.crc = writeSectionHead(output.section, kind, length, output.crc)
+  await writeAll(output, output.section.u8.subarray(0, SECTION_HEAD_BYTES + length))
+}
+
+async function writeAll(output: Output, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    at += (await output.handle.write(bytes, at, bytes.length - at)).bytesWritten
+  }
+  output.bytes += bytes.length
+}
