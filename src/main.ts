@@ -1,22 +1,13 @@
 #!/usr/bin/env node
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { runPrimary } from './cluster/primary.ts'
 import { type Command, HELP, parseCommandLine } from './config/command-line.ts'
 import { loadConfig } from './config/load.ts'
 import { printConfig, printDefaults, printReference } from './config/print.ts'
 import { OperatorError } from './errors.ts'
+import { musterVersion } from './version.ts'
 
 const CONFIG_FILE = 'config.toml'
-
-/** The nearest package.json above: this file lies at different depths in a checkout and in a package. */
-function version(): string {
-  let folder = new URL('.', import.meta.url)
-  while (!existsSync(new URL('package.json', folder))) folder = new URL('..', folder)
-  const manifest = JSON.parse(readFileSync(new URL('package.json', folder), 'utf8')) as {
-    version: string
-  }
-  return `muster ${manifest.version}\n`
-}
 
 async function run(command: Command): Promise<void> {
   switch (command.does) {
@@ -24,7 +15,7 @@ async function run(command: Command): Promise<void> {
       process.stdout.write(HELP)
       return
     case 'version':
-      process.stdout.write(version())
+      process.stdout.write(`muster ${musterVersion()}\n`)
       return
     case 'print-config':
       process.stdout.write(printDefaults())

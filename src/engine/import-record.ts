@@ -1,4 +1,5 @@
 import type { Bytes } from '../protocol/bytes.ts'
+import type { EngineSettings } from './engine.ts'
 import type { OpenTables } from './export-stripe.ts'
 import { type Arena, stripeHead } from './tables/arena.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
@@ -6,6 +7,7 @@ import {
   DETAIL_BYTES,
   DETAIL_PEER_ID,
   DETAIL_SEEN,
+  DETAIL_USER,
   PEER_WIDTH,
   TORRENT_COMPLETED,
 } from './tables/layout.ts'
@@ -22,6 +24,7 @@ import {
 import {
   addTorrent,
   findTorrent,
+  markChanged,
   stripeOf,
   torrentActive,
   torrentCompleted,
@@ -59,9 +62,11 @@ export type Imported = {
 export type ImportRules = {
   /** Unix seconds. */
   readonly nowSeconds: number
-  /** Seconds without an announce after which a peer is left out. */
-  readonly peersTimeout: number
+  readonly settings: ImportSettings
 }
+
+/** Who has been silent for longer than the timeout is left out; what is kept in a database is noted as changed, as announces do. */
+export type ImportSettings = Pick<EngineSettings, 'peersTimeout' | 'persistent' | 'notePeers'>
 
 /**
  * Puts the torrent and the peers of the record at `at` (torrent-record.ts, checked by `recordEnd`) into tables that may be in use, and returns
@@ -80,7 +85,7 @@ export function importRecord(
   const ipv4 = recordPeers(view, at, 0)
   const peers = ipv4 + recordPeers(view, at, 1)
   const end = at + recordBytes(ipv4, peers - ipv4)
-  if (view.getUint32(at + RECORD_ACTIVE, true) < rules.nowSeconds - rules.peersTimeout) {
+  if (view.getUint32(at + RECORD_ACTIVE, true) < rules.nowSeconds - rules.settings.peersTimeout) {
     imported.expired += peers
     return end
   }
@@ -91,7 +96,7 @@ export function importRecord(
   for (let first = 0; first === 0 || first < peers; first += PIECE_PEERS_MAX) {
     const last = Math.min(peers, first + PIECE_PEERS_MAX)
     takeLock(arena, stripe)
-    const torrent = importTorrent(tables, arena, stripe, hash, view, at, rules.nowSeconds)
+    const torrent = importTorrent(tables, arena, stripe, hash, view, at, rules)
     if (torrent === 0) imported.refused += last - first
     for (let peer = first; torrent !== 0 && peer < last; peer++) {
       importPeer(tables, arena, stripe, torrent, record, at, peer, rules, imported)
@@ -111,17 +116,18 @@ function importTorrent(
   hash: number,
   view: DataView,
   at: number,
-  nowSeconds: number,
+  rules: ImportRules,
 ): number {
   const torrent =
     findTorrent(arena, stripe, hash, view, at + RECORD_HASH) ||
     addTorrent(arena, stripe, hash, view, at + RECORD_HASH, tables.hashKey)
   if (torrent === 0) return 0
-  const active = Math.min(nowSeconds, view.getUint32(at + RECORD_ACTIVE, true))
+  const active = Math.min(rules.nowSeconds, view.getUint32(at + RECORD_ACTIVE, true))
   if (active > torrentActive(arena, torrent)) touchTorrent(arena, torrent, active)
   const completed = view.getUint32(at + RECORD_COMPLETED, true)
   if (completed > torrentCompleted(arena, torrent)) {
     arena.u32[(torrent + TORRENT_COMPLETED) >> 2] = completed
+    if (rules.settings.persistent) markChanged(arena, stripe, torrent)
   }
   return torrent
 }
@@ -149,7 +155,7 @@ function importPeer(
   const detail = compacts + count * width + place * DETAIL_BYTES
   // A clock that was set back would otherwise keep the peer for as long.
   const seen = Math.min(rules.nowSeconds, detailSeen(view, detail))
-  if (seen < rules.nowSeconds - rules.peersTimeout) {
+  if (seen < rules.nowSeconds - rules.settings.peersTimeout) {
     imported.expired++
     return
   }
@@ -165,6 +171,7 @@ function importPeer(
       return
     }
     imported.peers[family]++
+    if (rules.settings.notePeers) markChanged(arena, stripe, torrent)
   } else {
     if (lastSeen(arena, detailAt(arena, list, family, slot)) >= seen) {
       imported.newer++
@@ -176,6 +183,7 @@ function importPeer(
   const ownDetail = detailAt(arena, list, family, slot)
   for (let n = 0; n < width; n++) arena.u8[ownCompact + n] = record.u8[compact + n] as number
   for (let n = 0; n < DETAIL_SEEN; n++) arena.u8[ownDetail + n] = record.u8[detail + n] as number
-  arena.view.setUint16(ownDetail + DETAIL_SEEN, seen & 0xffff, true)
-  arena.view.setUint16(ownDetail + DETAIL_SEEN + 2, seen >>> 16, true)
+  arena.view.setUint32(ownDetail + DETAIL_SEEN, seen, true)
+  // A user's number means nothing to another process: the peer is nobody's until it announces.
+  arena.view.setUint32(ownDetail + DETAIL_USER, 0, true)
 }

@@ -35,21 +35,24 @@ export function createSnapshotPool(): SnapshotPool {
     minThreads: 0,
     maxThreads: 1,
     idleTimeout: IDLE_MILLIS_MAX,
-    // No time limit: a thread must not be ended while it may hold a stripe's lock, and a stopped job soon ends by itself.
-    closeTimeout: 2 ** 31 - 1,
   })
+  const jobs = new Set<Promise<unknown>>()
   const run = async <Report>(name: string, options: object): Promise<Report> => {
     throwIfStopped(stop)
-    const outcome: Outcome<Report> = await pool.run({ ...options, stop }, { name })
+    const job: Promise<Outcome<Report>> = pool.run({ ...options, stop }, { name })
+    jobs.add(job)
+    const outcome = await job.finally(() => jobs.delete(job))
     if ('report' in outcome) return outcome.report
     throw Atomics.load(stop, 0) === 0 ? new SnapshotError(outcome.failure) : new SnapshotStopped()
   }
   return {
     write: options => run('write', options),
     restore: options => run('restore', options),
-    close() {
+    async close() {
       Atomics.store(stop, 0, 1)
-      return pool.close()
+      // A thread must not be ended while it may hold a stripe's lock; a stopped job soon ends by itself.
+      await Promise.allSettled(jobs)
+      await pool.close()
     },
   }
 }

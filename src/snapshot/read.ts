@@ -1,6 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import type { OpenTables } from '../engine/export-stripe.ts'
-import { type Imported, type ImportRules, importRecord } from '../engine/import-record.ts'
+import {
+  type Imported,
+  type ImportRules,
+  type ImportSettings,
+  importRecord,
+} from '../engine/import-record.ts'
 import { type SharedTables, viewArena } from '../engine/tables/arena.ts'
 import { allocate, type Bytes } from '../protocol/bytes.ts'
 import { countRecords } from './count-records.ts'
@@ -28,7 +33,7 @@ import {
 
 export type RestoreOptions = {
   readonly tables: SharedTables
-  readonly settings: Pick<ImportRules, 'peersTimeout'>
+  readonly settings: ImportSettings
   readonly file: string
   /** Unix seconds, as announces are given. */
   readonly nowSeconds: number
@@ -47,9 +52,10 @@ export async function restoreSnapshot(options: RestoreOptions): Promise<RestoreR
   const { file, tables, settings, nowSeconds, stop } = options
   const begun = performance.now()
   const opened: OpenTables = { ...tables, arenas: tables.arenas.map(viewArena) }
-  const rules: ImportRules = { nowSeconds, peersTimeout: settings.peersTimeout }
+  const rules: ImportRules = { nowSeconds, settings }
   const imported: Imported = { torrents: 0, peers: [0, 0], expired: 0, newer: 0, refused: 0 }
   const skipped: { file: string; reason: string }[] = []
+  let missing = 0
   let loaded: { file: string; contents: SnapshotContents } | undefined
   for (const candidate of [file, previousFile(file)]) {
     try {
@@ -58,20 +64,20 @@ export async function restoreSnapshot(options: RestoreOptions): Promise<RestoreR
       break
     } catch (error) {
       if (!isFileError(error)) throw error
+      if ('code' in error && error.code === 'ENOENT') missing++
       skipped.push({ file: candidate, reason: error.message })
       if (candidate === file && error instanceof SnapshotDamaged) {
         await renameIfThere(file, damagedFile(file)).catch(() => false)
       }
     }
   }
-  // Where neither is there, nothing is wrong: it is the first start.
-  const first = skipped.length === 2 && skipped.every(({ reason }) => reason.startsWith('ENOENT'))
   return {
     file: loaded?.file,
     contents: loaded?.contents,
     ...imported,
     millis: Math.round(performance.now() - begun),
-    skipped: first ? [] : skipped,
+    // Where there was none, nothing is wrong: it is the first start.
+    skipped: missing === 2 ? [] : skipped,
   }
 }
 

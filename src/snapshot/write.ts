@@ -1,5 +1,4 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
-import { getSystemErrorName } from 'node:util'
 import {
   createExportCursor,
   type ExportCursor,
@@ -10,6 +9,7 @@ import { type SharedTables, viewArena } from '../engine/tables/arena.ts'
 import { RECORD_BYTES_MAX } from '../engine/torrent-record.ts'
 import { totals } from '../engine/totals.ts'
 import { allocate, type Bytes } from '../protocol/bytes.ts'
+import { musterVersion } from '../version.ts'
 import { countRecords } from './count-records.ts'
 import { removeLeftovers, replaceFile, temporaryFile } from './files.ts'
 import {
@@ -31,8 +31,6 @@ export type WriteOptions = {
   readonly file: string
   /** Unix seconds, as announces are given. */
   readonly nowSeconds: number
-  /** Of muster, for the metadata. */
-  readonly version?: string
   readonly stop?: StopWord
 }
 
@@ -75,19 +73,19 @@ export async function writeSnapshot(options: WriteOptions): Promise<WriteReport>
 }
 
 function writeError(file: string, error: unknown): unknown {
-  const { code, errno } = error as NodeJS.ErrnoException
-  if (code === undefined || errno === undefined) return error
+  const { code, errno, message } = error as NodeJS.ErrnoException
+  if (errno === undefined) return error
   const full = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG'
-  const why = full ? 'there is no room for it' : (error as Error).message
+  const why = full ? `there is no room for it (${code})` : message
   return new SnapshotError(
-    `cannot write the snapshot ${file}: ${why} (${getSystemErrorName(errno)}). The last one is untouched.`,
+    `cannot write the snapshot ${file}: ${why}. The last one is untouched.`,
     { cause: error },
   )
 }
 
 async function writeContents(
   handle: FileHandle,
-  { tables, nowSeconds, version, stop }: WriteOptions,
+  { tables, nowSeconds, stop }: WriteOptions,
 ): Promise<Counts & { bytes: number }> {
   const open: OpenTables = { ...tables, arenas: tables.arenas.map(viewArena) }
   const header = allocate(HEADER_BYTES)
@@ -96,7 +94,7 @@ async function writeContents(
   await writeAll(output, header.u8)
 
   const { torrents, peers } = totals(open)
-  const metadata = packMetadata({ created: nowSeconds, version: version ?? '', torrents, peers })
+  const metadata = packMetadata({ created: nowSeconds, version: musterVersion(), torrents, peers })
   section.u8.set(metadata, SECTION_HEAD_BYTES)
   await writeSection(output, SectionKind.metadata, metadata.length)
 
