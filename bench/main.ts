@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { run as engine } from './micro/engine.ts'
 import { run as httpRequest } from './micro/http-request.ts'
+import { run as snapshot } from './micro/snapshot.ts'
 import { run as udpLoop } from './micro/udp.ts'
 import { httpScenario } from './scenarios/http.ts'
 import { udpScenario } from './scenarios/udp.ts'
@@ -13,6 +14,7 @@ Scenarios:
   parse     reading HTTP queries and writing answers, one thread
   udp       muster, opentracker and bittorrent-tracker on the same UDP announces
   udp-loop  the UDP receive loop against a generator, answers canned
+  snapshot  writing and restoring 5M peers, and what announces feel of it
 
 Options of http and udp:
   --seconds N       length of each run (5)
@@ -46,6 +48,7 @@ const [scenario = 'http'] = positionals
 if (values.help) process.stdout.write(HELP)
 else if (scenario === 'engine') engine(values.smoke)
 else if (scenario === 'parse') httpRequest(values.smoke)
+else if (scenario === 'snapshot') await snapshot(values.smoke)
 else if (scenario === 'udp-loop') await udpLoop(values.smoke)
 else if (scenario === 'udp') {
   await udpScenario({

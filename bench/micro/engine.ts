@@ -4,7 +4,7 @@ import { totals } from '../../src/engine/totals.ts'
 import * as record from '../../src/protocol/announce-record.ts'
 import { allocate, type Bytes } from '../../src/protocol/bytes.ts'
 
-const SETTINGS = {
+export const SETTINGS = {
   interval: 1800,
   intervalJitterPercent: 10,
   peersTimeout: 2700,
@@ -14,7 +14,7 @@ const SETTINGS = {
 const NUMWANT = 50
 
 /** Writes the announce of client number `client`, a pure function of the number: no client is kept anywhere. */
-function writeClient(request: Bytes, client: number, torrents: number): void {
+export function writeClient(request: Bytes, client: number, torrents: number): void {
   const { u8, view } = request
   const spread = Math.imul(client, 0x9e3779b1) >>> 0
   // A quarter of the torrents have most of the peers.

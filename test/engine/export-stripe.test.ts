@@ -1,0 +1,146 @@
+import { strict as assert } from 'node:assert'
+import t from 'tap'
+import { openEngine } from '../../src/engine/engine.ts'
+import { createExportCursor, exportPiece } from '../../src/engine/export-stripe.ts'
+import { type Imported, importRecord } from '../../src/engine/import-record.ts'
+import { createSweepCursor, sweepSlice } from '../../src/engine/sweep.ts'
+import { RECORD_BYTES_MAX, recordEnd } from '../../src/engine/torrent-record.ts'
+import { allocate } from '../../src/protocol/bytes.ts'
+import { Event } from '../../src/protocol/events.ts'
+import { seededRandom } from '../fixtures/seeded-random.ts'
+import { checkTables } from '../fixtures/swarm-integrity.ts'
+import {
+  announceTo,
+  clientOf,
+  hashOf,
+  NOW,
+  newEngine,
+  SETTINGS,
+} from '../fixtures/tracker-client.ts'
+import { announceRandomly, fillTorrent, tablesOfOneStripe } from '../snapshot/fixtures/swarms.ts'
+
+const RULES = { nowSeconds: NOW, settings: SETTINGS }
+
+/** Exports a stripe into another engine, piece by piece, with `between` after each piece. */
+function copyStripe(
+  engine: ReturnType<typeof newEngine>,
+  stripe: number,
+  into: ReturnType<typeof newEngine>,
+  outBytes: number,
+  between: () => void = () => {},
+): { pieces: number; imported: Imported } {
+  const imported: Imported = { torrents: 0, peers: [0, 0], expired: 0, newer: 0, refused: 0 }
+  const out = allocate(outBytes)
+  const cursor = createExportCursor(stripe)
+  let pieces = 0
+  for (; !cursor.done; pieces++) {
+    const end = exportPiece(engine, cursor, out, 0)
+    for (let at = 0; at < end; ) {
+      const next = recordEnd(out.view, at, end)
+      assert.equal(importRecord(into, out, at, RULES, imported), next, 'whole records')
+      at = next
+    }
+    between()
+  }
+  return { pieces, imported }
+}
+
+t.test('what is exported and imported is the same swarm, however small the pieces', async t => {
+  const seed = Date.now() >>> 0
+  t.comment(`seed ${seed}`)
+  const engine = newEngine()
+  const random = seededRandom(seed)
+  announceRandomly(engine, random, { torrents: 400, clients: 3000, announces: 30_000 })
+  fillTorrent(engine, 1000, 5000)
+  fillTorrent(engine, 1001, 1536)
+  const before = checkTables(engine)
+  for (const outBytes of [RECORD_BYTES_MAX, 2 ** 20]) {
+    const into = newEngine()
+    for (let stripe = 0; stripe < engine.stripeCount; stripe++) {
+      const { imported } = copyStripe(engine, stripe, into, outBytes)
+      assert.equal(imported.newer + imported.expired + imported.refused, 0, 'each once')
+    }
+    assert.deepEqual(checkTables(into), before)
+  }
+  assert.deepEqual(checkTables(engine), before, 'reading changes nothing')
+})
+
+t.test(
+  'a torrent and its few peers that stay are exported whatever else comes and goes',
+  async t => {
+    const seed = Date.now() >>> 0
+    t.comment(`seed ${seed}`)
+    const random = seededRandom(seed)
+    const engine = openEngine(tablesOfOneStripe(64 * 2 ** 20), SETTINGS)
+    const cursor = createSweepCursor(0, 1)
+    const staying = 1500
+    for (let torrent = 0; torrent < staying; torrent++) fillTorrent(engine, torrent, 3)
+    let now = NOW
+    // Torrents come by the thousand, so that the index grows, and go again, so that entries move up.
+    let newest = 10_000
+    const change = () => {
+      for (let n = 0; n < 200; n++) fillTorrent(engine, newest++, 1 + random(2), 500)
+      for (let n = 0; n < 300; n++) {
+        const number = 500 + random(2)
+        announceTo(
+          engine,
+          {
+            infoHash: hashOf(10_000 + random(newest - 10_000)),
+            ...clientOf(number, number % 3 ? 4 : 6),
+            event: Event.stopped,
+          },
+          now,
+        )
+      }
+      for (let torrent = 0; torrent < staying; torrent++) fillTorrent(engine, torrent, 3, 0, now)
+      now += 1500
+      for (let n = 0; n < 20; n++) sweepSlice(engine, cursor, now)
+    }
+    const into = newEngine()
+    const { pieces, imported } = copyStripe(engine, 0, into, 2 ** 20, change)
+    t.ok(pieces > 10, `${pieces} pieces`)
+    t.ok(imported.newer > 0, 'the index grew and was walked again')
+    checkTables(engine)
+    const found = checkTables(into)
+    for (let torrent = 0; torrent < staying; torrent++) {
+      const there = found.get(hashOf(torrent).toString('hex'))
+      if (there?.peers.size !== 3) t.fail(`torrent ${torrent} has ${there?.peers.size} peers`)
+    }
+  },
+)
+
+t.test(
+  'a large swarm that shrinks, grows and goes away while it is exported does no harm',
+  async t => {
+    const engine = newEngine()
+    const stop = (from: number, to: number) => {
+      for (let number = from; number < to; number++) {
+        announceTo(engine, {
+          infoHash: hashOf(1),
+          ...clientOf(number, number % 3 ? 4 : 6),
+          event: Event.stopped,
+        })
+      }
+    }
+    const stripeWith = (into: ReturnType<typeof newEngine>, between: () => void) => {
+      for (let stripe = 0; stripe < engine.stripeCount; stripe++) {
+        copyStripe(engine, stripe, into, RECORD_BYTES_MAX, between)
+      }
+      return checkTables(into).get(hashOf(1).toString('hex'))?.peers.size ?? 0
+    }
+    let calls = 0
+    fillTorrent(engine, 1, 9000)
+    // Another torrent in every stripe, so that something comes between any two pieces.
+    const shrunk = stripeWith(newEngine(), () => {
+      if (calls++ % 400 === 0) stop(0, 8900)
+    })
+    t.ok(shrunk >= 100 && shrunk <= 9000, `${shrunk} of 9000, of which 100 stayed`)
+    calls = 0
+    const grown = stripeWith(newEngine(), () => {
+      if (calls++ % 400 === 0) fillTorrent(engine, 1, 9000)
+    })
+    t.ok(grown >= 100, `${grown} peers`)
+    const gone = stripeWith(newEngine(), () => stop(0, 9000))
+    t.ok(gone < 9000, `${gone} peers of a torrent that everybody left`)
+  },
+)
