@@ -1,0 +1,221 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync, statSync, watch, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { isDeepStrictEqual } from 'node:util'
+import t from 'tap'
+import { restoreSnapshot } from '../../src/snapshot/read.ts'
+import { SnapshotError, SnapshotStopped } from '../../src/snapshot/report.ts'
+import { writeSnapshot } from '../../src/snapshot/write.ts'
+import { threadUrl } from '../../src/thread-url.ts'
+import { seededRandom } from '../fixtures/seeded-random.ts'
+import { checkTables } from '../fixtures/swarm-integrity.ts'
+import { hashOf, NOW, SETTINGS } from '../fixtures/tracker-client.ts'
+import { startChangingThreads, tornPeers } from './fixtures/changing-threads.ts'
+import { announceRandomly, fillTorrent, newTables } from './fixtures/swarms.ts'
+
+const writingProcess = fileURLToPath(threadUrl('./fixtures/writing-process', import.meta.url))
+
+/** What a snapshot brings into empty tables. */
+async function restored(file: string) {
+  const { tables, engine } = newTables()
+  const report = await restoreSnapshot({ tables, settings: SETTINGS, file, nowSeconds: NOW })
+  return { report, found: checkTables(engine) }
+}
+
+t.test(
+  'a snapshot says what it holds, is for its owner only, and keeps the one before',
+  async t => {
+    const file = join(t.testdir({}), 'swarms')
+    const { tables, engine } = newTables()
+    fillTorrent(engine, 1, 30)
+    t.match(await writeSnapshot({ tables, file, nowSeconds: NOW }), {
+      file,
+      createdSeconds: NOW,
+      torrents: 1,
+      peers: [20, 10],
+      bytes: statSync(file).size,
+    })
+    t.equal(statSync(file).mode & 0o777, 0o600)
+    t.notOk(existsSync(`${file}.previous`))
+    const first = readFileSync(file)
+    fillTorrent(engine, 2, 30)
+    t.match(await writeSnapshot({ tables, file, nowSeconds: NOW + 1 }), { torrents: 2 })
+    t.same(readFileSync(`${file}.previous`), first)
+    t.same(readdirSync(join(file, '..')).sort(), ['swarms', 'swarms.previous'])
+    t.equal((await restored(file)).found.size, 2)
+  },
+)
+
+t.test('empty tables make a snapshot too', async t => {
+  const file = join(t.testdir({}), 'swarms')
+  t.match(await writeSnapshot({ tables: newTables().tables, file, nowSeconds: NOW }), {
+    torrents: 0,
+    peers: [0, 0],
+  })
+  const { report, found } = await restored(file)
+  t.match(report, { file, torrents: 0, skipped: [] })
+  t.equal(found.size, 0)
+})
+
+t.test(
+  'what a killed writer left behind goes with the next snapshot, and nothing else',
+  async t => {
+    const folder = t.testdir({
+      'swarms.4711-0a1b2c3d.tmp': 'left behind',
+      'other.4711-0a1b2c3d.tmp': 'another file of the same kind',
+      'swarms.notes.tmp': 'not ours',
+    })
+    const { tables } = newTables()
+    await writeSnapshot({ tables, file: join(folder, 'swarms'), nowSeconds: NOW })
+    t.same(readdirSync(folder).sort(), ['other.4711-0a1b2c3d.tmp', 'swarms', 'swarms.notes.tmp'])
+  },
+)
+
+t.test('where it cannot be written, the error says so in a sentence', async t => {
+  const { tables } = newTables()
+  const file = join(t.testdir({}), 'nowhere', 'swarms')
+  const error = await writeSnapshot({ tables, file, nowSeconds: NOW }).catch(error => error)
+  t.ok(error instanceof SnapshotError)
+  t.match(error.message, /^cannot write the snapshot .*nowhere\/swarms: ENOENT/)
+})
+
+t.test('a stopped write leaves everything as it was', async t => {
+  const folder = t.testdir({ swarms: 'the last one' })
+  const stop = new Int32Array(new SharedArrayBuffer(4)).fill(1)
+  const file = join(folder, 'swarms')
+  await t.rejects(
+    writeSnapshot({ tables: newTables().tables, file, nowSeconds: NOW, stop }),
+    new SnapshotStopped(),
+  )
+  t.same(readdirSync(folder), ['swarms'])
+  t.equal(readFileSync(file, 'utf8'), 'the last one')
+})
+
+t.test('a disk without room leaves the last snapshots as they were', async t => {
+  const folder = t.testdir({})
+  const file = join(folder, 'swarms')
+  const { tables, engine } = newTables()
+  fillTorrent(engine, 1, 30)
+  await writeSnapshot({ tables, file, nowSeconds: NOW })
+  await writeSnapshot({ tables, file, nowSeconds: NOW + 1 })
+  const before = [readFileSync(file), readFileSync(`${file}.previous`)]
+  // A limit of 64 blocks on files that a process writes ends as a full disk does, in the middle of one.
+  const child = execFile('/bin/sh', [
+    '-c',
+    'ulimit -f 64; exec "$@"',
+    'sh',
+    process.execPath,
+    writingProcess,
+    file,
+    '20000',
+    'once',
+  ])
+  let told = ''
+  child.stdout?.on('data', data => {
+    told += data
+  })
+  const [code] = await once(child, 'close')
+  t.equal(code, 1)
+  t.match(told, /^cannot write the snapshot .*: there is no room for it \(EFBIG\)\. The last one/)
+  t.same(readdirSync(folder).sort(), ['swarms', 'swarms.previous'])
+  t.same([readFileSync(file), readFileSync(`${file}.previous`)], before)
+})
+
+t.test('kill -9 in the middle of a write leaves the last snapshot whole', async t => {
+  const folder = t.testdir({})
+  const file = join(folder, 'swarms')
+  const child = spawn(process.execPath, [writingProcess, file, '150000', 'forever'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const exited = once(child, 'exit')
+  await once(child.stdout, 'data')
+  const watcher = watch(folder)
+  for (;;) {
+    const [, name] = (await once(watcher, 'change')) as [string, string]
+    if (name.endsWith('.tmp') && existsSync(join(folder, name))) break
+  }
+  child.kill('SIGKILL')
+  watcher.close()
+  t.same(await exited, [null, 'SIGKILL'])
+  const { report, found } = await restored(file)
+  t.match(report.peers, [100_000, 50_000])
+  t.equal(found.size, 1500)
+  const { tables } = newTables()
+  await writeSnapshot({ tables, file, nowSeconds: NOW })
+  t.same(readdirSync(folder).sort(), ['swarms', 'swarms.previous'])
+})
+
+t.test('between the two renames the previous snapshot is what there is', async t => {
+  const file = join(t.testdir({}), 'swarms')
+  const { tables, engine } = newTables()
+  fillTorrent(engine, 1, 30)
+  await writeSnapshot({ tables, file: `${file}.previous`, nowSeconds: NOW })
+  writeFileSync(`${file}.4711-0a1b2c3d.tmp`, 'whole, perhaps')
+  const { report } = await restored(file)
+  t.match(report, { file: `${file}.previous`, peers: [20, 10] })
+  t.match(report.skipped, [{ file, reason: /^ENOENT/ }])
+})
+
+t.test('a snapshot written while two threads announce holds no torn peer', async t => {
+  const seed = Date.now() >>> 0
+  t.comment(`seed ${seed}`)
+  const file = join(t.testdir({}), 'swarms')
+  const { tables, engine } = newTables(256 * 2 ** 20)
+  // Torrents that nobody touches, among those that change: few peers each, and one with many.
+  for (let torrent = 1000; torrent < 3000; torrent++) fillTorrent(engine, torrent, 9)
+  fillTorrent(engine, 3000, 4000)
+  const untouched = checkTables(engine)
+  const threads = startChangingThreads(2, {
+    tables,
+    torrents: 50,
+    clients: 10_000,
+    leave: true,
+    seed,
+  })
+  for (let round = 0; round < 5; round++) {
+    await threads.announced(20_000)
+    const report = await writeSnapshot({ tables, file, nowSeconds: NOW })
+    t.equal(report.torrents, 2051)
+    const { found } = await restored(file)
+    for (const [name, torrent] of untouched) {
+      if (!isDeepStrictEqual(found.get(name), torrent)) t.fail(`torrent ${name} differs`)
+      found.delete(name)
+    }
+    t.equal(found.size, 50)
+    t.same(tornPeers(found), [])
+  }
+  const present = await threads.stop()
+  await writeSnapshot({ tables, file, nowSeconds: NOW })
+  const { found } = await restored(file)
+  t.ok(
+    isDeepStrictEqual(found, checkTables(engine)),
+    'what is there when nothing changes is all of it',
+  )
+  let peers = 0
+  for (let torrent = 0; torrent < 50; torrent++) {
+    peers += found.get(hashOf(torrent).toString('hex'))?.peers.size ?? 0
+  }
+  t.equal(peers, present.size)
+})
+
+t.test('random swarms of both families come back as they were', async t => {
+  for (let round = 0; round < 4; round++) {
+    const seed = (Date.now() + round) >>> 0
+    t.comment(`seed ${seed}`)
+    const random = seededRandom(seed)
+    const file = join(t.testdir({}), 'swarms')
+    const { tables, engine } = newTables()
+    announceRandomly(engine, random, {
+      torrents: 1 + random(3000),
+      clients: 1 + random(8000),
+      announces: 40_000,
+    })
+    const report = await writeSnapshot({ tables, file, nowSeconds: NOW })
+    const { report: back, found } = await restored(file)
+    t.same([back.torrents, back.peers], [report.torrents, report.peers])
+    t.match(back, { expired: 0, newer: 0, refused: 0, skipped: [] })
+    t.ok(isDeepStrictEqual(found, checkTables(engine)), 'all torrents and peers, byte for byte')
+  }
+})
