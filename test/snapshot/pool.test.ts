@@ -46,7 +46,7 @@ t.test('closing stops what is under way and what waits, and no lock stays held',
   const pool = createSnapshotPool()
   await pool.write({ tables, file, nowSeconds: NOW })
   const into = newTables()
-  const jobs = [
+  const jobs: Promise<unknown>[] = [
     pool.write({ tables, file, nowSeconds: NOW + 1 }),
     pool.restore({ tables: into.tables, settings: SETTINGS, file, nowSeconds: NOW }),
   ]
