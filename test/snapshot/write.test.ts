@@ -136,11 +136,18 @@ t.test('kill -9 in the middle of a write leaves the last snapshot whole', async 
   const watcher = watch(folder)
   for (;;) {
     const [, name] = (await once(watcher, 'change')) as [string, string]
-    if (name.endsWith('.tmp') && existsSync(join(folder, name))) break
+    if (!name.endsWith('.tmp')) continue
+    child.kill('SIGSTOP')
+    if (existsSync(join(folder, name))) break
+    child.kill('SIGCONT')
   }
   child.kill('SIGKILL')
   watcher.close()
   t.same(await exited, [null, 'SIGKILL'])
+  t.ok(
+    readdirSync(folder).some(name => name.endsWith('.tmp')),
+    'it was in the middle of one',
+  )
   const { report, found } = await restored(file)
   t.match(report.peers, [100_000, 50_000])
   t.equal(found.size, 1500)
