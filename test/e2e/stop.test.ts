@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import t from 'tap'
+import { testFolder } from '../cluster/fixtures/engine-start.ts'
+import { setEnvironment } from '../fixtures/environment.ts'
 import { RawConnection } from '../fixtures/http-client.ts'
 import { announceTarget, answers, startLoad } from '../fixtures/load.ts'
 import { isAlive, startTracker } from '../fixtures/start-tracker.ts'
@@ -52,15 +53,13 @@ t.test('workers whose primary is killed end by themselves', async t => {
 })
 
 t.test('an idle connection does not hold up the stop, and no socket file is left', async t => {
-  const folders = () => readdirSync(tmpdir()).filter(name => /^muster-[^t]/.test(name))
-  const before = folders()
+  const folder = testFolder(t)
+  setEnvironment(t, 'RUNTIME_DIRECTORY', folder)
   const tracker = await startTracker(t, { frontend: { workers: 1 } })
+  t.not(readdirSync(folder).length, 0, 'there was one')
   const idle = await RawConnection.open(tracker.port('http', '127.0.0.1'))
   t.equal((await idle.get(announceTarget(1, 1)))?.status, 200)
   t.equal(await tracker.stop(), 0)
   await idle.ended()
-  t.same(
-    folders().filter(name => !before.includes(name)),
-    [],
-  )
+  t.same(readdirSync(folder), [])
 })
