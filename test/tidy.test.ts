@@ -94,6 +94,7 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/protocol/limits.ts': 'constants only',
   'src/protocol/scrape-record.ts': 'constants only',
   'src/database/database.ts': 'types only',
+  'src/admin/admin.ts': 'types only',
   'src/database/dialect.ts': 'types only',
   'src/database/check.ts': 'test/database/sqlite.test.ts',
   'src/database/create.ts': 'test/database/sqlite.test.ts',
