@@ -90,8 +90,8 @@ export type Stats = Readonly<Record<string, number | boolean>>
 export class AdminError extends Error {
   readonly kind: 'not enabled' | 'database error'
 
-  constructor(kind: AdminError['kind'], message: string) {
-    super(message)
+  constructor(kind: AdminError['kind'], message: string, options?: ErrorOptions) {
+    super(message, options)
     this.kind = kind
   }
 }

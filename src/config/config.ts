@@ -114,6 +114,12 @@ export type ListTableConfig = {
   readonly bin_type_infohash: boolean
 }
 
+export type SnapshotConfig = {
+  readonly enabled: boolean
+  readonly path: string
+  readonly interval: number
+}
+
 export type LogConfig = {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 }
@@ -124,6 +130,7 @@ export type Config = {
   readonly udp_server: readonly UdpServerConfig[]
   readonly engine: EngineConfig
   readonly frontend: FrontendConfig
+  readonly snapshot: SnapshotConfig
   readonly database: DatabaseConfig
   readonly database_structure: DatabaseStructureConfig
   readonly log: LogConfig

@@ -10,6 +10,7 @@ export type KeySchema = {
   readonly allowed?: string
   readonly enum?: readonly string[]
   readonly minimum?: number
+  readonly minLength?: number
   readonly maximum?: number
   readonly pattern?: string
   readonly format?: string
@@ -258,6 +259,27 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
     },
   },
   ...DATABASE_SECTIONS,
+  snapshot: {
+    description:
+      'The swarms on disk: written from time to time and at the end, read at the start while the tracker serves.',
+    list: false,
+    environment: 'SNAPSHOT__',
+    keys: {
+      enabled: {
+        type: 'boolean',
+        default: true,
+        description: 'Whether swarms outlive a restart.',
+      },
+      path: {
+        type: 'string',
+        minLength: 1,
+        default: 'data/swarm.snapshot',
+        allowed: 'the path of a file',
+        description: 'The file; the one before is kept beside it as FILE.previous.',
+      },
+      interval: seconds(900, 10, 'Seconds between snapshots.'),
+    },
+  },
   log: {
     description: 'JSON lines on standard output.',
     list: false,

@@ -24,8 +24,10 @@ export type Table<Row> = {
   load(): AsyncIterable<readonly Row[]>
   /** Adds rows, or replaces those with the same hash; a user replaces those with the same id or the same key. The last of several counts. */
   save(rows: readonly Row[]): Promise<void>
-  /** Changes rows that are there and adds none. A user is found by key, and keeps the id. */
-  update(rows: readonly Row[]): Promise<void>
+  /**
+   * Changes rows that are there and adds none: all fields, or those named. A user is found by key, and keeps the id.
+   */
+  update(rows: readonly Row[], fields?: readonly (keyof Row)[]): Promise<void>
   /** By hash; a user by key. What is not there is no error. */
   remove(hashes: readonly string[]): Promise<void>
   clear(): Promise<void>

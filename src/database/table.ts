@@ -25,7 +25,7 @@ export function inTurns<Row>(table: Table<Row>, turns: Turns): Table<Row> {
   return {
     load: () => table.load(),
     save: rows => turns.take(() => table.save(rows)),
-    update: rows => turns.take(() => table.update(rows)),
+    update: (rows, fields) => turns.take(() => table.update(rows, fields)),
     remove: hashes => turns.take(() => table.remove(hashes)),
     clear: () => turns.take(() => table.clear()),
   }
@@ -45,11 +45,12 @@ export function hashTable<Row extends { readonly hash: string }>(
       for (const part of inParts(latest(rows), chunkSize))
         await transact(db => upsert(db, dialect, shape, part))
     },
-    async update(rows) {
-      if (others.length === 0) return
+    async update(rows, fields) {
+      const columns = fields ? others.filter(({ field }) => fields.includes(field)) : others
+      if (columns.length === 0) return
       for (const part of inParts(latest(rows), chunkSize)) {
         const changes = part.map(row => [key(row.hash), row] as const)
-        await transact(db => update(db, dialect, shape, others, changes))
+        await transact(db => update(db, dialect, shape, columns, changes))
       }
     },
     async remove(hashes) {

@@ -31,7 +31,8 @@ export function usersTable(store: Store, shape: UserShape): Table<UserRow> {
         })
       }
     },
-    async update(rows) {
+    async update(rows, fields) {
+      const columns = fields ? counts.filter(({ field }) => fields.includes(field)) : counts
       for (const part of inParts(rows, chunkSize)) {
         const byKey = new Map(part.map(row => [row.key, row]))
         await transact(async db => {
@@ -40,7 +41,7 @@ export function usersTable(store: Store, shape: UserShape): Table<UserRow> {
             const row = byKey.get(user.key)
             return row ? [[id(user.id), row] as const] : []
           })
-          await update(db, dialect, shape, counts, changes)
+          await update(db, dialect, shape, columns, changes)
         })
       }
     },

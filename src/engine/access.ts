@@ -18,9 +18,11 @@ import {
 } from './tables/users.ts'
 
 /** Entries that the tables have room for. It is address space, and used as they come. */
-const LISTED_MAX = 8_000_000
-const USERS_MAX = 4_000_000
+const LISTED_MAX = 4_000_000
+const KEYS_MAX = 4_000_000
+const USERS_MAX = 2_000_000
 
+/** Which lists and keys an announce is checked against. */
 export type AccessRules = {
   readonly whitelist: boolean
   readonly blacklist: boolean
@@ -36,49 +38,50 @@ export const NO_RULES: AccessRules = {
   users: false,
 }
 
-/** The tables of the rules that are on, as threads hand them to each other. */
+/** The tables as threads hand them to each other. They are there, and can be changed, whether or not their rule is on. */
 export type SharedAccess = {
+  readonly rules: AccessRules
   /** Info hashes; the values mean nothing. */
-  readonly whitelist: SharedHashTable | undefined
-  readonly blacklist: SharedHashTable | undefined
+  readonly whitelist: SharedHashTable
+  readonly blacklist: SharedHashTable
   /** Keys, with the Unix second at which each ends, 0 for never. */
-  readonly keys: SharedHashTable | undefined
+  readonly keys: SharedHashTable
   /** Keys of users, with the number of each user's record. */
-  readonly userKeys: SharedHashTable | undefined
-  readonly users: SharedUsers | undefined
+  readonly userKeys: SharedHashTable
+  readonly users: SharedUsers
 }
 
 /** Who may announce what: asked for every announce, changed by the admin room. */
 export type Access = {
-  readonly whitelist: HashTable | undefined
-  readonly blacklist: HashTable | undefined
-  readonly keys: HashTable | undefined
-  readonly userKeys: HashTable | undefined
-  readonly users: Users | undefined
+  readonly rules: AccessRules
+  readonly whitelist: HashTable
+  readonly blacklist: HashTable
+  readonly keys: HashTable
+  readonly userKeys: HashTable
+  readonly users: Users
   /** Number of the user who asked last; 0 for nobody. */
   user: number
 }
 
 export function createAccess(rules: AccessRules, hashKey: HashKey): SharedAccess {
-  const table = (on: boolean, entries: number) =>
-    on ? createHashTable(entries, hashKey) : undefined
   return {
-    whitelist: table(rules.whitelist, LISTED_MAX),
-    blacklist: table(rules.blacklist, LISTED_MAX),
-    keys: table(rules.keys, LISTED_MAX),
-    userKeys: table(rules.users, USERS_MAX),
-    users: rules.users ? createUsers(USERS_MAX) : undefined,
+    rules,
+    whitelist: createHashTable(LISTED_MAX, hashKey),
+    blacklist: createHashTable(LISTED_MAX, hashKey),
+    keys: createHashTable(KEYS_MAX, hashKey),
+    userKeys: createHashTable(USERS_MAX, hashKey),
+    users: createUsers(USERS_MAX),
   }
 }
 
 export function openAccess(shared: SharedAccess): Access {
-  const { whitelist, blacklist, keys, userKeys, users } = shared
   return {
-    whitelist: whitelist && openHashTable(whitelist),
-    blacklist: blacklist && openHashTable(blacklist),
-    keys: keys && openHashTable(keys),
-    userKeys: userKeys && openHashTable(userKeys),
-    users: users && openUsers(users),
+    rules: shared.rules,
+    whitelist: openHashTable(shared.whitelist),
+    blacklist: openHashTable(shared.blacklist),
+    keys: openHashTable(shared.keys),
+    userKeys: openHashTable(shared.userKeys),
+    users: openUsers(shared.users),
     user: 0,
   }
 }
@@ -91,12 +94,13 @@ export function checkKeys(
   userKeyAt: number,
   nowSeconds: number,
 ): Failure {
+  const { rules } = access
   access.user = 0
-  if (access.keys) {
+  if (rules.keys) {
     const ends = findValue(access.keys, view, keyAt)
     if (ends === ABSENT || (ends !== 0 && ends <= nowSeconds)) return Failure.unknownKey
   }
-  if (access.userKeys && access.users) {
+  if (rules.users) {
     const user = findValue(access.userKeys, view, userKeyAt)
     if (user === ABSENT) return Failure.unknownUserKey
     if (!isActiveUser(access.users, user)) return Failure.inactiveUser
@@ -107,10 +111,10 @@ export function checkKeys(
 
 /** Whether the torrent whose info hash lies at `at` and hashes to `hash` may be announced to. */
 export function checkInfoHash(access: Access, hash: number, view: DataView, at: number): Failure {
-  if (access.whitelist && findHashed(access.whitelist, hash, view, at) === ABSENT) {
+  if (access.rules.whitelist && findHashed(access.whitelist, hash, view, at) === ABSENT) {
     return Failure.notWhitelisted
   }
-  if (access.blacklist && findHashed(access.blacklist, hash, view, at) !== ABSENT) {
+  if (access.rules.blacklist && findHashed(access.blacklist, hash, view, at) !== ABSENT) {
     return Failure.blacklisted
   }
   return Failure.none

@@ -5,7 +5,7 @@ import type { Access } from './access.ts'
 import type { Arena } from './tables/arena.ts'
 import { DETAIL_DOWNLOADED, DETAIL_UPLOADED, DETAIL_USER } from './tables/layout.ts'
 import { lastSeen } from './tables/swarm.ts'
-import { creditUser, type Users } from './tables/users.ts'
+import { creditUser } from './tables/users.ts'
 
 /**
  * What users are credited with. A client counts from the start of its session, so a user is given what the counts of one peer (one torrent,
@@ -26,7 +26,6 @@ export const RESTART_SECONDS = 60
  */
 export function accountPeer(
   access: Access,
-  users: Users,
   arena: Arena,
   detail: number,
   request: Bytes,
@@ -54,7 +53,7 @@ export function accountPeer(
       writeU64(view, at + DOWNLOADED, beforeDown + downloaded)
     }
   }
-  creditUser(users, user, uploaded, downloaded, completed ? 1 : 0, nowSeconds)
+  creditUser(access.users, user, uploaded, downloaded, completed ? 1 : 0, nowSeconds)
 }
 
 /** A peer that a snapshot brought back belongs to nobody until its user announces it again. */

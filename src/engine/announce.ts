@@ -155,9 +155,9 @@ function stop(
   const { access, hashKey: key } = engine
   const slot = findPeer(arena, list, family, request.view, at + PEER_ID, at + ADDRESS, key)
   if (slot === -1) return
-  if (access.users) {
+  if (access.rules.users) {
     const detail = detailAt(arena, list, family, slot)
-    accountPeer(access, access.users, arena, detail, request, at, false, nowSeconds)
+    accountPeer(access, arena, detail, request, at, false, nowSeconds)
   }
   removePeer(arena, stripe, list, family, slot, key)
   if (engine.settings.notePeers) markChanged(arena, stripe, torrent)
@@ -190,9 +190,9 @@ function upsert(
   if ((completed && settings.persistent) || (turned && settings.notePeers)) {
     markChanged(arena, stripe, torrent)
   }
-  if (access.users) {
+  if (access.rules.users) {
     const detail = slot === -1 ? 0 : detailAt(arena, list, family, slot)
-    accountPeer(access, access.users, arena, detail, request, at, completed, nowSeconds)
+    accountPeer(access, arena, detail, request, at, completed, nowSeconds)
   }
   if (slot !== -1) {
     slot = setSeeder(arena, stripe, list, family, slot, seeder, engine.hashKey)

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { RESTART_SECONDS } from '../../src/engine/account.ts'
 import { setValue } from '../../src/engine/tables/hash-table.ts'
-import { readUser, type Users, type UserTotals, writeUser } from '../../src/engine/tables/users.ts'
+import { readUser, type UserTotals, writeUser } from '../../src/engine/tables/users.ts'
 import { bytesOf } from '../../src/protocol/bytes.ts'
 import { Event } from '../../src/protocol/events.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
@@ -30,11 +30,10 @@ type Said = {
 /** A tracker with users 1 to 50, and what it credits them with. */
 function accounts() {
   const engine = newEngine(256 * 2 ** 20, SETTINGS, { users: true })
-  const users = engine.access.users as Users
+  const users = engine.access.users
   for (let user = 1; user <= USERS; user++) {
     writeUser(users, user, { active: true, uploaded: 0, downloaded: 0, completed: 0, updated: 0 })
-    if (engine.access.userKeys)
-      setValue(engine.access.userKeys, bytesOf(keyOfUser(user)).view, 0, user)
+    setValue(engine.access.userKeys, bytesOf(keyOfUser(user)).view, 0, user)
   }
   const announce = (said: Said, now = NOW) => {
     const { user, torrent, peer, left = 1, ...rest } = said

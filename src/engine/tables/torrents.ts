@@ -153,6 +153,20 @@ export function removeTorrentAt(arena: Arena, stripe: number, place: number, key
   arena.u32[index + hole] = 0
 }
 
+/** Removes a torrent, of this hash, whose lists must be empty. */
+export function removeTorrent(
+  arena: Arena,
+  stripe: number,
+  torrent: number,
+  hash: number,
+  key: HashKey,
+): void {
+  const mask = indexSize(arena, stripe) - 1
+  let place = (hash >>> PLACE_SHIFT) & mask
+  while (torrentAt(arena, stripe, place) !== torrent) place = (place + 1) & mask
+  removeTorrentAt(arena, stripe, place, key)
+}
+
 /** Notes that the torrent was announced to, in Unix seconds. */
 export function touchTorrent(arena: Arena, torrent: number, nowSeconds: number): void {
   arena.u32[(torrent + TORRENT_ACTIVE) >> 2] = nowSeconds

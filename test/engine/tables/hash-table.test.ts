@@ -74,8 +74,8 @@ t.test('readers in other threads never miss a key that stays, whatever is writte
         workerData: { shared, stop, staying: 500, seed },
       }),
   )
+  await Promise.all(workers.map(worker => once(worker, 'message')))
   const answers = workers.map(worker => once(worker, 'message'))
-  await Promise.all(workers.map(worker => once(worker, 'online')))
   for (let round = 0; round < 30; round++) {
     for (let n = 1000; n < 21_000; n++) setValue(table, keyOf(n).view, 0, n)
     for (let n = 1000; n < 21_000; n++) removeValue(table, keyOf(n).view, 0)

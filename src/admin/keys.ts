@@ -1,0 +1,99 @@
+import type { KeyRow, Table } from '../database/database.ts'
+import {
+  ABSENT,
+  clearTable,
+  eachKey,
+  findValue,
+  type HashTable,
+  keyCount,
+  removeValue,
+  setValue,
+} from '../engine/tables/hash-table.ts'
+import { AdminError, type Outcome } from './admin.ts'
+import { viewOfHash } from './hashes.ts'
+import { keptFirst } from './kept-first.ts'
+
+/** Keys of the tracker, each with the second at which it ends. */
+export type Keys = {
+  /** Seconds that each is still good for, 0 for ever; undefined when there is none, or no more. */
+  of(hashes: readonly string[]): (number | undefined)[]
+  set(entries: readonly (readonly [hash: string, timeoutSeconds: number])[]): Promise<Outcome[]>
+  remove(hashes: readonly string[]): Promise<Outcome[]>
+  clear(): Promise<void>
+  load(): Promise<number>
+  /** Removes those that have ended, and returns how many that were. */
+  removeEnded(): Promise<number>
+  readonly size: number
+}
+
+/** The latest second that a key can end at; later is never. */
+const END_MAX = 2 ** 32 - 2
+
+export function createKeys(
+  enabled: boolean,
+  table: HashTable,
+  rows: Table<KeyRow> | undefined,
+  nowSeconds: () => number,
+): Keys {
+  const endOf = (hash: string) => findValue(table, viewOfHash(hash), 0)
+  const isGood = (end: number) => end !== ABSENT && (end === 0 || end > nowSeconds())
+
+  async function remove(hashes: readonly string[]): Promise<Outcome[]> {
+    await keptFirst(rows?.remove(hashes))
+    return hashes.map(hash => {
+      const good = isGood(endOf(hash))
+      return removeValue(table, viewOfHash(hash), 0) && good ? 'deleted' : 'unknown'
+    })
+  }
+
+  return {
+    get size() {
+      return keyCount(table)
+    },
+    of: hashes =>
+      hashes.map(hash => {
+        const end = endOf(hash)
+        if (!isGood(end)) return undefined
+        return end === 0 ? 0 : end - nowSeconds()
+      }),
+    async set(entries) {
+      const now = nowSeconds()
+      const ends = entries.map(([hash, timeout]) => ({
+        hash,
+        timeout: timeout === 0 || now + timeout > END_MAX ? 0 : now + timeout,
+      }))
+      await keptFirst(rows?.save(ends))
+      return ends.map(({ hash, timeout }) => {
+        const known = isGood(endOf(hash))
+        if (!setValue(table, viewOfHash(hash), 0, timeout)) {
+          throw new AdminError('database error', 'keys are full')
+        }
+        return known ? 'updated' : 'added'
+      })
+    },
+    remove,
+    async clear() {
+      if (!enabled) throw new AdminError('not enabled', 'keys not enabled')
+      await keptFirst(rows?.clear())
+      clearTable(table)
+    },
+    async load() {
+      if (!rows) return 0
+      for await (const chunk of rows.load()) {
+        for (const { hash, timeout } of chunk) {
+          const end = timeout > END_MAX ? 0 : timeout
+          if (isGood(end)) setValue(table, viewOfHash(hash), 0, end)
+        }
+      }
+      return keyCount(table)
+    },
+    async removeEnded() {
+      const ended: string[] = []
+      eachKey(table, (bytes, at, end) => {
+        if (!isGood(end)) ended.push(Buffer.from(bytes.slice(at, at + 20)).toString('hex'))
+      })
+      if (ended.length > 0) await remove(ended)
+      return ended.length
+    },
+  }
+}

@@ -1,0 +1,80 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from '../log.ts'
+
+/** Longest wait between two tries while the database is away, in milliseconds. */
+const RETRY_MILLIS_MAX = 60_000
+const RETRY_MILLIS_MIN = 1000
+
+export type WriteBehind = {
+  /** Whether the last try succeeded. */
+  readonly healthy: boolean
+  /** Tries that failed since the start. */
+  readonly failures: number
+  /** Unix seconds of the last success; 0 before the first. */
+  readonly writtenSeconds: number
+  /** Writes what is left, once, and ends. */
+  stop(): Promise<void>
+}
+
+/**
+ * Calls each of `flushes` every `intervalSeconds`, and sooner again after a failure. What could not be written stays noted where it was
+ * counted, so nothing is queued and nothing grows. The log tells once that the database is away, and once that it is back.
+ */
+export function startWriteBehind(
+  flushes: readonly (() => Promise<number>)[],
+  intervalSeconds: number,
+  nowSeconds: () => number,
+  log: Logger,
+): WriteBehind {
+  const ending = new AbortController()
+  let healthy = true
+  let failures = 0
+  let writtenSeconds = 0
+
+  async function flush(): Promise<void> {
+    try {
+      let rows = 0
+      for (const each of flushes) rows += await each()
+      if (rows > 0) log.debug({ rows }, 'counts written')
+      if (!healthy) log.info('the database takes writes again')
+      healthy = true
+      writtenSeconds = nowSeconds()
+    } catch (error) {
+      failures++
+      if (healthy)
+        log.error({ err: error }, 'counts cannot be written; trying again until they can')
+      healthy = false
+    }
+  }
+
+  const wait = (millis: number) =>
+    sleep(millis, undefined, { signal: ending.signal }).catch(() => {})
+
+  async function run(): Promise<void> {
+    let retryMillis = RETRY_MILLIS_MIN
+    while (!ending.signal.aborted) {
+      await wait(healthy ? intervalSeconds * 1000 : retryMillis)
+      await flush()
+      retryMillis = healthy ? RETRY_MILLIS_MIN : Math.min(retryMillis * 2, RETRY_MILLIS_MAX)
+    }
+  }
+
+  // The loop's last turn comes after the signal, and writes what is left.
+  const running = run()
+  return {
+    get healthy() {
+      return healthy
+    },
+    get failures() {
+      return failures
+    },
+    get writtenSeconds() {
+      return writtenSeconds
+    },
+    async stop() {
+      ending.abort()
+      await running
+      if (!healthy) log.error('counts since the last write are lost: the database is away')
+    },
+  }
+}
