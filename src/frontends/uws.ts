@@ -7,7 +7,16 @@ export type HttpResponse = {
   writeHeader(key: string, value: string): HttpResponse
   end(body?: string | Uint8Array, closeConnection?: boolean): HttpResponse
   endWithoutBody(): HttpResponse
+  /** A piece of a chunked body; not empty. False when it waits in memory for a slow reader: go on in `onWritable`. */
+  write(chunk: string | Uint8Array): boolean
+  /** The handler says whether it wrote all that it wanted. */
+  onWritable(handler: (offset: number) => boolean): HttpResponse
+  getWriteOffset(): number
+  /** Has to be called before the request's handler returns. The memory of `chunk` is taken back when this handler returns. */
+  onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): HttpResponse
   onAborted(handler: () => void): HttpResponse
+  /** Cuts the connection; calls what `onAborted` was given. */
+  close(): HttpResponse
   getRemoteAddress(): ArrayBuffer
   /** What PROXY protocol 2 said at the start of the connection; empty when it said nothing. */
   getProxiedRemoteAddress(): ArrayBuffer
