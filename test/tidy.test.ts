@@ -34,6 +34,7 @@ const BORDERS: [room: string, allowed: string[]][] = [
       'src/link/link.ts',
     ],
   ],
+  ['src/frontends/api/', ['src/frontends/', 'src/admin/admin.ts']],
   ['src/frontends/', ['src/frontends/', 'src/protocol/', 'src/link/']],
   ['src/config/', ['src/config/', 'src/protocol/limits.ts', 'src/errors.ts']],
   [

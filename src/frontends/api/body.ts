@@ -1,0 +1,43 @@
+import type { Exchange } from './exchange.ts'
+import { BODY_BYTES_MAX } from './limits.ts'
+import type { BodyRule } from './openapi.ts'
+import { BAD_JSON_BODY, BODY_OVERFLOW, type Reply } from './replies.ts'
+
+/** A body that may be used, or the refusal. */
+export type BodyResult = { readonly body: unknown } | { readonly refusal: Reply }
+
+/**
+ * Reads a body to its end and checks it. Has to be called before the request's handler returns. Never settles for a client that goes away.
+ * More bytes than allowed are refused at once; what still comes is dropped as it arrives.
+ */
+export function readBody(exchange: Exchange, rule: BodyRule): Promise<BodyResult> {
+  return new Promise(resolve => {
+    const chunks: Uint8Array[] = []
+    let bytes = 0
+    exchange.response.onData((chunk, isLast) => {
+      bytes += chunk.byteLength
+      if (bytes > BODY_BYTES_MAX) {
+        chunks.length = 0
+        resolve({ refusal: BODY_OVERFLOW })
+        return
+      }
+      // A copy: the chunk's memory is taken back.
+      chunks.push(new Uint8Array(chunk.slice(0)))
+      if (isLast) resolve(parseBody(Buffer.concat(chunks, bytes), rule))
+    })
+  })
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+function parseBody(bytes: Uint8Array, rule: BodyRule): BodyResult {
+  if (bytes.length === 0 && !rule.isRequired) return { body: undefined }
+  let body: unknown
+  try {
+    body = JSON.parse(utf8.decode(bytes))
+  } catch {
+    return { refusal: BAD_JSON_BODY }
+  }
+  const refusal = rule.check(body)
+  return refusal ? { refusal } : { body }
+}

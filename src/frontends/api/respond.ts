@@ -1,0 +1,133 @@
+import { type Admin, AdminError } from '../../admin/admin.ts'
+import { clientAddress, compileCidrs, type ProxyRules } from '../client-address.ts'
+import type { HttpRequest } from '../uws.ts'
+import { readBody } from './body.ts'
+import type { Call, Handler, Services } from './call.ts'
+import { certificateHandlers, NO_CERTIFICATES } from './certificates.ts'
+import type { Exchange } from './exchange.ts'
+import { keyHandlers } from './keys.ts'
+import { listHandlers } from './lists.ts'
+import { listOperations, type Operation } from './openapi.ts'
+import {
+  DATABASE_ERROR,
+  INTERNAL_ERROR,
+  methodNotAllowed,
+  NOT_FOUND,
+  type Reply,
+  statusReply,
+} from './replies.ts'
+import { createRouter } from './router.ts'
+import type { ApiServerOptions } from './server.ts'
+import { serveStatic } from './static-files.ts'
+import { statusHandlers } from './status.ts'
+import { loadSwaggerUi } from './swagger-ui.ts'
+import { createTokenGuard, readToken } from './token.ts'
+import { torrentHandlers } from './torrents.ts'
+import { userHandlers } from './users.ts'
+
+/** Served as files, when at all. */
+const STATIC_OPERATIONS = new Set(['getDocument', 'getSwaggerUi'])
+
+const HANDLERS: Record<string, Handler> = {
+  ...torrentHandlers,
+  ...listHandlers,
+  ...keyHandlers,
+  ...userHandlers,
+  ...statusHandlers,
+  ...certificateHandlers,
+}
+
+/** What `Access-Control-Request-*` asks about, and for how long the answer holds. */
+const PREFLIGHT: Reply = {
+  status: 204,
+  type: '',
+  body: '',
+  headers: [
+    ['access-control-allow-methods', 'GET, POST, PUT, DELETE'],
+    ['access-control-allow-headers', 'Accept, Authorization, Content-Type, X-Forwarded-For'],
+    ['access-control-max-age', '3600'],
+  ],
+}
+
+/** Answers one request; the request may be read only until it returns. */
+export type Responder = (exchange: Exchange, request: HttpRequest) => void
+
+/** What every request meets, in this order: files, the route, the token, the body, the operation. */
+export function createResponder(options: ApiServerOptions, admin: Admin): Responder {
+  const files = serveStatic(
+    new Map([...(options.swagger ? loadSwaggerUi() : []), ...(options.pages ?? [])]),
+  )
+  const router = createRouter(routedOperations())
+  const guard = createTokenGuard(options.token, () => performance.now() / 1000)
+  const services: Services = {
+    admin,
+    certificates: options.certificates ?? NO_CERTIFICATES,
+    userIdUuid: options.userIdUuid,
+  }
+  const rules: ProxyRules = {
+    trusted: compileCidrs(options.trustedProxies),
+    header: options.realIpHeader.toLowerCase(),
+  }
+
+  function refuse(exchange: Exchange, request: HttpRequest): Reply | undefined {
+    const header = (name: string) => request.getHeader(name)
+    const address = clientAddress(exchange.response.getRemoteAddress(), rules, header)
+    const token = readToken(header('authorization'), request.getQuery() ?? '')
+    return guard.refuse(token, address)
+  }
+
+  async function perform(exchange: Exchange, operation: Operation, call: Omit<Call, 'body'>) {
+    try {
+      const read = operation.body ? await readBody(exchange, operation.body) : NO_BODY
+      if (exchange.isSettled) return
+      await exchange.send(
+        'refusal' in read ? read.refusal : await handlerOf(operation)({ ...call, ...read }),
+      )
+    } catch (error) {
+      const reply = failureReply(error)
+      if (reply.status >= 500) options.onError(error, operation.id)
+      if (!exchange.isSettled) await exchange.send(reply)
+    }
+  }
+
+  function findReply(exchange: Exchange, request: HttpRequest): Reply | undefined {
+    const method = request.getMethod().toUpperCase()
+    if (method === 'OPTIONS') return PREFLIGHT
+    const path = request.getUrl()
+    const file = files(method, path, request.getHeader('if-none-match'))
+    if (file) return file
+    const route = router(method, path)
+    if (!route) return NOT_FOUND
+    const { operation } = route
+    if (!operation) return methodNotAllowed(route.allow)
+    const refusal = operation.isSecured ? refuse(exchange, request) : undefined
+    if (refusal) return refusal
+    void perform(exchange, operation, { ...services, param: route.param })
+    return undefined
+  }
+
+  return (exchange, request) => {
+    const reply = findReply(exchange, request)
+    if (reply) void exchange.send(reply)
+  }
+}
+
+const NO_BODY = { body: undefined }
+
+function routedOperations(): Operation[] {
+  const operations = listOperations().filter(({ id }) => !STATIC_OPERATIONS.has(id))
+  for (const operation of operations) handlerOf(operation)
+  return operations
+}
+
+function handlerOf({ id }: Operation): Handler {
+  const handler = HANDLERS[id]
+  if (!handler) throw new Error(`the document has an operation ${id} that nobody answers`)
+  return handler
+}
+
+/** What the admin side refuses is the client's affair, all else is ours. */
+function failureReply(error: unknown): Reply {
+  if (!(error instanceof AdminError)) return INTERNAL_ERROR
+  return error.kind === 'not enabled' ? statusReply(400, error.message) : DATABASE_ERROR
+}
