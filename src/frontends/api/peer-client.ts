@@ -95,6 +95,7 @@ const AZUREUS: Record<string, string> = {
   UW: 'µTorrent Web',
   VG: 'Vagaa',
   WD: 'WebTorrent Desktop',
+  WS: 'HTTP Seed',
   WT: 'BitLet',
   WW: 'WebTorrent',
   WY: 'FireTorrent',
@@ -113,7 +114,7 @@ const AZUREUS: Record<string, string> = {
   tT: 'tTorrent',
 }
 
-/** Shadow style: a letter, then a version in up to five characters of base 64, padded with `-`, before `---` or random bytes. */
+/** Shadow style: a letter, then a version in five characters of base 64, padded with `-`, and `---`. */
 const SHADOW: Record<string, string> = {
   A: 'ABC',
   O: 'Osprey Permaseed',
@@ -134,7 +135,6 @@ const PREFIXES: readonly (readonly [pattern: RegExp, name: string])[] = [
   [/^-BOW/, 'Bits on Wheels'],
   [/^-aria2-/, 'aria2'],
   [/^A2-\d+-\d+-/, 'aria2'],
-  [/^-WS\d{4}-/, 'HTTP seed'],
   [/^-FG\d/, 'FlashGet'],
   [/^AZ2500BT/, 'BitTyrant'],
   [/^exbc..LORD/s, 'BitLord'],
@@ -160,7 +160,6 @@ const PREFIXES: readonly (readonly [pattern: RegExp, name: string])[] = [
   [/^a02---0/, 'Swarmy'],
   [/^T00---0/, 'Teeweety'],
   [/^Ares/, 'Ares'],
-  [/^.{2}RS/s, 'Rufus'],
 ]
 
 /**
@@ -169,13 +168,16 @@ const PREFIXES: readonly (readonly [pattern: RegExp, name: string])[] = [
  */
 export function clientOfPeerId(peerId: string): string {
   const text = Buffer.from(peerId, 'hex').toString('latin1')
-  for (const [pattern, name] of PREFIXES) if (pattern.test(text)) return name
   const [, azureus] = /^-([A-Za-z0-9~]{2})[\dA-Za-z.]{4}-/.exec(text) ?? []
-  if (azureus !== undefined) return nameIn(AZUREUS, azureus)
-  const [, shadow] = /^([A-Z])[\dA-Za-z.]{1,5}-{3,}/.exec(text) ?? []
-  return shadow === undefined ? 'Unknown' : nameIn(SHADOW, shadow)
+  const [, shadow] = /^([A-Z])[\dA-Za-z.-]{5}---/.exec(text) ?? []
+  return (
+    nameIn(AZUREUS, azureus) ??
+    PREFIXES.find(([pattern]) => pattern.test(text))?.[1] ??
+    nameIn(SHADOW, shadow) ??
+    'Unknown'
+  )
 }
 
-function nameIn(names: Record<string, string>, key: string): string {
-  return Object.hasOwn(names, key) ? (names[key] ?? 'Unknown') : 'Unknown'
+function nameIn(names: Record<string, string>, key: string | undefined): string | undefined {
+  return key !== undefined && Object.hasOwn(names, key) ? names[key] : undefined
 }
