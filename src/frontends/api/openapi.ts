@@ -35,9 +35,16 @@ const HASHES_OF_SCHEMA: Record<string, HashName> = {
   UserHashArray: 'user_hash',
 }
 
+let compiled: readonly Operation[] | undefined
+
 /** The operations of the document: it is the one place that says which there are. */
-export function listOperations(): Operation[] {
-  const ajv = new Ajv2020({ verbose: true, schemas: [], keywords: VOCABULARY })
+export function listOperations(): readonly Operation[] {
+  compiled ??= compileOperations()
+  return compiled
+}
+
+function compileOperations(): Operation[] {
+  const ajv = new Ajv2020({ verbose: true, keywords: VOCABULARY })
   // Whole numbers that JavaScript would round are refused, not changed.
   ajv.addFormat('int64', { type: 'number', validate: Number.isSafeInteger })
   ajv.addSchema({ $id: 'document', components: document.components })

@@ -43,7 +43,8 @@ async function tryOutcome(
   await prepare?.(admin)
   const asked = { ...goodRequest(operation), ...overrides }
   const answer = await ask(asked)
-  const name = `${asked.path.slice(0, 80)} ${JSON.stringify(overrides.body)?.slice(0, 80) ?? ''}`
+  const body = overrides.body instanceof Uint8Array ? 'bytes' : JSON.stringify(overrides.body)
+  const name = `${asked.path.slice(0, 80)} ${body?.slice(0, 80) ?? ''}`
   t.equal(answer.status, status, `${name}: ${status}`)
   t.equal(answerProblem(operation, answer), undefined, `${name}: as documented`)
   t.equal(answer.headers['access-control-allow-origin'], '*')
