@@ -29,12 +29,12 @@ t.test('a body comes with GET too, in pieces or chunked', async t => {
   connection.write(`GET /api/whitelists HTTP/1.1\r\n${HEAD}content-length: ${body.length}\r\n\r\n`)
   connection.write(body.slice(0, 10))
   connection.write(body.slice(10))
-  t.match((await connection.read())?.body.toString(), /"whitelists":{"a+1":false}/)
+  t.match((await connection.read())?.body.toString(), /"whitelists":{"f0+1":false}/)
   connection.write(`GET /api/whitelists HTTP/1.1\r\n${HEAD}transfer-encoding: chunked\r\n\r\n`)
   for (const piece of [body.slice(0, 10), body.slice(10), '']) {
     connection.write(`${piece.length.toString(16)}\r\n${piece}\r\n`)
   }
-  t.match((await connection.read())?.body.toString(), /"whitelists":{"a+1":false}/)
+  t.match((await connection.read())?.body.toString(), /"whitelists":{"f0+1":false}/)
   connection.destroy()
   const fetched = await ask({ method: 'GET', path: '/api/keys', body: [A] })
   t.same(fetched.json, { status: 'ok', keys: {} })
@@ -49,7 +49,7 @@ t.test('100,000 hashes fit one body; more than 8 MiB are refused before they cam
   t.same(await admin.listed('whitelist', [hexOf(0), hexOf(99_999)]), [true, true])
 
   const connection = await RawConnection.open(server.port)
-  connection.write(`POST /api/whitelists HTTP/1.1\r\n${HEAD}content-length: 1000000000\r\n\r\n`)
+  connection.write(`POST /api/whitelists HTTP/1.1\r\n${HEAD}content-length: 900000000\r\n\r\n`)
   connection.write(Buffer.alloc(8 * 1024 * 1024 + 1, ' '))
   const refused = await connection.read()
   t.same([refused?.status, refused?.body.toString()], [400, '{"status":"body overflow"}'])
@@ -63,7 +63,6 @@ t.test('bodies that only look like JSON do no harm', async t => {
     `${'['.repeat(100_000)}${']'.repeat(100_000)}`,
     `{"a":${'{"a":'.repeat(50_000)}1${'}'.repeat(50_001)}`,
     Buffer.from([0x5b, 0x22, 0xff, 0xfe, 0x22, 0x5d]),
-    '\ufeff[]',
     'null',
     '"x"',
     '1e999',
