@@ -114,7 +114,7 @@ const AZUREUS: Record<string, string> = {
   tT: 'tTorrent',
 }
 
-/** Shadow style: a letter, then a version in five characters of base 64, padded with `-`, and `---`. */
+/** Shadow style: a letter, then a version in five characters of base 64, padded with `-`, and three more, mostly `---`. */
 const SHADOW: Record<string, string> = {
   A: 'ABC',
   O: 'Osprey Permaseed',
@@ -125,23 +125,29 @@ const SHADOW: Record<string, string> = {
   U: 'UPnP NAT BitTorrent',
 }
 
+type Beginnings = readonly (readonly [pattern: RegExp, name: string])[]
+
+/** What begins as Azureus style does and is another. */
+const DASHED: Beginnings = [
+  [/^-ML\d/, 'MLDonkey'],
+  [/^-BOW/, 'Bits on Wheels'],
+  [/^-aria2-/, 'aria2'],
+  [/^-FG\d/, 'FlashGet'],
+  [/^-G3/, 'G3 Torrent'],
+]
+
 /** Clients of a style of their own, by how their peer ids begin. */
-const PREFIXES: readonly (readonly [pattern: RegExp, name: string])[] = [
+const OTHERS: Beginnings = [
   [/^M\d+-\d+-\d+-/, 'BitTorrent'],
   [/^Q\d+-\d+-\d+-/, 'Queen Bee'],
   [/^XBT\d{3}[d-]/, 'XBT Client'],
   [/^OP\d{4}/, 'Opera'],
-  [/^-ML\d/, 'MLDonkey'],
-  [/^-BOW/, 'Bits on Wheels'],
-  [/^-aria2-/, 'aria2'],
   [/^A2-\d+-\d+-/, 'aria2'],
-  [/^-FG\d/, 'FlashGet'],
   [/^AZ2500BT/, 'BitTyrant'],
   [/^exbc..LORD/s, 'BitLord'],
   [/^exbc/, 'BitComet'],
   [/^FUTB/, 'BitComet'],
   [/^S3-\d/, 'Amazon S3'],
-  [/^-G3/, 'G3 Torrent'],
   [/^10-------/, 'JVtorrent'],
   [/^346-/, 'TorrentTopia'],
   [/^eX/, 'eXeem'],
@@ -168,11 +174,12 @@ const PREFIXES: readonly (readonly [pattern: RegExp, name: string])[] = [
  */
 export function clientOfPeerId(peerId: string): string {
   const text = Buffer.from(peerId, 'hex').toString('latin1')
+  const own = text.startsWith('-') ? DASHED : OTHERS
   const [, azureus] = /^-([A-Za-z0-9~]{2})[\dA-Za-z.]{4}-/.exec(text) ?? []
-  const [, shadow] = /^([A-Z])[\dA-Za-z.-]{5}---/.exec(text) ?? []
+  const [, shadow] = /^([A-Z])[\dA-Za-z.-]{5}(?:---|\d{3})/.exec(text) ?? []
   return (
+    own.find(([pattern]) => pattern.test(text))?.[1] ??
     nameIn(AZUREUS, azureus) ??
-    PREFIXES.find(([pattern]) => pattern.test(text))?.[1] ??
     nameIn(SHADOW, shadow) ??
     'Unknown'
   )
