@@ -1,13 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  type HttpServer,
-  type HttpServerOptions,
-  startHttpServer,
-} from '../frontends/http/server.ts'
+import type { Admin } from '../admin/admin.ts'
+import { startApiServer } from '../frontends/api/server.ts'
+import { type HttpServerOptions, startHttpServer } from '../frontends/http/server.ts'
 import type { Link } from '../link/link.ts'
+import type { Logger } from '../log.ts'
+import type { ApiListener } from './listeners.ts'
 
 const DRAIN_MILLIS_MAX = 5000
 const DRAIN_CHECK_MILLIS = 10
+
+/** What the frontends of a process listen on. It can be cloned. */
+export type FrontendListeners = {
+  readonly http: readonly HttpServerOptions[]
+  readonly api: readonly ApiListener[]
+}
 
 /** The listeners of one process, with their link. */
 export type Frontends = {
@@ -15,14 +21,24 @@ export type Frontends = {
   stop(): Promise<void>
 }
 
+type Server = { readonly inFlight: number; stopListening(): void; close(): void }
+
 /** Starts all listeners once the link is up. Rejects when one cannot listen. */
 export async function startFrontends(
-  listeners: readonly HttpServerOptions[],
+  listeners: FrontendListeners,
   link: Link,
+  admin: Admin,
+  log: Logger,
 ): Promise<Frontends> {
   await link.whenUp()
-  const servers: HttpServer[] = []
-  for (const listener of listeners) servers.push(await startHttpServer(listener, link))
+  const servers: Server[] = []
+  for (const options of listeners.http) servers.push(await startHttpServer(options, link))
+  const onError = (err: unknown, operation: string) => {
+    log.error({ err, operation }, 'the API could not do what it was asked')
+  }
+  for (const options of listeners.api) {
+    servers.push(await startApiServer({ ...options, onError }, admin))
+  }
   return {
     async stop() {
       for (const server of servers) server.stopListening()

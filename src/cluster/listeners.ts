@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, isIPv4 } from 'node:net'
 import type { Config, UdpServerConfig } from '../config/config.ts'
 import { parseBindAddress } from '../config/validate.ts'
 import { type OperatorError, unavailableError } from '../errors.ts'
+import type { ApiServerOptions } from '../frontends/api/server.ts'
 import type { HttpServerOptions } from '../frontends/http/server.ts'
 import type { UdpSocketOptions } from '../frontends/udp/socket.ts'
 import type { Logger } from '../log.ts'
@@ -31,6 +32,24 @@ export function httpListeners(config: Config): HttpServerOptions[] {
 
 function pathRules({ tracker_config: tracker }: Config): PathRules {
   return { keys: tracker.keys_enabled, users: tracker.users_enabled }
+}
+
+/** An API server of the configuration, as its frontend wants it; the frontend adds what cannot cross to another process. */
+export type ApiListener = Omit<ApiServerOptions, 'onError' | 'pages' | 'certificates'>
+
+/** Every enabled API server. */
+export function apiListeners(config: Config, token: string): ApiListener[] {
+  return config.api_server
+    .filter(server => server.enabled)
+    .map(server => ({
+      ...(parseBindAddress(server.bind_address) ?? { host: '', port: 0 }),
+      token,
+      swagger: config.tracker_config.swagger,
+      userIdUuid: config.database_structure.users.id_uuid,
+      realIpHeader: server.real_ip,
+      trustedProxies: server.trusted_proxies,
+      proxyProtocol: server.proxy_protocol,
+    }))
 }
 
 /** A UDP server of the configuration. */

@@ -1,13 +1,14 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { LogConfig } from '../config/config.ts'
 import type { EngineSettings, EngineTables } from '../engine/engine.ts'
-import type { HttpServerOptions } from '../frontends/http/server.ts'
 import type { ConnectionSecret } from '../frontends/udp/connection-id.ts'
 import type { UdpCounters } from '../frontends/udp/counters.ts'
 import type { Control } from '../frontends/udp/receive-loop.ts'
 import type { UdpSocket, UdpSocketOptions } from '../frontends/udp/socket.ts'
+import type { RpcAnswer, RpcRequest } from '../link/rpc.ts'
 import type { AnnounceRules } from '../protocol/http-request.ts'
 import type { PathRules } from '../protocol/tracker-path.ts'
+import type { FrontendListeners } from './frontends.ts'
 
 /** What crosses the borders between the primary and its workers and threads. All of it can be cloned. */
 
@@ -53,11 +54,13 @@ export type ToWorker =
       readonly number: number
       readonly socketPath: string
       readonly level: LogConfig['level']
-      readonly listeners: readonly HttpServerOptions[]
+      readonly listeners: FrontendListeners
     }
   | { readonly type: 'stop' }
+  | RpcAnswer
 
 export type FromWorker =
+  | RpcRequest
   | { readonly type: 'up' }
   | { readonly type: 'listening' }
   | { readonly type: 'failed'; readonly reason: string }

@@ -1,20 +1,29 @@
 import { availableParallelism } from 'node:os'
 import { MessageChannel } from 'node:worker_threads'
-import { createClockOffset } from '../clock.ts'
+import type { Admin } from '../admin/admin.ts'
+import { createClockOffset, unixSeconds } from '../clock.ts'
 import type { Config } from '../config/config.ts'
-import type { EngineTables } from '../engine/engine.ts'
-import { createTables, type EngineSettings, openEngine } from '../engine/engine.ts'
+import {
+  createTables,
+  type Engine,
+  type EngineSettings,
+  type EngineTables,
+  openEngine,
+} from '../engine/engine.ts'
 import { totals } from '../engine/totals.ts'
 import { ExitStatus, unavailableError } from '../errors.ts'
 import { sumUdpCounters, type UdpCounters } from '../frontends/udp/counters.ts'
 import { connectPortLink } from '../link/port.ts'
 import { createLog, type Logger } from '../log.ts'
-import { startEngineThreads } from './engine-threads.ts'
-import { startFrontends } from './frontends.ts'
-import { claimListeners, claimUdp, httpListeners, udpListeners } from './listeners.ts'
+import { findApiKey } from './api-key.ts'
+import { type EngineThreads, startEngineThreads } from './engine-threads.ts'
+import { type FrontendListeners, startFrontends } from './frontends.ts'
+import { startKeeping } from './keeping.ts'
+import { apiListeners, claimListeners, claimUdp, httpListeners, udpListeners } from './listeners.ts'
 import { createParts, type Parts } from './parts.ts'
 import { createPrivateFolder, removePrivateFolder } from './private-folder.ts'
 import { obeySignals } from './signals.ts'
+import { startSnapshots } from './snapshots.ts'
 import { startUdpThreads } from './udp-threads.ts'
 import { startWorkers } from './workers.ts'
 
@@ -28,14 +37,15 @@ export async function runPrimary(config: Config, warnings: readonly string[]): P
   process.title = 'muster'
   const log = createLog(config.log.level, 'cluster')
   for (const warning of warnings) log.warn({ warning }, 'configuration')
+  const { database, database_structure: structure, tracker_config: tracker } = config
+  const keepsTorrents = database.persistent && structure.torrents.persistent
   const settings: EngineSettings = {
-    interval: config.tracker_config.request_interval,
-    intervalJitterPercent: config.tracker_config.request_interval_jitter,
-    peersTimeout: config.tracker_config.peers_timeout,
-    persistent: false,
-    notePeers: false,
+    interval: tracker.request_interval,
+    intervalJitterPercent: tracker.request_interval_jitter,
+    peersTimeout: tracker.peers_timeout,
+    persistent: keepsTorrents && database.update_completed,
+    notePeers: keepsTorrents && database.update_peers,
   }
-  const tracker = config.tracker_config
   const tables = createTables(config.engine.memory, {
     whitelist: tracker.whitelist_enabled,
     blacklist: tracker.blacklist_enabled,
@@ -43,10 +53,11 @@ export async function runPrimary(config: Config, warnings: readonly string[]): P
     users: tracker.users_enabled,
   })
   const parts = createParts()
+  const engine = openEngine(tables, settings)
   const udpCounters: UdpCounters[] = []
-  obeySignals(log, parts, () => summary(tables, settings, udpCounters))
+  obeySignals(log, parts, () => summary(engine, udpCounters))
   try {
-    await start(config, tables, settings, parts, log, udpCounters)
+    await start({ config, tables, settings, engine, parts, log, udpCounters })
   } catch (error) {
     // What fails because it is being stopped is no news.
     if (parts.stopping) return
@@ -56,26 +67,49 @@ export async function runPrimary(config: Config, warnings: readonly string[]): P
   }
 }
 
-async function start(
-  config: Config,
-  tables: EngineTables,
-  settings: EngineSettings,
-  parts: Parts,
-  log: Logger,
-  udpCounters: UdpCounters[],
-): Promise<void> {
+type Run = {
+  readonly config: Config
+  readonly tables: EngineTables
+  readonly settings: EngineSettings
+  /** The main thread's own view of the tables. */
+  readonly engine: Engine
+  readonly parts: Parts
+  readonly log: Logger
+  readonly udpCounters: UdpCounters[]
+}
+
+async function start(run: Run): Promise<void> {
+  const { config, engine, log, parts, settings, tables, udpCounters } = run
   const folder = createPrivateFolder(process.env)
   process.once('exit', () => removePrivateFolder(folder))
-  const listeners = await claimListeners(httpListeners(config), log)
+  const claimed = await claimTcpListeners(config, log)
   const udp = await claimListeners(udpListeners(config), log, claimUdp)
   if (parts.stopping) return
 
   const clockOffset = createClockOffset()
+  const nowSeconds = () => unixSeconds(clockOffset)
   const died = (thread: string, error: unknown) => {
     log.fatal({ thread, err: error }, 'thread died, and the process with it')
     parts.kill()
     process.exit(ExitStatus.software)
   }
+  let isReady = false
+  const keeping = await startKeeping({
+    config,
+    engine,
+    nowSeconds,
+    log,
+    stats: () => ({}),
+    metrics: async () => '',
+    isReady: () => isReady,
+  })
+  parts.add(keeping)
+  const { admin } = keeping.administration
+  if (parts.stopping) return
+  if (config.snapshot.enabled) {
+    parts.add(startSnapshots({ config: config.snapshot, tables, settings, nowSeconds, log, died }))
+  }
+
   const engineThreads = startEngineThreads(
     {
       tables,
@@ -92,21 +126,7 @@ async function start(
   if (parts.stopping) return
 
   const workers = workerCount(config)
-  if (workers === 0) {
-    const { port1, port2 } = new MessageChannel()
-    engineThreads.link(port2)
-    parts.add(
-      await startFrontends(listeners, connectPortLink(port1)).catch((error: Error) => {
-        throw unavailableError(error.message)
-      }),
-    )
-  } else {
-    const { socketPathFor } = engineThreads
-    const level = config.log.level
-    const running = startWorkers({ count: workers, listeners, socketPathFor, level, log })
-    parts.add({ stop: () => running.stop(WORKERS_STOP_MILLIS_MAX), kill: running.kill })
-    await running.listening
-  }
+  await startTcp({ ...run, claimed, admin, engineThreads, workers })
   if (parts.stopping) return
   const udpThreads = await startUdpThreads({
     listeners: udp,
@@ -118,9 +138,67 @@ async function start(
   })
   parts.add(udpThreads)
   udpCounters.push(...udpThreads.counters)
-  for (const { host, port } of listeners)
-    log.info({ server: 'http', address: host, port }, 'listening')
+  for (const server of ['http', 'api'] as const) {
+    for (const { host, port } of claimed[server]) {
+      log.info({ server, address: host, port }, 'listening')
+    }
+  }
+  isReady = true
   log.info({ pid: process.pid, workers, engine_threads: config.engine.threads }, 'ready')
+}
+
+/** Makes sure of the addresses of both kinds together: they must not have the same one. */
+async function claimTcpListeners(config: Config, log: Logger): Promise<FrontendListeners> {
+  const api = config.api_server.some(({ enabled }) => enabled)
+  const token = api ? findApiKey(config.tracker_config, log) : ''
+  const claimed = await claimListeners(
+    [
+      ...httpListeners(config).map(options => ({ ...options, http: options, api: undefined })),
+      ...apiListeners(config, token).map(options => ({
+        ...options,
+        http: undefined,
+        api: options,
+      })),
+    ],
+    log,
+  )
+  return {
+    http: claimed.flatMap(({ http, port }) => (http ? [{ ...http, port }] : [])),
+    api: claimed.flatMap(({ api: options, port }) => (options ? [{ ...options, port }] : [])),
+  }
+}
+
+type TcpStart = Run & {
+  readonly claimed: FrontendListeners
+  readonly admin: Admin
+  readonly engineThreads: EngineThreads
+  readonly workers: number
+}
+
+/** Starts the HTTP tracker and the API, in cluster workers or in this process. */
+async function startTcp({ admin, claimed, config, engineThreads, log, parts, workers }: TcpStart) {
+  if (workers === 0) {
+    const { port1, port2 } = new MessageChannel()
+    engineThreads.link(port2)
+    parts.add(
+      await startFrontends(claimed, connectPortLink(port1), admin, log).catch((error: Error) => {
+        throw unavailableError(error.message)
+      }),
+    )
+    return
+  }
+  const { socketPathFor } = engineThreads
+  const level = config.log.level
+  const running = startWorkers({
+    count: workers,
+    listeners: claimed,
+    admin,
+    socketPathFor,
+    level,
+    log,
+  })
+  parts.add({ stop: () => running.stop(WORKERS_STOP_MILLIS_MAX), kill: running.kill })
+  await running.listening
 }
 
 /** Cluster workers that a configuration means; 0 serves from this process. */
@@ -130,14 +208,8 @@ function workerCount({ engine, frontend }: Config): number {
 }
 
 /** What the last line of the log says. */
-function summary(
-  tables: EngineTables,
-  settings: EngineSettings,
-  udpCounters: readonly UdpCounters[],
-): object {
-  const { torrents, peers, seeders, completed, expired, evicted } = totals(
-    openEngine(tables, settings),
-  )
+function summary(engine: Engine, udpCounters: readonly UdpCounters[]): object {
+  const { torrents, peers, seeders, completed, expired, evicted } = totals(engine)
   const allSeeders = seeders[0] + seeders[1]
   return {
     uptime_s: Math.round(process.uptime()),

@@ -2,7 +2,8 @@ import { ExitStatus } from '../errors.ts'
 import type { Logger } from '../log.ts'
 import type { Parts } from './parts.ts'
 
-const STOP_MILLIS_MAX = 15_000
+/** A snapshot of millions of peers, and the last counts for the database, take their time. */
+const STOP_MILLIS_MAX = 60_000
 
 /**
  * Stops the parts on SIGTERM or SIGINT and exits 0, after logging `summary`; a second signal, or a stop that takes too long, ends the process

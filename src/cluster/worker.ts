@@ -1,3 +1,4 @@
+import { createRemoteAdmin } from '../admin/remote.ts'
 import { connectSocketLink } from '../link/socket.ts'
 import { createLog } from '../log.ts'
 import { type Frontends, startFrontends } from './frontends.ts'
@@ -13,6 +14,8 @@ function tell(message: FromWorker, sent = () => {}): void {
   if (process.connected) process.send?.(message, undefined, undefined, sent)
 }
 
+const remote = createRemoteAdmin(tell)
+
 process.title = 'muster: worker'
 
 // A terminal's Ctrl-C reaches the whole process group; the primary decides when a worker stops.
@@ -27,6 +30,10 @@ process.on('uncaughtException', error => {
 })
 
 process.on('message', async (message: ToWorker) => {
+  if (message.type === 'rpc-answer' || message.type === 'rpc-failure') {
+    remote.answer(message)
+    return
+  }
   if (message.type === 'stop') {
     await frontends?.stop()
     process.exit(0)
@@ -34,7 +41,12 @@ process.on('message', async (message: ToWorker) => {
   process.title = `muster: worker ${message.number}`
   log = createLog(message.level, 'worker')
   try {
-    frontends = await startFrontends(message.listeners, connectSocketLink(message.socketPath))
+    frontends = await startFrontends(
+      message.listeners,
+      connectSocketLink(message.socketPath),
+      remote.service,
+      log,
+    )
     tell({ type: 'listening' })
   } catch (error) {
     tell({ type: 'failed', reason: (error as Error).message }, () => process.exit(1))

@@ -1,16 +1,19 @@
 import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
+import type { Admin } from '../admin/admin.ts'
+import { answerRemote } from '../admin/remote.ts'
 import type { LogConfig } from '../config/config.ts'
 import { unavailableError } from '../errors.ts'
-import type { HttpServerOptions } from '../frontends/http/server.ts'
 import type { Logger } from '../log.ts'
 import { threadUrl } from '../thread-url.ts'
+import type { FrontendListeners } from './frontends.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { type Child, type Death, type Supervisor, startSupervisor } from './supervisor.ts'
 
 export type WorkersOptions = {
   readonly count: number
-  readonly listeners: readonly HttpServerOptions[]
+  readonly listeners: FrontendListeners
+  readonly admin: Admin
   readonly socketPathFor: (n: number) => string
   readonly level: LogConfig['level']
   readonly log: Logger
@@ -30,7 +33,12 @@ const QUICK_DEATHS_LOGGED_MAX = 5
 /** Forks the cluster workers and keeps them running. */
 export function startWorkers(options: WorkersOptions): Workers {
   const { log } = options
-  cluster.setupPrimary({ exec: fileURLToPath(threadUrl('./worker', import.meta.url)), args: [] })
+  // Structured clones: JSON would make null of what is undefined in an answer.
+  cluster.setupPrimary({
+    serialization: 'advanced',
+    exec: fileURLToPath(threadUrl('./worker', import.meta.url)),
+    args: [],
+  })
   const listen = new Set<number>()
   let allListen = () => {}
   let cannotListen = (_: Error) => {}
@@ -69,7 +77,7 @@ function logDeath(log: Logger, { n, pid, why, quickDeaths, restartMillis }: Deat
 
 function forkWorker(
   n: number,
-  { level, listeners, log, socketPathFor }: WorkersOptions,
+  { admin, level, listeners, log, socketPathFor }: WorkersOptions,
   exited: (why: string) => void,
   told: (message: FromWorker) => void,
 ): Child {
@@ -88,6 +96,11 @@ function forkWorker(
       send({ type: 'start', number: n + 1, socketPath: socketPathFor(n), level, listeners })
     }
     if (message.type === 'listening') log.info({ worker: n + 1, pid }, 'worker started')
+    if (message.type === 'rpc-call') {
+      void answerRemote(admin, message, send, err => {
+        log.error({ err, method: message.method }, 'the API could not do what it was asked')
+      })
+    }
     told(message)
   })
   worker.once('exit', (code, signal) => exited(signal ?? `exit status ${code}`))

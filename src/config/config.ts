@@ -8,6 +8,10 @@ export type TrackerConfig = {
   readonly keys_enabled: boolean
   readonly users_enabled: boolean
   readonly keys_cleanup_interval: number
+  /** Empty where the one in api_key_file counts. */
+  readonly api_key: string
+  readonly api_key_file: string
+  readonly swagger: boolean
   readonly request_interval: number
   readonly request_interval_minimum: number
   /** Percent of request_interval that is added at random, so that clients do not come back in step. */
@@ -32,6 +36,8 @@ export type HttpServerConfig = {
   /** Believe the `ip`, `ipv4` and `ipv6` parameters of an announce. */
   readonly use_payload_ip: boolean
 }
+
+export type ApiServerConfig = Omit<HttpServerConfig, 'use_payload_ip'>
 
 export type UdpServerConfig = {
   readonly enabled: boolean
@@ -128,6 +134,7 @@ export type Config = {
   readonly tracker_config: TrackerConfig
   readonly http_server: readonly HttpServerConfig[]
   readonly udp_server: readonly UdpServerConfig[]
+  readonly api_server: readonly ApiServerConfig[]
   readonly engine: EngineConfig
   readonly frontend: FrontendConfig
   readonly snapshot: SnapshotConfig

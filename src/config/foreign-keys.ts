@@ -6,7 +6,6 @@
 /** Taken and warned about. `*` ends a prefix; `[]` stands for any table of a list. */
 const WITHOUT_MEANING: readonly string[] = [
   'log_console_interval',
-  'tracker_config.api_key',
   'tracker_config.peers_cleanup_threads',
   'tracker_config.prometheus_id',
   'tracker_config.total_downloads',
@@ -22,23 +21,26 @@ const WITHOUT_MEANING: readonly string[] = [
   'http_server[].tls_connection_rate',
   'udp_server[].worker_threads',
   'udp_server[].reuse_address',
-  'api_server[].*',
+  'api_server[].keep_alive',
+  'api_server[].request_timeout',
+  'api_server[].disconnect_timeout',
+  'api_server[].max_connections',
+  'api_server[].threads',
+  'api_server[].ssl_key',
+  'api_server[].ssl_cert',
+  'api_server[].tls_connection_rate',
   'cache.*',
   'sentry_config.*',
 ]
 
 /** Switches of what this version has not: harmless while they are off. */
 const NOT_IN_THIS_VERSION: Readonly<Record<string, string>> = {
-  'tracker_config.swagger': 'the admin API',
   'http_server[].ssl': 'TLS',
   'http_server[].rtctorrent': 'RtcTorrent',
-  'api_server[].enabled': 'the admin API',
+  'api_server[].ssl': 'TLS',
   'cache.enabled': 'a cache',
   'sentry_config.enabled': 'Sentry',
 }
-
-/** Sections in which a table is on unless it says otherwise. */
-const ON_BY_DEFAULT: Readonly<Record<string, string>> = { api_server: 'enabled' }
 
 export type ForeignKeys = { readonly warnings: string[]; readonly faults: string[] }
 
@@ -46,11 +48,6 @@ export type ForeignKeys = { readonly warnings: string[]; readonly faults: string
 export function takeForeignKeys(raw: Record<string, unknown>): ForeignKeys {
   const ignored: string[] = []
   const faults: string[] = []
-  for (const [section, key] of Object.entries(ON_BY_DEFAULT)) {
-    const tables = raw[section]
-    if (!Array.isArray(tables)) continue
-    for (const table of tables) if (isTable(table)) table[key] ??= true
-  }
   walk(raw, '', (name, value) => {
     const pattern = name.replace(/\[\d+\]/g, '[]')
     const feature = NOT_IN_THIS_VERSION[pattern]
@@ -96,8 +93,6 @@ function walk(
       value.forEach((item, n) => {
         walk(item, `${name}[${n}]`, take)
       })
-      if (ON_BY_DEFAULT[name] && value.every(item => Object.keys(item).length === 0))
-        delete table[key]
     } else if (take(name, value)) delete table[key]
   }
 }

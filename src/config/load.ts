@@ -48,9 +48,11 @@ function takeAliases(raw: Table): string[] {
     table(raw, 'log')['level'] ??= raw['log_level']
     delete raw['log_level']
   }
-  for (const server of Array.isArray(raw['http_server']) ? (raw['http_server'] as Table[]) : []) {
-    // There it is a switch; believing everybody is not to be had here.
-    if (server?.['trusted_proxies'] === false) server['trusted_proxies'] = []
+  for (const section of ['http_server', 'api_server']) {
+    for (const server of Array.isArray(raw[section]) ? (raw[section] as Table[]) : []) {
+      // There it is a switch; believing everybody is not to be had here.
+      if (server?.['trusted_proxies'] === false) server['trusted_proxies'] = []
+    }
   }
   for (const server of Array.isArray(raw['udp_server']) ? (raw['udp_server'] as Table[]) : []) {
     const method = server?.['receive_method']

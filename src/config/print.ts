@@ -46,7 +46,7 @@ function describe(schema: KeySchema): string {
 }
 
 function printValue(value: unknown, schema: KeySchema): string {
-  if (schema.secret) return '"********"'
+  if (schema.secret && value !== '') return '"********"'
   if (schema.format === 'database-path') return JSON.stringify(maskPassword(String(value)))
   if (schema.format === 'size' && typeof value === 'number') return `"${value / 2 ** 20} MiB"`
   if (Array.isArray(value)) return `[${value.map(part => JSON.stringify(part)).join(', ')}]`

@@ -67,6 +67,25 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
       users_enabled: switchedOff(
         'Clients must name the key of a user in the path, behind the key if there is one; what they transfer is added to the user.',
       ),
+      api_key: {
+        type: 'string',
+        format: 'api-key',
+        default: '',
+        secret: true,
+        allowed: 'at least 32 characters, or "" for the one in api_key_file',
+        description:
+          'Token of the admin API. Where there is none, one is made at the first start and kept in api_key_file.',
+      },
+      api_key_file: {
+        type: 'string',
+        minLength: 1,
+        default: 'data/api-key',
+        allowed: 'the path of a file',
+        description: 'Where the token is kept that was made; only its owner can read it.',
+      },
+      swagger: switchedOff(
+        'Serve the document of the API and Swagger UI, /swagger-ui/, to everybody.',
+      ),
       keys_cleanup_interval: seconds(
         60,
         1,
@@ -152,6 +171,43 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
         default: false,
         description:
           'Believe the address that a client states in its announce (ip, ipv4, ipv6). Lets anyone enter any address.',
+      },
+    },
+  },
+  api_server: {
+    description:
+      'The admin API and the dashboard. One table for each address to listen on; api_server = [] serves none.',
+    list: true,
+    environment: 'API_',
+    defaults: [{ bind_address: '127.0.0.1:8080' }],
+    keys: {
+      enabled: {
+        type: 'boolean',
+        default: true,
+        description: 'Whether to listen on this address.',
+      },
+      bind_address: {
+        type: 'string',
+        format: 'bind-address',
+        default: '127.0.0.1:8080',
+        allowed: 'an address and a port, as 127.0.0.1:8080 or [::1]:8080',
+        description: 'Address and port, an IPv6 address in brackets. Port 0 takes a free one.',
+      },
+      real_ip: {
+        type: 'string',
+        format: 'header-name',
+        default: 'X-Real-IP',
+        allowed: 'the name of a request header',
+        description: 'Request header in which a trusted proxy tells the address of the client.',
+      },
+      trusted_proxies: addressRanges(
+        'Address ranges of proxies whose real_ip header is believed. Empty: nobody is.',
+      ),
+      proxy_protocol: {
+        type: 'boolean',
+        default: false,
+        description:
+          'Take the address of the client from the PROXY protocol, version 2, where a trusted proxy speaks it. Needs trusted_proxies.',
       },
     },
   },

@@ -25,6 +25,9 @@ export function parseBindAddress(text: string): { host: string; port: number } |
   return good && Number(digits) <= 0xffff ? { host, port: Number(digits) } : undefined
 }
 
+/** As Torrust-Actix has it. */
+const API_KEY_CHARACTERS_MIN = 32
+
 const ajv = new Ajv({ allErrors: true, strict: true, useDefaults: true, allowUnionTypes: true })
 ajv.addFormat('bind-address', text => parseBindAddress(text) !== undefined)
 ajv.addFormat('cidr', text => ipaddr.isValid(text) || ipaddr.isValidCIDR(text))
@@ -33,6 +36,7 @@ ajv.addFormat(
   'size',
   text => parseSize(text) >= MEMORY_BYTES_MIN && parseSize(text) <= MEMORY_BYTES_MAX,
 )
+ajv.addFormat('api-key', text => text === '' || text.length >= API_KEY_CHARACTERS_MIN)
 ajv.addFormat('database-path', text => parseDatabasePath(text) !== undefined)
 const check = ajv.compile(jsonSchema())
 
@@ -159,11 +163,16 @@ function crossChecks(config: Config): string[] {
   }
   lines.push(
     ...sharedAddresses('http_server', servers),
+    ...sharedAddresses('api_server', config.api_server),
     ...sharedAddresses('udp_server', config.udp_server),
   )
   servers.forEach((server, n) => {
     if (server.proxy_protocol && server.trusted_proxies.length === 0)
       lines.push(needsProxies(`http_server[${n}].proxy_protocol`))
+  })
+  config.api_server.forEach((server, n) => {
+    if (server.proxy_protocol && server.trusted_proxies.length === 0)
+      lines.push(needsProxies(`api_server[${n}].proxy_protocol`))
   })
   config.udp_server.forEach((server, n) => {
     if (server.simple_proxy_protocol && server.trusted_proxies.length === 0)

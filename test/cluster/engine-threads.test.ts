@@ -10,6 +10,7 @@ import { connectPortLink } from '../../src/link/port.ts'
 import { connectSocketLink } from '../../src/link/socket.ts'
 import { getBencoded } from '../fixtures/http-client.ts'
 import { announceTarget } from '../fixtures/load.ts'
+import { createMemoryAdmin } from '../frontends/api/fixtures/memory-admin.ts'
 import {
   engineStart,
   listenerOn,
@@ -20,7 +21,12 @@ import { createTestLog } from './fixtures/log-lines.ts'
 
 async function frontendOver(t: Parameters<typeof testFolder>[0], link: Link): Promise<string> {
   const listeners = await claimListeners([listenerOn('127.0.0.1', 0)], createTestLog().log)
-  const frontends = await startFrontends(listeners, link)
+  const frontends = await startFrontends(
+    { http: listeners, api: [] },
+    link,
+    createMemoryAdmin(),
+    createTestLog().log,
+  )
   t.teardown(() => frontends.stop())
   return `http://127.0.0.1:${listeners[0]?.port}`
 }

@@ -1,13 +1,15 @@
 import { connect } from 'node:net'
 import { MessageChannel } from 'node:worker_threads'
 import t from 'tap'
-import { startFrontends } from '../../src/cluster/frontends.ts'
+import { type FrontendListeners, startFrontends } from '../../src/cluster/frontends.ts'
 import { claimListeners } from '../../src/cluster/listeners.ts'
 import { answer, answerBytesMax } from '../../src/engine/engine.ts'
+import type { HttpServerOptions } from '../../src/frontends/http/server.ts'
 import { connectPortLink, servePort } from '../../src/link/port.ts'
 import { RawConnection } from '../fixtures/http-client.ts'
 import { announceTarget } from '../fixtures/load.ts'
 import { NOW, newEngine } from '../fixtures/tracker-client.ts'
+import { createMemoryAdmin } from '../frontends/api/fixtures/memory-admin.ts'
 import { listenerOn } from './fixtures/engine-start.ts'
 import { createTestLog } from './fixtures/log-lines.ts'
 
@@ -22,12 +24,21 @@ function accepts(port: number): Promise<boolean> {
   })
 }
 
+function only(listener: HttpServerOptions): FrontendListeners {
+  return { http: [listener], api: [] }
+}
+
 t.test('a stop takes no new connections and answers the request that waits', async t => {
   const [listener] = await claimListeners([listenerOn('127.0.0.1', 0)], createTestLog().log)
   if (!listener) throw new Error('no listener')
   const { port1, port2 } = new MessageChannel()
   const link = connectPortLink(port1)
-  const frontends = await startFrontends([listener], link)
+  const frontends = await startFrontends(
+    only(listener),
+    link,
+    createMemoryAdmin(),
+    createTestLog().log,
+  )
   const connection = await RawConnection.open(listener.port)
   const answered = connection.get(announceTarget(1, 1))
   // The engine is not there yet, so the request waits.
@@ -50,7 +61,15 @@ t.test('listeners that cannot be had are a refusal, not a hang', async t => {
   t.teardown(() => port2.close())
   const link = connectPortLink(port1)
   t.teardown(() => link.close())
-  await t.rejects(startFrontends([listenerOn('192.0.2.1', 6969)], link), {
-    message: 'cannot listen on 192.0.2.1 port 6969',
-  })
+  await t.rejects(
+    startFrontends(
+      only(listenerOn('192.0.2.1', 6969)),
+      link,
+      createMemoryAdmin(),
+      createTestLog().log,
+    ),
+    {
+      message: 'cannot listen on 192.0.2.1 port 6969',
+    },
+  )
 })

@@ -166,7 +166,10 @@ for (const [why, nodeOptions, reason, http_server] of [
   t.test(`where ${why}, recvmmsg asked for is an error`, async t => {
     setEnvironment(t, 'NODE_OPTIONS', `${process.env['NODE_OPTIONS'] ?? ''} ${nodeOptions}`)
     const udp_server = [{ bind_address: '127.0.0.1:0', receive_method: 'recvmmsg' }]
-    const tracker = launch(t, ['--config', configFile(t, { http_server, udp_server, frontend })])
+    const tracker = launch(t, [
+      '--config',
+      configFile(t, { http_server, udp_server, api_server: [], frontend }),
+    ])
     t.equal(await tracker.ended, 69)
     t.match(tracker.stderr(), /^udp_server.receive_method: recvmmsg cannot be used here: .+$/m)
     t.notOk(tracker.log.some(({ server }) => server === 'udp'))

@@ -6,6 +6,7 @@ import { startWorkers } from '../../src/cluster/workers.ts'
 import { getBencoded } from '../fixtures/http-client.ts'
 import { announceTarget } from '../fixtures/load.ts'
 import { isAlive } from '../fixtures/start-tracker.ts'
+import { createMemoryAdmin } from '../frontends/api/fixtures/memory-admin.ts'
 import { listenerOn, runningEngineThreads } from './fixtures/engine-start.ts'
 import { createTestLog } from './fixtures/log-lines.ts'
 
@@ -18,7 +19,8 @@ async function begin(t: Test, count: number, wantedPort?: number) {
       : [listenerOn('127.0.0.1', wantedPort)]
   const workers = startWorkers({
     count,
-    listeners,
+    listeners: { http: listeners, api: [] },
+    admin: createMemoryAdmin(),
     socketPathFor: engineThreads.socketPathFor,
     level: 'silent',
     log: testLog.log,

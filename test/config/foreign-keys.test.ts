@@ -8,7 +8,7 @@ const TORRUST_ACTIX = `
 log_level = "info"
 log_console_interval = 60
 [tracker_config]
-api_key = "MyApiKey"
+api_key = "0123456789abcdef0123456789abcdef"
 whitelist_enabled = false
 blacklist_enabled = false
 keys_enabled = false
@@ -104,7 +104,7 @@ t.test(
 t.test('what asks for a feature that is not there is an error, never silence', async t => {
   for (const [text, feature] of [
     ['[[http_server]]\nssl = true', 'TLS'],
-    ['[[api_server]]\nbind_address = "0.0.0.0:8080"', 'the admin API'],
+    ['[[api_server]]\nssl = true', 'TLS'],
   ] as const) {
     const { faults } = takeForeignKeys(parse(text))
     t.match(faults, [`this version has not ${feature} yet`], text)

@@ -3,7 +3,7 @@ import t from 'tap'
 import { configFile, launch, startTracker } from '../fixtures/start-tracker.ts'
 
 function config(bindAddress: string, workers = 1): object {
-  return { http_server: [{ bind_address: bindAddress }], frontend: { workers } }
+  return { http_server: [{ bind_address: bindAddress }], api_server: [], frontend: { workers } }
 }
 
 for (const workers of [0, 1]) {

@@ -67,11 +67,12 @@ export function createResponder(options: ApiServerOptions, admin: Admin): Respon
   const rules: ProxyRules = {
     trusted: compileCidrs(options.trustedProxies),
     header: options.realIpHeader.toLowerCase(),
+    proxyProtocol: options.proxyProtocol,
   }
 
   function refuse(exchange: Exchange, request: HttpRequest): Reply | undefined {
     const header = (name: string) => request.getHeader(name)
-    const address = clientAddress(exchange.response.getRemoteAddress(), rules, header)
+    const address = clientAddress(exchange.response, request, rules)
     const token = readToken(header('authorization'), request.getQuery() ?? '')
     return guard.refuse(token, address)
   }

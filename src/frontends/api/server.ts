@@ -16,6 +16,8 @@ export type ApiServerOptions = {
   readonly realIpHeader: string
   /** CIDR ranges whose `realIpHeader` is believed. */
   readonly trustedProxies: readonly string[]
+  /** Whether their PROXY protocol is believed too. */
+  readonly proxyProtocol: boolean
   /** Pages that are served to everybody, by path. */
   readonly pages?: StaticFiles
   readonly certificates?: Certificates

@@ -193,6 +193,7 @@ t.test('an address that cannot be listened on rejects, and so does an empty toke
     userIdUuid: true,
     realIpHeader: 'X-Real-IP',
     trustedProxies: [],
+    proxyProtocol: false,
     onError: () => {},
   }
   const admin = createMemoryAdmin()

@@ -1,0 +1,94 @@
+import type { Database } from '../database/database.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { Admin, Stats } from './admin.ts'
+import { createKeys, type Keys } from './keys.ts'
+import { createList, type List } from './lists.ts'
+import { createTorrents, type TorrentRules, type Torrents } from './torrents.ts'
+import { createUsers, type Users } from './users.ts'
+
+/** All that is administered: what the API asks for, and what is kept and read by itself. */
+export type Administration = {
+  readonly admin: Admin
+  readonly whitelist: List
+  readonly blacklist: List
+  readonly keys: Keys
+  readonly users: Users
+  readonly torrents: Torrents
+  /** Enters what the database holds, and returns how much of each that was. */
+  load(): Promise<Loaded>
+  /** What has to be written to the database from time to time. */
+  readonly flushes: readonly (() => Promise<number>)[]
+}
+
+export type Loaded = {
+  readonly torrents: number
+  readonly whitelist: number
+  readonly blacklist: number
+  readonly keys: number
+  readonly users: number
+}
+
+export type AdministrationOptions = {
+  readonly engine: Engine
+  /** Undefined where nothing is kept. */
+  readonly database: Database | undefined
+  readonly torrentRules: TorrentRules
+  /** Whether torrents are kept too, and not only lists, keys and users. */
+  readonly keepTorrents: boolean
+  readonly nowSeconds: () => number
+  readonly stats: () => Stats
+  readonly metrics: () => Promise<string>
+  readonly isReady: () => boolean
+}
+
+/** For the main thread of the primary: the only writer of the tables of lists, keys and users. */
+export function createAdministration(options: AdministrationOptions): Administration {
+  const { database, engine, nowSeconds } = options
+  const { access } = engine
+  const { rules } = access
+  const whitelist = createList('whitelist', rules.whitelist, access.whitelist, database?.whitelist)
+  const blacklist = createList('blacklist', rules.blacklist, access.blacklist, database?.blacklist)
+  const keys = createKeys(rules.keys, access.keys, database?.keys, nowSeconds)
+  const users = createUsers(engine, database?.users, nowSeconds)
+  const kept = options.keepTorrents ? database?.torrents : undefined
+  const torrents = createTorrents(engine, kept, options.torrentRules, nowSeconds)
+  const lists = { whitelist, blacklist }
+  const admin: Admin = {
+    torrents: async hashes => torrents.of(hashes),
+    torrentPeers: async (hash, cursor, count) => torrents.peers(hash, cursor, count),
+    setTorrents: torrents.set,
+    removeTorrents: torrents.remove,
+    topTorrents: torrents.top,
+    listed: async (list, hashes) => lists[list].has(hashes),
+    addListed: (list, hashes) => lists[list].add(hashes),
+    removeListed: (list, hashes) => lists[list].remove(hashes),
+    clearList: list => lists[list].clear(),
+    keys: async hashes => keys.of(hashes),
+    setKeys: keys.set,
+    removeKeys: keys.remove,
+    clearKeys: keys.clear,
+    users: users.of,
+    setUsers: users.set,
+    removeUsers: users.remove,
+    clearUsers: users.clear,
+    stats: async () => options.stats(),
+    metrics: options.metrics,
+    ready: async () => options.isReady(),
+  }
+  return {
+    admin,
+    whitelist,
+    blacklist,
+    keys,
+    users,
+    torrents,
+    load: async () => ({
+      torrents: await torrents.load(),
+      whitelist: await whitelist.load(),
+      blacklist: await blacklist.load(),
+      keys: await keys.load(),
+      users: await users.load(),
+    }),
+    flushes: [torrents.flush, users.flush],
+  }
+}
