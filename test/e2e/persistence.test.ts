@@ -1,0 +1,185 @@
+import t, { type Test } from 'tap'
+import { loadConfig } from '../../src/config/load.ts'
+import { openDatabase } from '../../src/database/open.ts'
+import { pathOf } from '../database/fixtures/server-database.ts'
+import { startWithApi } from '../fixtures/admin-client.ts'
+import { type DatabaseServer, startMariadb, startPostgres } from '../fixtures/database-servers.ts'
+import { getBencoded, query } from '../fixtures/http-client.ts'
+import { answers, startLoad } from '../fixtures/load.ts'
+import { temporaryFolder } from '../fixtures/start-tracker.ts'
+import { clientOf, hashOf } from '../fixtures/tracker-client.ts'
+
+const KEY = '1'.repeat(40)
+const USER = '2'.repeat(40)
+const UUID = '550e8400-e29b-41d4-a716-446655440000'
+const hex = (n: number) => hashOf(n).toString('hex')
+
+type Client = { uploaded?: number; event?: string; left?: number }
+
+/** The target of an announce of client `n` for torrent `n`, below `path`. */
+function announce(path: string, n: number, more: Client = {}): string {
+  const { peerId, port } = clientOf(n)
+  const fields = { info_hash: hashOf(n), peer_id: peerId, port, left: 1, downloaded: 0, ...more }
+  return `${path}${query(fields)}`
+}
+
+type Engine = {
+  readonly name: string
+  readonly path: string | undefined
+  readonly server: DatabaseServer | undefined
+}
+
+/** The configuration of a tracker on this database. */
+function databaseConfig({ name, path }: Engine, more: object = {}): object {
+  return path === undefined ? more : { engine: name, path, ...more }
+}
+
+async function testRestart(t: Test, engine: Engine): Promise<void> {
+  const folder = temporaryFolder(t)
+  const config = {
+    frontend: { workers: 0 },
+    tracker_config: { users_enabled: true },
+    database: databaseConfig(engine, { insert_vacant: true }),
+  }
+  const first = await startWithApi(t, config, folder)
+  await first.admin.call('POST', '/api/whitelists', [hex(1), hex(2)])
+  await first.admin.call('POST', '/api/blacklists', [hex(3)])
+  await first.admin.call('POST', '/api/keys', { [KEY]: 3600 })
+  await first.admin.call('POST', '/api/torrents', { [hex(9)]: 77 })
+  await first.admin.call('POST', '/api/users', [[UUID, USER, 100, 0, 0, 0, 1]])
+  const url = first.tracker.url()
+  const path = `/${USER}/announce`
+  await getBencoded(url, announce(path, 1, { uploaded: 0, event: 'started' }))
+  await getBencoded(url, announce(path, 1, { uploaded: 1000, event: 'completed', left: 0 }))
+  t.equal(await first.tracker.stop(), 0)
+
+  const second = await startWithApi(t, config, folder)
+  await second.tracker.line(({ msg }) => msg === 'swarms are back')
+  const { admin } = second
+  t.match(await admin.call('GET', '/api/whitelists', undefined), { status: 400 })
+  t.match(await admin.call('GET', `/api/whitelist/${hex(2)}`), { status: 200 })
+  t.match(await admin.call('GET', `/api/blacklist/${hex(3)}`), { status: 200 })
+  const key = await admin.call('GET', `/api/key/${KEY}`)
+  t.ok(Number(key.json['timeout']) > 3500 && Number(key.json['timeout']) <= 3600)
+  t.match(await admin.call('GET', `/api/torrent/${hex(9)}`), { json: { completed: 77 } })
+  t.match(await admin.call('GET', `/api/torrent/${hex(1)}`), {
+    json: { completed: 1, seeds: [{ uploaded: 1000 }] },
+  })
+  t.match(await admin.call('GET', `/api/user/${USER}`), {
+    json: { uploaded: 1100, completed: 1 },
+  })
+  // The snapshot kept what the peer had stated, so its next announce is credited with the rest.
+  await getBencoded(second.tracker.url(), announce(path, 1, { uploaded: 1500, left: 0 }))
+  t.match(await admin.call('GET', `/api/user/${USER}`), { json: { uploaded: 1600 } })
+  t.equal(await second.tracker.stop(), 0)
+}
+
+async function testKill(t: Test, engine: Engine): Promise<void> {
+  const folder = temporaryFolder(t)
+  const config = { frontend: { workers: 1 }, database: databaseConfig(engine) }
+  let acknowledged = 0
+  for (let round = 0; round < 3; round++) {
+    const { tracker, admin } = await startWithApi(t, config, folder)
+    for (let n = 0; n < acknowledged; n += 7) {
+      t.match(await admin.call('GET', `/api/whitelist/${hex(n)}`), { status: 200 }, `${n}`)
+    }
+    setTimeout(() => process.kill(tracker.pid, 'SIGKILL'), 300 + round * 150)
+    try {
+      for (;;) {
+        const answer = await admin.call('POST', `/api/whitelist/${hex(acknowledged)}`)
+        if (answer.status === 200 || answer.status === 404) acknowledged++
+        else t.fail(`status ${answer.status}`)
+      }
+    } catch {
+      // The connection broke: whatever was on its way was not acknowledged.
+    }
+    t.equal(await tracker.ended, 'SIGKILL')
+  }
+  t.ok(acknowledged > 20, `${acknowledged} acknowledged`)
+}
+
+/** The server is stopped under load and started again. Longer than a few seconds shows nothing more: the load and the retries go on alike. */
+const AWAY_MILLIS = 5000
+
+async function testOutage(t: Test, engine: Engine, server: DatabaseServer): Promise<void> {
+  const folder = temporaryFolder(t)
+  const config = {
+    frontend: { workers: 1 },
+    database: databaseConfig(engine, { insert_vacant: true, persistent_interval: 1 }),
+  }
+  const { tracker, admin } = await startWithApi(t, config, folder)
+  await admin.call('POST', `/api/torrent/${hex(50)}/0`)
+  await admin.call('POST', `/api/blacklist/${hex(51)}`)
+  const load = await startLoad(tracker.port('http', '127.0.0.1'), 2, 5, 100, 1_000_000)
+  await answers(load, 100)
+  await server.stop('SIGKILL')
+  const complete = { left: 0, event: 'completed' }
+  await getBencoded(tracker.url(), announce('/announce', 50, complete))
+  const since = load.answered
+  await tracker.line(({ msg }) => msg.startsWith('counts cannot be written'))
+  await new Promise(resolve => setTimeout(resolve, AWAY_MILLIS))
+  t.ok(load.answered > since + 100, 'announces went on')
+  const refused = await admin.call('POST', `/api/blacklist/${hex(52)}`)
+  t.match(refused, { status: 500, json: { status: 'database error' } }, 'no false ok')
+  await server.start()
+  await tracker.line(({ msg }) => msg === 'the database takes writes again')
+  t.match(await admin.call('POST', `/api/blacklist/${hex(53)}`), { status: 200 })
+  for (const { bad, broken } of await load.stop())
+    t.match({ bad, broken }, { bad: 0, broken: false })
+  const complaints = tracker.log.filter(({ msg }) => msg.startsWith('counts cannot be written'))
+  t.equal(complaints.length, 1, 'one line')
+  process.kill(tracker.pid, 'SIGKILL')
+  await tracker.ended
+
+  const second = await startWithApi(t, { ...config, snapshot: { enabled: false } }, folder)
+  t.match(await second.admin.call('GET', `/api/torrent/${hex(50)}`), { json: { completed: 1 } })
+  for (const [n, status] of [
+    [51, 200],
+    [52, 404],
+    [53, 200],
+  ])
+    t.match(await second.admin.call('GET', `/api/blacklist/${hex(n ?? 0)}`), { status })
+  t.equal(await second.tracker.stop(), 0)
+}
+
+/** Tables are made on request where the database is not our own file. */
+async function createTables(t: Test, engine: Engine): Promise<void> {
+  const { database_structure: structure, database } = loadConfig({ environment: {} }).config
+  const settings = { ...database, engine: engine.name as 'pgsql', path: engine.path ?? '' }
+  const opened = await openDatabase(settings, structure)
+  await opened.createTables()
+  await opened.close()
+  t.pass('the tables are there')
+}
+
+const SERVERS = [
+  ['pgsql', startPostgres],
+  ['mysql', startMariadb],
+] as const
+
+t.test('SQLite', async t => {
+  const engine = { name: 'sqlite3', path: undefined, server: undefined }
+  await t.test('all that was acknowledged, and the swarm, is there after a restart', t =>
+    testRestart(t, engine),
+  )
+  await t.test('kill -9 loses nothing that the API acknowledged', t => testKill(t, engine))
+})
+
+for (const [name, start] of SERVERS) {
+  t.test(name, async t => {
+    const server = await start(t)
+    if (!server) {
+      t.pass(`no ${name} server is installed`, { skip: 'no server' })
+      return
+    }
+    const engine = { name, path: pathOf(name, server), server }
+    await createTables(t, engine)
+    await t.test('all that was acknowledged, and the swarm, is there after a restart', t =>
+      testRestart(t, engine),
+    )
+    await t.test('kill -9 loses nothing that the API acknowledged', t => testKill(t, engine))
+    await t.test('a database that is away for a while costs no announce and no ok', t =>
+      testOutage(t, engine, server),
+    )
+  })
+}
