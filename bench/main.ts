@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { run as access } from './micro/access.ts'
 import { run as engine } from './micro/engine.ts'
 import { run as httpRequest } from './micro/http-request.ts'
 import { run as snapshot } from './micro/snapshot.ts'
@@ -14,6 +15,7 @@ Scenarios:
   parse     reading HTTP queries and writing answers, one thread
   udp       muster, opentracker and bittorrent-tracker on the same UDP announces
   udp-loop  the UDP receive loop against a generator, answers canned
+  access    loading a whitelist of 1M entries, and what the check costs an announce
   snapshot  writing and restoring 5M peers, and what announces feel of it
 
 Options of http and udp:
@@ -47,6 +49,7 @@ const { values, positionals } = parseArgs({
 const [scenario = 'http'] = positionals
 if (values.help) process.stdout.write(HELP)
 else if (scenario === 'engine') engine(values.smoke)
+else if (scenario === 'access') await access(values.smoke)
 else if (scenario === 'parse') httpRequest(values.smoke)
 else if (scenario === 'snapshot') await snapshot(values.smoke)
 else if (scenario === 'udp-loop') await udpLoop(values.smoke)

@@ -7,10 +7,7 @@ import { faultsOfTable } from './check.ts'
 import { createTable } from './create.ts'
 import type { Database, Table } from './database.ts'
 import type { Dialect } from './dialect.ts'
-import { openMysql } from './mysql.ts'
-import { openPostgres } from './postgres.ts'
 import { tableShapes } from './shapes.ts'
-import { openSqlite } from './sqlite.ts'
 import { hashTable, inTurns, type Store } from './table.ts'
 import { transactions } from './transactions.ts'
 import { createTurns, type Turns } from './turns.ts'
@@ -24,7 +21,7 @@ export async function openDatabase(
   config: DatabaseConfig,
   structure: DatabaseStructureConfig,
 ): Promise<Database> {
-  const dialect = openDialect(config)
+  const dialect = await openDialect(config)
   const database = overDialect(dialect, structure, config.chunk_size)
   try {
     await database.ping()
@@ -35,11 +32,13 @@ export async function openDatabase(
   return database
 }
 
-function openDialect({ path }: DatabaseConfig): Dialect {
+/** Only the driver that is asked for is loaded. */
+async function openDialect({ path }: DatabaseConfig): Promise<Dialect> {
   const parsed = parseDatabasePath(path)
   assert.ok(parsed, 'the configuration was checked')
-  if (parsed.engine === 'sqlite3') return openSqlite(parsed.file)
-  return parsed.engine === 'mysql' ? openMysql(parsed) : openPostgres(parsed)
+  if (parsed.engine === 'sqlite3') return (await import('./sqlite.ts')).openSqlite(parsed.file)
+  if (parsed.engine === 'mysql') return (await import('./mysql.ts')).openMysql(parsed)
+  return (await import('./postgres.ts')).openPostgres(parsed)
 }
 
 function overDialect(

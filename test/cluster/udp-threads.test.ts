@@ -144,11 +144,12 @@ for (const [why, nodeOptions, reason, http_server] of [
     LOOPBACK.http_server,
   ],
 ] as const) {
-  const frontend = { workers: 0 }
+  // Nor SQLite.
+  const kept = { frontend: { workers: 0 }, database: { persistent: false } }
 
   t.test(`where ${why}, auto is dgram, and one warning says why`, async t => {
     setEnvironment(t, 'NODE_OPTIONS', `${process.env['NODE_OPTIONS'] ?? ''} ${nodeOptions}`)
-    const tracker = await startTracker(t, { http_server, frontend })
+    const tracker = await startTracker(t, { http_server, ...kept })
     const warnings = tracker.log.filter(({ level }) => level >= 40)
     t.match(warnings, [{ msg: /^recvmmsg cannot be used here/, reason }])
     t.equal(warnings.length, 1)
@@ -168,7 +169,7 @@ for (const [why, nodeOptions, reason, http_server] of [
     const udp_server = [{ bind_address: '127.0.0.1:0', receive_method: 'recvmmsg' }]
     const tracker = launch(t, [
       '--config',
-      configFile(t, { http_server, udp_server, api_server: [], frontend }),
+      configFile(t, { http_server, udp_server, api_server: [], ...kept }),
     ])
     t.equal(await tracker.ended, 69)
     t.match(tracker.stderr(), /^udp_server.receive_method: recvmmsg cannot be used here: .+$/m)

@@ -34,7 +34,8 @@ const TAG = 0 // 0 free, 1 a key that was removed, else the key's hash with this
 const VALUE = 1
 const KEY = 2
 const KEY_WORDS = 5
-const PLACE_WORDS = 7
+/** Half a cache line, so that a look at a place is one. */
+const PLACE_WORDS = 8
 
 const FREE = 0
 const REMOVED = 1
@@ -70,14 +71,17 @@ export function findValue(table: HashTable, view: DataView, at: number): number 
   return findHashed(table, hashInfoHash(table.hashKey, view, at), view, at)
 }
 
-/** The same where the key's hash, by this table's key, is known already. */
+/**
+ * The same where the key's hash, by this table's key, is known already. One atomic load for each answer: they are calls, and dear. A key that is
+ * found is right whatever half it lay in; only a key that is not may have been looked for in a half that was just emptied.
+ */
 export function findHashed(table: HashTable, hash: number, view: DataView, at: number): number {
   const { words } = table
   for (;;) {
-    const active = Atomics.load(words, ACTIVE)
+    const active = words[ACTIVE] as number
     const place = findPlace(table, halfOf(table, active), hash, view, at)
-    const value = place === 0 ? ABSENT : (words[place + VALUE] as number) >>> 0
-    if (Atomics.load(words, ACTIVE) === active) return value
+    if (place !== 0) return (words[place + VALUE] as number) >>> 0
+    if (Atomics.load(words, ACTIVE) === active) return ABSENT
   }
 }
 
@@ -97,9 +101,12 @@ function findPlace(
   const tag = hash | LIVE
   for (let n = 0, probe = placeOf(hash) & mask; n <= mask; n++, probe = (probe + 1) & mask) {
     const place = half + HALF_HEAD_WORDS + probe * PLACE_WORDS
-    const found = Atomics.load(words, place + TAG)
+    const found = words[place + TAG] as number
     if (found === FREE) return 0
-    if (found === (tag | 0) && sameKey(words, place + KEY, view, at)) return place
+    // The atomic load orders the key behind the tag; a place that is just being written is passed over.
+    if (found === tag && Atomics.load(words, place + TAG) === tag) {
+      if (sameKey(words, place + KEY, view, at)) return place
+    }
   }
   return 0
 }

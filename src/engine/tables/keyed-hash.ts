@@ -47,17 +47,17 @@ function finish(bytes: number): number {
   round()
   round()
   round()
-  return (v1 ^ v3) >>> 0
+  return v1 ^ v3
 }
 
-/** u32 hash of the 20 bytes at `at`. */
+/** Hash of the 20 bytes at `at`, a signed integer: an unsigned one of 32 bits would not be a small integer to V8. */
 export function hashInfoHash(key: HashKey, view: DataView, at: number): number {
   begin(key)
   absorb(view, at, 5)
   return finish(20)
 }
 
-/** u32 hash of who a peer is: the 20 bytes of its id and the 4 or 16 of its address. */
+/** Hash, signed too, of who a peer is: the 20 bytes of its id and the 4 or 16 of its address. */
 export function hashPeer(
   key: HashKey,
   idView: DataView,

@@ -89,7 +89,7 @@ function insertInto(arena: Arena, table: number, hash: number, slot: number): bo
   for (let n = 0; n < PROBES_MAX; n++) {
     const at = table + place * 2
     if (arena.u32[at + 1]! === 0) {
-      arena.u32[at] = hash
+      arena.i32[at] = hash
       arena.u32[at + 1] = slot + 1
       return true
     }
@@ -110,7 +110,7 @@ function findEntry(arena: Arena, table: number, hash: number, slot: number): num
     const at = table + place * 2
     const found = arena.u32[at + 1]!
     if (found === 0) return -1
-    if (found === slot + 1 && arena.u32[at]! === hash) return at
+    if (found === slot + 1 && arena.i32[at]! === hash) return at
     place = (place + 1) & PLACE_MASK
   }
   return -1
@@ -128,7 +128,7 @@ export function indexFind(arena: Arena, index: number, hash: number, after: numb
     const at = table + place * 2
     const found = arena.u32[at + 1]!
     if (found === 0) return -1
-    if (arena.u32[at]! === hash) {
+    if (arena.i32[at]! === hash) {
       if (passed) return found - 1
       passed = found - 1 === after
     }
@@ -165,7 +165,7 @@ export function indexRemove(arena: Arena, index: number, hash: number, slot: num
   arena.u32[table + hole * 2 + 1] = 0
 }
 
-const movedHash = new Uint32Array(INDEX_TABLE_ENTRIES)
+const movedHash = new Int32Array(INDEX_TABLE_ENTRIES)
 const movedSlot = new Uint32Array(INDEX_TABLE_ENTRIES)
 
 /** Takes every entry out of a table into the scratch arrays, and says how many. */
@@ -173,7 +173,7 @@ function emptyTable(arena: Arena, table: number): number {
   let count = 0
   for (let at = table; at < table + INDEX_TABLE_ENTRIES * 2; at += 2) {
     if (arena.u32[at + 1]! === 0) continue
-    movedHash[count] = arena.u32[at]!
+    movedHash[count] = arena.i32[at]!
     movedSlot[count++] = arena.u32[at + 1]! - 1
     arena.u32[at + 1] = 0
   }

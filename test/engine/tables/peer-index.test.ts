@@ -22,7 +22,7 @@ t.test('an index grows to 300,000 peers and back, one table at a time', async t 
   if (!memory) throw new Error('no arena')
   const arena = viewArena(memory)
   const stripe = stripeHead(0, 1)
-  const hashes = Uint32Array.from({ length: peers }, () => random(2 ** 32))
+  const hashes = Int32Array.from({ length: peers }, () => random(2 ** 32))
   const hashAt = (slot: number) => hashes[slot] ?? 0
   const tables = (at: number) => arena.u32[(at + DIRECTORY_USED) >> 2] ?? 0
   let index = createPeerIndex(arena, stripe, 500)
