@@ -10,15 +10,17 @@ import {
   type EngineTables,
   openEngine,
 } from '../engine/engine.ts'
+import { keyCount } from '../engine/tables/hash-table.ts'
 import { totals } from '../engine/totals.ts'
 import { ExitStatus, unavailableError } from '../errors.ts'
 import { sumUdpCounters, type UdpCounters } from '../frontends/udp/counters.ts'
 import { connectPortLink } from '../link/port.ts'
 import { createLog, type Logger } from '../log.ts'
+import { createMetrics } from '../metrics/metrics.ts'
 import { findApiKey } from './api-key.ts'
 import { type EngineThreads, startEngineThreads } from './engine-threads.ts'
 import { type FrontendListeners, startFrontends } from './frontends.ts'
-import { startKeeping } from './keeping.ts'
+import { type Keeping, startKeeping } from './keeping.ts'
 import { apiListeners, claimListeners, claimUdp, httpListeners, udpListeners } from './listeners.ts'
 import { createParts, type Parts } from './parts.ts'
 import { createPrivateFolder, removePrivateFolder } from './private-folder.ts'
@@ -94,13 +96,29 @@ async function start(run: Run): Promise<void> {
     process.exit(ExitStatus.software)
   }
   let isReady = false
-  const keeping = await startKeeping({
+  const metrics = createMetrics({
+    prometheusId: config.tracker_config.prometheus_id,
+    startedSeconds: nowSeconds(),
+    nowSeconds,
+    rules: engine.access.rules,
+    totals: () => totals(engine),
+    udp: () => sumUdpCounters(udpCounters),
+    entries: () => ({
+      whitelist: keyCount(engine.access.whitelist),
+      blacklist: keyCount(engine.access.blacklist),
+      keys: keyCount(engine.access.keys),
+      users: keyCount(engine.access.userKeys),
+    }),
+    database: () => keeping?.writeBehind,
+  })
+  let keeping: Keeping | undefined
+  keeping = await startKeeping({
     config,
     engine,
     nowSeconds,
     log,
-    stats: () => ({}),
-    metrics: async () => '',
+    stats: metrics.stats,
+    metrics: metrics.text,
     isReady: () => isReady,
   })
   parts.add(keeping)

@@ -12,6 +12,7 @@ export type TrackerConfig = {
   readonly api_key: string
   readonly api_key_file: string
   readonly swagger: boolean
+  readonly prometheus_id: string
   readonly request_interval: number
   readonly request_interval_minimum: number
   /** Percent of request_interval that is added at random, so that clients do not come back in step. */

@@ -7,7 +7,6 @@
 const WITHOUT_MEANING: readonly string[] = [
   'log_console_interval',
   'tracker_config.peers_cleanup_threads',
-  'tracker_config.prometheus_id',
   'tracker_config.total_downloads',
   'tracker_config.cluster*',
   'tracker_config.rtc_*',

@@ -83,6 +83,13 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
         allowed: 'the path of a file',
         description: 'Where the token is kept that was made; only its owner can read it.',
       },
+      prometheus_id: {
+        type: 'string',
+        pattern: '^[a-zA-Z_][a-zA-Z0-9_]*$',
+        default: 'torrust_actix',
+        allowed: 'letters, digits and underscores',
+        description: 'How the names of the metrics begin that Torrust-Actix has too.',
+      },
       swagger: switchedOff(
         'Serve the document of the API and Swagger UI, /swagger-ui/, to everybody.',
       ),
