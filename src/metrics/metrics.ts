@@ -34,6 +34,10 @@ export type Metrics = {
 export function createMetrics(sources: MetricSources): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix: 'muster_' })
+  // Gauges under the names of counters, which Prometheus' own check refuses.
+  for (const what of ['handles', 'requests', 'resources']) {
+    registry.removeSingleMetric(`muster_nodejs_active_${what}_total`)
+  }
   const id = sources.prometheusId
   const gauges = new Gauge({
     name: `${id}_gauge`,
