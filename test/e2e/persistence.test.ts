@@ -9,6 +9,8 @@ import { answers, startLoad } from '../fixtures/load.ts'
 import { temporaryFolder } from '../fixtures/start-tracker.ts'
 import { clientOf, hashOf } from '../fixtures/tracker-client.ts'
 
+t.setTimeout(170_000)
+
 const KEY = '1'.repeat(40)
 const USER = '2'.repeat(40)
 const UUID = '550e8400-e29b-41d4-a716-446655440000'
@@ -151,6 +153,34 @@ async function createTables(t: Test, engine: Engine): Promise<void> {
   await opened.close()
   t.pass('the tables are there')
 }
+
+t.test('kill -9 under load: the swarm of the last snapshot is back', async t => {
+  const folder = temporaryFolder(t)
+  const config = {
+    frontend: { workers: 1 },
+    snapshot: { interval: 10 },
+    log: { level: 'debug' },
+    tracker_config: { request_interval: 60, request_interval_minimum: 60, peers_timeout: 100 },
+  }
+  const { tracker } = await startWithApi(t, config, folder)
+  for (let n = 0; n < 50; n++) await getBencoded(tracker.url(), announce('/announce', n))
+  const load = await startLoad(tracker.port('http', '127.0.0.1'), 2, 1000, 20, 1_000_000)
+  await answers(load, 200)
+  const written = await tracker.line(({ msg }) => msg === 'snapshot written')
+  await answers(load, 100)
+  process.kill(tracker.pid, 'SIGKILL')
+  await tracker.ended
+  await load.stop()
+  const second = await startWithApi(t, config, folder)
+  const back = await second.tracker.line(({ msg }) => msg === 'swarms are back')
+  t.same(back['torrents'], written['torrents'])
+  t.same(back['peers'], written['peers'])
+  t.ok(Number((back['peers'] as number[])[0]) >= 50)
+  for (let n = 0; n < 50; n += 10) {
+    t.match(await second.admin.call('GET', `/api/torrent/${hex(n)}`), { status: 200 })
+  }
+  t.equal(await second.tracker.stop(), 0)
+})
 
 const SERVERS = [
   ['pgsql', startPostgres],
