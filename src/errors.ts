@@ -2,6 +2,7 @@
 export const ExitStatus = {
   ok: 0,
   usage: 64,
+  dataError: 65,
   unavailable: 69,
   software: 70,
   config: 78,

@@ -5,9 +5,15 @@ import { type Command, HELP, parseCommandLine } from './config/command-line.ts'
 import { loadConfig } from './config/load.ts'
 import { printConfig, printDefaults, printReference } from './config/print.ts'
 import { OperatorError } from './errors.ts'
+import { transfer } from './transfer/commands.ts'
 import { musterVersion } from './version.ts'
 
 const CONFIG_FILE = 'config.toml'
+
+function load(named: string | undefined): ReturnType<typeof loadConfig> {
+  const file = named ?? (existsSync(CONFIG_FILE) ? CONFIG_FILE : undefined)
+  return loadConfig({ ...(file !== undefined && { file }), environment: process.env })
+}
 
 async function run(command: Command): Promise<void> {
   switch (command.does) {
@@ -23,10 +29,14 @@ async function run(command: Command): Promise<void> {
     case 'print-reference':
       process.stdout.write(printReference())
       return
+    case 'create-database':
+    case 'export':
+    case 'import':
+    case 'import-torrust-actix':
+      return transfer(command, load(command.file).config)
     case 'check-config':
     case 'run': {
-      const file = command.file ?? (existsSync(CONFIG_FILE) ? CONFIG_FILE : undefined)
-      const loaded = loadConfig({ ...(file !== undefined && { file }), environment: process.env })
+      const loaded = load(command.file)
       if (command.does === 'run') return runPrimary(loaded.config, loaded.warnings)
       for (const warning of loaded.warnings) process.stderr.write(`${warning}\n`)
       process.stdout.write(printConfig(loaded.config))

@@ -1,0 +1,50 @@
+import type { Config } from '../config/config.ts'
+import type { Database } from '../database/database.ts'
+import { openDatabase } from '../database/open.ts'
+import { exportAll } from './export.ts'
+import { importRows, readExport } from './import.ts'
+import type { Counts } from './rows.ts'
+import { readTorrustActix } from './torrust-actix.ts'
+
+export type TransferCommand =
+  | { readonly does: 'create-database' }
+  | { readonly does: 'export' | 'import'; readonly path: string }
+  | { readonly does: 'import-torrust-actix'; readonly path: string }
+
+/** Does what the command says with the configured database, tells how far it is on a terminal, and what it did at the end. */
+export async function transfer(command: TransferCommand, config: Config): Promise<void> {
+  const database = await openDatabase(config.database, config.database_structure)
+  try {
+    if (command.does !== 'export') await database.createTables()
+    await database.checkTables()
+    const counts = await run(command, database)
+    tell(counts ? told(counts) : 'the tables are there', '\n')
+  } finally {
+    await database.close()
+  }
+}
+
+async function run(command: TransferCommand, database: Database): Promise<Counts | undefined> {
+  const progress = (counts: Counts) => {
+    if (process.stderr.isTTY) tell(told(counts), '\r')
+  }
+  switch (command.does) {
+    case 'create-database':
+      return undefined
+    case 'export':
+      return exportAll(database, command.path, progress)
+    case 'import':
+      return importRows(database, readExport(command.path), progress)
+    case 'import-torrust-actix':
+      return importRows(database, readTorrustActix(command.path), progress)
+  }
+}
+
+function told({ torrent, whitelist, blacklist, key, user }: Counts): string {
+  return `${torrent} torrents, ${whitelist} on the whitelist, ${blacklist} on the blacklist, ${key} keys, ${user} users`
+}
+
+/** To standard error: an export may go to standard output. */
+function tell(text: string, end: string): void {
+  process.stderr.write(`${text}${end}`)
+}

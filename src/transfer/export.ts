@@ -1,0 +1,54 @@
+import { once } from 'node:events'
+import { createWriteStream, rmSync } from 'node:fs'
+import { rename } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { Database } from '../database/database.ts'
+import { type Counts, KINDS, noCounts, tableOf } from './rows.ts'
+
+/** First line of an export; the last one has the counts. */
+export const FORMAT = { format: 'muster export', version: 1 } as const
+
+/**
+ * Writes everything that the database holds to `file`, one row a line as JSON, or to standard output for `-`. The file appears when it is
+ * whole, and is its owner's alone: it holds keys. Memory stays the same however much that is.
+ */
+export async function exportAll(
+  database: Database,
+  file: string,
+  progress: (counts: Counts) => void,
+): Promise<Counts> {
+  const counts = noCounts()
+  const lines = Readable.from(exportLines(database, counts, progress))
+  if (file === '-') {
+    for await (const text of lines) {
+      if (!process.stdout.write(text)) await once(process.stdout, 'drain')
+    }
+    return counts
+  }
+  const beside = `${file}.${process.pid}.part`
+  try {
+    await pipeline(lines, createWriteStream(beside, { mode: 0o600, flush: true }))
+    await rename(beside, file)
+  } catch (error) {
+    rmSync(beside, { force: true })
+    throw error
+  }
+  return counts
+}
+
+async function* exportLines(
+  database: Database,
+  counts: Counts,
+  progress: (counts: Counts) => void,
+): AsyncGenerator<string> {
+  yield `${JSON.stringify(FORMAT)}\n`
+  for (const kind of KINDS) {
+    for await (const rows of tableOf(database, kind).load()) {
+      counts[kind] += rows.length
+      progress(counts)
+      yield rows.map(row => `${JSON.stringify({ kind, ...row })}\n`).join('')
+    }
+  }
+  yield `${JSON.stringify({ kind: 'end', ...counts })}\n`
+}

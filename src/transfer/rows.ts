@@ -1,0 +1,66 @@
+import { Ajv } from 'ajv'
+import type { Database, KeyRow, ListRow, Table, TorrentRow, UserRow } from '../database/database.ts'
+
+/** What is kept, by kind: one row of it is a line of an export. */
+export type Rows = {
+  readonly torrent: TorrentRow
+  readonly whitelist: ListRow
+  readonly blacklist: ListRow
+  readonly key: KeyRow
+  readonly user: UserRow
+}
+export type Kind = keyof Rows
+
+export const KINDS: readonly Kind[] = ['torrent', 'whitelist', 'blacklist', 'key', 'user']
+
+export type Counts = Record<Kind, number>
+
+export function noCounts(): Counts {
+  return { torrent: 0, whitelist: 0, blacklist: 0, key: 0, user: 0 }
+}
+
+/** The database's table of a kind. */
+export function tableOf<K extends Kind>(database: Database, kind: K): Table<Rows[K]> {
+  const tables: { [Each in Kind]: Table<Rows[Each]> } = {
+    torrent: database.torrents,
+    whitelist: database.whitelist,
+    blacklist: database.blacklist,
+    key: database.keys,
+    user: database.users,
+  }
+  return tables[kind]
+}
+
+const hash = { type: 'string', pattern: '^[0-9a-f]{40}$' } as const
+const count = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const
+
+function shape(properties: object): object {
+  return { type: 'object', properties, required: Object.keys(properties) }
+}
+
+const ajv = new Ajv()
+const VALID = {
+  torrent: ajv.compile(shape({ hash, seeds: count, peers: count, completed: count })),
+  whitelist: ajv.compile(shape({ hash })),
+  blacklist: ajv.compile(shape({ hash })),
+  key: ajv.compile(shape({ hash, timeout: count })),
+  user: ajv.compile(
+    shape({
+      id: { type: 'string', minLength: 1 },
+      key: hash,
+      uploaded: count,
+      downloaded: count,
+      completed: count,
+      updated: count,
+      active: { type: 'boolean' },
+    }),
+  ),
+}
+
+/** Why `value` is no row of this kind, undefined when it is one. */
+export function faultOfRow(kind: Kind, value: unknown): string | undefined {
+  const valid = VALID[kind]
+  if (valid(value)) return undefined
+  const [error] = valid.errors ?? []
+  return `${error?.instancePath.slice(1) || kind}: ${error?.message ?? 'is not allowed'}`
+}

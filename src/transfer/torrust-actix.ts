@@ -1,0 +1,93 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ExitStatus, OperatorError } from '../errors.ts'
+import type { ImportRow } from './import.ts'
+import { faultOfRow, type Kind } from './rows.ts'
+
+/** Torrust-Actix's export files, one for each table. */
+const FILES: readonly [file: string, kind: Kind][] = [
+  ['torrents.json', 'torrent'],
+  ['whitelists.json', 'whitelist'],
+  ['blacklists.json', 'blacklist'],
+  ['keys.json', 'key'],
+  ['users.json', 'user'],
+]
+
+/**
+ * The rows of those of its files that lie in `folder`. They are maps from hash to what is kept of it, or lists of hashes; a value may be the
+ * count itself, or an object that has it. Throws an OperatorError for what is neither, and where there is no such file.
+ */
+export function* readTorrustActix(folder: string): Generator<ImportRow> {
+  const found = FILES.filter(([file]) => existsSync(join(folder, file)))
+  if (found.length === 0) {
+    throw new OperatorError(
+      `${folder}: none of ${FILES.map(([file]) => file).join(', ')} is there`,
+      ExitStatus.dataError,
+    )
+  }
+  for (const [file, kind] of found) {
+    const path = join(folder, file)
+    for (const [name, value] of entriesOf(path)) {
+      const row = rowOf(kind, name.toLowerCase(), value)
+      const fault = faultOfRow(kind, row)
+      if (fault !== undefined)
+        throw new OperatorError(`${path}: ${name}: ${fault}`, ExitStatus.dataError)
+      yield { kind, row } as ImportRow
+    }
+  }
+}
+
+function entriesOf(path: string): [name: string, value: unknown][] {
+  let content: unknown
+  try {
+    content = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    throw new OperatorError(`${path}: ${(error as Error).message}`, ExitStatus.dataError)
+  }
+  if (Array.isArray(content)) return content.map(entry => [nameOf(entry), entry])
+  if (typeof content === 'object' && content !== null) return Object.entries(content)
+  throw new OperatorError(`${path}: neither a list nor a map`, ExitStatus.dataError)
+}
+
+/** The hash of an entry of a list: the entry itself, or a field or the first item of it. */
+function nameOf(entry: unknown): string {
+  if (typeof entry === 'string') return entry
+  if (Array.isArray(entry)) return String(entry[0])
+  const { info_hash, infohash, hash, key } = (entry ?? {}) as Record<string, unknown>
+  return String(info_hash ?? infohash ?? hash ?? key ?? '')
+}
+
+function rowOf(kind: Kind, name: string, value: unknown): object {
+  const fields = (typeof value === 'object' && value !== null ? value : {}) as Record<
+    string,
+    unknown
+  >
+  const number = (field: string) => Number(fields[field] ?? 0)
+  const own = Array.isArray(value) ? value[1] : value
+  switch (kind) {
+    case 'torrent':
+      return {
+        hash: name,
+        // There `seeds` and `peers` are maps of peers: they do not outlive a move.
+        seeds: 0,
+        peers: 0,
+        completed: typeof own === 'number' ? own : number('completed'),
+      }
+    case 'key':
+      return { hash: name, timeout: typeof own === 'number' ? own : number('timeout') }
+    case 'user': {
+      const id = fields['user_uuid'] ?? fields['uuid'] ?? fields['user_id'] ?? fields['id']
+      return {
+        id: String(id ?? ''),
+        key: String(fields['key'] ?? name).toLowerCase(),
+        uploaded: number('uploaded'),
+        downloaded: number('downloaded'),
+        completed: number('completed'),
+        updated: number('updated'),
+        active: Number(fields['active'] ?? 1) === 1 || fields['active'] === true,
+      }
+    }
+    default:
+      return { hash: name }
+  }
+}
