@@ -49,6 +49,43 @@ function addressRanges(description: string): KeySchema {
   }
 }
 
+function listening(
+  address: string,
+  ipv6Address: string,
+  more = '',
+): Readonly<Record<'enabled' | 'bind_address', KeySchema>> {
+  return {
+    enabled: { type: 'boolean', default: true, description: 'Whether to listen on this address.' },
+    bind_address: {
+      type: 'string',
+      format: 'bind-address',
+      default: address,
+      allowed: `an address and a port, as ${address} or ${ipv6Address}`,
+      description: `Address and port, an IPv6 address in brackets${more}. Port 0 takes a free one.`,
+    },
+  }
+}
+
+/** Keys of a server that speaks HTTP. */
+const BEHIND_PROXIES: Readonly<Record<string, KeySchema>> = {
+  real_ip: {
+    type: 'string',
+    format: 'header-name',
+    default: 'X-Real-IP',
+    allowed: 'the name of a request header',
+    description: 'Request header in which a trusted proxy tells the address of the client.',
+  },
+  trusted_proxies: addressRanges(
+    'Address ranges of proxies whose real_ip header is believed. Empty: nobody is.',
+  ),
+  proxy_protocol: {
+    type: 'boolean',
+    default: false,
+    description:
+      'Take the address of the client from the PROXY protocol, version 2, where a trusted proxy speaks it. Needs trusted_proxies.',
+  },
+}
+
 /**
  * Every section and key: the one source of defaults, validation, config.toml, docs/reference/config.md and environment names. A dot in a name
  * is a table within a table.
@@ -145,34 +182,8 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
     environment: 'HTTP_',
     defaults: [{ bind_address: '0.0.0.0:6969' }, { bind_address: '[::]:6969' }],
     keys: {
-      enabled: {
-        type: 'boolean',
-        default: true,
-        description: 'Whether to listen on this address.',
-      },
-      bind_address: {
-        type: 'string',
-        format: 'bind-address',
-        default: '0.0.0.0:6969',
-        allowed: 'an address and a port, as 0.0.0.0:6969 or [::]:6969',
-        description: 'Address and port, an IPv6 address in brackets. Port 0 takes a free one.',
-      },
-      real_ip: {
-        type: 'string',
-        format: 'header-name',
-        default: 'X-Real-IP',
-        allowed: 'the name of a request header',
-        description: 'Request header in which a trusted proxy tells the address of the client.',
-      },
-      trusted_proxies: addressRanges(
-        'Address ranges of proxies whose real_ip header is believed. Empty: nobody is.',
-      ),
-      proxy_protocol: {
-        type: 'boolean',
-        default: false,
-        description:
-          'Take the address of the client from the PROXY protocol, version 2, where a trusted proxy speaks it. Needs trusted_proxies.',
-      },
+      ...listening('0.0.0.0:6969', '[::]:6969'),
+      ...BEHIND_PROXIES,
       use_payload_ip: {
         type: 'boolean',
         default: false,
@@ -183,39 +194,13 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
   },
   api_server: {
     description:
-      'The admin API and the dashboard. One table for each address to listen on; api_server = [] serves none.',
+      'The admin API. One table for each address to listen on; api_server = [] serves none.',
     list: true,
     environment: 'API_',
     defaults: [{ bind_address: '127.0.0.1:8080' }],
     keys: {
-      enabled: {
-        type: 'boolean',
-        default: true,
-        description: 'Whether to listen on this address.',
-      },
-      bind_address: {
-        type: 'string',
-        format: 'bind-address',
-        default: '127.0.0.1:8080',
-        allowed: 'an address and a port, as 127.0.0.1:8080 or [::1]:8080',
-        description: 'Address and port, an IPv6 address in brackets. Port 0 takes a free one.',
-      },
-      real_ip: {
-        type: 'string',
-        format: 'header-name',
-        default: 'X-Real-IP',
-        allowed: 'the name of a request header',
-        description: 'Request header in which a trusted proxy tells the address of the client.',
-      },
-      trusted_proxies: addressRanges(
-        'Address ranges of proxies whose real_ip header is believed. Empty: nobody is.',
-      ),
-      proxy_protocol: {
-        type: 'boolean',
-        default: false,
-        description:
-          'Take the address of the client from the PROXY protocol, version 2, where a trusted proxy speaks it. Needs trusted_proxies.',
-      },
+      ...listening('127.0.0.1:8080', '[::1]:8080'),
+      ...BEHIND_PROXIES,
     },
   },
   udp_server: {
@@ -224,19 +209,7 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
     environment: 'UDP_',
     defaults: [{ bind_address: '0.0.0.0:6969' }, { bind_address: '[::]:6969' }],
     keys: {
-      enabled: {
-        type: 'boolean',
-        default: true,
-        description: 'Whether to listen on this address.',
-      },
-      bind_address: {
-        type: 'string',
-        format: 'bind-address',
-        default: '0.0.0.0:6969',
-        allowed: 'an address and a port, as 0.0.0.0:6969 or [::]:6969',
-        description:
-          'Address and port, an IPv6 address in brackets; [::] takes no IPv4. Port 0 takes a free one.',
-      },
+      ...listening('0.0.0.0:6969', '[::]:6969', '; [::] takes no IPv4'),
       udp_threads: {
         type: 'integer',
         default: 1,

@@ -1,21 +1,7 @@
 import t from 'tap'
-import { startWithApi } from '../fixtures/admin-client.ts'
-import { getBencoded, latin1, query } from '../fixtures/http-client.ts'
-import { clientOf, hashOf } from '../fixtures/tracker-client.ts'
-
-const KEY = '1'.repeat(40)
-const USER = '2'.repeat(40)
-const UUID = '550e8400-e29b-41d4-a716-446655440000'
-const hex = (n: number) => hashOf(n).toString('hex')
-
-type Client = { uploaded?: number; event?: string; left?: number }
-
-/** The target of an announce of client `n` for torrent `n`, below `path`. */
-function announce(path: string, n: number, more: Client = {}): string {
-  const { peerId, port } = clientOf(n)
-  const fields = { info_hash: hashOf(n), peer_id: peerId, port, left: 1, downloaded: 0, ...more }
-  return `${path}${query(fields)}`
-}
+import { announce, hex, KEY, startWithApi, USER, UUID } from '../fixtures/admin-client.ts'
+import { getBencoded, latin1 } from '../fixtures/http-client.ts'
+import { clientOf } from '../fixtures/tracker-client.ts'
 
 for (const workers of [0, 2]) {
   t.test(`what is entered through the API counts at once, with ${workers} workers`, async t => {

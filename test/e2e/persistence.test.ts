@@ -2,27 +2,12 @@ import t, { type Test } from 'tap'
 import { loadConfig } from '../../src/config/load.ts'
 import { openDatabase } from '../../src/database/open.ts'
 import { pathOf } from '../database/fixtures/server-database.ts'
-import { startWithApi } from '../fixtures/admin-client.ts'
+import { announce, hex, KEY, startWithApi, USER, UUID } from '../fixtures/admin-client.ts'
 import { type DatabaseServer, startMariadb, startPostgres } from '../fixtures/database-servers.ts'
-import { getBencoded, query } from '../fixtures/http-client.ts'
+import { getBencoded } from '../fixtures/http-client.ts'
 import { temporaryFolder } from '../fixtures/start-tracker.ts'
-import { clientOf, hashOf } from '../fixtures/tracker-client.ts'
 
 t.setTimeout(170_000)
-
-const KEY = '1'.repeat(40)
-const USER = '2'.repeat(40)
-const UUID = '550e8400-e29b-41d4-a716-446655440000'
-const hex = (n: number) => hashOf(n).toString('hex')
-
-type Client = { uploaded?: number; event?: string; left?: number }
-
-/** The target of an announce of client `n` for torrent `n`, below `path`. */
-function announce(path: string, n: number, more: Client = {}): string {
-  const { peerId, port } = clientOf(n)
-  const fields = { info_hash: hashOf(n), peer_id: peerId, port, left: 1, downloaded: 0, ...more }
-  return `${path}${query(fields)}`
-}
 
 /** Announces of ever new clients, a hundred a second: what is tested here is time, and not speed. */
 function startGentleLoad(url: string) {
