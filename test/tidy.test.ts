@@ -132,7 +132,6 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/cluster/snapshots.ts': 'test/e2e/admin.test.ts',
   'src/admin/keys.ts': 'test/e2e/admin.test.ts',
   'src/admin/users.ts': 'test/e2e/admin.test.ts',
-  'src/admin/torrents.ts': 'test/e2e/admin.test.ts',
   'src/admin/kept-first.ts': 'test/e2e/admin.test.ts',
   'src/admin/hashes.ts': 'test/e2e/admin.test.ts',
   'src/engine/inspect.ts': 'test/e2e/admin.test.ts',

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { UdpCounter } from '../../../src/frontends/udp/counters.ts'
-import { ADDRESS, Family, KIND } from '../../../src/protocol/announce-record.ts'
+import { ADDRESS, Family, KEY, KIND, USER_KEY } from '../../../src/protocol/announce-record.ts'
 import { UDP_REPLY_BYTES } from '../../../src/protocol/udp-packet.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
 import { FAILING_PORT, INTERVAL, peerOf } from './fixtures/canned-answer.ts'
@@ -153,4 +153,34 @@ t.test('the packet’s ip names the peer where the configuration believes it', a
   t.same(address(false, 0x0a000001), [192, 0, 2, 7])
   t.same(address(true, 0x0a000001), [10, 0, 0, 1])
   t.same(address(true, 0), [192, 0, 2, 7])
+})
+
+/** BEP 41: the path and query of the tracker's URL, in pieces of at most 255 bytes. */
+function urlData(...pieces: string[]): Buffer {
+  return Buffer.concat(
+    pieces.map(text => Buffer.concat([Buffer.of(2, text.length), Buffer.from(text, 'latin1')])),
+  )
+}
+
+t.test('where keys are asked for, they are taken from the path of the announce', async t => {
+  const rules = { keys: true, users: true }
+  const { send, connect, asked } = listener(Family.ipv4, false, [], rules)
+  const [key, userKey] = ['ab'.repeat(20), 'cd'.repeat(20)]
+  const id = connect()
+  const announce = (options: Buffer) => send(announcePacket(id, 1, { options }))
+  const why = (options: Buffer) => announce(options).toString('latin1', 8)
+  t.equal(why(Buffer.alloc(0)), 'missing key')
+  t.equal(why(urlData('/announce')), 'missing key')
+  t.equal(why(urlData(`/${key}/announce`)), 'missing key')
+  t.equal(why(urlData('/abc/announce')), 'invalid key')
+  t.equal(why(urlData(`/${'x'.repeat(40)}/announce`)), 'unable to decode hex string')
+  t.equal(asked.length, 0)
+  announce(urlData(`/${key}/${userKey}/announce?a=b`))
+  announce(Buffer.concat([Buffer.of(1), urlData(`/announce/${key}`, `/${userKey}`), Buffer.of(0)]))
+  for (const request of asked) {
+    t.equal(request.toString('hex', KEY, KEY + 20), key)
+    t.equal(request.toString('hex', USER_KEY, USER_KEY + 20), userKey)
+  }
+  t.equal(asked.length, 2)
+  t.match(send(scrapePacket(id, 1, hashes(1))).toString('latin1', 8), 'missing key')
 })

@@ -1,0 +1,112 @@
+import t, { type Test } from 'tap'
+import { createTorrents, type TorrentRules } from '../../src/admin/torrents.ts'
+import { createSweepCursor, sweepSlice } from '../../src/engine/sweep.ts'
+import { Event } from '../../src/protocol/events.ts'
+import { sqliteDatabase } from '../database/fixtures/sqlite-database.ts'
+import { all, openNew } from '../database/fixtures/test-database.ts'
+import {
+  announceTo,
+  clientOf,
+  hashOf,
+  NOW,
+  newEngine,
+  SETTINGS,
+} from '../fixtures/tracker-client.ts'
+
+const hex = (n: number) => hashOf(n).toString('hex')
+const LATER = NOW + SETTINGS.peersTimeout + 1
+
+/** A tracker on a new database, with torrent 1 in it. */
+async function tracker(t: Test, rules: Partial<TorrentRules>) {
+  const database = await openNew(t, await sqliteDatabase(t), {})
+  await database.createTables()
+  const engine = newEngine(undefined, { ...SETTINGS, persistent: true, notePeers: true })
+  const clock = { now: NOW }
+  const torrents = createTorrents(
+    engine,
+    database.torrents,
+    {
+      insertVacant: false,
+      removeAction: false,
+      updateCompleted: true,
+      updatePeers: false,
+      peersTimeout: SETTINGS.peersTimeout,
+      ...rules,
+    },
+    () => clock.now,
+  )
+  await torrents.set([[hex(1), 5]])
+  for (const n of [1, 2]) {
+    announceTo(engine, { infoHash: hashOf(n), ...clientOf(1), left: 9, event: Event.started })
+    announceTo(engine, { infoHash: hashOf(n), ...clientOf(1), left: 0, event: Event.completed })
+    announceTo(engine, { infoHash: hashOf(n), ...clientOf(2), left: 9 })
+  }
+  const rows = async () => {
+    await torrents.flush()
+    const found = await all(database.torrents)
+    return Object.fromEntries(found.map(({ hash, ...counts }) => [hash, counts]))
+  }
+  const sweep = () => {
+    const cursor = createSweepCursor(0, 1)
+    for (let stripe = 0; stripe < engine.stripeCount; ) {
+      if (sweepSlice(engine, cursor, clock.now)) stripe++
+    }
+  }
+  return { torrents, clock, rows, sweep, database }
+}
+
+t.test('downloads of torrents that the database has are kept, and no others', async t => {
+  const { rows } = await tracker(t, {})
+  t.same(await rows(), { [hex(1)]: { seeds: 0, peers: 0, completed: 6 } })
+})
+
+t.test('insert_vacant keeps torrents that it has not', async t => {
+  const { rows } = await tracker(t, { insertVacant: true })
+  t.match(await rows(), { [hex(1)]: { completed: 6 }, [hex(2)]: { completed: 1 } })
+})
+
+t.test('update_peers keeps the counts of peers, as they are now', async t => {
+  const { clock, rows, sweep } = await tracker(t, { updatePeers: true })
+  t.match(await rows(), { [hex(1)]: { seeds: 1, peers: 1 } })
+  clock.now = LATER
+  sweep()
+  t.match(await rows(), { [hex(1)]: { seeds: 0, peers: 0, completed: 6 } })
+})
+
+t.test('without update_completed the count of downloads stays as it was entered', async t => {
+  const { rows } = await tracker(t, { updateCompleted: false, updatePeers: true })
+  t.match(await rows(), { [hex(1)]: { seeds: 1, peers: 1, completed: 5 } })
+})
+
+t.test('a torrent of the database stays without peers; with remove_action it goes', async t => {
+  const kept = await tracker(t, {})
+  kept.clock.now = LATER
+  kept.sweep()
+  t.match(await kept.rows(), { [hex(1)]: { completed: 6 } })
+  // What has changed waits for the flush before it is forgotten.
+  kept.sweep()
+  t.match(kept.torrents.of([hex(1), hex(2)]), [{ completed: 6, seeders: 0 }, undefined])
+
+  const removed = await tracker(t, { removeAction: true })
+  await removed.torrents.flush()
+  removed.clock.now = LATER
+  removed.sweep()
+  t.same(await removed.rows(), {})
+  removed.sweep()
+  t.same(removed.torrents.of([hex(1)]), [undefined])
+})
+
+t.test('what could not be written is written with the next try', async t => {
+  const { database, rows, torrents } = await tracker(t, {})
+  const update = database.torrents.update
+  Object.assign(database.torrents, { update: () => Promise.reject(new Error('away')) })
+  await t.rejects(torrents.flush(), { message: 'away' })
+  Object.assign(database.torrents, { update })
+  t.match(await rows(), { [hex(1)]: { completed: 6 } })
+})
+
+t.test('the largest torrents come first', async t => {
+  const { torrents } = await tracker(t, {})
+  t.match(await torrents.top(1), [{ seeders: 1, leechers: 1 }])
+  t.equal((await torrents.top(10)).length, 2)
+})
