@@ -28,8 +28,8 @@ export type Users = {
 
 type Known = { readonly id: string; readonly number: number }
 
-/** Seconds for which the number of a removed user is not given to another: its peers are still in the swarms. */
-const FREED_SECONDS = 7200
+/** Seconds for which the number of a removed user is not given to another, whose peers its own would seem: longer than any `peers_timeout`. */
+const FREED_SECONDS = 90_000
 const NOBODY = { active: false, uploaded: 0, downloaded: 0, completed: 0, updated: 0 }
 /** What announces change of a user; the rest is the operator's. */
 const COUNTS = ['uploaded', 'downloaded', 'completed', 'updated'] as const
