@@ -28,6 +28,7 @@ function startSweep(): () => void {
   let done = 0
   let timer: NodeJS.Timeout | undefined
   const tick = () => {
+    Atomics.add(start.rounds, 0, 1)
     const now = performance.now()
     const due = ((now - begun) / 1000) * perSecond
     while (done < due && performance.now() - now < SWEEP_SLICE_MILLIS_MAX) {

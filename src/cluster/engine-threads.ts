@@ -2,10 +2,12 @@ import { join } from 'node:path'
 import { type MessagePort, Worker } from 'node:worker_threads'
 import { threadUrl } from '../thread-url.ts'
 import type { EngineThreadStart, ToEngineThread } from './messages.ts'
+import type { WatchedThread } from './watchdog.ts'
 
 export type EngineThreads = {
   /** Resolves when all threads serve. */
   readonly ready: Promise<void>
+  readonly watched: readonly WatchedThread[]
   /** Where the links of worker or frontend number `n` go. */
   socketPathFor(n: number): string
   /** Gives the first thread a link of this process. */
@@ -18,17 +20,24 @@ export type EngineThreads = {
  * process.
  */
 export function startEngineThreads(
-  start: Omit<EngineThreadStart, 'index' | 'socketPath'>,
+  start: Omit<EngineThreadStart, 'index' | 'socketPath' | 'rounds'>,
   folder: string,
   died: (index: number, error: unknown) => void,
 ): EngineThreads {
   let stopping = false
   const socketPathFor = (n: number) => join(folder, `engine-${n % start.threads}.sock`)
   const threads = Array.from({ length: start.threads }, (_, index) => {
-    const workerData: EngineThreadStart = { ...start, index, socketPath: socketPathFor(index) }
+    const rounds = new Int32Array(new SharedArrayBuffer(4))
+    const workerData: EngineThreadStart = {
+      ...start,
+      index,
+      socketPath: socketPathFor(index),
+      rounds,
+    }
+    const name = `engine-${index}`
     const worker = new Worker(threadUrl('./engine-thread', import.meta.url), {
       workerData,
-      name: `engine-${index}`,
+      name,
     })
     let reason: unknown
     worker.on('error', error => {
@@ -41,10 +50,11 @@ export function startEngineThreads(
       })
     })
     const ready = new Promise<void>(resolve => worker.once('message', () => resolve()))
-    return { worker, gone, ready }
+    return { worker, gone, ready, watched: { name, rounds: () => Atomics.load(rounds, 0) } }
   })
   return {
     ready: Promise.all(threads.map(({ ready }) => ready)).then(() => {}),
+    watched: threads.map(({ watched }) => watched),
     socketPathFor,
     link: port =>
       threads[0]?.worker.postMessage({ type: 'link', port } satisfies ToEngineThread, [port]),

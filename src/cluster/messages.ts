@@ -23,6 +23,8 @@ export type EngineThreadStart = {
   readonly socketPath: string
   /** Seconds in which the thread's share of the stripes is swept once. */
   readonly sweepSeconds: number
+  /** One word, which the thread adds to as long as its event loop turns. */
+  readonly rounds: Int32Array<SharedArrayBuffer>
 }
 
 /** What a UDP thread is started with. */
@@ -62,5 +64,7 @@ export type ToWorker =
 export type FromWorker =
   | RpcRequest
   | { readonly type: 'up' }
+  /** Once a second, from the event loop that serves. */
+  | { readonly type: 'alive' }
   | { readonly type: 'listening' }
   | { readonly type: 'failed'; readonly reason: string }

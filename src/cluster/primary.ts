@@ -26,7 +26,9 @@ import { createParts, type Parts } from './parts.ts'
 import { createPrivateFolder, removePrivateFolder } from './private-folder.ts'
 import { obeySignals } from './signals.ts'
 import { startSnapshots } from './snapshots.ts'
+import { connectServiceManager, type ServiceManager, takeNotifySettings } from './systemd.ts'
 import { startUdpThreads } from './udp-threads.ts'
+import { startWatchdog, type Watchdog } from './watchdog.ts'
 import { startWorkers } from './workers.ts'
 
 const WORKERS_STOP_MILLIS_MAX = 8000
@@ -38,6 +40,7 @@ const WORKERS_STOP_MILLIS_MAX = 8000
 export async function runPrimary(config: Config, warnings: readonly string[]): Promise<void> {
   process.title = 'muster'
   const log = createLog(config.log.level, 'cluster')
+  const manager = connectServiceManager(takeNotifySettings(process.env), log)
   for (const warning of warnings) log.warn({ warning }, 'configuration')
   const { database, database_structure: structure, tracker_config: tracker } = config
   const keepsTorrents = database.persistent && structure.torrents.persistent
@@ -59,7 +62,7 @@ export async function runPrimary(config: Config, warnings: readonly string[]): P
   const udpCounters: UdpCounters[] = []
   obeySignals(log, parts, () => summary(engine, udpCounters))
   try {
-    await start({ config, tables, settings, engine, parts, log, udpCounters })
+    await start({ config, tables, settings, engine, parts, log, udpCounters, manager })
   } catch (error) {
     // What fails because it is being stopped is no news.
     if (parts.stopping) return
@@ -78,10 +81,11 @@ type Run = {
   readonly parts: Parts
   readonly log: Logger
   readonly udpCounters: UdpCounters[]
+  readonly manager: ServiceManager
 }
 
 async function start(run: Run): Promise<void> {
-  const { config, engine, log, parts, settings, tables, udpCounters } = run
+  const { config, engine, log, manager, parts, settings, tables, udpCounters } = run
   const folder = createPrivateFolder(process.env)
   process.once('exit', () => removePrivateFolder(folder))
   const claimed = await claimTcpListeners(config, log)
@@ -95,7 +99,7 @@ async function start(run: Run): Promise<void> {
     parts.kill()
     process.exit(ExitStatus.software)
   }
-  let isReady = false
+  let watchdog: Watchdog | undefined
   const metrics = createMetrics({
     prometheusId: config.tracker_config.prometheus_id,
     startedSeconds: nowSeconds(),
@@ -119,7 +123,7 @@ async function start(run: Run): Promise<void> {
     log,
     stats: metrics.stats,
     metrics: metrics.text,
-    isReady: () => isReady,
+    isReady: () => watchdog !== undefined && !watchdog.stalled,
   })
   parts.add(keeping)
   const { admin } = keeping.administration
@@ -161,7 +165,13 @@ async function start(run: Run): Promise<void> {
       log.info({ server, address: host, port }, 'listening')
     }
   }
-  isReady = true
+  watchdog = startWatchdog({
+    manager,
+    threads: [...engineThreads.watched, ...udpThreads.watched],
+    status: () => statusLine(engine),
+    log,
+  })
+  parts.add(watchdog)
   log.info({ pid: process.pid, workers, engine_threads: config.engine.threads }, 'ready')
 }
 
@@ -223,6 +233,12 @@ async function startTcp({ admin, claimed, config, engineThreads, log, parts, wor
 function workerCount({ engine, frontend }: Config): number {
   if (frontend.workers !== 'auto') return frontend.workers
   return Math.max(1, availableParallelism() - engine.threads)
+}
+
+/** What `systemctl status` shows. */
+function statusLine(engine: Engine): string {
+  const { torrents, peers } = totals(engine)
+  return `${torrents} torrents, ${peers[0]} peers over IPv4, ${peers[1]} over IPv6`
 }
 
 /** What the last line of the log says. */

@@ -4,13 +4,14 @@ import { unavailableError } from '../errors.ts'
 import { createConnectionSecret } from '../frontends/udp/connection-id.ts'
 import { createUdpCounters, type UdpCounters } from '../frontends/udp/counters.ts'
 import { openLibc } from '../frontends/udp/libc.ts'
-import { createControl, stopLoops } from '../frontends/udp/receive-loop.ts'
+import { type Control, createControl, roundsOf, stopLoops } from '../frontends/udp/receive-loop.ts'
 import { closeUdpSocket, openUdpSocket, type UdpSocket } from '../frontends/udp/socket.ts'
 import type { Logger } from '../log.ts'
 import { threadUrl } from '../thread-url.ts'
 import type { UdpListener } from './listeners.ts'
 import type { UdpThreadStart } from './messages.ts'
 import type { Part } from './parts.ts'
+import type { WatchedThread } from './watchdog.ts'
 
 export type UdpThreadsOptions = {
   readonly listeners: readonly UdpListener[]
@@ -25,6 +26,7 @@ export type UdpThreadsOptions = {
 export type UdpThreads = Part & {
   /** One for each thread, counting. */
   readonly counters: readonly UdpCounters[]
+  readonly watched: readonly WatchedThread[]
 }
 
 /**
@@ -33,10 +35,10 @@ export type UdpThreads = Part & {
  */
 export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpThreads> {
   const { log } = options
-  const control = createControl()
   const secret = createConnectionSecret()
   const sockets: UdpSocket[] = []
   const allCounters: UdpCounters[] = []
+  const controls: Control[] = []
   const threads: { worker: Worker; gone: Promise<void> }[] = []
   let stopping = false
 
@@ -49,6 +51,8 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
     const dgram = { host, port, receiveBufferBytes, sendBufferBytes }
     const counters = createUdpCounters()
     allCounters.push(counters)
+    const control = createControl()
+    controls.push(control)
     const workerData: UdpThreadStart = {
       tables,
       settings,
@@ -115,7 +119,7 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
 
   async function stop(): Promise<void> {
     stopping = true
-    stopLoops(control)
+    for (const control of controls) stopLoops(control)
     for (const { worker } of threads) worker.postMessage('stop')
     await Promise.all(threads.map(({ gone }) => gone))
     for (const socket of sockets) closeUdpSocket(socket)
@@ -130,7 +134,11 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
     await stop()
     throw error
   }
-  return { counters: allCounters, stop }
+  return {
+    counters: allCounters,
+    watched: controls.map((control, n) => ({ name: `udp-${n}`, rounds: () => roundsOf(control) })),
+    stop,
+  }
 }
 
 type Method = 'recvmmsg' | 'dgram'

@@ -6,6 +6,9 @@ import type { FromWorker, ToWorker } from './messages.ts'
 
 /** Entry of a cluster worker: sockets of clients on one side, the link to an engine thread on the other. */
 
+/** The primary takes a worker that says nothing for some seconds for stuck. */
+const ALIVE_MILLIS = 1000
+
 let log = createLog('info', 'worker')
 let frontends: Frontends | undefined
 
@@ -54,3 +57,4 @@ process.on('message', async (message: ToWorker) => {
 })
 
 tell({ type: 'up' })
+setInterval(() => tell({ type: 'alive' }), ALIVE_MILLIS).unref()

@@ -8,6 +8,7 @@ import type { Logger } from '../log.ts'
 import { threadUrl } from '../thread-url.ts'
 import type { FrontendListeners } from './frontends.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
+import { watchProgress } from './stalls.ts'
 import { type Child, type Death, type Supervisor, startSupervisor } from './supervisor.ts'
 
 export type WorkersOptions = {
@@ -29,6 +30,11 @@ export type Workers = Supervisor & {
 
 /** From so many deaths in a row on, the log says it once more and is then silent about the worker until it lived for a while. */
 const QUICK_DEATHS_LOGGED_MAX = 5
+
+const LOOK_MILLIS = 1000
+/** A worker that serves and says nothing for so many looks is stuck; one that starts may load its code from a slow disk. */
+const SILENT_LOOKS_MAX = 10
+const STARTING_LOOKS_MAX = 60
 
 /** Forks the cluster workers and keeps them running. */
 export function startWorkers(options: WorkersOptions): Workers {
@@ -90,12 +96,27 @@ function forkWorker(
   const kill = () => {
     worker.process.kill('SIGKILL')
   }
+  let heard = 0
+  let silence = watchProgress(() => heard, STARTING_LOOKS_MAX)
+  const looking = setInterval(() => {
+    if (!silence.stalled()) return
+    log.error({ worker: n + 1, pid }, 'worker makes no progress and is killed')
+    kill()
+  }, LOOK_MILLIS)
+  const ended = (why: string) => {
+    clearInterval(looking)
+    exited(why)
+  }
   worker.on('message', (message: FromWorker) => {
+    heard++
     if (message.type === 'up') {
       isUp = true
       send({ type: 'start', number: n + 1, socketPath: socketPathFor(n), level, listeners })
     }
-    if (message.type === 'listening') log.info({ worker: n + 1, pid }, 'worker started')
+    if (message.type === 'listening') {
+      silence = watchProgress(() => heard, SILENT_LOOKS_MAX)
+      log.info({ worker: n + 1, pid }, 'worker started')
+    }
     if (message.type === 'rpc-call') {
       void answerRemote(admin, message, send, err => {
         log.error({ err, method: message.method }, 'the API could not do what it was asked')
@@ -103,10 +124,10 @@ function forkWorker(
     }
     told(message)
   })
-  worker.once('exit', (code, signal) => exited(signal ?? `exit status ${code}`))
+  worker.once('exit', (code, signal) => ended(signal ?? `exit status ${code}`))
   // Where the system has no process or file descriptor left there is no child, and no `exit`.
   worker.on('error', error => {
-    if (pid === undefined) exited(error.message)
+    if (pid === undefined) ended(error.message)
   })
   return {
     pid,

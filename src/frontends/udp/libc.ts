@@ -44,7 +44,7 @@ type Koffi = typeof import('koffi')
  * koffi is loaded at the first use and not at import, so that where it is missing the program still
  * starts, and uses dgram.
  */
-function loadKoffi(): Koffi {
+export function loadKoffi(): Koffi {
   return createRequire(import.meta.url)('koffi') as Koffi
 }
 

@@ -18,11 +18,24 @@ import type { UdpSocket } from './socket.ts'
 /** Datagrams of one system call. */
 export const BATCH_SIZE = 256
 
-/** The word that stops a loop: 0 lets it run. */
+/** Two words of shared memory: the one that stops a loop, which 0 lets run, and the one that counts its rounds. */
 export type Control = Int32Array<SharedArrayBuffer>
 
+const STOP = 0
+const ROUNDS = 1
+
 export function createControl(): Control {
-  return new Int32Array(new SharedArrayBuffer(4))
+  return new Int32Array(new SharedArrayBuffer(8))
+}
+
+/** Grows at least once in BLOCK_MILLIS_MAX while the loop is alive; wraps around. */
+export function roundsOf(control: Control): number {
+  return Atomics.load(control, ROUNDS)
+}
+
+/** Tells that the loop is alive. */
+export function countRound(control: Control): void {
+  Atomics.add(control, ROUNDS, 1)
 }
 
 /**
@@ -30,7 +43,7 @@ export function createControl(): Control {
  * BLOCK_MILLIS_MAX.
  */
 export function stopLoops(control: Control): void {
-  Atomics.store(control, 0, 1)
+  Atomics.store(control, STOP, 1)
 }
 
 /**
@@ -47,7 +60,8 @@ export function receiveLoop(
   const { fd, family } = socket
   const batch = createBatch(family, batchSize)
   const responder = createResponder(service, family)
-  while (Atomics.load(control, 0) === 0) {
+  while (Atomics.load(control, STOP) === 0) {
+    countRound(control)
     const received = receive(batch, fd)
     if (received < 0) failedReceive(responder, -received)
     else sendReplies(responder, batch, fd, answerBatch(responder, batch, received))
