@@ -53,8 +53,18 @@ export function answerRemote(
   })
 }
 
+const reported = new WeakSet<Error>()
+
+/** Whether the process that was asked has told of this error in its log. */
+export function isReported(error: unknown): boolean {
+  return error instanceof Error && reported.has(error)
+}
+
 function toError({ kind, message }: RpcFailure): Error {
-  return kind === 'not enabled' || kind === 'database error'
-    ? new AdminError(kind, message)
-    : new Error(message)
+  const error =
+    kind === 'not enabled' || kind === 'database error'
+      ? new AdminError(kind, message)
+      : new Error(message)
+  reported.add(error)
+  return error
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin } from '../admin/admin.ts'
+import { isReported } from '../admin/remote.ts'
 import { startApiServer } from '../frontends/api/server.ts'
 import { type HttpServerOptions, startHttpServer } from '../frontends/http/server.ts'
 import type { Link } from '../link/link.ts'
@@ -34,7 +35,7 @@ export async function startFrontends(
   const servers: Server[] = []
   for (const options of listeners.http) servers.push(await startHttpServer(options, link))
   const onError = (err: unknown, operation: string) => {
-    log.error({ err, operation }, 'the API could not do what it was asked')
+    if (!isReported(err)) log.error({ err, operation }, 'the API could not do what it was asked')
   }
   for (const options of listeners.api) {
     servers.push(await startApiServer({ ...options, onError }, admin))

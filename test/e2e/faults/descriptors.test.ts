@@ -1,0 +1,46 @@
+import { connect, type Socket } from 'node:net'
+import t from 'tap'
+import { getBencoded } from '../../fixtures/http-client.ts'
+import { announceTarget } from '../../fixtures/load.ts'
+import { startTracker } from '../../fixtures/start-tracker.ts'
+import { openUdpClient } from '../fixtures/udp-client.ts'
+
+const DESCRIPTORS = 256
+const CONNECTIONS = 400
+
+t.test(
+  'out of file descriptors it goes on with those it has, and takes connections again afterwards',
+  async t => {
+    const tracker = await startTracker(t, { frontend: { workers: 1 } }, undefined, {
+      through: ['sh', '-c', `ulimit -n ${DESCRIPTORS}; exec "$@"`, 'sh'],
+    })
+    const port = tracker.port('http', '127.0.0.1')
+    const sockets: Socket[] = []
+    for (let n = 0; n < CONNECTIONS; n++) {
+      const socket = connect(port, '127.0.0.1')
+      socket.on('error', () => {})
+      sockets.push(socket)
+    }
+    t.teardown(() => {
+      for (const socket of sockets) socket.destroy()
+    })
+    let answered = 0
+    for (const [n, socket] of sockets.entries()) {
+      socket.on('data', () => answered++)
+      socket.write(`GET ${announceTarget(n, 1)} HTTP/1.1\r\nhost: x\r\n\r\n`)
+    }
+    while (answered < DESCRIPTORS / 4) await new Promise(resolve => setTimeout(resolve, 10))
+
+    const udp = await openUdpClient(t, '127.0.0.1', tracker.port('udp', '127.0.0.1'))
+    t.match(await udp.announce(), { interval: Number }, 'UDP needs no new descriptor')
+    t.ok(answered < CONNECTIONS, `${answered} of ${CONNECTIONS} connections could be served`)
+
+    for (const socket of sockets) socket.destroy()
+    t.match(await getBencoded(tracker.url(), announceTarget(1, 2)), { interval: Number })
+    t.notOk(
+      tracker.log.some(({ level, msg }) => level >= 50 || msg === 'worker died'),
+      'no process died of it',
+    )
+    t.equal(await tracker.stop(), 0)
+  },
+)

@@ -1,0 +1,63 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { writeSnapshot } from '../../../src/snapshot/write.ts'
+import { startWithApi, TOKEN } from '../../fixtures/admin-client.ts'
+import { getBencoded } from '../../fixtures/http-client.ts'
+import { announceTarget } from '../../fixtures/load.ts'
+import { residentMib } from '../../fixtures/resident-memory.ts'
+import { temporaryFolder } from '../../fixtures/start-tracker.ts'
+import { hashOf } from '../../fixtures/tracker-client.ts'
+import { fillTorrent, newTables } from '../../snapshot/fixtures/swarms.ts'
+import { openUdpClient } from '../fixtures/udp-client.ts'
+
+const PEERS = 900_000
+const PEERS_PER_TORRENT = 60
+const CLIENTS = 3000
+
+t.test(
+  'full memory refuses nobody: the longest silent peers make room, and are counted',
+  async t => {
+    const folder = temporaryFolder(t)
+    mkdirSync(join(folder, 'data'))
+    const now = Math.floor(Date.now() / 1000)
+    const { tables, engine } = newTables(256 * 2 ** 20)
+    for (let n = 0; n < PEERS / PEERS_PER_TORRENT; n++) {
+      fillTorrent(engine, n, PEERS_PER_TORRENT, n * PEERS_PER_TORRENT, now - 600)
+    }
+    const stop = new Int32Array(new SharedArrayBuffer(4))
+    await writeSnapshot({
+      tables,
+      file: join(folder, 'data/swarm.snapshot'),
+      nowSeconds: now,
+      stop,
+    })
+
+    const { tracker } = await startWithApi(
+      t,
+      { engine: { memory: '64 MiB' }, frontend: { workers: 1 } },
+      folder,
+    )
+    const back = await tracker.line(({ msg }) => msg === 'swarms are back')
+    t.ok(Number(back['refused']) > 0, `${back['refused']} of ${PEERS} peers had no room`)
+    const before = residentMib(tracker.pid)
+    const udp = await openUdpClient(t, '127.0.0.1', tracker.port('udp', '127.0.0.1'))
+    let refused = 0
+    for (let n = 0; n < CLIENTS; n++) {
+      const target = announceTarget(2_000_000 + n, n % 2 ? n : 2_000_000 + n)
+      const answer = await getBencoded(tracker.url(), target)
+      if (answer['complete'] === 0 && answer['incomplete'] === 0) refused++
+      await udp.announce({ infoHash: hashOf(n), peerId: Buffer.from(`-XX0001-${1e11 + n}`) })
+    }
+    t.equal(refused, 0, 'every client was taken in')
+    t.ok(residentMib(tracker.pid) - before < 40, 'in the memory that there is')
+    const metrics = await (
+      await fetch(
+        `http://127.0.0.1:${tracker.port('api')}/metrics?token=${encodeURIComponent(TOKEN)}`,
+      )
+    ).text()
+    const [, evicted] = /muster_peers_gone_total\{reason="evicted"\} (\d+)/.exec(metrics) ?? []
+    t.ok(Number(evicted) > 0, `${evicted} peers made room`)
+    t.equal(await tracker.stop(), 0)
+  },
+)
