@@ -1,10 +1,12 @@
 #!/usr/bin/env node
 import { existsSync } from 'node:fs'
+import { checkCertificates } from './cluster/certificates.ts'
 import { runPrimary } from './cluster/primary.ts'
 import { type Command, HELP, parseCommandLine } from './config/command-line.ts'
 import { loadConfig } from './config/load.ts'
 import { printConfig, printDefaults, printReference } from './config/print.ts'
 import { OperatorError } from './errors.ts'
+import { writeSelfSigned } from './tls/self-signed.ts'
 import { transfer } from './transfer/commands.ts'
 import { musterVersion } from './version.ts'
 
@@ -29,6 +31,8 @@ async function run(command: Command): Promise<void> {
     case 'print-reference':
       process.stdout.write(printReference())
       return
+    case 'create-selfsigned':
+      return writeSelfSigned(command.domain, command.keyFile, command.certificateFile)
     case 'create-database':
     case 'export':
     case 'import':
@@ -38,6 +42,7 @@ async function run(command: Command): Promise<void> {
     case 'run': {
       const loaded = load(command.file)
       if (command.does === 'run') return runPrimary(loaded.config, loaded.warnings)
+      checkCertificates(loaded.config)
       for (const warning of loaded.warnings) process.stderr.write(`${warning}\n`)
       process.stdout.write(printConfig(loaded.config))
     }

@@ -12,13 +12,17 @@ import { COMPACT_BYTES, Family } from '../protocol/announce-record.ts'
 import type { AnnounceRules } from '../protocol/http-request.ts'
 import type { PathRules } from '../protocol/tracker-path.ts'
 import { ANNOUNCE_ANSWER_HEADER_BYTES } from '../protocol/udp-packet.ts'
+import type { Certificates } from './certificates.ts'
+
+type PairsOf = Pick<Certificates, 'pairOf'>
 
 /** Every enabled HTTP server, as its frontend wants it. */
-export function httpListeners(config: Config): HttpServerOptions[] {
-  return config.http_server
-    .filter(server => server.enabled)
-    .map(server => ({
+export function httpListeners(config: Config, certificates: PairsOf): HttpServerOptions[] {
+  return config.http_server.flatMap((server, n) => {
+    if (!server.enabled) return []
+    return {
       ...(parseBindAddress(server.bind_address) ?? { host: '', port: 0 }),
+      tls: certificates.pairOf('http_server', n),
       realIpHeader: server.real_ip,
       trustedProxies: server.trusted_proxies,
       proxyProtocol: server.proxy_protocol,
@@ -27,7 +31,8 @@ export function httpListeners(config: Config): HttpServerOptions[] {
       numwantDefault: config.tracker_config.numwant_default,
       numwantMaximum: config.tracker_config.numwant_maximum,
       minInterval: config.tracker_config.request_interval_minimum,
-    }))
+    }
+  })
 }
 
 function pathRules({ tracker_config: tracker }: Config): PathRules {
@@ -38,18 +43,20 @@ function pathRules({ tracker_config: tracker }: Config): PathRules {
 export type ApiListener = Omit<ApiServerOptions, 'onError' | 'pages' | 'certificates'>
 
 /** Every enabled API server. */
-export function apiListeners(config: Config, token: string): ApiListener[] {
-  return config.api_server
-    .filter(server => server.enabled)
-    .map(server => ({
+export function apiListeners(config: Config, token: string, certificates: PairsOf): ApiListener[] {
+  return config.api_server.flatMap((server, n) => {
+    if (!server.enabled) return []
+    return {
       ...(parseBindAddress(server.bind_address) ?? { host: '', port: 0 }),
+      tls: certificates.pairOf('api_server', n),
       token,
       swagger: config.tracker_config.swagger,
       userIdUuid: config.database_structure.users.id_uuid,
       realIpHeader: server.real_ip,
       trustedProxies: server.trusted_proxies,
       proxyProtocol: server.proxy_protocol,
-    }))
+    }
+  })
 }
 
 /** A UDP server of the configuration. */

@@ -18,6 +18,7 @@ import { connectPortLink } from '../link/port.ts'
 import { createLog, type Logger } from '../log.ts'
 import { createMetrics } from '../metrics/metrics.ts'
 import { findApiKey } from './api-key.ts'
+import { type Certificates, openCertificates } from './certificates.ts'
 import { type EngineThreads, startEngineThreads } from './engine-threads.ts'
 import { type FrontendListeners, startFrontends } from './frontends.ts'
 import { type Keeping, startKeeping } from './keeping.ts'
@@ -88,7 +89,9 @@ async function start(run: Run): Promise<void> {
   const { config, engine, log, manager, parts, settings, tables, udpCounters } = run
   const folder = createPrivateFolder(process.env)
   process.once('exit', () => removePrivateFolder(folder))
-  const claimed = await claimTcpListeners(config, log)
+  const certificates = openCertificates(config, log)
+  parts.add(certificates)
+  const claimed = await claimTcpListeners(config, certificates, log)
   const udp = await claimListeners(udpListeners(config), log, claimUdp)
   if (parts.stopping) return
 
@@ -161,8 +164,8 @@ async function start(run: Run): Promise<void> {
   parts.add(udpThreads)
   udpCounters.push(...udpThreads.counters)
   for (const server of ['http', 'api'] as const) {
-    for (const { host, port } of claimed[server]) {
-      log.info({ server, address: host, port }, 'listening')
+    for (const { host, port, tls } of claimed[server]) {
+      log.info({ server, address: host, port, tls: tls !== undefined }, 'listening')
     }
   }
   watchdog = startWatchdog({
@@ -176,13 +179,21 @@ async function start(run: Run): Promise<void> {
 }
 
 /** Makes sure of the addresses of both kinds together: they must not have the same one. */
-async function claimTcpListeners(config: Config, log: Logger): Promise<FrontendListeners> {
+async function claimTcpListeners(
+  config: Config,
+  certificates: Certificates,
+  log: Logger,
+): Promise<FrontendListeners> {
   const api = config.api_server.some(({ enabled }) => enabled)
   const token = api ? findApiKey(config.tracker_config, log) : ''
   const claimed = await claimListeners(
     [
-      ...httpListeners(config).map(options => ({ ...options, http: options, api: undefined })),
-      ...apiListeners(config, token).map(options => ({
+      ...httpListeners(config, certificates).map(options => ({
+        ...options,
+        http: options,
+        api: undefined,
+      })),
+      ...apiListeners(config, token, certificates).map(options => ({
         ...options,
         http: undefined,
         api: options,

@@ -5,12 +5,17 @@ export const HELP = `Usage: muster [--config FILE]
        muster export FILE [--config FILE]
        muster import FILE [--config FILE]
        muster import --torrust-actix FOLDER [--config FILE]
+       muster --create-selfsigned [--selfsigned-domain NAME]
 
 A BitTorrent tracker. export writes all that the database holds to a file, one line of
 JSON a row, and import reads it; - is standard output or input.
 
   --torrust-actix     import the files that Torrust-Actix's --export wrote to a folder
   --create-database   create the tables that are not there, and exit
+  --create-selfsigned create a key and a certificate that nobody vouches for, and exit
+  --selfsigned-domain NAME    host name or IP address (default: localhost)
+  --selfsigned-keyfile FILE   where the key goes (default: key.pem)
+  --selfsigned-certfile FILE  where the certificate goes (default: cert.pem)
 
   --config FILE       read the configuration from FILE
                       (default: config.toml in this folder, if it is there)
@@ -34,6 +39,12 @@ export type Command =
       readonly path: string
     }
   | { readonly does: 'create-database'; readonly file: string | undefined }
+  | {
+      readonly does: 'create-selfsigned'
+      readonly domain: string
+      readonly keyFile: string
+      readonly certificateFile: string
+    }
   | { readonly does: 'print-config' | 'print-reference' | 'help' | 'version' }
 
 /** What the command line asks for. Throws an OperatorError with EX_USAGE. */
@@ -44,6 +55,14 @@ export function parseCommandLine(words: readonly string[]): Command {
   if (values['print-config']) return { does: 'print-config' }
   if (values['print-reference']) return { does: 'print-reference' }
   if (values['create-database']) return { does: 'create-database', file: values.config }
+  if (values['create-selfsigned']) {
+    return {
+      does: 'create-selfsigned',
+      domain: values['selfsigned-domain'],
+      keyFile: values['selfsigned-keyfile'],
+      certificateFile: values['selfsigned-certfile'],
+    }
+  }
   const [verb, path] = positionals
   const foreign = values['torrust-actix']
   if (verb === 'import' && foreign !== undefined && positionals.length === 1) {
@@ -69,6 +88,10 @@ function parse(words: readonly string[]) {
         'check-config': { type: 'boolean' },
         'create-database': { type: 'boolean' },
         'torrust-actix': { type: 'string' },
+        'create-selfsigned': { type: 'boolean' },
+        'selfsigned-domain': { type: 'string', default: 'localhost' },
+        'selfsigned-keyfile': { type: 'string', default: 'key.pem' },
+        'selfsigned-certfile': { type: 'string', default: 'cert.pem' },
         'print-config': { type: 'boolean' },
         'print-reference': { type: 'boolean' },
         help: { type: 'boolean' },

@@ -34,6 +34,11 @@ export type HttpServerConfig = {
   readonly trusted_proxies: readonly string[]
   /** Take the client's address from PROXY protocol 2, from trusted_proxies only. */
   readonly proxy_protocol: boolean
+  /** Speak HTTPS, and no HTTP. */
+  readonly ssl: boolean
+  /** PEM files. */
+  readonly ssl_key: string
+  readonly ssl_cert: string
   /** Believe the `ip`, `ipv4` and `ipv6` parameters of an announce. */
   readonly use_payload_ip: boolean
 }

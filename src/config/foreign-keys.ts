@@ -15,8 +15,6 @@ const WITHOUT_MEANING: readonly string[] = [
   'http_server[].disconnect_timeout',
   'http_server[].max_connections',
   'http_server[].threads',
-  'http_server[].ssl_key',
-  'http_server[].ssl_cert',
   'http_server[].tls_connection_rate',
   'udp_server[].worker_threads',
   'udp_server[].reuse_address',
@@ -25,8 +23,6 @@ const WITHOUT_MEANING: readonly string[] = [
   'api_server[].disconnect_timeout',
   'api_server[].max_connections',
   'api_server[].threads',
-  'api_server[].ssl_key',
-  'api_server[].ssl_cert',
   'api_server[].tls_connection_rate',
   'cache.*',
   'sentry_config.*',
@@ -34,9 +30,7 @@ const WITHOUT_MEANING: readonly string[] = [
 
 /** Switches of what this version has not: harmless while they are off. */
 const NOT_IN_THIS_VERSION: Readonly<Record<string, string>> = {
-  'http_server[].ssl': 'TLS',
   'http_server[].rtctorrent': 'RtcTorrent',
-  'api_server[].ssl': 'TLS',
   'cache.enabled': 'a cache',
   'sentry_config.enabled': 'Sentry',
 }

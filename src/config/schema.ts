@@ -66,6 +66,19 @@ function listening(
   }
 }
 
+function pemFile(description: string): KeySchema {
+  return { type: 'string', default: '', allowed: 'the path of a PEM file', description }
+}
+
+/** Keys of a server that may speak HTTPS. */
+const TLS: Readonly<Record<string, KeySchema>> = {
+  ssl: switchedOff('Speak HTTPS (TLS 1.2 and 1.3) on this address, and no HTTP.'),
+  ssl_key: pemFile('The private key, without a passphrase. Needed with ssl.'),
+  ssl_cert: pemFile(
+    'The certificate for it, followed by those that vouch for it. Needed with ssl.',
+  ),
+}
+
 /** Keys of a server that speaks HTTP. */
 const BEHIND_PROXIES: Readonly<Record<string, KeySchema>> = {
   real_ip: {
@@ -183,6 +196,7 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
     defaults: [{ bind_address: '0.0.0.0:6969' }, { bind_address: '[::]:6969' }],
     keys: {
       ...listening('0.0.0.0:6969', '[::]:6969'),
+      ...TLS,
       ...BEHIND_PROXIES,
       use_payload_ip: {
         type: 'boolean',
@@ -200,6 +214,7 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
     defaults: [{ bind_address: '127.0.0.1:8080' }],
     keys: {
       ...listening('127.0.0.1:8080', '[::1]:8080'),
+      ...TLS,
       ...BEHIND_PROXIES,
     },
   },

@@ -166,14 +166,16 @@ function crossChecks(config: Config): string[] {
     ...sharedAddresses('api_server', config.api_server),
     ...sharedAddresses('udp_server', config.udp_server),
   )
-  servers.forEach((server, n) => {
-    if (server.proxy_protocol && server.trusted_proxies.length === 0)
-      lines.push(needsProxies(`http_server[${n}].proxy_protocol`))
-  })
-  config.api_server.forEach((server, n) => {
-    if (server.proxy_protocol && server.trusted_proxies.length === 0)
-      lines.push(needsProxies(`api_server[${n}].proxy_protocol`))
-  })
+  for (const section of ['http_server', 'api_server'] as const) {
+    config[section].forEach((server, n) => {
+      if (server.proxy_protocol && server.trusted_proxies.length === 0)
+        lines.push(needsProxies(`${section}[${n}].proxy_protocol`))
+      for (const key of ['ssl_key', 'ssl_cert'] as const) {
+        if (server.ssl && server[key] === '')
+          lines.push(`${section}[${n}].${key}: "" is not allowed with ssl; ${PEM_FILE}`)
+      }
+    })
+  }
   config.udp_server.forEach((server, n) => {
     if (server.simple_proxy_protocol && server.trusted_proxies.length === 0)
       lines.push(needsProxies(`udp_server[${n}].simple_proxy_protocol`))
@@ -189,6 +191,8 @@ function crossChecks(config: Config): string[] {
   }
   return lines
 }
+
+const PEM_FILE = 'allowed is the path of a PEM file'
 
 function needsProxies(name: string): string {
   return `${name}: true is not allowed without trusted_proxies; anyone could enter any address`

@@ -1,4 +1,7 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { HTTP_HEAD_BYTES_MAX } from '../protocol/limits.ts'
 
 /** What muster uses of uWebSockets.js, under the names of either build: see `load`. */
@@ -39,8 +42,12 @@ export type App = {
   close(): App
 }
 
+/** A private key and the certificates for it, as PEM. */
+export type TlsKeyPair = { readonly key: string; readonly certificate: string }
+
 type Build = {
   App(): App
+  SSLApp(options: { readonly key_file_name: string; readonly cert_file_name: string }): App
   // The official build has the first two, the one on the npm registry the last two.
   us_listen_socket_close?: (socket: ListenSocket) => void
   us_socket_local_port?: (socket: ListenSocket) => number
@@ -49,7 +56,8 @@ type Build = {
 }
 
 export type Uws = {
-  createApp(): App
+  /** With a pair the app speaks TLS, 1.2 and 1.3, and nothing else. Throws when OpenSSL does not take the pair. */
+  createApp(tls?: TlsKeyPair): App
   closeListenSocket(socket: ListenSocket): void
   localPort(socket: ListenSocket): number
 }
@@ -68,6 +76,30 @@ export function loadUws(): Uws {
   const localPort = build.us_socket_local_port ?? build.getSocketPort
   if (!closeListenSocket || !localPort)
     throw new Error('this build of uWebSockets.js lacks what muster needs')
-  loaded = { createApp: () => build.App(), closeListenSocket, localPort }
+  loaded = {
+    createApp: tls => (tls ? createTlsApp(build, tls) : build.App()),
+    closeListenSocket,
+    localPort,
+  }
   return loaded
+}
+
+/**
+ * uWebSockets.js takes the names of files, and reads them before it returns. What was checked must be what is served, whatever became of the
+ * operator's files since: so it gets files of ours, which are gone after that.
+ */
+function createTlsApp(build: Build, { certificate, key }: TlsKeyPair): App {
+  const base = process.env['RUNTIME_DIRECTORY']?.split(':')[0] || tmpdir()
+  const folder = mkdtempSync(join(base, 'muster-tls-'))
+  try {
+    const files = {
+      key_file_name: join(folder, 'key'),
+      cert_file_name: join(folder, 'certificate'),
+    }
+    writeFileSync(files.key_file_name, key, { mode: 0o600 })
+    writeFileSync(files.cert_file_name, certificate, { mode: 0o600 })
+    return build.SSLApp(files)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }

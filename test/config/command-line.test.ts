@@ -15,6 +15,21 @@ t.test('words become a command', async t => {
   }
 })
 
+t.test('a self-signed certificate goes where it is said, or beside', async t => {
+  t.same(parseCommandLine(['--create-selfsigned']), {
+    does: 'create-selfsigned',
+    domain: 'localhost',
+    keyFile: 'key.pem',
+    certificateFile: 'cert.pem',
+  })
+  const words = ['--selfsigned-domain=a', '--selfsigned-keyfile=b', '--selfsigned-certfile=c']
+  t.match(parseCommandLine(['--create-selfsigned', ...words]), {
+    domain: 'a',
+    keyFile: 'b',
+    certificateFile: 'c',
+  })
+})
+
 t.test('anything else is a wrong usage', async t => {
   for (const words of [['--what'], ['file'], ['--config'], ['-x']]) {
     t.throws(() => parseCommandLine(words), OperatorError)

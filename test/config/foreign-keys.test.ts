@@ -103,8 +103,8 @@ t.test(
 
 t.test('what asks for a feature that is not there is an error, never silence', async t => {
   for (const [text, feature] of [
-    ['[[http_server]]\nssl = true', 'TLS'],
-    ['[[api_server]]\nssl = true', 'TLS'],
+    ['[[http_server]]\nrtctorrent = true', 'RtcTorrent'],
+    ['[sentry_config]\nenabled = true', 'Sentry'],
   ] as const) {
     const { faults } = takeForeignKeys(parse(text))
     t.match(faults, [`this version has not ${feature} yet`], text)

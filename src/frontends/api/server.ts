@@ -1,5 +1,5 @@
 import type { Admin } from '../../admin/admin.ts'
-import { type App, type ListenSocket, loadUws } from '../uws.ts'
+import { type App, type ListenSocket, loadUws, type TlsKeyPair } from '../uws.ts'
 import type { Certificates } from './certificates.ts'
 import { openExchange } from './exchange.ts'
 import { createResponder } from './respond.ts'
@@ -8,6 +8,8 @@ import type { StaticFiles } from './static-files.ts'
 export type ApiServerOptions = {
   readonly host: string
   readonly port: number
+  /** Speaks HTTPS with it, and no HTTP. */
+  readonly tls?: TlsKeyPair | undefined
   readonly token: string
   /** Serves the API's document and Swagger UI, to everybody. */
   readonly swagger: boolean
@@ -39,7 +41,7 @@ export type ApiServer = {
 /** Starts the admin API on one address. Rejects when it cannot be listened on. */
 export async function startApiServer(options: ApiServerOptions, admin: Admin): Promise<ApiServer> {
   const uws = loadUws()
-  const app = uws.createApp()
+  const app = uws.createApp(options.tls)
   let inFlight = 0
   const respond = createResponder(options, admin)
   app.any('/*', (response, request) => {

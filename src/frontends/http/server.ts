@@ -22,12 +22,15 @@ import {
   type HttpResponse,
   type ListenSocket,
   loadUws,
+  type TlsKeyPair,
 } from '../uws.ts'
 import { createAnswers, type HttpAnswers } from './answers.ts'
 
 export type HttpServerOptions = {
   readonly host: string
   readonly port: number
+  /** Speaks HTTPS with it, and no HTTP. */
+  readonly tls?: TlsKeyPair | undefined
   readonly realIpHeader: string
   /** CIDR ranges whose `realIpHeader` is believed. */
   readonly trustedProxies: readonly string[]
@@ -59,7 +62,7 @@ const SCRAPE_BYTES_MAX = SCRAPE_REQUEST_HEADER_BYTES + SCRAPE_HASHES_MAX * HASH_
 /** Starts an HTTP tracker that asks the engine over `link`. Rejects when the address cannot be listened on. */
 export async function startHttpServer(options: HttpServerOptions, link: Link): Promise<HttpServer> {
   const uws = loadUws()
-  const app = uws.createApp()
+  const app = uws.createApp(options.tls)
   const answers = createAnswers(options.minInterval)
   addRoutes(app, options, link, answers)
   const socket = await new Promise<ListenSocket>((resolve, reject) => {

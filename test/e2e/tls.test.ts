@@ -1,0 +1,98 @@
+import { rmSync } from 'node:fs'
+import { request } from 'node:https'
+import { join } from 'node:path'
+import { connect, type SecureVersion, type TLSSocket } from 'node:tls'
+import t from 'tap'
+import { announce, TOKEN } from '../fixtures/admin-client.ts'
+import { makePair, tlsKeys, writePair } from '../fixtures/certificates.ts'
+import {
+  configFile,
+  LOOPBACK,
+  launch,
+  startTracker,
+  temporaryFolder,
+} from '../fixtures/start-tracker.ts'
+
+/** GETs over a connection of its own that believes `ca` only. */
+function get(port: number, path: string, ca: string, headers = {}): Promise<string> {
+  return new Promise((resolve, reject) => {
+    request({ port, path, ca, headers, host: 'localhost', family: 4, agent: false }, incoming => {
+      let text = ''
+      incoming.setEncoding('latin1').on('data', chunk => {
+        text += chunk
+      })
+      incoming.once('end', () => resolve(text))
+    })
+      .once('error', reject)
+      .end()
+  })
+}
+
+/** The version that a handshake comes to, or why it fails. */
+function handshake(port: number, version: SecureVersion): Promise<string> {
+  return new Promise(resolve => {
+    const socket: TLSSocket = connect(
+      {
+        port,
+        host: '127.0.0.1',
+        minVersion: version,
+        maxVersion: version,
+        rejectUnauthorized: false,
+        // So that this side does not refuse old versions by itself.
+        ciphers: 'DEFAULT@SECLEVEL=0',
+      },
+      () => {
+        resolve(String(socket.getProtocol()))
+        socket.destroy()
+      },
+    )
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(String(error.code)))
+  })
+}
+
+for (const workers of [0, 1]) {
+  t.test(`tracker and API speak TLS, with ${workers} workers`, async t => {
+    const folder = temporaryFolder(t)
+    const ca = await writePair(folder)
+    const server = { bind_address: '127.0.0.1:0', ...tlsKeys(folder) }
+    const tracker = await startTracker(t, {
+      http_server: [server],
+      api_server: [server],
+      tracker_config: { api_key: TOKEN },
+      frontend: { workers },
+    })
+    const [http, api] = [tracker.port('http'), tracker.port('api')]
+    t.match(await get(http, announce('/announce', 1), ca), /^d8:complete/)
+    const authorization = { authorization: `Bearer ${TOKEN}` }
+    t.match(JSON.parse(await get(api, '/stats', ca, authorization)), { torrents: 1 })
+    await t.rejects(get(http, announce('/announce', 1), (await makePair()).certificate), {
+      code: 'DEPTH_ZERO_SELF_SIGNED_CERT',
+    })
+    for (const port of [http, api]) {
+      for (const version of ['TLSv1.2', 'TLSv1.3'] as const)
+        t.equal(await handshake(port, version), version)
+      for (const version of ['TLSv1', 'TLSv1.1'] as const)
+        t.equal(await handshake(port, version), 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', version)
+    }
+  })
+}
+
+t.test('files that cannot be used end the start, and are named', async t => {
+  const folder = temporaryFolder(t)
+  const config = configFile(t, {
+    ...LOOPBACK,
+    http_server: [{ bind_address: '127.0.0.1:0', ...tlsKeys(folder) }],
+  })
+  const refusal = async () => {
+    const tracker = launch(t, ['--config', config])
+    t.equal(await tracker.ended, 78)
+    t.equal(await launch(t, ['--config', config, '--check-config']).ended, 78)
+    return tracker.stderr()
+  }
+  t.match(await refusal(), /^http_server\[0\]\.ssl_cert: ".*cert\.pem" cannot be used: ENOENT/)
+  await writePair(folder, makePair(-20, -10))
+  t.match(await refusal(), /^http_server\[0\]\.ssl_cert: ".*cert\.pem" cannot be used: it ended on/)
+  await writePair(folder)
+  rmSync(join(folder, 'key.pem'))
+  t.match(await refusal(), /^http_server\[0\]\.ssl_key: ".*key\.pem" cannot be used: ENOENT/)
+})
