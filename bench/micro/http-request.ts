@@ -42,7 +42,7 @@ function queries(write: (hash: string, n: number) => string): string[] {
 
 /** A reply of 50 peers of a family, with the ids that the dictionary form names. */
 function announceReply(family: record.Family, flags: number) {
-  const reply = allocate(record.replyBytesMax(PEERS))
+  const reply = allocate(record.replyBytesMax(PEERS, family))
   reply.view.setUint32(record.SEEDERS, 1234, true)
   reply.view.setUint32(record.LEECHERS, 567, true)
   reply.view.setUint32(record.COMPLETED, 89_012, true)

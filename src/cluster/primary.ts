@@ -11,7 +11,7 @@ import {
   openEngine,
 } from '../engine/engine.ts'
 import { keyCount } from '../engine/tables/hash-table.ts'
-import { totals } from '../engine/totals.ts'
+import { sumFamilies, totals } from '../engine/totals.ts'
 import { ExitStatus, unavailableError } from '../errors.ts'
 import { sumUdpCounters, type UdpCounters } from '../frontends/udp/counters.ts'
 import { connectPortLink } from '../link/port.ts'
@@ -255,14 +255,15 @@ function statusLine(engine: Engine): string {
 /** What the last line of the log says. */
 function summary(engine: Engine, udpCounters: readonly UdpCounters[]): object {
   const { torrents, peers, seeders, completed, expired, evicted } = totals(engine)
-  const allSeeders = seeders[0] + seeders[1]
+  const allSeeders = sumFamilies(seeders)
   return {
     uptime_s: Math.round(process.uptime()),
     torrents,
     peers_ipv4: peers[0],
     peers_ipv6: peers[1],
+    peers_websocket: peers[2],
     seeders: allSeeders,
-    leechers: peers[0] + peers[1] - allSeeders,
+    leechers: sumFamilies(peers) - allSeeders,
     completed,
     expired,
     evicted,

@@ -1,6 +1,9 @@
 import {
   ADDRESS,
+  CLIENT_ADDRESS,
   COMPLETED,
+  CONNECTION_CLIENT,
+  CONNECTION_WORKER,
   EVENT,
   FAILURE,
   FAMILY,
@@ -9,6 +12,7 @@ import {
   Flag,
   INFO_HASH,
   INTERVAL,
+  type IpFamily,
   KEY,
   LEECHERS,
   LEFT,
@@ -30,12 +34,14 @@ import { accountPeer } from './account.ts'
 import type { Engine } from './engine.ts'
 import { evictOldest } from './evict.ts'
 import { type Arena, increment, stripeHead } from './tables/arena.ts'
+import { isGone } from './tables/gone-workers.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import {
   DETAIL_PEER_ID,
   DETAIL_SEEN,
   DETAIL_UPLOADED,
   DETAIL_USER,
+  PEER_ADDRESS,
   PEER_WIDTH,
   STRIPE_COMPLETED,
   STRIPE_REFUSED,
@@ -93,18 +99,21 @@ export function announce(
   const number = stripeOf(hash, engine.stripeCount)
   const arena = engine.arenas[number % engine.arenas.length] as Arena
   const stripe = stripeHead(number, engine.arenas.length)
-  const stopped = request.u8[at + EVENT] === Event.stopped
+  const family = request.u8[at + FAMILY] as number
   takeLock(arena, stripe)
+  const stopped = request.u8[at + EVENT] === Event.stopped || isOfGone(engine, request, at)
   let torrent = findTorrent(arena, stripe, hash, request.view, at + INFO_HASH)
   if (torrent === 0 && !stopped)
     torrent = makeTorrent(engine, arena, stripe, hash, request, at, nowSeconds)
   let end = replyAt + REPLY_HEADER_BYTES
   if (torrent !== 0) {
-    const list = listOf(torrent, request.u8[at + FAMILY] as number)
-    if (stopped) stop(engine, arena, stripe, torrent, list, request, at, nowSeconds)
+    if (stopped) stop(engine, arena, stripe, torrent, request, at, nowSeconds)
     else {
-      const slot = upsert(engine, arena, stripe, torrent, list, request, at, nowSeconds)
-      end = writePeers(engine, arena, torrent, slot, request, at, reply, replyAt)
+      const slot = upsert(engine, arena, stripe, torrent, request, at, nowSeconds)
+      end =
+        family === Family.websocket
+          ? writeConnections(engine, arena, torrent, slot, request, at, reply, replyAt)
+          : writePeers(engine, arena, torrent, slot, request, at, reply, replyAt)
     }
     writeCounts(arena, torrent, reply.view, replyAt)
   }
@@ -116,6 +125,15 @@ export function announce(
   )
   reply.view.setUint32(replyAt + INTERVAL, interval + jitter, true)
   return end - replyAt
+}
+
+/**
+ * Whether a connection announces whose worker is gone: what that one still sent must not bring back peers that are being taken out. Looked at
+ * under the stripe's lock, because whoever takes them out has it after the worker was marked as gone.
+ */
+function isOfGone(engine: Engine, request: Bytes, at: number): boolean {
+  if (request.u8[at + FAMILY] !== Family.websocket) return false
+  return isGone(engine.goneWorkers, request.view.getUint32(at + ADDRESS + CONNECTION_WORKER, true))
 }
 
 function makeTorrent(
@@ -146,12 +164,12 @@ function stop(
   arena: Arena,
   stripe: number,
   torrent: number,
-  list: number,
   request: Bytes,
   at: number,
   nowSeconds: number,
 ): void {
   const family = request.u8[at + FAMILY] as number
+  const list = listOf(arena, torrent, family)
   const { access, hashKey: key } = engine
   const slot = findPeer(arena, list, family, request.view, at + PEER_ID, at + ADDRESS, key)
   if (slot === -1) return
@@ -159,7 +177,7 @@ function stop(
     const detail = detailAt(arena, list, family, slot)
     accountPeer(access, arena, detail, request, at, false, nowSeconds)
   }
-  removePeer(arena, stripe, list, family, slot, key)
+  removePeer(arena, stripe, torrent, family, slot, key)
   if (engine.settings.notePeers) markChanged(arena, stripe, torrent)
 }
 
@@ -169,7 +187,6 @@ function upsert(
   arena: Arena,
   stripe: number,
   torrent: number,
-  list: number,
   request: Bytes,
   at: number,
   nowSeconds: number,
@@ -177,6 +194,7 @@ function upsert(
   const { u8, view } = request
   const { access, settings } = engine
   const family = u8[at + FAMILY] as number
+  let list = listOf(arena, torrent, family)
   const seeder = isSeeder(view, at)
   touchTorrent(arena, torrent, nowSeconds)
   let slot = findPeer(arena, list, family, view, at + PEER_ID, at + ADDRESS, engine.hashKey)
@@ -197,11 +215,16 @@ function upsert(
   if (slot !== -1) {
     slot = setSeeder(arena, stripe, list, family, slot, seeder, engine.hashKey)
   } else {
-    slot = insert(engine, arena, stripe, torrent, list, request, at, seeder, nowSeconds)
+    slot = insert(engine, arena, stripe, torrent, request, at, seeder, nowSeconds)
     if (slot === -1) return -1
+    list = listOf(arena, torrent, family)
     const compact = compactAt(arena, list, family, slot)
-    const width = PEER_WIDTH[family] as number
-    for (let n = 0; n < width - 2; n++) arena.u8[compact + n] = u8[at + ADDRESS + n] as number
+    const bytes = PEER_ADDRESS[family] as number
+    for (let n = 0; n < bytes; n++) arena.u8[compact + n] = u8[at + ADDRESS + n] as number
+    if (family === Family.websocket) {
+      const client = compact + CONNECTION_CLIENT
+      for (let n = 0; n < 16; n++) arena.u8[client + n] = u8[at + CLIENT_ADDRESS + n] as number
+    }
     const id = detailAt(arena, list, family, slot) + DETAIL_PEER_ID
     for (let n = 0; n < 20; n++) arena.u8[id + n] = u8[at + PEER_ID + n] as number
   }
@@ -214,7 +237,6 @@ function insert(
   arena: Arena,
   stripe: number,
   torrent: number,
-  list: number,
   request: Bytes,
   at: number,
   seeder: boolean,
@@ -226,7 +248,7 @@ function insert(
     const slot = insertPeer(
       arena,
       stripe,
-      list,
+      torrent,
       family,
       request.view,
       at + PEER_ID,
@@ -285,17 +307,25 @@ function writePeers(
   replyAt: number,
 ): number {
   const { u8, view } = request
-  const family = u8[at + FAMILY] as Family
+  const family = u8[at + FAMILY] as IpFamily
   const other = family === Family.ipv4 ? Family.ipv6 : Family.ipv4
   const flags = u8[at + FLAGS] as number
   const seeder = isSeeder(view, at)
   const wanted = view.getUint16(at + NUMWANT, true)
   const own = engine.picks[family]
   const others = engine.picks[other]
-  const picked = pickPeers(own, engine.random, arena, listOf(torrent, family), wanted, slot, seeder)
+  const picked = pickPeers(
+    own,
+    engine.random,
+    arena,
+    listOf(arena, torrent, family),
+    wanted,
+    slot,
+    seeder,
+  )
   others.runCount = 0
   if ((flags & Flag.bothFamilies) !== 0) {
-    const list = listOf(torrent, other)
+    const list = listOf(arena, torrent, other)
     let count = pickPeers(others, engine.random, arena, list, wanted - picked, -1, seeder)
     count -= dropPeerId(others, arena, list, other, view, at + PEER_ID)
     reply.view.setUint16(replyAt + PEER_COUNT[other], count, true)
@@ -304,13 +334,50 @@ function writePeers(
   reply.u8[replyAt + REPLY_FLAGS] = flags
   let end = replyAt + REPLY_HEADER_BYTES
   for (let f = 0; f < engine.picks.length; f++) {
-    end = copyCompact(engine.picks[f as Family], arena, listOf(torrent, f), f, reply.view, end)
+    end = copyCompact(
+      engine.picks[f as IpFamily],
+      arena,
+      listOf(arena, torrent, f),
+      f,
+      reply.view,
+      end,
+    )
   }
   if ((flags & Flag.peerIds) === 0) return end
   for (let f = 0; f < engine.picks.length; f++) {
-    end = copyPeerIds(engine.picks[f as Family], arena, listOf(torrent, f), f, reply.view, end)
+    end = copyPeerIds(
+      engine.picks[f as IpFamily],
+      arena,
+      listOf(arena, torrent, f),
+      f,
+      reply.view,
+      end,
+    )
   }
   return end
+}
+
+/** As `writePeers`, for a WebSocket peer: of its like, always with their ids. */
+function writeConnections(
+  engine: Engine,
+  arena: Arena,
+  torrent: number,
+  slot: number,
+  request: Bytes,
+  at: number,
+  reply: Bytes,
+  replyAt: number,
+): number {
+  const { view } = request
+  const family = Family.websocket
+  const list = listOf(arena, torrent, family)
+  const [picks] = engine.picks
+  const wanted = view.getUint16(at + NUMWANT, true)
+  const seeder = isSeeder(view, at)
+  const picked = pickPeers(picks, engine.random, arena, list, wanted, slot, seeder)
+  reply.view.setUint16(replyAt + PEER_COUNT[family], picked, true)
+  const end = copyCompact(picks, arena, list, family, reply.view, replyAt + REPLY_HEADER_BYTES)
+  return copyPeerIds(picks, arena, list, family, reply.view, end)
 }
 
 /** The counts of the whole swarm, of all families. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import {
+  FAMILY,
   KIND,
   Kind,
   NUMWANT,
@@ -17,8 +18,10 @@ import {
   type SharedAccess,
 } from './access.ts'
 import { announce } from './announce.ts'
+import { leave } from './leave.ts'
 import { scrape } from './scrape.ts'
 import { type Arena, reserveTables, type SharedTables, viewArena } from './tables/arena.ts'
+import { createGoneWorkers, type GoneWorkers, openGoneWorkers } from './tables/gone-workers.ts'
 import type { HashKey } from './tables/keyed-hash.ts'
 import { createPicks, type Picks } from './tables/pick.ts'
 import { createRandom, type Random } from './tables/random.ts'
@@ -42,26 +45,35 @@ export type Engine = {
   readonly stripeCount: number
   readonly hashKey: HashKey
   readonly settings: EngineSettings
-  /** One per family. */
+  /** One per family that an answer names addresses of. */
   readonly picks: readonly [Picks, Picks]
   readonly access: Access
+  readonly goneWorkers: GoneWorkers
   readonly random: Random
 }
 
-/** What threads hand each other: swarms, and who may announce. */
-export type EngineTables = SharedTables & { readonly access: SharedAccess }
+/** What threads hand each other: swarms, who may announce, and whose connections are gone. */
+export type EngineTables = SharedTables & {
+  readonly access: SharedAccess
+  readonly goneWorkers: SharedArrayBuffer
+}
 
 /**
  * Reserves `memoryBytes` of address space for swarms, and what the rules need; hand the result to every thread's `openEngine`.
  */
 export function createTables(memoryBytes: number, rules: AccessRules = NO_RULES): EngineTables {
   const hashKey = [randomBytes(4).readUInt32LE(), randomBytes(4).readUInt32LE()] as const
-  return { ...reserveTables(memoryBytes, hashKey), access: createAccess(rules, hashKey) }
+  return {
+    ...reserveTables(memoryBytes, hashKey),
+    access: createAccess(rules, hashKey),
+    goneWorkers: createGoneWorkers(),
+  }
 }
 
 export function openEngine(tables: EngineTables, settings: EngineSettings): Engine {
   return {
     access: openAccess(tables.access),
+    goneWorkers: openGoneWorkers(tables.goneWorkers),
     arenas: tables.arenas.map(viewArena),
     stripeCount: tables.stripeCount,
     hashKey: tables.hashKey,
@@ -76,7 +88,10 @@ export function answerBytesMax(request: Bytes, at: number): number {
   if (request.u8[at + KIND] === Kind.scrape) {
     return SCRAPE_HEADER_BYTES + request.view.getUint16(at + HASH_COUNT, true) * ENTRY_BYTES
   }
-  return replyBytesMax(request.view.getUint16(at + NUMWANT, true))
+  return replyBytesMax(
+    request.view.getUint16(at + NUMWANT, true),
+    request.u8[at + FAMILY] as number,
+  )
 }
 
 /**
@@ -97,5 +112,9 @@ export function answer(
   }
   reply.u8[replyAt + KIND] = kind ?? 0
   if (kind === Kind.scrape) return scrape(engine, request, at, reply, replyAt, nowSeconds)
+  if (kind === Kind.leave) {
+    leave(engine, request, at)
+    return REPLY_HEADER_BYTES
+  }
   return announce(engine, request, at, reply, replyAt, nowSeconds)
 }

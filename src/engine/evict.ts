@@ -1,6 +1,6 @@
 import type { Engine } from './engine.ts'
 import { type Arena, increment } from './tables/arena.ts'
-import { STRIPE_EVICTED } from './tables/layout.ts'
+import { FAMILY_COUNT, STRIPE_EVICTED } from './tables/layout.ts'
 import { randomBelow } from './tables/random.ts'
 import { detailAt, lastSeen, listOf, peerCount, removePeer, torrentPeers } from './tables/swarm.ts'
 import { indexSize, removeTorrentAt, torrentAt, torrentFlags } from './tables/torrents.ts'
@@ -57,8 +57,8 @@ function oldestSeen(arena: Arena, stripe: number, first: number, nowSeconds: num
     const torrent = torrentAt(arena, stripe, (first + n) & (size - 1))
     if (torrent === 0) continue
     left--
-    for (let family = 0; family < 2; family++) {
-      const list = listOf(torrent, family)
+    for (let family = 0; family < FAMILY_COUNT; family++) {
+      const list = listOf(arena, torrent, family)
       const count = Math.min(peerCount(arena, list), left)
       for (let slot = 0; slot < count; slot++) {
         oldest = Math.min(oldest, lastSeen(arena, detailAt(arena, list, family, slot)))
@@ -78,11 +78,11 @@ function evictFrom(
   most: number,
 ): number {
   let removed = 0
-  for (let family = 0; family < 2; family++) {
-    const list = listOf(torrent, family)
+  for (let family = 0; family < FAMILY_COUNT; family++) {
+    const list = listOf(arena, torrent, family)
     for (let slot = Math.min(peerCount(arena, list), most) - 1; slot >= 0; slot--) {
       if (lastSeen(arena, detailAt(arena, list, family, slot)) > limit) continue
-      removePeer(arena, stripe, list, family, slot, engine.hashKey)
+      removePeer(arena, stripe, torrent, family, slot, engine.hashKey)
       increment(arena, stripe + STRIPE_EVICTED)
       removed++
     }

@@ -111,8 +111,8 @@ function exportIndex(
       if (steps > PIECE_STEPS_MAX) return end
       continue
     }
-    const ipv4 = peerCount(arena, listOf(torrent, 0))
-    const ipv6 = peerCount(arena, listOf(torrent, 1))
+    const ipv4 = peerCount(arena, listOf(arena, torrent, 0))
+    const ipv6 = peerCount(arena, listOf(arena, torrent, 1))
     const fits = end + recordBytes(ipv4, ipv6) <= out.u8.length && steps <= PIECE_STEPS_MAX
     steps += TORRENT_STEPS
     if (fits && ipv4 <= SEGMENT_PEERS && ipv6 <= SEGMENT_PEERS) {
@@ -172,8 +172,8 @@ function exportPart(
   at: number,
 ): number {
   if (!cursor.begun) {
-    const ipv4 = peerCount(arena, listOf(torrent, 0))
-    const ipv6 = peerCount(arena, listOf(torrent, 1))
+    const ipv4 = peerCount(arena, listOf(arena, torrent, 0))
+    const ipv6 = peerCount(arena, listOf(arena, torrent, 1))
     if (ipv4 <= SEGMENT_PEERS && ipv6 <= SEGMENT_PEERS) {
       nextWaiting(cursor)
       return writeRecord(arena, torrent, out, at, 0, 0, ipv4, 0, ipv6)
@@ -183,11 +183,11 @@ function exportPart(
     cursor.slot = ipv4
     return writeRecord(arena, torrent, out, at, 0, 0, 0, 0, 0)
   }
-  const slot = Math.min(cursor.slot, peerCount(arena, listOf(torrent, cursor.family)))
+  const slot = Math.min(cursor.slot, peerCount(arena, listOf(arena, torrent, cursor.family)))
   if (slot === 0) {
     if (cursor.family === 1) nextWaiting(cursor)
     cursor.family = 1
-    cursor.slot = peerCount(arena, listOf(torrent, 1))
+    cursor.slot = peerCount(arena, listOf(arena, torrent, 1))
     return at
   }
   const first = Math.floor((slot - 1) / SEGMENT_PEERS) * SEGMENT_PEERS
@@ -217,8 +217,8 @@ function writeRecord(
   out.view.setUint16(at + RECORD_PEERS[1], ipv6Count, true)
   out.view.setUint32(at + RECORD_FLAGS, flags, true)
   const ipv4 = at + RECORD_HEAD_BYTES
-  const ipv6 = writePeers(arena, listOf(torrent, 0), 0, ipv4First, ipv4Count, out, ipv4)
-  return writePeers(arena, listOf(torrent, 1), 1, ipv6First, ipv6Count, out, ipv6)
+  const ipv6 = writePeers(arena, listOf(arena, torrent, 0), 0, ipv4First, ipv4Count, out, ipv4)
+  return writePeers(arena, listOf(arena, torrent, 1), 1, ipv6First, ipv6Count, out, ipv6)
 }
 
 function writePeers(

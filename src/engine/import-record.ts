@@ -159,13 +159,13 @@ function importPeer(
     imported.expired++
     return
   }
-  const list = listOf(torrent, family)
+  const list = listOf(arena, torrent, family)
   const key = tables.hashKey
   const id = detail + DETAIL_PEER_ID
   const seeder = detailIsSeeder(view, detail)
   let slot = findPeer(arena, list, family, view, id, compact, key)
   if (slot === -1) {
-    slot = insertPeer(arena, stripe, list, family, view, id, compact, seeder, key)
+    slot = insertPeer(arena, stripe, torrent, family, view, id, compact, seeder, key)
     if (slot === -1) {
       imported.refused++
       return

@@ -1,4 +1,6 @@
+import { CONNECTION_CLIENT, Family } from '../protocol/announce-record.ts'
 import { type Bytes, bytesOf } from '../protocol/bytes.ts'
+import { readOwner } from './account.ts'
 import type { Engine } from './engine.ts'
 import { createExportCursor, exportPiece } from './export-stripe.ts'
 import { type Arena, stripeHead } from './tables/arena.ts'
@@ -10,6 +12,7 @@ import {
   DETAIL_PEER_ID,
   DETAIL_UPLOADED,
   DETAIL_USER,
+  FAMILY_COUNT,
   PEER_WIDTH,
   STRIPE_CHANGED,
   TORRENT_COMPLETED,
@@ -63,7 +66,7 @@ export type TorrentCounts = {
 
 export type PeerRecord = {
   readonly id: Buffer
-  /** 4 or 16 bytes. */
+  /** 4 or 16 bytes. Of a WebSocket peer its client's, and no port: nobody can connect there. */
   readonly address: Buffer
   readonly port: number
   readonly uploaded: number
@@ -140,10 +143,10 @@ export function deleteTorrent(engine: Engine, hash: Uint8Array): boolean {
     const left = inStripe(engine, bytesOf(hash), (arena, stripe, torrent, hashed) => {
       if (torrent === 0) return -1
       let most = REMOVALS_MAX
-      for (const family of [0, 1] as const) {
-        const list = listOf(torrent, family)
+      for (let family = 0; family < FAMILY_COUNT; family++) {
+        const list = listOf(arena, torrent, family)
         for (let slot = peerCount(arena, list) - 1; slot >= 0 && most > 0; slot--, most--) {
-          removePeer(arena, stripe, list, family, slot, engine.hashKey)
+          removePeer(arena, stripe, torrent, family, slot, engine.hashKey)
         }
       }
       if (torrentPeers(arena, torrent) > 0) return torrentPeers(arena, torrent)
@@ -169,12 +172,14 @@ export function releaseTorrent(engine: Engine, hash: Uint8Array): void {
   })
 }
 
-/** A torrent's lists in the order in which they are read: seeders of both families, then leechers. */
+/** A torrent's lists in the order in which they are read: seeders of all families, then leechers. */
 const PHASES = [
-  [0, true],
-  [1, true],
-  [0, false],
-  [1, false],
+  [Family.ipv4, true],
+  [Family.ipv6, true],
+  [Family.websocket, true],
+  [Family.ipv4, false],
+  [Family.ipv6, false],
+  [Family.websocket, false],
 ] as const
 const PHASE_SLOTS = 2 ** 32
 
@@ -193,7 +198,7 @@ export function readPeers(
       const phase = Math.floor(at / PHASE_SLOTS)
       const [family, seeders] = PHASES[phase] ?? []
       if (family === undefined) return { peers, next: -1 }
-      const list = listOf(torrent, family)
+      const list = listOf(arena, torrent, family)
       const first = seeders ? 0 : seederCount(arena, list)
       const end = seeders ? seederCount(arena, list) : peerCount(arena, list)
       const slot = first + (at % PHASE_SLOTS)
@@ -207,14 +212,17 @@ export function readPeers(
   })
 }
 
-function readPeer(arena: Arena, list: number, family: 0 | 1, slot: number): PeerRecord {
+function readPeer(arena: Arena, list: number, family: Family, slot: number): PeerRecord {
   const compact = compactAt(arena, list, family, slot)
   const detail = detailAt(arena, list, family, slot)
   const width = PEER_WIDTH[family]
   const copy = (at: number, bytes: number) => Buffer.from(arena.u8.slice(at, at + bytes))
   return {
     id: copy(detail + DETAIL_PEER_ID, 20),
-    address: copy(compact, width - 2),
+    address:
+      family === Family.websocket
+        ? unmapped(copy(compact + CONNECTION_CLIENT, 16))
+        : copy(compact, width - 2),
     port: copy(compact + width - 2, 2).readUInt16BE(),
     uploaded: copy(detail + DETAIL_UPLOADED, 6).readUIntLE(0, 6),
     downloaded: copy(detail + DETAIL_DOWNLOADED, 6).readUIntLE(0, 6),
@@ -222,6 +230,13 @@ function readPeer(arena: Arena, list: number, family: 0 | 1, slot: number): Peer
     seen: lastSeen(arena, detail),
   }
 }
+
+/** The address, of which ::ffff:a.b.c.d is IPv4. */
+function unmapped(address: Buffer): Buffer {
+  return address.subarray(0, 12).equals(MAPPED_PREFIX) ? address.subarray(12) : address
+}
+
+const MAPPED_PREFIX = Buffer.from('00000000000000000000ffff', 'hex')
 
 export type ListedTorrent = TorrentCounts & { readonly hash: Buffer; readonly flags: number }
 
@@ -291,4 +306,28 @@ export function eachUserPeer(
       at += recordBytes(ipv4, ipv6)
     }
   }
+  eachWebsocketUserPeer(engine, stripe, visit)
+}
+
+/** WebSocket peers are not exported: they are few, and read at once. */
+function eachWebsocketUserPeer(
+  engine: Engine,
+  number: number,
+  visit: (hash: Buffer, user: number, seen: number) => void,
+): void {
+  const arena = engine.arenas[number % engine.arenas.length] as Arena
+  const stripe = stripeHead(number, engine.arenas.length)
+  takeLock(arena, stripe)
+  for (let place = 0; place < indexSize(arena, stripe); place++) {
+    const torrent = torrentAt(arena, stripe, place)
+    if (torrent === 0) continue
+    const list = listOf(arena, torrent, Family.websocket)
+    for (let slot = peerCount(arena, list) - 1; slot >= 0; slot--) {
+      const detail = detailAt(arena, list, Family.websocket, slot)
+      const user = readOwner(arena, detail)
+      const at = torrent + TORRENT_HASH
+      if (user !== 0) visit(Buffer.from(arena.u8.slice(at, at + 20)), user, lastSeen(arena, detail))
+    }
+  }
+  releaseLock(arena, stripe)
 }

@@ -1,6 +1,6 @@
 import type { Engine } from './engine.ts'
 import { type Arena, increment, stripeHead } from './tables/arena.ts'
-import { STRIPE_EXPIRED } from './tables/layout.ts'
+import { FAMILY_COUNT, STRIPE_EXPIRED } from './tables/layout.ts'
 import { releaseLock, takeLock } from './tables/lock.ts'
 import { detailAt, lastSeen, listOf, peerCount, removePeer, torrentPeers } from './tables/swarm.ts'
 import {
@@ -77,7 +77,7 @@ function sweepStripe(
     }
     if (cursor.torrent !== torrent) enterTorrent(arena, cursor, torrent)
     steps += sweepTorrent(engine, arena, stripe, cursor, limit, SLICE_STEPS_MAX - steps)
-    if (cursor.slot > 0 || cursor.family < 1) continue
+    if (cursor.slot > 0 || cursor.family < FAMILY_COUNT - 1) continue
     cursor.torrent = 0
     if (isForgotten(arena, torrent, limit)) {
       removeTorrentAt(arena, stripe, cursor.place, engine.hashKey)
@@ -98,7 +98,7 @@ function isForgotten(arena: Arena, torrent: number, limit: number): boolean {
 function enterTorrent(arena: Arena, cursor: SweepCursor, torrent: number): void {
   cursor.torrent = torrent
   cursor.family = 0
-  cursor.slot = peerCount(arena, listOf(torrent, 0))
+  cursor.slot = peerCount(arena, listOf(arena, torrent, 0))
 }
 
 /** Sweeps at most `most` peers of the cursor's torrent and returns how many. */
@@ -113,19 +113,19 @@ function sweepTorrent(
   let steps = 0
   for (;;) {
     const { family, torrent } = cursor
-    const list = listOf(torrent, family)
+    const list = listOf(arena, torrent, family)
     cursor.slot = Math.min(cursor.slot, peerCount(arena, list))
     while (cursor.slot > 0) {
       if (steps >= most) return steps
       steps++
       const slot = --cursor.slot
       if (lastSeen(arena, detailAt(arena, list, family, slot)) >= limit) continue
-      removePeer(arena, stripe, list, family, slot, engine.hashKey)
+      removePeer(arena, stripe, torrent, family, slot, engine.hashKey)
       increment(arena, stripe + STRIPE_EXPIRED)
       if (engine.settings.notePeers) markChanged(arena, stripe, torrent)
     }
-    if (family === 1) return steps
-    cursor.family = 1
-    cursor.slot = peerCount(arena, listOf(torrent, 1))
+    if (family === FAMILY_COUNT - 1) return steps
+    cursor.family = family + 1
+    cursor.slot = peerCount(arena, listOf(arena, torrent, cursor.family))
   }
 }

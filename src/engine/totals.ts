@@ -1,6 +1,7 @@
 import type { Engine } from './engine.ts'
 import { type Arena, arenaTaken, stripeHead } from './tables/arena.ts'
 import {
+  FAMILY_COUNT,
   STRIPE_COMPLETED,
   STRIPE_EVICTED,
   STRIPE_EXPIRED,
@@ -10,11 +11,14 @@ import {
   STRIPE_TORRENTS,
 } from './tables/layout.ts'
 
-/** Sums over all stripes. The first three are what there is now, per family where a pair; the others count since the start. */
+/** Numbers of IPv4, IPv6 and WebSocket peers. */
+export type PerFamily = readonly [number, number, number]
+
+/** Sums over all stripes. The first three are what there is now; the others count since the start. */
 export type Totals = {
   torrents: number
-  readonly peers: [number, number]
-  readonly seeders: [number, number]
+  readonly peers: PerFamily
+  readonly seeders: PerFamily
   completed: number
   expired: number
   evicted: number
@@ -24,12 +28,17 @@ export type Totals = {
   bytesReserved: number
 }
 
+/** All families together. */
+export function sumFamilies(counts: PerFamily): number {
+  return counts[0] + counts[1] + counts[2]
+}
+
 /** Reads every stripe's counts without its lock: each is exact, their sum is of no single moment. */
 export function totals(engine: Pick<Engine, 'arenas' | 'stripeCount'>): Totals {
-  const sum: Totals = {
+  const sum = {
     torrents: 0,
-    peers: [0, 0],
-    seeders: [0, 0],
+    peers: [0, 0, 0] as [number, number, number],
+    seeders: [0, 0, 0] as [number, number, number],
     completed: 0,
     expired: 0,
     evicted: 0,
@@ -42,9 +51,9 @@ export function totals(engine: Pick<Engine, 'arenas' | 'stripeCount'>): Totals {
     const stripe = stripeHead(number, engine.arenas.length)
     const word = (offset: number) => u32[(stripe + offset) >> 2] as number
     sum.torrents += word(STRIPE_TORRENTS)
-    for (const family of [0, 1] as const) {
-      sum.peers[family] += word(STRIPE_PEERS + family * 4)
-      sum.seeders[family] += word(STRIPE_SEEDERS + family * 4)
+    for (let family = 0; family < FAMILY_COUNT; family++) {
+      sum.peers[family as 0] += word(STRIPE_PEERS + family * 4)
+      sum.seeders[family as 0] += word(STRIPE_SEEDERS + family * 4)
     }
     sum.completed += word(STRIPE_COMPLETED)
     sum.expired += word(STRIPE_EXPIRED)

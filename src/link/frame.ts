@@ -1,4 +1,13 @@
-import { ANNOUNCE_BYTES, HASH_BYTES, KIND, Kind, LENGTH } from '../protocol/announce-record.ts'
+import {
+  ANNOUNCE_BYTES,
+  FAMILY,
+  Family,
+  HASH_BYTES,
+  KIND,
+  Kind,
+  LENGTH,
+  WEBSOCKET_ANNOUNCE_BYTES,
+} from '../protocol/announce-record.ts'
 import { allocate, type Bytes, bytesOf } from '../protocol/bytes.ts'
 import { FRAME_BYTES_MAX } from '../protocol/limits.ts'
 import { HASH_COUNT, SCRAPE_REQUEST_HEADER_BYTES } from '../protocol/scrape-record.ts'
@@ -70,7 +79,11 @@ export function recordLength(view: DataView, at: number, end: number): number {
 /** Whether a request record of `length` bytes has all that its kind needs. */
 export function isRequest(bytes: Bytes, at: number, length: number): boolean {
   const kind = bytes.u8[at + KIND]
-  if (kind === Kind.announce) return length >= ANNOUNCE_BYTES
+  if (kind === Kind.announce) {
+    const isWebsocket = bytes.u8[at + FAMILY] === Family.websocket
+    return length >= (isWebsocket ? WEBSOCKET_ANNOUNCE_BYTES : ANNOUNCE_BYTES)
+  }
+  if (kind === Kind.leave) return length >= ANNOUNCE_BYTES
   if (kind !== Kind.scrape) return false
   return (
     length >= SCRAPE_REQUEST_HEADER_BYTES + bytes.view.getUint16(at + HASH_COUNT, true) * HASH_BYTES

@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-import type { Totals } from '../engine/totals.ts'
+import { sumFamilies, type Totals } from '../engine/totals.ts'
 import type { UdpCounter } from '../frontends/udp/counters.ts'
 
 /** Where the numbers come from: plain functions, so that this room knows nobody who starts or stops anything. */
@@ -118,8 +118,8 @@ function single(registry: Registry, name: string, help: string): Gauge {
 
 function momentary({ entries, totals }: MetricSources) {
   const { completed, peers, seeders, torrents } = totals()
-  const seeds = seeders[0] + seeders[1]
-  return { torrents, seeds, peers: peers[0] + peers[1] - seeds, completed, ...entries() }
+  const seeds = sumFamilies(seeders)
+  return { torrents, seeds, peers: sumFamilies(peers) - seeds, completed, ...entries() }
 }
 
 /** The counters of UDP under the original's names. */

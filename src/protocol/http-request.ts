@@ -8,6 +8,7 @@ import {
   Flag,
   HASH_BYTES,
   INFO_HASH,
+  type IpFamily,
   KIND,
   Kind,
   LEFT,
@@ -127,7 +128,7 @@ export function parseAnnounce(
 ): Failure {
   if (query.length > QUERY_BYTES_MAX) return Failure.queryTooLong
   const { u8, view } = into
-  const connected = u8[at + FAMILY] as Family
+  const connected = u8[at + FAMILY] as IpFamily
   let families = 1 << connected
   let addressRank = 0
   let seen = 0
@@ -389,7 +390,7 @@ function decode(query: string, out: Uint8Array, into: number, room: number): num
  * parameter is passed over, since clients send zones too, whose `%` is not even encoded. Mapped
  * IPv4 is IPv4. Sets valueEnd.
  */
-function readAddress(query: string): Family | -1 {
+function readAddress(query: string): IpFamily | -1 {
   const length = decode(query, addressText, 0, ADDRESS_TEXT_BYTES_MAX)
   findEnd(query, valueAt)
   if (length < 1 || length > ADDRESS_TEXT_BYTES_MAX) return -1

@@ -9,6 +9,7 @@ import {
   HASH_BYTES,
   INFO_HASH,
   INTERVAL,
+  type IpFamily,
   KIND,
   Kind,
   LEECHERS,
@@ -147,7 +148,7 @@ export function parseAnnouncePacket(
   const to = into.view
   const port = from.getUint16(at + PACKET_PORT)
   if (port === 0) return Failure.invalidPort
-  const family = into.u8[intoAt + FAMILY] as Family
+  const family = into.u8[intoAt + FAMILY] as IpFamily
   const event = from.getInt32(at + PACKET_EVENT)
   const wanted = from.getInt32(at + PACKET_NUM_WANT)
   const bound = Math.min(rules.numwantMaximum, PACKET_PEERS_MAX[family])
@@ -254,7 +255,7 @@ export function writeAnswerHeader(
 export function formatAnnouncePacket(
   reply: Bytes,
   at: number,
-  family: Family,
+  family: IpFamily,
   transactionId: number,
 ): number {
   const { u8, view } = reply

@@ -94,7 +94,13 @@ async function writeContents(
   await writeAll(output, header.u8)
 
   const { torrents, peers } = totals(open)
-  const metadata = packMetadata({ created: nowSeconds, version: musterVersion(), torrents, peers })
+  const metadata = packMetadata({
+    created: nowSeconds,
+    version: musterVersion(),
+    torrents,
+    // A WebSocket peer does not outlive its connection.
+    peers: peers.slice(0, 2),
+  })
   section.u8.set(metadata, SECTION_HEAD_BYTES)
   await writeSection(output, SectionKind.metadata, metadata.length)
 

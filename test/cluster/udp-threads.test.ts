@@ -104,7 +104,7 @@ t.test('two threads on one address share its clients', async t => {
     0,
     'each was answered at once',
   )
-  t.same(totals(openEngine(start.tables, SETTINGS)).peers, [CLIENTS, 0])
+  t.same(totals(openEngine(start.tables, SETTINGS)).peers, [CLIENTS, 0, 0])
   await threads.stop()
   t.same(start.deaths, [])
 })

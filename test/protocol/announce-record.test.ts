@@ -18,7 +18,11 @@ const REQUEST: readonly (readonly [number, number])[] = [
   [record.UPLOADED, 8],
   [record.DOWNLOADED, 8],
   [record.LEFT, 8],
+  [record.KEY, 20],
+  [record.USER_KEY, 20],
   [record.ANNOUNCE_BYTES, 0],
+  [record.CLIENT_ADDRESS, 16],
+  [record.WEBSOCKET_ANNOUNCE_BYTES, 0],
 ]
 const REPLY: readonly (readonly [number, number])[] = [
   [record.LENGTH, 4],
@@ -56,7 +60,9 @@ t.test('64-bit numbers keep every whole number up to 2^53', async t => {
 })
 
 t.test('the largest reply has room for every peer and its id', async t => {
-  t.equal(record.replyBytesMax(0), record.REPLY_HEADER_BYTES)
-  t.equal(record.replyBytesMax(50), record.REPLY_HEADER_BYTES + 50 * (18 + 20))
-  t.ok(record.replyBytesMax(NUMWANT_MAX) < 16 * 1024)
+  const { ipv4, ipv6, websocket } = record.Family
+  t.equal(record.replyBytesMax(0, ipv4), record.REPLY_HEADER_BYTES)
+  t.equal(record.replyBytesMax(50, ipv4), record.REPLY_HEADER_BYTES + 50 * (18 + 20))
+  t.equal(record.replyBytesMax(50, websocket), record.REPLY_HEADER_BYTES + 50 * (26 + 20))
+  t.ok(record.replyBytesMax(NUMWANT_MAX, ipv6) < 16 * 1024)
 })

@@ -1,5 +1,10 @@
 import t from 'tap'
-import { ANNOUNCE_BYTES, HASH_BYTES, replyBytesMax } from '../../src/protocol/announce-record.ts'
+import {
+  ANNOUNCE_BYTES,
+  Family,
+  HASH_BYTES,
+  replyBytesMax,
+} from '../../src/protocol/announce-record.ts'
 import * as limits from '../../src/protocol/limits.ts'
 import { SCRAPE_REQUEST_HEADER_BYTES } from '../../src/protocol/scrape-record.ts'
 
@@ -17,7 +22,9 @@ t.test('the longest address is read with its port', async t => {
 t.test('all records that may wait fit one frame', async t => {
   const scrape = SCRAPE_REQUEST_HEADER_BYTES + limits.SCRAPE_HASHES_MAX * HASH_BYTES
   t.ok(limits.REQUESTS_WAITING_MAX * ANNOUNCE_BYTES < limits.FRAME_BYTES_MAX)
-  t.ok(Math.max(scrape, replyBytesMax(limits.NUMWANT_MAX)) < limits.FRAME_BYTES_MAX)
+  t.ok(
+    Math.max(scrape, replyBytesMax(limits.NUMWANT_MAX, Family.websocket)) < limits.FRAME_BYTES_MAX,
+  )
 })
 
 t.test('byte counts stay whole numbers', async t => {

@@ -211,7 +211,7 @@ function announceReply(ipv4: number, ipv6: number) {
   return { reply, at }
 }
 
-function announceAnswer(ipv4: number, ipv6: number, family: record.Family): string {
+function announceAnswer(ipv4: number, ipv6: number, family: record.IpFamily): string {
   const { reply, at } = announceReply(ipv4, ipv6)
   const bytes = packet.formatAnnouncePacket(reply, at, family, 0xdeadbeef | 0)
   const start = at + packet.PACKET_AT

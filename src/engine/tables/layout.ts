@@ -9,6 +9,7 @@ export const ARENA_BYTES_MAX = 2 ** 31
 
 /** Head of an arena. */
 export const ARENA_FREE = 0 // u32, offset of the first byte that no stripe has taken; Atomics only
+export const EMPTY_LIST = 48 // LIST_BYTES of zeros, for every torrent that has not a list of its own
 export const ARENA_HEAD_BYTES = 64
 
 /** Blocks of memory inside a stripe, blocks.ts. References are to the first byte behind a block's head. */
@@ -26,23 +27,28 @@ export const STRIPE_INDEX = 16 // ref, torrent index: u32 entries
 export const STRIPE_INDEX_SIZE = 20 // u32, entries, a power of two
 export const STRIPE_TORRENTS = 24 // u32
 export const STRIPE_PEERS = 28 // u32 per family
-export const STRIPE_SEEDERS = 36 // u32 per family
-export const STRIPE_COMPLETED = 44 // u32, wraps
-export const STRIPE_EXPIRED = 48 // u32, wraps
-export const STRIPE_EVICTED = 52 // u32, wraps
-export const STRIPE_REFUSED = 56 // u32, wraps: peers that found no room even after eviction
+export const STRIPE_SEEDERS = 40 // u32 per family
+export const STRIPE_COMPLETED = 52 // u32, wraps
+export const STRIPE_EXPIRED = 56 // u32, wraps
 export const STRIPE_CHUNKS = 60 // u32, chunks taken that do not continue the one before
 export const STRIPE_CLASS_MAP = 64 // a bit per size class, set when its list is not empty
 export const STRIPE_CHANGED = 92 // u32, 1 when a torrent of it has TorrentFlag.changed
 export const STRIPE_FREE = 96 // u32 per size class, the first free block
+export const STRIPE_EVICTED = 992 // u32, wraps
+export const STRIPE_REFUSED = 996 // u32, wraps: peers that found no room even after eviction
 export const STRIPE_HEAD_BYTES = 1024
 
 /** A torrent. */
 export const TORRENT_HASH = 0 // 20
 export const TORRENT_COMPLETED = 20 // u32
 export const TORRENT_ACTIVE = 24 // u32, Unix seconds of the last announce
-export const TORRENT_FLAGS = 28 // u32, TorrentFlag
-export const TORRENT_LISTS = 32 // a peer list per family
+/**
+ * u32. TorrentFlag in the two lowest bits; above them the reference of its list of WebSocket peers, a block of its own while there are
+ * any: most torrents have none, and pay nothing for it.
+ */
+export const TORRENT_FLAGS = 28
+export const TORRENT_FLAG_BITS = 3
+export const TORRENT_LISTS = 32 // the peer lists of IPv4 and IPv6
 export const TORRENT_BYTES = 64
 
 export const TorrentFlag = {
@@ -52,7 +58,7 @@ export const TorrentFlag = {
   changed: 2,
 } as const
 
-/** A peer list inside its torrent: seeders first, leechers after. */
+/** A peer list: seeders first, leechers after. */
 export const LIST_BLOCK = 0 // ref: the block of a small list, the directory of a large one; 0 when empty
 export const LIST_COUNT = 4 // u32, peers
 export const LIST_SEEDERS = 8 // u32
@@ -67,7 +73,12 @@ export const SMALL_AGAIN_PEERS = 256
 export const INDEX_REF_MIN = 4096
 
 /** In a block or segment of capacity C: C compact peers of the family's width, then C details. */
-export const PEER_WIDTH = [6, 18] as const // address, port: BEP 23, BEP 7
+export const PEER_WIDTH = [6, 18, 26] as const // address, port: BEP 23, BEP 7; connection, client's address, two spare bytes
+/** Of those the first, by which peers of one id are told apart. */
+export const PEER_ADDRESS = [4, 16, 8] as const
+export const FAMILY_COUNT = 3
+/** The family whose lists torrents make when they need one. */
+export const WEBSOCKET_FAMILY = 2
 export const DETAIL_PEER_ID = 0 // 20
 export const DETAIL_UPLOADED = 20 // u48
 export const DETAIL_DOWNLOADED = 26 // u48

@@ -8,18 +8,23 @@ import {
   DIRECTORY_REFS,
   DIRECTORY_ROOM,
   DIRECTORY_USED,
+  EMPTY_LIST,
   INDEX_REF_MIN,
   LIST_BLOCK,
   LIST_BYTES,
   LIST_CAPACITY,
   LIST_COUNT,
   LIST_SEEDERS,
+  PEER_ADDRESS,
   PEER_WIDTH,
   SEGMENT_PEERS,
   SMALL_AGAIN_PEERS,
   STRIPE_PEERS,
   STRIPE_SEEDERS,
+  TORRENT_FLAG_BITS,
+  TORRENT_FLAGS,
   TORRENT_LISTS,
+  WEBSOCKET_FAMILY,
 } from './layout.ts'
 import {
   createPeerIndex,
@@ -39,9 +44,40 @@ import {
  * stripe's lock is held throughout.
  */
 
-/** Where the peer list of a family lies in its torrent. */
-export function listOf(torrent: number, family: number): number {
+/** Where the peer list of a family lies. Once a WebSocket peer was inserted or removed it may lie elsewhere. */
+export function listOf(arena: Arena, torrent: number, family: number): number {
+  if (family === WEBSOCKET_FAMILY) return websocketList(arena, torrent) || EMPTY_LIST
   return torrent + TORRENT_LISTS + family * LIST_BYTES
+}
+
+/** Reference of the torrent's list of WebSocket peers; 0 when it has none. */
+function websocketList(arena: Arena, torrent: number): number {
+  return arena.u32[(torrent + TORRENT_FLAGS) >> 2]! & ~TORRENT_FLAG_BITS
+}
+
+function setWebsocketList(arena: Arena, torrent: number, list: number): void {
+  const at = (torrent + TORRENT_FLAGS) >> 2
+  arena.u32[at] = list | (arena.u32[at]! & TORRENT_FLAG_BITS)
+}
+
+/** The list of a family, made if the torrent has none yet; 0 when there is no room for it. */
+function makeList(arena: Arena, stripe: number, torrent: number, family: number): number {
+  const list = listOf(arena, torrent, family)
+  if (list !== EMPTY_LIST) return list
+  const made = allocateBlock(arena, stripe, LIST_BYTES)
+  if (made === 0) return 0
+  arena.u32.fill(0, made >> 2, (made + LIST_BYTES) >> 2)
+  setWebsocketList(arena, torrent, made)
+  return made
+}
+
+/** Gives back a list without peers, if it is one that was made. */
+function dropEmptyList(arena: Arena, stripe: number, torrent: number, family: number): void {
+  if (family !== WEBSOCKET_FAMILY) return
+  const list = websocketList(arena, torrent)
+  if (list === 0 || peerCount(arena, list) > 0) return
+  setWebsocketList(arena, torrent, 0)
+  freeBlock(arena, stripe, list)
 }
 
 export function peerCount(arena: Arena, list: number): number {
@@ -54,12 +90,16 @@ export function seederCount(arena: Arena, list: number): number {
 
 /** Peers of a torrent, of all families. */
 export function torrentPeers(arena: Arena, torrent: number): number {
-  return peerCount(arena, listOf(torrent, 0)) + peerCount(arena, listOf(torrent, 1))
+  const first = (torrent + TORRENT_LISTS + LIST_COUNT) >> 2
+  const websocket = listOf(arena, torrent, WEBSOCKET_FAMILY)
+  return arena.u32[first]! + arena.u32[first + (LIST_BYTES >> 2)]! + peerCount(arena, websocket)
 }
 
 /** Seeders of a torrent, of all families. */
 export function torrentSeeders(arena: Arena, torrent: number): number {
-  return seederCount(arena, listOf(torrent, 0)) + seederCount(arena, listOf(torrent, 1))
+  const first = (torrent + TORRENT_LISTS + LIST_SEEDERS) >> 2
+  const websocket = listOf(arena, torrent, WEBSOCKET_FAMILY)
+  return arena.u32[first]! + arena.u32[first + (LIST_BYTES >> 2)]! + seederCount(arena, websocket)
 }
 
 /** Reference of the peer index of a large list; 0 for a small one. */
@@ -110,7 +150,7 @@ function hashOfSlot(
 ): number {
   const compact = compactAt(arena, list, family, slot)
   const id = detailAt(arena, list, family, slot) + DETAIL_PEER_ID
-  return hashPeer(key, arena.view, id, arena.view, compact, PEER_WIDTH[family]! - 2)
+  return hashPeer(key, arena.view, id, arena.view, compact, PEER_ADDRESS[family]!)
 }
 
 function samePeerId(arena: Arena, at: number, view: DataView, idAt: number): boolean {
@@ -149,7 +189,7 @@ export function findPeer(
   const width = PEER_WIDTH[family]!
   const index = peerIndexOf(arena, list)
   if (index !== 0) {
-    const hash = hashPeer(key, view, idAt, view, addressAt, width - 2)
+    const hash = hashPeer(key, view, idAt, view, addressAt, PEER_ADDRESS[family]!)
     let slot = indexFind(arena, index, hash, -1)
     while (slot !== -1 && !isPeer(arena, list, family, slot, view, idAt, addressAt)) {
       slot = indexFind(arena, index, hash, slot)
@@ -158,7 +198,7 @@ export function findPeer(
   }
   const count = peerCount(arena, list)
   const block = arena.u32[(list + LIST_BLOCK) >> 2]!
-  const lastWord = width - 6 // the end of an address differs more often than its beginning
+  const lastWord = PEER_ADDRESS[family]! - 4 // the end of an address differs more often than its beginning
   const sought = view.getInt32(addressAt + lastWord, true)
   let at = block + lastWord
   for (let slot = 0; slot < count; slot++, at += width) {
@@ -187,7 +227,7 @@ function isPeer(
       compactAt(arena, list, family, slot),
       view,
       addressAt,
-      PEER_WIDTH[family]! - 2,
+      PEER_ADDRESS[family]!,
     ) && samePeerId(arena, detailAt(arena, list, family, slot) + DETAIL_PEER_ID, view, idAt)
   )
 }
@@ -236,7 +276,7 @@ function movePeer(
   copyPeer(arena, list, family, from, to)
 }
 
-const spareCompact = new Uint16Array(9)
+const spareCompact = new Uint16Array(PEER_WIDTH[WEBSOCKET_FAMILY] >> 1)
 const spareDetail = new Uint16Array(DETAIL_BYTES >> 1)
 
 function swapPeers(
@@ -272,10 +312,28 @@ function swapPeers(
 const NOWHERE = 0xffff_fff0
 
 /**
- * Makes a slot for a new peer of this id and address and returns it, or -1 when there is no room. The caller fills in compact bytes and
- * details at once; nothing else about the slot is known yet.
+ * Makes a slot for a new peer of this id and address in the torrent's list and returns it, or -1 when there is no room. The caller fills in
+ * compact bytes and details at once; nothing else about the slot is known yet.
  */
 export function insertPeer(
+  arena: Arena,
+  stripe: number,
+  torrent: number,
+  family: number,
+  view: DataView,
+  idAt: number,
+  addressAt: number,
+  seeder: boolean,
+  key: HashKey,
+): number {
+  const list = makeList(arena, stripe, torrent, family)
+  if (list === 0) return -1
+  const slot = insertInto(arena, stripe, list, family, view, idAt, addressAt, seeder, key)
+  if (slot === -1) dropEmptyList(arena, stripe, torrent, family)
+  return slot
+}
+
+function insertInto(
   arena: Arena,
   stripe: number,
   list: number,
@@ -292,7 +350,7 @@ export function insertPeer(
   const slot = seeder ? seeders : count
   const index = peerIndexOf(arena, list)
   if (index !== 0) {
-    const hash = hashPeer(key, view, idAt, view, addressAt, PEER_WIDTH[family]! - 2)
+    const hash = hashPeer(key, view, idAt, view, addressAt, PEER_ADDRESS[family]!)
     if (!indexInsert(arena, index, hash, NOWHERE)) return -1
     if (slot !== count) movePeer(arena, list, family, slot, count, key)
     indexMove(arena, index, hash, NOWHERE, slot)
@@ -335,15 +393,16 @@ export function setSeeder(
   return target
 }
 
-/** Takes a peer out; the last of its kind fills its slot. */
+/** Takes a peer out of the torrent's list; the last of its kind fills its slot. */
 export function removePeer(
   arena: Arena,
   stripe: number,
-  list: number,
+  torrent: number,
   family: number,
   slot: number,
   key: HashKey,
 ): void {
+  const list = listOf(arena, torrent, family)
   const count = peerCount(arena, list)
   const seeders = seederCount(arena, list)
   const index = peerIndexOf(arena, list)
@@ -358,6 +417,7 @@ export function removePeer(
   arena.u32[(list + LIST_COUNT) >> 2] = count - 1
   arena.u32[(stripe + STRIPE_PEERS + family * 4) >> 2]!--
   giveRoom(arena, stripe, list, family, count - 1)
+  if (count === 1) dropEmptyList(arena, stripe, torrent, family)
 }
 
 /** Room for a peer more than `count`. Only growing past a block allocates, by an eighth at a time. */

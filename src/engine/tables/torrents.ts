@@ -9,6 +9,7 @@ import {
   TORRENT_ACTIVE,
   TORRENT_BYTES,
   TORRENT_COMPLETED,
+  TORRENT_FLAG_BITS,
   TORRENT_FLAGS,
   TORRENT_HASH,
   TorrentFlag,
@@ -181,11 +182,12 @@ export function torrentCompleted(arena: Arena, torrent: number): number {
 }
 
 export function torrentFlags(arena: Arena, torrent: number): number {
-  return arena.u32[(torrent + TORRENT_FLAGS) >> 2]!
+  return arena.u32[(torrent + TORRENT_FLAGS) >> 2]! & TORRENT_FLAG_BITS
 }
 
 export function setTorrentFlags(arena: Arena, torrent: number, flags: number): void {
-  arena.u32[(torrent + TORRENT_FLAGS) >> 2] = flags
+  const at = (torrent + TORRENT_FLAGS) >> 2
+  arena.u32[at] = (arena.u32[at]! & ~TORRENT_FLAG_BITS) | flags
 }
 
 /** Notes that the torrent's counts changed, for who keeps them. */

@@ -1,4 +1,4 @@
-import { Family } from '../../protocol/announce-record.ts'
+import { Family, type IpFamily } from '../../protocol/announce-record.ts'
 
 /**
  * What a udp thread counts, per family. `connect`, `announce` and `scrape` are requests answered
@@ -35,7 +35,7 @@ export function createUdpCounters(): UdpCounters {
 
 export function count(
   counters: UdpCounters,
-  family: Family,
+  family: IpFamily,
   counter: UdpCounter,
   amount: number,
 ): void {
@@ -43,7 +43,7 @@ export function count(
   counters[slot] = (counters[slot] as number) + amount
 }
 
-export function readCount(counters: UdpCounters, family: Family, counter: UdpCounter): number {
+export function readCount(counters: UdpCounters, family: IpFamily, counter: UdpCounter): number {
   return counters[family * UDP_COUNTERS_PER_FAMILY + counter] as number
 }
 
@@ -51,7 +51,7 @@ export function readCount(counters: UdpCounters, family: Family, counter: UdpCou
 export function sumUdpCounters(
   threads: readonly UdpCounters[],
 ): Record<keyof typeof UdpCounter, [ipv4: number, ipv6: number]> {
-  const sum = (counter: UdpCounter, family: Family) =>
+  const sum = (counter: UdpCounter, family: IpFamily) =>
     threads.reduce((total, counters) => total + readCount(counters, family, counter), 0)
   return mapValues(UdpCounter, counter => [sum(counter, Family.ipv4), sum(counter, Family.ipv6)])
 }

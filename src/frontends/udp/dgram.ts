@@ -2,7 +2,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import { Family } from '../../protocol/announce-record.ts'
+import { Family, type IpFamily } from '../../protocol/announce-record.ts'
 import { allocate } from '../../protocol/bytes.ts'
 import { PACKET_AT, UDP_REPLY_BYTES, UDP_REQUEST_BYTES_MAX } from '../../protocol/udp-packet.ts'
 import { count, UdpCounter } from './counters.ts'
@@ -13,7 +13,7 @@ const ADDRESS_AT = UDP_REQUEST_BYTES_MAX
 const REPLY_AT = ADDRESS_AT + 16
 
 export type DgramServer = {
-  readonly family: Family
+  readonly family: IpFamily
   readonly host: string
   readonly port: number
   close(): Promise<void>
@@ -53,7 +53,7 @@ export async function startDgramServer(
   }
 }
 
-function serve(socket: Socket, service: UdpService, family: Family): void {
+function serve(socket: Socket, service: UdpService, family: IpFamily): void {
   const { counters } = service
   const responder = createResponder(service, family)
   const memory = allocate(REPLY_AT + UDP_REPLY_BYTES)

@@ -1,4 +1,4 @@
-import type { Family } from '../../protocol/announce-record.ts'
+import type { IpFamily } from '../../protocol/announce-record.ts'
 import { allocate, type Bytes } from '../../protocol/bytes.ts'
 import { PACKET_AT, UDP_REPLY_BYTES, UDP_REQUEST_BYTES_MAX } from '../../protocol/udp-packet.ts'
 import { Errno, type Libc, openLibc } from './libc.ts'
@@ -53,7 +53,7 @@ export type Batch = {
 }
 
 /** Lays out room for `size` datagrams each way, on a socket of `family`. */
-export function createBatch(family: Family, size: number): Batch {
+export function createBatch(family: IpFamily, size: number): Batch {
   const libc = openLibc()
   const sendHeadersAt = size * MMSGHDR_BYTES
   const receiveVectorsAt = sendHeadersAt + size * MMSGHDR_BYTES

@@ -5,6 +5,7 @@ import {
   FAILURE,
   FAMILY,
   Family,
+  type IpFamily,
   KEY,
   USER_KEY,
 } from '../../protocol/announce-record.ts'
@@ -56,7 +57,7 @@ export type UdpService = {
 /** What `respond` needs for the datagrams of one socket. */
 export type Responder = {
   readonly service: UdpService
-  readonly family: Family
+  readonly family: IpFamily
   /**
    * The request records, written anew for every datagram: an announce at 0, a scrape at SCRAPE_AT.
    */
@@ -70,7 +71,7 @@ const SCRAPE_AT = ANNOUNCE_BYTES
 
 export const ADDRESS_BYTES = [4, 16] as const
 
-export function createResponder(service: UdpService, family: Family): Responder {
+export function createResponder(service: UdpService, family: IpFamily): Responder {
   const trusted = compileCidrs(service.trustedProxies)
   const responders = [Family.ipv4, Family.ipv6].map(of => createPlainResponder(service, of))
   return {
@@ -79,7 +80,7 @@ export function createResponder(service: UdpService, family: Family): Responder 
   }
 }
 
-function createPlainResponder(service: UdpService, family: Family): Responder {
+function createPlainResponder(service: UdpService, family: IpFamily): Responder {
   const record = allocate(SCRAPE_AT + SCRAPE_RECORD_BYTES)
   return { service, family, record, proxied: undefined }
 }

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { Family } from '../../protocol/announce-record.ts'
+import { Family, type IpFamily } from '../../protocol/announce-record.ts'
 import { errnoName, type Libc, openLibc } from './libc.ts'
 
 /** Linux's numbers, the same on x86-64 and arm64. */
@@ -51,7 +51,7 @@ export type UdpSocketOptions = {
  */
 export type UdpSocket = {
   readonly fd: number
-  readonly family: Family
+  readonly family: IpFamily
   readonly host: string
   readonly port: number
   /**
@@ -108,7 +108,7 @@ export function closeUdpSocket(socket: UdpSocket): void {
 function bindTo(
   libc: Libc,
   fd: number,
-  family: Family,
+  family: IpFamily,
   domain: number,
   options: UdpSocketOptions,
 ): number {

@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
 import { createTables } from '../../../src/engine/engine.ts'
 import { UdpCounter } from '../../../src/frontends/udp/counters.ts'
-import { Family } from '../../../src/protocol/announce-record.ts'
+import { Family, type IpFamily } from '../../../src/protocol/announce-record.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
 import { createKnownSwarms, type KnownRequest } from './fixtures/known-swarms.ts'
 import { listenMmsg } from './fixtures/listeners.ts'
@@ -40,7 +40,7 @@ function exchange(sender: Sender, packets: readonly Buffer[], read: (reply: Buff
 }
 
 /** A udp thread that collects all the time, and clients of it whose replies are checked. */
-async function startTraffic(t: Test, family: Family, random: (bound: number) => number) {
+async function startTraffic(t: Test, family: IpFamily, random: (bound: number) => number) {
   const host = family === Family.ipv4 ? '127.0.0.1' : '::1'
   const collections = new Int32Array(new SharedArrayBuffer(4))
   const tables = createTables(64 * 2 ** 20)
