@@ -110,6 +110,7 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/frontends/api/status.ts': 'test/frontends/api/contract.test.ts',
   'src/frontends/api/users.ts': 'test/frontends/api/contract.test.ts',
   'src/frontends/http/answers.ts': 'test/frontends/http/server.test.ts',
+  'src/engine/tables/gone-workers.ts': 'test/engine/leave.test.ts',
   'src/link/port.ts': 'test/link/client.test.ts',
   'src/link/server.ts': 'test/link/client.test.ts',
   'src/protocol/bytes.ts': 'test/link/frame.test.ts',

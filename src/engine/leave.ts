@@ -1,4 +1,4 @@
-import { ADDRESS, FAMILY, INFO_HASH, PEER_ID } from '../protocol/announce-record.ts'
+import { ADDRESS, INFO_HASH, PEER_ID } from '../protocol/announce-record.ts'
 import type { Bytes } from '../protocol/bytes.ts'
 import type { Engine } from './engine.ts'
 import { type Arena, stripeHead } from './tables/arena.ts'
@@ -18,10 +18,10 @@ export function leave(engine: Engine, request: Bytes, at: number): void {
   const number = stripeOf(hash, engine.stripeCount)
   const arena = engine.arenas[number % engine.arenas.length] as Arena
   const stripe = stripeHead(number, engine.arenas.length)
-  const family = request.u8[at + FAMILY] as number
   takeLock(arena, stripe)
   const torrent = findTorrent(arena, stripe, hash, view, at + INFO_HASH)
   if (torrent !== 0) {
+    const family = WEBSOCKET_FAMILY
     const list = listOf(arena, torrent, family)
     const slot = findPeer(arena, list, family, view, at + PEER_ID, at + ADDRESS, engine.hashKey)
     if (slot !== -1) remove(engine, arena, stripe, torrent, slot)

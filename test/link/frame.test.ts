@@ -10,7 +10,15 @@ import {
   recordLength,
   sealFrame,
 } from '../../src/link/frame.ts'
-import { ANNOUNCE_BYTES, KIND, Kind, LENGTH } from '../../src/protocol/announce-record.ts'
+import {
+  ANNOUNCE_BYTES,
+  FAMILY,
+  Family,
+  KIND,
+  Kind,
+  LENGTH,
+  WEBSOCKET_ANNOUNCE_BYTES,
+} from '../../src/protocol/announce-record.ts'
 import { allocate, bytesOf } from '../../src/protocol/bytes.ts'
 import { FRAME_BYTES_MAX } from '../../src/protocol/limits.ts'
 import { HASH_COUNT } from '../../src/protocol/scrape-record.ts'
@@ -72,6 +80,13 @@ t.test('a record must lie in its frame and be as long as its kind needs', async 
   request.u8[KIND] = Kind.announce
   t.ok(isRequest(request, 0, ANNOUNCE_BYTES))
   t.notOk(isRequest(request, 0, ANNOUNCE_BYTES - 1))
+  request.u8[KIND] = Kind.leave
+  t.ok(isRequest(request, 0, ANNOUNCE_BYTES))
+  t.notOk(isRequest(request, 0, ANNOUNCE_BYTES - 1))
+  request.u8[KIND] = Kind.announce
+  request.u8[FAMILY] = Family.websocket
+  t.ok(isRequest(request, 0, WEBSOCKET_ANNOUNCE_BYTES))
+  t.notOk(isRequest(request, 0, WEBSOCKET_ANNOUNCE_BYTES - 1))
   request.u8[KIND] = Kind.scrape
   request.view.setUint16(HASH_COUNT, 4, true)
   t.ok(isRequest(request, 0, ANNOUNCE_BYTES))
