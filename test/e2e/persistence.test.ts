@@ -1,11 +1,10 @@
 import t, { type Test } from 'tap'
-import { loadConfig } from '../../src/config/load.ts'
-import { openDatabase } from '../../src/database/open.ts'
 import { pathOf } from '../database/fixtures/server-database.ts'
 import { announce, hex, KEY, startWithApi, USER, UUID } from '../fixtures/admin-client.ts'
 import { type DatabaseServer, startMariadb, startPostgres } from '../fixtures/database-servers.ts'
 import { getBencoded } from '../fixtures/http-client.ts'
 import { temporaryFolder } from '../fixtures/start-tracker.ts'
+import { createDatabaseTables } from './fixtures/database-tables.ts'
 
 t.setTimeout(170_000)
 
@@ -163,16 +162,6 @@ async function testOutage(t: Test, engine: Engine, server: DatabaseServer): Prom
   t.equal(await second.tracker.stop(), 0)
 }
 
-/** Tables are made on request where the database is not our own file. */
-async function createTables(t: Test, engine: Engine): Promise<void> {
-  const { database_structure: structure, database } = loadConfig({ environment: {} }).config
-  const settings = { ...database, engine: engine.name as 'pgsql', path: engine.path ?? '' }
-  const opened = await openDatabase(settings, structure)
-  await opened.createTables()
-  await opened.close()
-  t.pass('the tables are there')
-}
-
 t.test('kill -9 under load: the swarm of the last snapshot is back', async t => {
   const folder = temporaryFolder(t)
   const config = {
@@ -222,7 +211,7 @@ for (const [name, start] of SERVERS) {
       return
     }
     const engine = { name, path: pathOf(name, server), server }
-    await createTables(t, engine)
+    await createDatabaseTables(name, engine.path)
     await t.test('all that was acknowledged, and the swarm, is there after a restart', t =>
       testRestart(t, engine),
     )

@@ -1,0 +1,158 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { pathOf } from '../../database/fixtures/server-database.ts'
+import { type AdminClient, startWithApi } from '../../fixtures/admin-client.ts'
+import { startPostgres } from '../../fixtures/database-servers.ts'
+import { scrapeCounts } from '../../fixtures/http-client.ts'
+import { residentMib } from '../../fixtures/resident-memory.ts'
+import { seededRandom } from '../../fixtures/seeded-random.ts'
+import { hashOf } from '../../fixtures/tracker-client.ts'
+import { createDatabaseTables } from '../fixtures/database-tables.ts'
+import { type Clients, startHttpClients, startUdpClients } from './fixtures/clients.ts'
+import { type Ledger, openLedger } from './fixtures/session.ts'
+import { makeTrouble, type Trouble } from './fixtures/trouble.ts'
+
+/** `npm run soak` makes it ten minutes; memory is judged from two minutes on. */
+const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 20)
+const MEMORY_SECONDS_MIN = 120
+const MEMORY_GROWTH_MIB_MAX = 40
+const TORRENTS = 20
+const HTTP_CLIENTS = 30
+const UDP_CLIENTS = 15
+const USERS = HTTP_CLIENTS + UDP_CLIENTS
+
+t.setTimeout((SECONDS + 120) * 1000)
+
+const userKey = (n: number) => `${n}`.padStart(40, '5')
+const userId = (n: number) => `00000000-0000-4000-8000-${`${n}`.padStart(12, '0')}`
+
+/** Changes lists and keys and reads them back, until stopped. What it could not do while the database was away is not held against anybody. */
+function startOperator(admin: AdminClient, trouble: Trouble) {
+  const wrong: string[] = []
+  let calls = 0
+  let broken = 0
+  let stopped = false
+  async function call(method: string, path: string, good: readonly number[]): Promise<void> {
+    const wasOutage = trouble.isOutage
+    try {
+      const { status, json } = await admin.call(method, path)
+      calls++
+      const excused = status === 500 && (wasOutage || trouble.isOutage)
+      if (!good.includes(status) && !excused)
+        wrong.push(`${method} ${path}: ${status} ${JSON.stringify(json)}`)
+    } catch {
+      broken++
+    }
+  }
+  const run = async () => {
+    for (let n = 0; !stopped; n++) {
+      const hash = `${n % 50}`.padStart(40, 'a')
+      await call('POST', `/api/blacklist/${hash}`, [200, 404])
+      await call('POST', `/api/key/${hash}/60`, [200, 304])
+      await call('GET', `/api/user/${userKey(n % USERS)}`, [200])
+      await call('DELETE', `/api/blacklist/${hash}`, [200, 404])
+      await call('GET', '/stats', [200])
+      await sleep(20)
+    }
+  }
+  const running = run()
+  return {
+    async stop() {
+      stopped = true
+      await running
+      return { wrong, calls, broken }
+    },
+  }
+}
+
+/** Whether the tracker ends with what the clients were told was done. */
+async function compareBooks(t: Test, url: string, admin: AdminClient, ledger: Ledger) {
+  for (let torrent = 0; torrent < TORRENTS; torrent++) {
+    const expected = {
+      complete: ledger.seeders[torrent],
+      incomplete: ledger.leechers[torrent],
+      downloaded: ledger.completed[torrent],
+    }
+    const counts = await scrapeCounts(url, hashOf(torrent), `/${userKey(0)}/scrape`)
+    t.match(counts, expected, `torrent ${torrent}`)
+  }
+  for (let user = 0; user < USERS; user++) {
+    const { json } = await admin.call('GET', `/api/user/${userKey(user)}`)
+    t.equal(json['uploaded'], ledger.uploaded[user], `user ${user} has all bytes`)
+  }
+}
+
+function tell(t: Test, name: string, { tally }: Clients): void {
+  t.comment(`${name}: ${tally.answered} answered, ${tally.broken} broken`)
+  t.ok(tally.answered > SECONDS * 10, `${name} clients were served`)
+  t.same(tally.wrong.slice(0, 5), [], `${name}: no error that a client should not see`)
+}
+
+t.test(`${SECONDS} seconds of churn, kills, reloads, outages and garbage at once`, async t => {
+  const seed = Date.now() >>> 0
+  t.comment(`seed ${seed}`)
+  const random = seededRandom(seed)
+  const database = await startPostgres(t)
+  if (!database) t.comment('no PostgreSQL is installed: nothing takes the database away')
+  const settings = database ? { engine: 'pgsql', path: pathOf('pgsql', database) } : {}
+  if (database) await createDatabaseTables('pgsql', pathOf('pgsql', database))
+  const { tracker, admin } = await startWithApi(t, {
+    frontend: { workers: 2 },
+    tracker_config: { users_enabled: true, blacklist_enabled: true, peers_cleanup_interval: 5 },
+    database: { ...settings, persistent_interval: 1, insert_vacant: true },
+    snapshot: { interval: 10 },
+  })
+  const userKeys = Array.from({ length: USERS }, (_, n) => userKey(n))
+  const users = userKeys.map((key, n) => [userId(n), key, 0, 0, 0, 0, 1])
+  t.match(await admin.call('POST', '/api/users', users), { status: 200 })
+
+  const ledger = openLedger(USERS, TORRENTS)
+  const shared = { torrents: TORRENTS, userKeys, ledger, random }
+  const http = startHttpClients({
+    ...shared,
+    port: tracker.port('http', '127.0.0.1'),
+    count: HTTP_CLIENTS,
+    firstUser: 0,
+  })
+  const udp = await startUdpClients(t, {
+    ...shared,
+    port: tracker.port('udp', '127.0.0.1'),
+    count: UDP_CLIENTS,
+    firstUser: HTTP_CLIENTS,
+  })
+  const trouble = makeTrouble(tracker, database)
+  const operator = startOperator(admin, trouble)
+  const memory: number[] = []
+  for (let second = 0; second < SECONDS; second++) {
+    await sleep(1000)
+    memory.push(residentMib(tracker.pid))
+  }
+  await trouble.stop()
+  await Promise.all([http.stop(), udp.stop()])
+  const { broken, calls, wrong } = await operator.stop()
+
+  t.comment(`${trouble.kills} kills, ${trouble.reloads} reloads, ${trouble.outages} outages`)
+  t.ok(trouble.kills > 0 && trouble.reloads > 0 && (!database || trouble.outages > 0))
+  tell(t, 'HTTP', http)
+  tell(t, 'UDP', udp)
+  t.comment(`API: ${calls} calls, ${broken} broken with a worker`)
+  t.same(wrong.slice(0, 5), [], 'the API answered as it should')
+  await compareBooks(t, tracker.url(), admin, ledger)
+  judgeMemory(t, memory)
+  t.notOk(
+    tracker.log.some(({ level }) => level >= 60),
+    'nothing fatal',
+  )
+  t.equal(await tracker.stop(), 0)
+})
+
+/** The primary's memory, in MiB by second. */
+function judgeMemory(t: Test, memory: readonly number[]): void {
+  const mean = (from: number, to: number) => {
+    const part = memory.slice(Math.floor(memory.length * from), Math.floor(memory.length * to))
+    return part.reduce((sum, mib) => sum + mib, 0) / part.length
+  }
+  const [early, late] = [mean(0.3, 0.4), mean(0.9, 1)]
+  t.comment(`memory of the primary: ${early.toFixed(1)} MiB early, ${late.toFixed(1)} MiB late`)
+  if (SECONDS >= MEMORY_SECONDS_MIN) t.ok(late - early < MEMORY_GROWTH_MIB_MAX, 'memory is flat')
+}
