@@ -25,12 +25,23 @@ export function processTree(root: number): number[] {
   return tree
 }
 
-/** Seconds of processor time, user and kernel, that these processes have used. */
-export function cpuSeconds(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => {
-    const stat = fields(pid)
-    return sum + (Number(stat[11]) + Number(stat[12])) / TICKS_PER_SECOND
-  }, 0)
+function cpuTicks(pid: number): number {
+  const stat = fields(pid)
+  return Number(stat[11]) + Number(stat[12])
+}
+
+/**
+ * Begins to count processor time, user and kernel, of these processes; what it returns tells the microseconds of each since then, one tick at
+ * least.
+ */
+export function countCpu(pids: readonly number[]): () => number[] {
+  const before = pids.map(cpuTicks)
+  return () =>
+    pids.map((pid, n) => (Math.max(1, cpuTicks(pid) - (before[n] ?? 0)) / TICKS_PER_SECOND) * 1e6)
+}
+
+export function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
 }
 
 /** MiB of memory in proportional shares, so that what processes share counts once. */
@@ -41,9 +52,30 @@ export function memoryMib(pids: readonly number[]): number {
   }, 0)
 }
 
+/** Nanoseconds of this process's processor time, all threads, for each of `count` operations. */
+export function nanosEach(count: number, work: () => void): number {
+  const begun = process.cpuUsage()
+  work()
+  const { user, system } = process.cpuUsage(begun)
+  return ((user + system) * 1000) / count
+}
+
+/** The value that `share` of the values, from 0 to 1, do not exceed. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+}
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1
   const high = sorted[middle] ?? Number.NaN
   return sorted.length % 2 ? high : (high + (sorted[middle - 1] ?? high)) / 2
+}
+
+/** Half of the way from the smallest to the largest, as a share of the median: how far runs lie apart. */
+export function spread(values: readonly number[]): number {
+  if (values.length < 2) return 0
+  const middle = median(values)
+  return middle === 0 ? 0 : (Math.max(...values) - Math.min(...values)) / 2 / Math.abs(middle)
 }

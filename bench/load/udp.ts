@@ -18,7 +18,7 @@ import {
   PROTOCOL_ID,
   REQUEST_HEADER_BYTES,
 } from '../../src/protocol/udp-packet.ts'
-import { infoHashOf } from './announces.ts'
+import { Event, infoHashOf, isSeeder, type Mix, numwantOf, randomEvent, torrentOf } from './mix.ts'
 import {
   addressDatagram,
   type LoadSocket,
@@ -31,18 +31,10 @@ import {
 } from './udp-batch.ts'
 
 /**
- * Load generator, a process of its own, told what to do by messages. Peer number p always has the same torrent, address, port and peer id, so
- * that filling once enters all peers and every later announce finds its own. Few torrents have most of the peers.
+ * Load generator, a process of its own, told what to do by messages. A client always has the same torrent, address, port and peer id, so
+ * that filling once enters all peers and every later announce finds its own.
  */
-export type UdpLoad = {
-  readonly port: number
-  readonly torrents: number
-  readonly peers: number
-  readonly numwant: number
-  /** Share of requests, from 0 to 1, that are scrapes of a few torrents. */
-  readonly scrapes: number
-  readonly seed: number
-}
+export type UdpLoad = { readonly port: number; readonly mix: Mix }
 
 export type UdpCommand =
   | { readonly does: 'fill' }
@@ -67,21 +59,14 @@ const ADDRESSES = 4096
 const SCRAPED_HASHES = 4
 const CONNECT_MILLIS_MAX = 10_000
 const pause = new Int32Array(new SharedArrayBuffer(4))
-const SEED_SHARE = 0.7
 
-export function createUdpGenerator(options: UdpLoad) {
-  const load = openLoadSocket(options.port, WINDOW)
+function createUdpGenerator({ port, mix }: UdpLoad) {
+  const load = openLoadSocket(port, WINDOW)
   const { memory } = load
-  const random = createRandom(options.seed)
+  const random = createRandom(mix.seed)
   /** Connection ids, in two words. */
   const ids = new Int32Array(ADDRESSES * 2)
-  const hashes = Array.from({ length: options.torrents }, (_, n) => infoHashOf(n))
-
-  /** A torrent for a peer: the density falls as the number rises, so that the first hundredth has a fifth of the peers. */
-  function torrentOf(peer: number): number {
-    const share = (Math.imul(peer, 0x9e3779b1) >>> 0) / 2 ** 32
-    return Math.floor(options.torrents * share ** 3)
-  }
+  const hashes = Array.from({ length: mix.torrents }, (_, n) => infoHashOf(n))
 
   const addressOf = (peer: number): number => (Math.imul(peer, 0x85ebca6b) >>> 8) % ADDRESSES
 
@@ -99,14 +84,13 @@ export function createUdpGenerator(options: UdpLoad) {
     // A scrape may have been here before.
     u8.fill(0, at, at + ANNOUNCE_PACKET_BYTES)
     header(at, address, Action.announce)
-    u8.set(hashes[torrentOf(peer)] as Buffer, at + PACKET_INFO_HASH)
+    u8.set(hashes[torrentOf(peer, mix.torrents)] as Buffer, at + PACKET_INFO_HASH)
     view.setUint32(at + PACKET_PEER_ID, 0x2d714234)
     view.setUint32(at + PACKET_PEER_ID + 12, Math.imul(peer, 0xc2b2ae35) >>> 0)
     view.setUint32(at + PACKET_PEER_ID + 16, peer)
-    const seeder = (Math.imul(peer, 0x27d4eb2f) >>> 0) / 2 ** 32 < SEED_SHARE
-    view.setUint32(at + PACKET_LEFT + 4, seeder ? 0 : 1_000_000)
+    view.setUint32(at + PACKET_LEFT + 4, isSeeder(peer) ? 0 : 1_000_000)
     view.setInt32(at + PACKET_EVENT, event)
-    view.setInt32(at + PACKET_NUM_WANT, options.numwant)
+    view.setInt32(at + PACKET_NUM_WANT, numwantOf(peer, mix.numwant))
     view.setUint16(at + PACKET_PORT, 1024 + (peer % 60_000))
     addressDatagram(load, n, sourceOf(address), ANNOUNCE_PACKET_BYTES)
   }
@@ -116,7 +100,10 @@ export function createUdpGenerator(options: UdpLoad) {
     const address = addressOf(peer)
     header(at, address, Action.scrape)
     for (let hash = 0; hash < SCRAPED_HASHES; hash++) {
-      memory.u8.set(hashes[torrentOf(peer + hash)] as Buffer, at + PACKET_HASHES + hash * 20)
+      memory.u8.set(
+        hashes[torrentOf(peer + hash, mix.torrents)] as Buffer,
+        at + PACKET_HASHES + hash * 20,
+      )
     }
     addressDatagram(load, n, sourceOf(address), REQUEST_HEADER_BYTES + SCRAPED_HASHES * 20)
   }
@@ -200,8 +187,8 @@ export function createUdpGenerator(options: UdpLoad) {
       let peer = 0
       return generate(
         n => {
-          if (peer === options.peers) return false
-          writeAnnounce(n, peer++, 2)
+          if (peer === mix.clients) return false
+          writeAnnounce(n, peer++, Event.started)
           return true
         },
         () => true,
@@ -212,9 +199,9 @@ export function createUdpGenerator(options: UdpLoad) {
       const end = performance.now() + seconds * 1000
       return generate(
         n => {
-          const peer = randomBelow(random, options.peers)
-          if (randomBelow(random, 1000) < options.scrapes * 1000) writeScrape(n, peer)
-          else writeAnnounce(n, peer, 0)
+          const peer = randomBelow(random, mix.clients)
+          if (randomBelow(random, 1000) < mix.scrapes * 1000) writeScrape(n, peer)
+          else writeAnnounce(n, peer, mix.events ? randomEvent(random) : Event.none)
           return true
         },
         () => performance.now() < end,

@@ -10,19 +10,13 @@ import { answer, createTables, type Engine, openEngine } from '../../src/engine/
 import { createRandom, randomBelow } from '../../src/engine/tables/random.ts'
 import * as record from '../../src/protocol/announce-record.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
-import { median } from '../measure.ts'
+import { nanosEach } from '../measure.ts'
+import { bySize, createRows, type Scenario } from '../scenario.ts'
+import { NOW, SETTINGS } from './clients.ts'
 
-const SETTINGS = {
-  interval: 1800,
-  intervalJitterPercent: 10,
-  peersTimeout: 2700,
-  persistent: false,
-  notePeers: false,
-}
-const NOW = 1_700_000_000
 const NUMWANT = 50
-const PEERS = 1_000_000
 const TORRENTS = 10_000
+const OPEN = 'open to all'
 
 type Sizes = { readonly listed: number; readonly peers: number; readonly announces: number }
 
@@ -39,68 +33,67 @@ function announce(engine: Engine, hashes: readonly Buffer[], sizes: Sizes, fill:
   request.u8[record.KIND] = record.Kind.announce
   request.view.setUint16(record.PORT, 6881, true)
   request.view.setUint16(record.NUMWANT, NUMWANT, true)
-  const begun = process.cpuUsage()
-  for (let n = 0; n < count; n++) {
-    const peer = fill ? n : randomBelow(random, sizes.peers)
-    request.u8.set(hashes[peer % TORRENTS] as Buffer, record.INFO_HASH)
-    request.view.setUint32(record.PEER_ID + 16, peer, true)
-    request.view.setUint32(record.ADDRESS, 0x0a000000 + peer)
-    request.view.setUint32(record.LEFT, peer % 10 < 7 ? 0 : 1, true)
-    answer(engine, request, 0, reply, 0, NOW)
-  }
-  const { user, system } = process.cpuUsage(begun)
-  return ((user + system) * 1000) / count
+  return nanosEach(count, () => {
+    for (let n = 0; n < count; n++) {
+      const peer = fill ? n : randomBelow(random, sizes.peers)
+      request.u8.set(hashes[peer % TORRENTS] as Buffer, record.INFO_HASH)
+      request.view.setUint32(record.PEER_ID + 16, peer, true)
+      request.view.setUint32(record.ADDRESS, 0x0a000000 + peer)
+      request.view.setUint32(record.LEFT, peer % 10 < 7 ? 0 : 1, true)
+      answer(engine, request, 0, reply, 0, NOW)
+    }
+  })
 }
 
-/** Keeps a whitelist in SQLite, loads it as a start does, and measures announces with and without it, in turn. */
-export async function run(smoke: boolean): Promise<void> {
-  const sizes: Sizes = smoke
-    ? { listed: 2000, peers: 2000, announces: 2000 }
-    : { listed: 1_000_000, peers: PEERS, announces: 1_000_000 }
+/** Keeps a whitelist in SQLite and loads it as a start does: the engine that checks it, and the seconds that took. */
+async function loadWhitelist(hashes: readonly Buffer[], listed: number) {
   const folder = mkdtempSync(join(tmpdir(), 'muster-bench-'))
   const { database, database_structure: structure } = loadConfig({ environment: {} }).config
   const path = `sqlite://${join(folder, 'bench.db')}`
   const opened = await openDatabase({ ...database, path }, structure)
-  const hashes = Array.from({ length: TORRENTS }, () => randomBytes(20))
   try {
     await opened.createTables()
-    const others = Array.from({ length: Math.max(0, sizes.listed - TORRENTS) }, () =>
-      randomBytes(20),
-    )
+    const others = Array.from({ length: Math.max(0, listed - TORRENTS) }, () => randomBytes(20))
     await opened.whitelist.save(
       [...hashes, ...others].map(hash => ({ hash: hash.toString('hex') })),
     )
-    const listed = engineWith(true)
+    const engine = engineWith(true)
     const begun = performance.now()
-    const list = createList('whitelist', true, listed.access.whitelist, opened.whitelist)
-    const loaded = await list.load()
-    console.log(
-      `${loaded} entries loaded from SQLite in ${((performance.now() - begun) / 1000).toFixed(2)} s`,
-    )
-    compare(engineWith(false), listed, hashes, sizes, smoke ? 1 : 7)
+    await createList('whitelist', true, engine.access.whitelist, opened.whitelist).load()
+    return { engine, loadSeconds: (performance.now() - begun) / 1000 }
   } finally {
     await opened.close()
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-function compare(
-  open: Engine,
-  listed: Engine,
-  hashes: readonly Buffer[],
-  sizes: Sizes,
-  rounds: number,
-): void {
-  const times: { open: number[]; listed: number[] } = { open: [], listed: [] }
-  announce(open, hashes, sizes, true)
-  announce(listed, hashes, sizes, true)
-  for (let round = 0; round < rounds; round++) {
-    times.open.push(announce(open, hashes, sizes, false))
-    times.listed.push(announce(listed, hashes, sizes, false))
-  }
-  const without = median(times.open)
-  const difference = median(times.listed) - without
-  console.log(
-    `an announce in the engine: ${without.toFixed(0)} ns without, ${(without + difference).toFixed(0)} ns with the whitelist: ${difference.toFixed(0)} ns more`,
-  )
+export const access: Scenario = {
+  name: 'access',
+  about: 'loading a whitelist of 1M entries, and what the check costs an announce',
+  secondsMax: 180,
+  async run(plan) {
+    const few = { listed: 2000, peers: 2000, announces: 2000 }
+    const some = { listed: 100_000, peers: 200_000, announces: 300_000 }
+    const many = { listed: 1_000_000, peers: 1_000_000, announces: 1_000_000 }
+    const sizes: Sizes = bySize(plan, many, some, few)
+    const hashes = Array.from({ length: TORRENTS }, () => randomBytes(20))
+    const open = engineWith(false)
+    const { engine: listed, loadSeconds } = await loadWhitelist(hashes, sizes.listed)
+    const rows = createRows()
+    for (const engine of [open, listed]) announce(engine, hashes, sizes, true)
+    for (let round = 0; round < plan.runs; round++) {
+      rows.add(OPEN, { nanos: announce(open, hashes, sizes, false) })
+      rows.add(`a whitelist of ${sizes.listed}`, {
+        nanos: announce(listed, hashes, sizes, false),
+        loadSeconds,
+      })
+    }
+    return {
+      title: 'Who may announce',
+      options: sizes,
+      rows: rows.rows,
+      base: { name: OPEN, metric: 'nanos' },
+      notes: ['Loaded once, from SQLite.'],
+    }
+  },
 }

@@ -1,90 +1,115 @@
 import { answer, createTables, type Engine, openEngine } from '../../src/engine/engine.ts'
-import { createRandom, type Random, randomBelow } from '../../src/engine/tables/random.ts'
+import { createRandom, randomBelow } from '../../src/engine/tables/random.ts'
 import { totals } from '../../src/engine/totals.ts'
-import * as record from '../../src/protocol/announce-record.ts'
+import { ANNOUNCE_BYTES } from '../../src/protocol/announce-record.ts'
 import { allocate, type Bytes } from '../../src/protocol/bytes.ts'
+import { nanosEach } from '../measure.ts'
+import { bySize, createRows, type Plan, type Run, type Scenario } from '../scenario.ts'
+import { NOW, SETTINGS, writeClient } from './clients.ts'
 
-export const SETTINGS = {
-  interval: 1800,
-  intervalJitterPercent: 10,
-  peersTimeout: 2700,
-  persistent: false,
-  notePeers: false,
-}
-const NUMWANT = 50
+const REPLY_BYTES = 16_384
+/** Bytes of address space for each peer: more than it needs. */
+const BYTES_RESERVED = 160
 
-/** Writes the announce of client number `client`, a pure function of the number: no client is kept anywhere. */
-export function writeClient(request: Bytes, client: number, torrents: number): void {
-  const { u8, view } = request
-  const spread = Math.imul(client, 0x9e3779b1) >>> 0
-  // A quarter of the torrents have most of the peers.
-  const torrent = (client & 3) === 0 ? spread % torrents : spread % Math.max(1, torrents >> 2)
-  u8[record.KIND] = record.Kind.announce
-  view.setUint16(record.NUMWANT, NUMWANT, true)
-  view.setUint16(record.PORT, 1024 + (client & 0x7fff), true)
-  view.setUint32(record.INFO_HASH, Math.imul(torrent, 0x85ebca6b), true)
-  view.setUint32(record.INFO_HASH + 4, torrent, true)
-  view.setUint32(record.PEER_ID + 8, spread, true)
-  view.setUint32(record.PEER_ID + 12, client, true)
-  view.setUint32(record.ADDRESS, 0x0a000000 + client)
-  view.setUint32(record.LEFT, client % 10 < 7 ? 0 : 4096, true)
-}
+/** Swarms that are filled, and announces of their members, one thread. */
+export type FilledEngine = { readonly engine: Engine; announce(count: number): number }
 
-function announceMany(
-  engine: Engine,
-  request: Bytes,
-  reply: Bytes,
-  count: number,
-  next: (n: number) => number,
-  torrents: number,
-): { nanoseconds: number; sum: number } {
-  let sum = 0
-  const begin = process.cpuUsage()
-  for (let n = 0; n < count; n++) {
-    writeClient(request, next(n), torrents)
-    sum = (sum + answer(engine, request, 0, reply, 0, 1_700_000_000)) | 0
-  }
-  const { user, system } = process.cpuUsage(begin)
-  return { nanoseconds: ((user + system) * 1000) / count, sum }
-}
-
-function measure(torrents: number, peers: number, announces: number, random: Random): string {
-  const engine = openEngine(createTables(Math.max(64 * 2 ** 20, peers * 160)), SETTINGS)
-  const request = allocate(record.ANNOUNCE_BYTES)
-  const reply = allocate(16_384)
-  const fill = announceMany(engine, request, reply, peers, n => n, torrents)
-  const again = announceMany(
-    engine,
-    request,
-    reply,
-    announces,
-    () => randomBelow(random, peers),
-    torrents,
-  )
-  const sum = totals(engine)
-  const perPeer = sum.bytesTaken / (sum.peers[0] + sum.peers[1])
-  return (
-    `${String(torrents).padStart(9)} torrents ${String(peers).padStart(9)} peers: ` +
-    `fill ${fill.nanoseconds.toFixed(0).padStart(5)} ns, announce ${again.nanoseconds.toFixed(0).padStart(5)} ns ` +
-    `(${(1000 / again.nanoseconds).toFixed(2)} M/s), ${perPeer.toFixed(1)} bytes a peer, sum ${again.sum >>> 0}`
-  )
-}
-
-/** The engine alone, one thread: time per announce for numwant 50, and memory, from small swarms to large. */
-export function run(smoke: boolean): void {
+/** Enters all peers and returns how to announce for random ones of them: `announce` returns nanoseconds of processor time for each. */
+export function fillEngine(torrents: number, peers: number): FilledEngine {
+  const engine = openEngine(createTables(Math.max(64 * 2 ** 20, peers * BYTES_RESERVED)), SETTINGS)
+  const request = allocate(ANNOUNCE_BYTES)
+  const reply = allocate(REPLY_BYTES)
   const random = createRandom(42)
-  const sizes: [number, number][] = smoke
-    ? [[100, 1000]]
-    : [
-        [1000, 10_000],
-        [10_000, 100_000],
-        [10_000, 1_000_000],
-        [1_000_000, 5_000_000],
-        [1_000_000, 10_000_000],
-        [1, 1_000_000],
-      ]
-  measure(100, 1000, smoke ? 1000 : 1_000_000, random)
-  for (const [torrents, peers] of sizes) {
-    console.log(measure(torrents, peers, smoke ? 1000 : 2_000_000, random))
+  for (let client = 0; client < peers; client++) {
+    writeClient(request, client, torrents)
+    answer(engine, request, 0, reply, 0, NOW)
   }
+  return {
+    engine,
+    announce: count =>
+      nanosEach(count, () => {
+        for (let n = 0; n < count; n++) {
+          writeClient(request, randomBelow(random, peers), torrents)
+          answer(engine, request, 0, reply, 0, NOW)
+        }
+      }),
+  }
+}
+
+export function bytesPerPeer(engine: Engine): number {
+  const { bytesTaken, peers } = totals(engine)
+  return bytesTaken / (peers[0] + peers[1])
+}
+
+/** Cache lines that an announce of a small swarm has to fetch, roughly. */
+const BARE_LINES = 8
+const BARE_ANSWER_WORDS = 50
+
+/** The least that an announce could do: write the request, look at as many cold cache lines, copy an answer of as many peers. */
+export function bareLoop(peers: number): (count: number) => number {
+  const memory: Bytes = allocate(2 ** Math.floor(Math.log2(peers * BYTES_RESERVED)))
+  const request = allocate(ANNOUNCE_BYTES)
+  const reply = allocate(REPLY_BYTES)
+  const random = createRandom(42)
+  memory.u8.fill(1)
+  const mask = (memory.u8.length - 1) & ~63
+  return count =>
+    nanosEach(count, () => {
+      for (let n = 0; n < count; n++) {
+        writeClient(request, randomBelow(random, peers), 10_000)
+        let at = 0
+        let line = n
+        for (let look = 0; look < BARE_LINES; look++) {
+          line = Math.imul(line + look + (memory.u8[at] as number), 0x9e3779b1)
+          at = line & mask
+        }
+        at = Math.min(at, memory.u8.length - BARE_ANSWER_WORDS * 4)
+        memory.view.setUint32(at, n, true)
+        for (let word = 0; word < BARE_ANSWER_WORDS; word++) {
+          reply.view.setInt32(word * 4, memory.view.getInt32(at + word * 4, true), true)
+        }
+      }
+    })
+}
+
+type Sizes = readonly (readonly [torrents: number, peers: number])[]
+
+function sizesOf(plan: Plan): Sizes {
+  const full: Sizes = [
+    [1000, 10_000],
+    [10_000, 1_000_000],
+    [1_000_000, 5_000_000],
+    [1, 1_000_000],
+  ]
+  return bySize(plan, full, full.slice(0, 2), [[100, 1000]])
+}
+
+/** How a row of swarms is called. */
+export function swarmsName(torrents: number, peers: number): string {
+  return `${torrents} torrents, ${peers} peers`
+}
+
+export const engine: Scenario = {
+  name: 'engine',
+  about: 'the tables alone, one thread, numwant 50: many small swarms, few large, one huge',
+  secondsMax: 180,
+  async run(plan) {
+    const count = bySize(plan, 2_000_000, 500_000, 1000)
+    const rows = createRows()
+    for (const [torrents, peers] of sizesOf(plan)) {
+      const { engine, announce } = fillEngine(torrents, peers)
+      announce(count / 10)
+      for (let round = 0; round < plan.runs; round++) {
+        const nanos = announce(count)
+        const run: Run = { nanos, perCore: 1e9 / nanos, bytesPerPeer: bytesPerPeer(engine) }
+        rows.add(swarmsName(torrents, peers), run)
+      }
+    }
+    return {
+      title: 'The engine alone, in process',
+      options: { announces: count, numwant: 50 },
+      rows: rows.rows,
+      notes: ['Processor time of one thread, writing the request included.'],
+    }
+  },
 }

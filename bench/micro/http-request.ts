@@ -8,10 +8,11 @@ import {
 } from '../../src/protocol/http-response.ts'
 import { SCRAPE_HASHES_MAX } from '../../src/protocol/limits.ts'
 import * as scrape from '../../src/protocol/scrape-record.ts'
+import { nanosEach } from '../measure.ts'
+import { bySize, createRows, type Run, type Scenario } from '../scenario.ts'
 
 const RULES = { numwantDefault: 72, numwantMaximum: 72, usePayloadIp: false }
 const PEERS = 50
-const ROUNDS = 9
 
 /** Different in hash, id and numbers, each a flat one-byte string, as from the HTTP parser. */
 const QBITTORRENT = queries(
@@ -110,45 +111,44 @@ function repeat(operation: Case['operation'], count: number): number {
   return sum
 }
 
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN
-}
-
 /** Rounds that a collection falls into say nothing about what was allocated, and are left out. */
-function measure({ name, operation }: Case, count: number): string {
-  repeat(operation, count)
-  const nanoseconds: number[] = []
-  const bytes: number[] = []
+function measure({ operation }: Case, count: number): Run {
   let sum = 0
-  for (let round = 0; round < ROUNDS; round++) {
-    const begin = process.cpuUsage()
-    sum = (sum + repeat(operation, count)) | 0
-    const { user, system } = process.cpuUsage(begin)
-    nanoseconds.push(((user + system) * 1000) / count)
-    const few = Math.min(count, 200)
-    const heap = process.memoryUsage().heapUsed
-    repeat(operation, few)
-    const grown = process.memoryUsage().heapUsed - heap
-    if (grown >= 0) bytes.push(grown / few)
+  const nanos = nanosEach(count, () => {
+    sum = repeat(operation, count)
+  })
+  const few = Math.min(count, 200)
+  const heap = process.memoryUsage().heapUsed
+  sum = (sum + repeat(operation, few)) | 0
+  const grown = process.memoryUsage().heapUsed - heap
+  return {
+    nanosEach: nanos,
+    ...(grown >= 0 && Number.isInteger(sum) && { bytesAllocated: grown / few }),
   }
-  return (
-    `${name.padEnd(40)} ${median(nanoseconds).toFixed(0).padStart(6)} ns ` +
-    `${median(bytes).toFixed(0).padStart(6)} bytes allocated, sum ${sum >>> 0}`
-  )
 }
 
-/** The HTTP codec alone: time and allocation for one request read, and for one answer written. */
-export function run(smoke: boolean): void {
-  const { peerIds, dictionary } = record.Flag
-  const cases: Case[] = [
-    announceCase('parseAnnounce, as qBittorrent', QBITTORRENT),
-    announceCase('parseAnnounce, as Transmission', TRANSMISSION),
-    scrapeCase(),
-    answerCase('formatAnnounce, 50 IPv4 peers', record.Family.ipv4, 0),
-    answerCase('formatAnnounce, 50 IPv6 peers', record.Family.ipv6, 0),
-    answerCase('formatAnnounce, 50 IPv4, dictionaries', record.Family.ipv4, dictionary),
-    answerCase('formatAnnounce, 50 IPv6, with ids', record.Family.ipv6, dictionary | peerIds),
-    scrapeAnswerCase(),
-  ]
-  for (const one of cases) console.log(measure(one, smoke ? 1000 : 200_000))
+export const parse: Scenario = {
+  name: 'parse',
+  about: 'reading HTTP queries and writing answers, one thread',
+  secondsMax: 60,
+  async run(plan) {
+    const { peerIds, dictionary } = record.Flag
+    const cases: Case[] = [
+      announceCase('parseAnnounce, as qBittorrent', QBITTORRENT),
+      announceCase('parseAnnounce, as Transmission', TRANSMISSION),
+      scrapeCase(),
+      answerCase('formatAnnounce, 50 IPv4 peers', record.Family.ipv4, 0),
+      answerCase('formatAnnounce, 50 IPv6 peers', record.Family.ipv6, 0),
+      answerCase('formatAnnounce, 50 IPv4, dictionaries', record.Family.ipv4, dictionary),
+      answerCase('formatAnnounce, 50 IPv6, with ids', record.Family.ipv6, dictionary | peerIds),
+      scrapeAnswerCase(),
+    ]
+    const count = bySize(plan, 200_000, 100_000, 1000)
+    const rows = createRows()
+    for (const { operation } of cases) repeat(operation, count)
+    for (let round = 0; round < plan.runs; round++) {
+      for (const one of cases) rows.add(one.name, measure(one, count))
+    }
+    return { title: 'The HTTP codec alone', options: { count }, rows: rows.rows, notes: [] }
+  },
 }

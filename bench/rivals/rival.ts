@@ -1,28 +1,41 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { connect, createServer } from 'node:net'
+import { availableParallelism } from 'node:os'
+import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** A tracker, or a baseline, that a scenario starts and measures. */
 export type Rival = {
   readonly name: string
-  /** Which connections it can be measured with. */
-  readonly keepAlive: boolean
   /** Peers that it can be filled with in some seconds, where that is few. */
   readonly peersMax?: number
-  /** Undefined when it is not installed, with the reason in `absent`. */
-  start(options: RivalOptions): Promise<RunningRival>
+  /** Why it cannot be started here; undefined when it can. */
   readonly absent: string | undefined
+  start(options: RivalOptions): Promise<RunningRival>
 }
 
 export type RivalOptions = {
   readonly infoHashes: readonly Buffer[]
   /** Bytes that a baseline's answers have. */
   readonly bodyBytes: number
+  /** All its processes run on this one processor; on any, when undefined. */
+  readonly core?: number | undefined
 }
 
-export type RunningRival = { readonly pid: number; readonly port: number; stop(): Promise<void> }
+/** A line of muster's log. */
+export type LogLine = { readonly msg?: string; readonly time?: number } & Record<string, unknown>
 
-const START_MILLIS_MAX = 10_000
+export type RunningRival = {
+  readonly pid: number
+  readonly port: number
+  /** Resolves with the first line of its log that fits, past ones included. Rejects when it ends without. */
+  line(fits: (line: LogLine) => boolean): Promise<LogLine>
+  stop(): Promise<void>
+}
+
+const START_MILLIS_MAX = 60_000
+const STOP_MILLIS_MAX = 30_000
+const POLL_MILLIS = 10
 
 /** A free port of 127.0.0.1. */
 export async function freePort(): Promise<number> {
@@ -40,6 +53,35 @@ process.on('exit', () => {
 process.on('SIGINT', () => process.exit(130))
 process.on('SIGTERM', () => process.exit(143))
 
+export function absentProgram(program: string): string | undefined {
+  try {
+    execFileSync('which', [program], { stdio: 'ignore' })
+    return undefined
+  } catch {
+    return `${program} is not installed`
+  }
+}
+
+const canPin = absentProgram('taskset') === undefined && availableParallelism() > 1
+
+/**
+ * Where a scenario that confines has its tracker and its generator: one processor each. Undefined, which is anywhere, where there is only one
+ * or no taskset.
+ */
+export const TRACKER_CORE = canPin ? 0 : undefined
+export const GENERATOR_CORE = canPin ? 1 : undefined
+
+/** Program and words that run this on one processor. */
+export function pinned(
+  core: number | undefined,
+  program: string,
+  words: readonly string[],
+): [program: string, words: string[]] {
+  return core === undefined
+    ? [program, [...words]]
+    : ['taskset', ['-c', String(core), program, ...words]]
+}
+
 function accepts(port: number): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(port, '127.0.0.1')
@@ -51,13 +93,24 @@ function accepts(port: number): Promise<boolean> {
   })
 }
 
-/** Starts a program that will listen on `port` of 127.0.0.1, and waits until it does. */
-export async function startProgram(
-  program: string,
-  words: readonly string[],
-  port: number,
-): Promise<RunningRival> {
-  const child = spawn(program, words, { stdio: ['ignore', 'ignore', 'inherit'] })
+export type Start = {
+  readonly program: string
+  readonly words: readonly string[]
+  /** That it will listen on, of 127.0.0.1. */
+  readonly port: number
+  readonly core?: number | undefined
+  readonly folder?: string
+  /** The line of its log that says it serves; without, it serves when a connection is accepted. */
+  readonly ready?: string
+}
+
+/** Starts a program and waits until it serves. */
+export async function startProgram(start: Start): Promise<RunningRival> {
+  const [program, words] = pinned(start.core, start.program, start.words)
+  const child = spawn(program, words, {
+    stdio: ['ignore', start.ready ? 'pipe' : 'ignore', 'inherit'],
+    cwd: start.folder,
+  })
   running.add(child)
   const gone = new Promise<void>(resolve => {
     child.once('exit', () => {
@@ -65,20 +118,61 @@ export async function startProgram(
       resolve()
     })
   })
-  const until = performance.now() + START_MILLIS_MAX
-  while (!(await accepts(port))) {
-    if (child.exitCode !== null || performance.now() > until)
-      throw new Error(`${program} did not start`)
-    await sleep(20)
+  const lines = readLines(child)
+  const line: RunningRival['line'] = fits =>
+    Promise.race([
+      lines.line(fits),
+      gone.then(() => {
+        throw new Error(`${start.program} ended early`)
+      }),
+    ])
+  const late = setTimeout(() => child.kill('SIGKILL'), START_MILLIS_MAX)
+  if (start.ready) await line(({ msg }) => msg === start.ready)
+  else {
+    while (!(await accepts(start.port))) {
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`${start.program} did not start`)
+      await sleep(POLL_MILLIS)
+    }
   }
+  clearTimeout(late)
   return {
     pid: child.pid ?? 0,
-    port,
+    port: start.port,
+    line,
     async stop() {
       child.kill('SIGTERM')
-      const late = setTimeout(() => child.kill('SIGKILL'), 5000)
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MILLIS_MAX)
       await gone
-      clearTimeout(late)
+      clearTimeout(timer)
     },
+  }
+}
+
+function readLines({ stdout }: ChildProcess) {
+  const seen: LogLine[] = []
+  const waiting = new Set<() => void>()
+  if (stdout) {
+    createInterface({ input: stdout }).on('line', text => {
+      try {
+        seen.push(JSON.parse(text) as LogLine)
+      } catch {
+        seen.push({ msg: text })
+      }
+      for (const look of [...waiting]) look()
+    })
+  }
+  return {
+    line: (fits: (line: LogLine) => boolean) =>
+      new Promise<LogLine>(resolve => {
+        const look = () => {
+          const found = seen.find(fits)
+          if (!found) return
+          waiting.delete(look)
+          resolve(found)
+        }
+        waiting.add(look)
+        look()
+      }),
   }
 }

@@ -1,90 +1,79 @@
-import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { infoHashOf } from '../load/announces.ts'
-import type { HttpLoad, HttpReport } from '../load/http.ts'
-import { cpuSeconds, median, memoryMib, processTree } from '../measure.ts'
-import { machine, type Row, writeReport } from '../report.ts'
-import type { Rival, RunningRival } from '../rivals/rival.ts'
-import { bareUws, bittorrentTracker, muster, opentracker } from '../rivals/rivals.ts'
-
-export type HttpScenario = {
-  readonly seconds: number
-  readonly runs: number
-  readonly connections: number
-  readonly torrents: number
-  readonly clients: number
-}
+import { infoHashOf, type Mix } from '../load/mix.ts'
+import { muster } from '../rivals/muster.ts'
+import { type Rival, TRACKER_CORE } from '../rivals/rival.ts'
+import { BARE_UWS, bareUws, bittorrentTracker, opentracker, present } from '../rivals/rivals.ts'
+import { bySize, createRows, type Plan, type Result, type Scenario } from '../scenario.ts'
+import { measureHttp } from './measure-http.ts'
 
 const NUMWANT = 50
-const run = promisify(execFile)
 
-async function generate(load: HttpLoad): Promise<HttpReport> {
-  const generator = fileURLToPath(new URL('../load/http.js', import.meta.url))
-  const { stdout } = await run(process.execPath, [generator, JSON.stringify(load)])
-  return JSON.parse(stdout) as HttpReport
-}
-
-type Measured = HttpReport & { cpuMicros: number; mib: number }
-
-/** One run against a tracker that runs already: first to fill it and warm it up, then for the record. */
-async function measure(
-  rival: RunningRival,
-  scenario: HttpScenario,
-  keepAlive: boolean,
-): Promise<Measured> {
-  const { seconds, connections, torrents, clients } = scenario
-  const mix = { torrents, clients, numwant: NUMWANT, seed: 1 }
-  const load: HttpLoad = { port: rival.port, seconds, connections, keepAlive, mix }
-  await generate({ ...load, seconds: Math.max(0.3, seconds / 3) })
-  const pids = processTree(rival.pid)
-  const before = cpuSeconds(pids)
-  const report = await generate(load)
-  const cpuMicros = ((cpuSeconds(pids) - before) / Math.max(1, report.requests)) * 1e6
-  return { ...report, cpuMicros, mib: memoryMib(pids) }
-}
-
-/** Runs all rivals in turn, round by round, over kept connections and over a connection for each request. */
-export async function httpScenario(scenario: HttpScenario): Promise<void> {
-  const infoHashes = Array.from({ length: scenario.torrents }, (_, n) => infoHashOf(n))
-  const rows: Row[] = []
-  for (const keepAlive of [true, false]) {
-    const rivals: Rival[] = [muster, bareUws, bittorrentTracker, opentracker].filter(rival => {
-      if (rival.absent) process.stdout.write(`left out: ${rival.absent}\n`)
-      return !rival.absent && (!keepAlive || rival.keepAlive)
-    })
-    const results = new Map<string, Measured[]>(rivals.map(({ name }) => [name, []]))
-    // Until muster has run, the size of its answers is a guess.
-    let bodyBytes = 400
-    for (let round = 0; round < scenario.runs; round++) {
-      for (const rival of rivals) {
-        const started = await rival.start({ infoHashes, bodyBytes: Math.round(bodyBytes) })
-        try {
-          const measured = await measure(started, scenario, keepAlive)
-          results.get(rival.name)?.push(measured)
-          if (rival === muster) bodyBytes = measured.bodyBytes
-        } finally {
-          await started.stop()
-        }
-      }
-    }
-    for (const [name, runs] of results) rows.push(summarise(name, keepAlive, runs))
-  }
-  writeReport('http', { ...scenario, numwant: NUMWANT }, machine(), rows)
-}
-
-function summarise(name: string, keepAlive: boolean, runs: readonly Measured[]): Row {
-  const middle = (value: (run: Measured) => number) => median(runs.map(value))
+export function httpMix(plan: Plan): Mix {
   return {
-    name,
-    keepAlive,
-    perSecond: middle(({ requests, seconds }) => requests / seconds),
-    cpuMicros: middle(({ cpuMicros }) => cpuMicros),
-    p50: middle(({ p50 }) => p50),
-    p99: middle(({ p99 }) => p99),
-    mib: middle(({ mib }) => mib),
-    bodyBytes: middle(({ bodyBytes }) => bodyBytes),
-    generatorBusy: middle(({ busy }) => busy),
-    errors: runs.reduce((sum, { errors }) => sum + errors, 0),
+    torrents: bySize(plan, 1000, 1000, 10),
+    clients: bySize(plan, 20_000, 20_000, 100),
+    numwant: NUMWANT,
+    scrapes: 0.05,
+    events: true,
+    seed: 1,
   }
+}
+
+export function httpConnections(plan: Plan): number {
+  return bySize(plan, 64, 64, 4)
+}
+
+/** Each of these on the same requests, round by round. */
+async function compareHttp(
+  title: string,
+  rivals: readonly Rival[],
+  keepAlive: boolean,
+  plan: Plan,
+  notes: string[],
+): Promise<Result> {
+  const mix = httpMix(plan)
+  const connections = httpConnections(plan)
+  const infoHashes = Array.from({ length: mix.torrents }, (_, n) => infoHashOf(n))
+  const confined = !keepAlive
+  const rows = createRows()
+  // Until muster has run, the size of its answers is a guess.
+  let bodyBytes = 300
+  const task = { seconds: plan.seconds, connections, keepAlive, rate: 0, mix, confined }
+  const started = present(rivals, notes)
+  for (let round = 0; round < plan.runs; round++) {
+    for (const rival of started) {
+      const run = await measureHttp(rival, task, { infoHashes, bodyBytes })
+      rows.add(rival.name, run)
+      if (rival.name === 'muster') bodyBytes = Math.round(run['bodyBytes'] ?? bodyBytes)
+    }
+  }
+  const base = { name: BARE_UWS, metric: 'cpuMicros' }
+  return { title, options: task, rows: rows.rows, base, notes }
+}
+
+export const http: Scenario = {
+  name: 'http',
+  about: 'HTTP over kept connections: muster, a bare uWebSockets.js handler, bittorrent-tracker',
+  secondsMax: 300,
+  run: plan =>
+    compareHttp('HTTP, kept connections', [muster(), bareUws, bittorrentTracker], true, plan, [
+      '"Bare" answers every request with the same bytes, as many as an answer of muster has on average.',
+    ]),
+}
+
+export const connections: Scenario = {
+  name: 'connections',
+  about: 'HTTP, a connection for each request, every tracker confined to one processor',
+  secondsMax: 300,
+  run: plan =>
+    compareHttp(
+      'HTTP, a connection for each request',
+      [muster(), bareUws, opentracker, bittorrentTracker],
+      false,
+      plan,
+      [
+        TRACKER_CORE === undefined
+          ? 'Not confined to one processor: taskset or a second processor is missing.'
+          : 'All processes of a tracker share one processor, the generator has another: requests/s are those of one core at its limit.',
+      ],
+    ),
 }

@@ -39,6 +39,8 @@ import {
   PACKET_NUM_WANT,
   PACKET_PORT,
 } from '../../src/protocol/udp-packet.ts'
+import { nanosEach } from '../measure.ts'
+import { bySize, createRows, type Run, type Scenario } from '../scenario.ts'
 
 /**
  * Requests on the way at most: fewer than the default receive buffer holds, so that none is lost.
@@ -145,7 +147,7 @@ function generate(
   return { answered, lost }
 }
 
-async function measureLoop(numwant: number, seconds: number): Promise<void> {
+async function measureLoop(numwant: number, seconds: number): Promise<Run> {
   const secret = createConnectionSecret()
   const control = createControl()
   const counters = createUdpCounters()
@@ -163,16 +165,17 @@ async function measureLoop(numwant: number, seconds: number): Promise<void> {
   await exited
   closeUdpSocket(socket)
   const total = readCount(counters, 0, UdpCounter.announce)
-  const micros = (cpu[0] as number) / total
-  const perSecond = Math.round((total - answeredBefore) / seconds)
-  console.log(
-    `udp loop, numwant ${numwant}: ${perSecond} announces/s, ${micros.toFixed(2)} µs of CPU each ` +
-      `(${Math.round(1e6 / micros)}/s on one core), ${answered} answered, ${lost} lost`,
-  )
+  const cpuMicros = (cpu[0] as number) / total
+  return {
+    perSecond: (total - answeredBefore) / seconds,
+    perCore: 1e6 / cpuMicros,
+    cpuMicros,
+    lossPercent: (lost / Math.max(1, answered + lost)) * 100,
+  }
 }
 
 /** The same without the kernel: parse, connection id, canned answer, packet. */
-function measureRespond(rounds: number): void {
+function measureRespond(count: number): Run {
   const secret = createConnectionSecret()
   const service = serviceOf({ secret, counters: createUdpCounters() })
   const responder = createResponder(service, 0)
@@ -181,23 +184,35 @@ function measureRespond(rounds: number): void {
   writeAnnounce(secret, memory, 0, 50)
   const now = Math.floor(Date.now() / 1000)
   let bytes = 0
-  for (let n = 0; n < rounds / 10; n++) respond(responder, memory, 0, 98, 2048, 4096, now)
+  const answer = (times: number) => {
+    for (let n = 0; n < times; n++) bytes += respond(responder, memory, 0, 98, 2048, 4096, now)
+  }
+  answer(count / 10)
   const heap = process.memoryUsage().heapUsed
-  const start = performance.now()
-  for (let n = 0; n < rounds; n++) bytes += respond(responder, memory, 0, 98, 2048, 4096, now)
-  const nanos = ((performance.now() - start) * 1e6) / rounds
-  const grown = Math.max(0, process.memoryUsage().heapUsed - heap) / rounds
-  console.log(
-    `udp respond, announce: ${nanos.toFixed(0)} ns, ${grown.toFixed(2)} heap bytes each (${bytes / rounds} bytes)`,
-  )
+  const nanos = nanosEach(count, () => answer(count))
+  const bytesAllocated = Math.max(0, process.memoryUsage().heapUsed - heap) / count
+  return { nanosEach: nanos, bytesAllocated, bodyBytes: bytes / (count * 1.1) }
 }
 
-/**
- * What an announce over UDP costs without a swarm, on loopback; `smoke` only shows that it runs.
- */
-export async function run(smoke: boolean): Promise<void> {
-  measureRespond(smoke ? 1000 : 3_000_000)
-  for (const numwant of [0, 50]) await measureLoop(numwant, smoke ? 0.1 : 3)
+export const udpLoop: Scenario = {
+  name: 'udp-loop',
+  about: 'the UDP receive loop against a generator, answers canned',
+  secondsMax: 120,
+  async run(plan) {
+    const rows = createRows()
+    for (let round = 0; round < plan.runs; round++) {
+      rows.add('without the kernel', measureRespond(bySize(plan, 1_000_000, 500_000, 1000)))
+      for (const numwant of [0, 50]) {
+        rows.add(`numwant ${numwant}`, await measureLoop(numwant, plan.seconds / 2))
+      }
+    }
+    return {
+      title: 'The UDP loop without a swarm',
+      options: { window: WINDOW },
+      rows: rows.rows,
+      notes: [],
+    }
+  },
 }
 
 if (!isMainThread && (workerData as ServerData | undefined)?.role === 'server') {

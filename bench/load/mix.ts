@@ -1,0 +1,204 @@
+import { createRandom, type Random, randomBelow } from '../../src/engine/tables/random.ts'
+
+/**
+ * Requests as trackers get them, the same for the same seed, whoever is asked. A client is a number, and all about it follows from that number:
+ * nothing is kept of it anywhere, and each of its announces is about the same torrent.
+ */
+export type Mix = {
+  readonly torrents: number
+  readonly clients: number
+  /** Peers asked for; 'mixed' is what clients ask for by default, some of them nothing. */
+  readonly numwant: number | 'mixed'
+  /** Share of requests, from 0 to 1, that are scrapes. */
+  readonly scrapes: number
+  /** Whether announces are of all events, and not only periodic: the number of peers then changes. */
+  readonly events: boolean
+  readonly seed: number
+}
+
+/** Popularity of torrents falls with this power of their rank: the first hundredth of ten thousand has a third of the clients. */
+const ZIPF_EXPONENT = 0.8
+const SEED_SHARE = 0.67
+
+/** What clients ask for by default, in percent of announces: -1 leaves it to the tracker. */
+const NUMWANTS: readonly [numwant: number, percent: number][] = [
+  [200, 40], // libtorrent, qBittorrent, uTorrent
+  [80, 25], // Transmission
+  [50, 12],
+  [30, 5],
+  [0, 6], // those that stop, or have peers enough
+  [-1, 12],
+]
+
+/** Announces in percent that are not the periodic ones. */
+const STARTED_PERCENT = 6
+const COMPLETED_PERCENT = 1
+const STOPPED_PERCENT = 4
+
+export const Event = { none: 0, completed: 1, started: 2, stopped: 3 } as const
+
+/** From 0 to 1, spread evenly over the numbers; `salt` tells one property of a client from another. */
+function share(client: number, salt: number): number {
+  let x = Math.imul(client + 1, 0x9e3779b1) ^ Math.imul(salt + 1, 0x85ebca6b)
+  x = Math.imul(x ^ (x >>> 16), 0x45d9f3b)
+  return ((x ^ (x >>> 15)) >>> 0) / 2 ** 32
+}
+
+/** Rank of a torrent of `count` for a `share` from 0 to 1, by Zipf's law. */
+export function zipfRank(share: number, count: number): number {
+  const power = 1 - ZIPF_EXPONENT
+  const rank = (1 + share * ((count + 1) ** power - 1)) ** (1 / power)
+  return Math.min(count - 1, Math.floor(rank) - 1)
+}
+
+export function torrentOf(client: number, torrents: number): number {
+  return zipfRank(share(client, 0), torrents)
+}
+
+export function isSeeder(client: number): boolean {
+  return share(client, 1) < SEED_SHARE
+}
+
+/** Peers that this client asks for; -1 when it does not say. */
+export function numwantOf(client: number, numwant: Mix['numwant']): number {
+  if (numwant !== 'mixed') return numwant
+  let percent = share(client, 2) * 100
+  for (const [wanted, part] of NUMWANTS) {
+    percent -= part
+    if (percent < 0) return wanted
+  }
+  return -1
+}
+
+export function randomEvent(random: Random): number {
+  const percent = randomBelow(random, 1000) / 10
+  if (percent < STARTED_PERCENT) return Event.started
+  if (percent < STARTED_PERCENT + COMPLETED_PERCENT) return Event.completed
+  return percent < STARTED_PERCENT + COMPLETED_PERCENT + STOPPED_PERCENT
+    ? Event.stopped
+    : Event.none
+}
+
+/** Info hash of torrent `n`. */
+export function infoHashOf(n: number): Buffer {
+  const hash = Buffer.alloc(20)
+  for (let at = 0; at < 20; at += 4) hash.writeUInt32BE(Math.imul(n + 1, 0x9e3779b1 + at) >>> 0, at)
+  return hash
+}
+
+/** As clients write a byte: unreserved characters as they are, all else as %xx. */
+const ESCAPED = Array.from({ length: 256 }, (_, byte) => {
+  const character = String.fromCharCode(byte)
+  return /[0-9A-Za-z.~_-]/.test(character) ? character : `%${byte.toString(16).padStart(2, '0')}`
+})
+
+function escaped(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) text += ESCAPED[byte]
+  return text
+}
+
+type Announce = {
+  readonly hash: string
+  readonly id: string
+  readonly port: number
+  readonly left: number
+  readonly key: string
+  readonly event: string
+  readonly numwant: string
+}
+
+/** How a family of clients writes its announces: order of the query, and the head. */
+type Style = {
+  readonly percent: number
+  readonly peerIdPrefix: string
+  readonly head: string
+  query(announce: Announce): string
+}
+
+const LIBTORRENT = ({ hash, id, port, left, key, event, numwant }: Announce): string =>
+  `info_hash=${hash}&peer_id=${id}&port=${port}&uploaded=${left >> 2}&downloaded=${left >> 1}&left=${left}` +
+  `&corrupt=0&key=${key}${event}${numwant}&compact=1&no_peer_id=1&supportcrypto=1&redundant=0`
+
+const STYLES: readonly Style[] = [
+  {
+    percent: 55,
+    peerIdPrefix: '-qB4650-',
+    head: 'User-Agent: qBittorrent/4.6.5\r\nAccept-Encoding: gzip\r\n',
+    query: LIBTORRENT,
+  },
+  {
+    percent: 10,
+    peerIdPrefix: '-DE211s-',
+    head: 'User-Agent: Deluge/2.1.1 libtorrent/2.0.9.0\r\nAccept-Encoding: gzip\r\n',
+    query: announce =>
+      `${LIBTORRENT(announce)}&ipv6=2001%3adb8%3a%3a${announce.key.slice(0, 4)}%3a1`,
+  },
+  {
+    percent: 20,
+    peerIdPrefix: '-TR4050-',
+    head: 'User-Agent: Transmission/4.0.5\r\nAccept: */*\r\nAccept-Encoding: deflate, gzip\r\n',
+    query: ({ hash, id, port, left, key, event, numwant }) =>
+      `info_hash=${hash}&peer_id=${id}&port=${port}&uploaded=0&downloaded=0&left=${left}${numwant}` +
+      `&key=${key}&compact=1&supportcrypto=1${event}`,
+  },
+  {
+    percent: 15,
+    peerIdPrefix: '-UT355W-',
+    head: 'User-Agent: uTorrent/355(111915624)(46096)\r\nAccept-Encoding: gzip\r\n',
+    query: ({ hash, id, port, left, key, event, numwant }) =>
+      `info_hash=${hash}&peer_id=${id}&port=${port}&uploaded=0&downloaded=0&left=${left}&corrupt=0` +
+      `&key=${key}${event}${numwant}&compact=1&no_peer_id=1`,
+  },
+]
+
+function styleOf(client: number): Style {
+  let percent = share(client, 3) * 100
+  for (const style of STYLES) {
+    percent -= style.percent
+    if (percent < 0) return style
+  }
+  return STYLES[0] as Style
+}
+
+/** An HTTP request, and which of the sources it comes from: a client always from the same. */
+export type HttpRequestText = { readonly source: number; readonly bytes: Buffer }
+
+export type HttpShape = {
+  readonly host: string
+  readonly keepAlive: boolean
+  /** Addresses, or kept connections, that clients are spread over. */
+  readonly sources: number
+}
+
+/** `count` whole requests, in the order in which they are to be sent. */
+export function httpRequests(mix: Mix, shape: HttpShape, count: number): HttpRequestText[] {
+  const random = createRandom(mix.seed)
+  return Array.from({ length: count }, () => {
+    const client = randomBelow(random, mix.clients)
+    const style = styleOf(client)
+    const isScrape = randomBelow(random, 1000) < mix.scrapes * 1000
+    const target = isScrape
+      ? `/scrape?info_hash=${escaped(infoHashOf(torrentOf(client, mix.torrents)))}`
+      : `/announce?${style.query(announceOf(client, style, mix, mix.events ? randomEvent(random) : Event.none))}`
+    const connection = shape.keepAlive ? '' : 'Connection: close\r\n'
+    const text = `GET ${target} HTTP/1.1\r\nHost: ${shape.host}\r\n${style.head}${connection}\r\n`
+    return { source: client % shape.sources, bytes: Buffer.from(text) }
+  })
+}
+
+function announceOf(client: number, style: Style, mix: Mix, event: number): Announce {
+  const peerId = Buffer.from(style.peerIdPrefix.padEnd(20, 'x'))
+  peerId.writeUInt32BE(Math.imul(client, 0xc2b2ae35) >>> 0, 12)
+  peerId.writeUInt32BE(client, 16)
+  const numwant = event === Event.stopped ? 0 : numwantOf(client, mix.numwant)
+  return {
+    hash: escaped(infoHashOf(torrentOf(client, mix.torrents))),
+    id: escaped(peerId),
+    port: 1024 + (client % 60_000),
+    left: isSeeder(client) ? 0 : 1_000_000,
+    key: (Math.imul(client, 0x27d4eb2f) >>> 0).toString(16).toUpperCase().padStart(8, '0'),
+    event: ['', '&event=completed', '&event=started', '&event=stopped'][event] ?? '',
+    numwant: numwant === -1 ? '' : `&numwant=${numwant}`,
+  }
+}

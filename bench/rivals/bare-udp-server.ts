@@ -1,0 +1,73 @@
+import { createServer } from 'node:net'
+import { openLibc } from '../../src/frontends/udp/libc.ts'
+import { openUdpSocket } from '../../src/frontends/udp/socket.ts'
+import { allocate } from '../../src/protocol/bytes.ts'
+
+/**
+ * The least that a UDP tracker on recvmmsg and sendmmsg can do: every datagram comes back as an answer of so many bytes, its action and
+ * transaction where an answer has them. Linux, 64 bits.
+ */
+const BATCH = 256
+const HEADER_BYTES = 64 // mmsghdr
+const NAME_BYTES = 32
+const PACKET_BYTES = 2048
+const MSG_WAITFORONE = 0x10000
+const SOCKET_BUFFER_BYTES = 4 * 2 ** 20
+/** Action and transaction of a request, of an answer. */
+const REQUEST_AT = 8
+const ANSWER_BYTES_MIN = 16
+
+const [port = 0, bodyBytes = 0] = process.argv.slice(2).map(Number)
+const answerBytes = Math.max(ANSWER_BYTES_MIN, bodyBytes)
+const libc = openLibc()
+const headers = allocate(BATCH * HEADER_BYTES)
+const vectors = allocate(BATCH * 16)
+const names = allocate(BATCH * NAME_BYTES)
+const packets = allocate(BATCH * PACKET_BYTES)
+
+function describe(n: number, length: number): void {
+  headers.view.setUint32(n * HEADER_BYTES + 8, NAME_BYTES, true)
+  vectors.view.setUint32(n * 16 + 8, length, true)
+}
+
+for (let n = 0; n < BATCH; n++) {
+  const pointer = (memory: typeof headers, at: number, to: number) =>
+    memory.view.setBigUint64(at, BigInt(to), true)
+  pointer(headers, n * HEADER_BYTES, libc.address(names.u8) + n * NAME_BYTES)
+  pointer(headers, n * HEADER_BYTES + 16, libc.address(vectors.u8) + n * 16)
+  headers.view.setUint32(n * HEADER_BYTES + 24, 1, true)
+  pointer(vectors, n * 16, libc.address(packets.u8) + n * PACKET_BYTES)
+  describe(n, PACKET_BYTES)
+}
+const socket = openUdpSocket({
+  host: '127.0.0.1',
+  port,
+  receiveBufferBytes: SOCKET_BUFFER_BYTES,
+  sendBufferBytes: SOCKET_BUFFER_BYTES,
+})
+
+function echoOnce(): void {
+  const received = libc.recvmmsg(socket.fd, headers.u8, BATCH, MSG_WAITFORONE, null)
+  for (let n = 0; n < received; n++) {
+    const at = n * PACKET_BYTES
+    packets.u8.copyWithin(at, at + REQUEST_AT, at + REQUEST_AT + 8)
+    // The sender's length, and the answer's.
+    vectors.view.setUint32(n * 16 + 8, answerBytes, true)
+    headers.view.setUint32(n * HEADER_BYTES + 8, 16, true)
+  }
+  for (let sent = 0; sent < received; ) {
+    const rest = headers.u8.subarray(sent * HEADER_BYTES)
+    const went = libc.sendmmsg(socket.fd, rest, received - sent, 0)
+    if (went <= 0) break
+    sent += went
+  }
+  for (let n = 0; n < received; n++) describe(n, PACKET_BYTES)
+}
+
+// Somebody who waits for the port gets a connection; the echo then never comes back to the event loop.
+createServer(connection => {
+  connection.destroy()
+  setImmediate(() => {
+    for (;;) echoOnce()
+  })
+}).listen(port, '127.0.0.1')

@@ -1,0 +1,44 @@
+import { median } from '../measure.ts'
+import { bytesPerPeer, fillEngine, swarmsName } from '../micro/engine.ts'
+import { bySize, createRows, type Scenario } from '../scenario.ts'
+
+const PEERS_PER_TORRENT = 10
+
+export const growth: Scenario = {
+  name: 'growth',
+  about: 'what an announce costs as peers grow from 10,000 to 10 million, ten a torrent',
+  secondsMax: 240,
+  async run(plan) {
+    const sizes = bySize(
+      plan,
+      [10_000, 100_000, 1_000_000, 10_000_000],
+      [10_000, 100_000, 1_000_000],
+      [100, 1000],
+    )
+    const count = bySize(plan, 1_000_000, 500_000, 1000)
+    const rows = createRows()
+    const filled = sizes.map(peers => {
+      const torrents = peers / PEERS_PER_TORRENT
+      return { ...fillEngine(torrents, peers), name: swarmsName(torrents, peers) }
+    })
+    for (const { announce } of filled) announce(count / 4)
+    // In turn, so that a slow moment of the machine is everybody's.
+    for (let round = 0; round < plan.runs; round++) {
+      for (const { announce, engine, name } of filled) {
+        rows.add(name, { nanos: announce(count), bytesPerPeer: bytesPerPeer(engine) })
+      }
+    }
+    const [smallest] = rows.rows
+    const base = { name: smallest?.name ?? '', metric: 'nanos' }
+    const floor = median(smallest?.runs.map(run => run['nanos'] ?? Number.NaN) ?? [])
+    return {
+      title: 'Cost of an announce as swarms grow',
+      options: { announces: count, peersPerTorrent: PEERS_PER_TORRENT, numwant: 50 },
+      rows: rows.rows,
+      base,
+      notes: [
+        `Ten peers a torrent at every size: what is added to the ${floor.toFixed(0)} ns of the smallest is cache misses.`,
+      ],
+    }
+  },
+}

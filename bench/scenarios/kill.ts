@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { generateHttp } from '../load/generators.ts'
+import type { HttpLoad } from '../load/http.ts'
+import { muster } from '../rivals/muster.ts'
+import { freePort } from '../rivals/rival.ts'
+import { bySize, createRows, type Plan, type Run, type Scenario } from '../scenario.ts'
+import { httpConnections, httpMix } from './http.ts'
+
+const TOKEN = 'the token of a bench, long enough to be one'
+
+async function peersOf(apiPort: number): Promise<number> {
+  const answer = await fetch(`http://127.0.0.1:${apiPort}/stats`, {
+    headers: { authorization: `Bearer ${TOKEN}` },
+  })
+  const { seeds, peers } = (await answer.json()) as { seeds: number; peers: number }
+  return seeds + peers
+}
+
+/** Kills a worker in the middle of a load whose peers stay the same. */
+async function measureKill(plan: Plan): Promise<Run> {
+  const apiPort = await freePort()
+  const config = {
+    frontend: { workers: 2 },
+    api_server: [{ bind_address: `127.0.0.1:${apiPort}` }],
+    tracker_config: { api_key: TOKEN },
+  }
+  const tracker = await muster({ config }).start({ infoHashes: [], bodyBytes: 0 })
+  try {
+    const load: HttpLoad = {
+      port: tracker.port,
+      family: 4,
+      seconds: bySize(plan, 4, 3, 1.5),
+      connections: httpConnections(plan) * 2,
+      keepAlive: true,
+      rate: bySize(plan, 5000, 5000, 500),
+      mix: { ...httpMix(plan), events: false },
+    }
+    await generateHttp({ ...load, rate: 0 })
+    const before = await peersOf(apiPort)
+    const under = generateHttp(load)
+    await sleep(load.seconds * 400)
+    const { pid } = await tracker.line(({ msg }) => msg === 'worker started')
+    const killedAt = Date.now()
+    process.kill(Number(pid), 'SIGKILL')
+    const back = await tracker.line(
+      ({ msg, time }) => msg === 'worker started' && Number(time) >= killedAt,
+    )
+    const report = await under
+    return {
+      replacedMillis: Number(back.time) - killedAt,
+      peers: before,
+      peersLost: before - (await peersOf(apiPort)),
+      failedRequests: report.errors,
+      openConnections: load.connections,
+      perSecond: report.requests / report.seconds,
+    }
+  } finally {
+    await tracker.stop()
+  }
+}
+
+export const kill: Scenario = {
+  name: 'kill',
+  about: 'kill -9 of one of two workers under load: what is lost, and when it is replaced',
+  secondsMax: 180,
+  async run(plan) {
+    const rows = createRows()
+    const rounds = Math.ceil(plan.runs / 2)
+    for (let round = 0; round < rounds; round++) rows.add('muster', await measureKill(plan))
+    return {
+      title: 'kill -9 of a worker',
+      options: { rounds },
+      rows: rows.rows,
+      notes: [
+        'Kept connections at a steady rate. What was killed had about half of them open; they open again, and all other requests go on.',
+      ],
+    }
+  },
+}

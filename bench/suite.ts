@@ -1,0 +1,43 @@
+import { access } from './micro/access.ts'
+import { engine } from './micro/engine.ts'
+import { parse } from './micro/http-request.ts'
+import { udpLoop } from './micro/udp-loop.ts'
+import type { Scenario } from './scenario.ts'
+import { growth } from './scenarios/growth.ts'
+import { connections, http } from './scenarios/http.ts'
+import { kill } from './scenarios/kill.ts'
+import { link } from './scenarios/link.ts'
+import { loadCurve } from './scenarios/load-curve.ts'
+import { memory } from './scenarios/memory.ts'
+import { mixed } from './scenarios/mixed.ts'
+import { snapshot } from './scenarios/snapshot.ts'
+import { start } from './scenarios/start.ts'
+import { sweep } from './scenarios/sweep.ts'
+import { udp } from './scenarios/udp.ts'
+import { threads, workers } from './scenarios/workers.ts'
+
+/** In the order in which they run: what the targets are about first. */
+export const SCENARIOS: readonly Scenario[] = [
+  http,
+  connections,
+  udp,
+  engine,
+  growth,
+  memory,
+  sweep,
+  snapshot,
+  kill,
+  start,
+  mixed,
+  loadCurve,
+  link,
+  workers,
+  threads,
+  parse,
+  udpLoop,
+  access,
+]
+
+export function scenarioNamed(name: string): Scenario | undefined {
+  return SCENARIOS.find(scenario => scenario.name === name)
+}
