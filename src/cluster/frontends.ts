@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin } from '../admin/admin.ts'
 import { isReported } from '../admin/remote.ts'
 import { startApiServer } from '../frontends/api/server.ts'
+import type { FrontendCounters } from '../frontends/counters.ts'
 import { type HttpServerOptions, startHttpServer } from '../frontends/http/server.ts'
 import type { Link } from '../link/link.ts'
 import type { Logger } from '../log.ts'
@@ -29,16 +30,17 @@ export async function startFrontends(
   listeners: FrontendListeners,
   link: Link,
   admin: Admin,
+  counters: FrontendCounters,
   log: Logger,
 ): Promise<Frontends> {
   await link.whenUp()
   const servers: Server[] = []
-  for (const options of listeners.http) servers.push(await startHttpServer(options, link))
+  for (const options of listeners.http) servers.push(await startHttpServer(options, link, counters))
   const onError = (err: unknown, operation: string) => {
     if (!isReported(err)) log.error({ err, operation }, 'the API could not do what it was asked')
   }
   for (const options of listeners.api) {
-    servers.push(await startApiServer({ ...options, onError }, admin))
+    servers.push(await startApiServer({ ...options, onError }, admin, counters))
   }
   return {
     async stop() {

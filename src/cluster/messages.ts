@@ -9,6 +9,7 @@ import type { RpcAnswer, RpcRequest } from '../link/rpc.ts'
 import type { AnnounceRules } from '../protocol/http-request.ts'
 import type { PathRules } from '../protocol/tracker-path.ts'
 import type { FrontendListeners } from './frontends.ts'
+import type { ProcessReport } from './process-report.ts'
 
 /** What crosses the borders between the primary and its workers and threads. All of it can be cloned. */
 
@@ -64,7 +65,8 @@ export type ToWorker =
 export type FromWorker =
   | RpcRequest
   | { readonly type: 'up' }
-  /** Once a second, from the event loop that serves. */
-  | { readonly type: 'alive' }
   | { readonly type: 'listening' }
+  /** Once a second, from the event loop that serves. */
+  | { readonly type: 'report'; readonly report: ProcessReport }
   | { readonly type: 'failed'; readonly reason: string }
+  | { readonly type: 'stopped' }

@@ -13,7 +13,9 @@ import {
 import { keyCount } from '../engine/tables/hash-table.ts'
 import { sumFamilies, totals } from '../engine/totals.ts'
 import { ExitStatus, unavailableError } from '../errors.ts'
+import { createFrontendCounters } from '../frontends/counters.ts'
 import { sumUdpCounters, type UdpCounters } from '../frontends/udp/counters.ts'
+import { createLinkCounters, type LinkCounters } from '../link/counters.ts'
 import { connectPortLink } from '../link/port.ts'
 import { createLog, type Logger } from '../log.ts'
 import { createMetrics } from '../metrics/metrics.ts'
@@ -25,6 +27,8 @@ import { type Keeping, startKeeping } from './keeping.ts'
 import { apiListeners, claimListeners, claimUdp, httpListeners, udpListeners } from './listeners.ts'
 import { createParts, type Parts } from './parts.ts'
 import { createPrivateFolder, removePrivateFolder } from './private-folder.ts'
+import { startReporting } from './process-report.ts'
+import { createProcesses, type Processes } from './processes.ts'
 import { obeySignals } from './signals.ts'
 import { startSnapshots } from './snapshots.ts'
 import { connectServiceManager, type ServiceManager, takeNotifySettings } from './systemd.ts'
@@ -61,9 +65,10 @@ export async function runPrimary(config: Config, warnings: readonly string[]): P
   const parts = createParts()
   const engine = openEngine(tables, settings)
   const udpCounters: UdpCounters[] = []
+  const processes = createProcesses(() => performance.now())
   obeySignals(log, parts, () => summary(engine, udpCounters))
   try {
-    await start({ config, tables, settings, engine, parts, log, udpCounters, manager })
+    await start({ config, tables, settings, engine, parts, log, udpCounters, processes, manager })
   } catch (error) {
     // What fails because it is being stopped is no news.
     if (parts.stopping) return
@@ -82,11 +87,12 @@ type Run = {
   readonly parts: Parts
   readonly log: Logger
   readonly udpCounters: UdpCounters[]
+  readonly processes: Processes
   readonly manager: ServiceManager
 }
 
 async function start(run: Run): Promise<void> {
-  const { config, engine, log, manager, parts, settings, tables, udpCounters } = run
+  const { config, engine, log, manager, parts, processes, settings, tables, udpCounters } = run
   const folder = createPrivateFolder(process.env)
   process.once('exit', () => removePrivateFolder(folder))
   const certificates = openCertificates(config, log)
@@ -110,6 +116,7 @@ async function start(run: Run): Promise<void> {
     rules: engine.access.rules,
     totals: () => totals(engine),
     udp: () => sumUdpCounters(udpCounters),
+    frontends: () => processes.counts().frontends,
     entries: () => ({
       whitelist: keyCount(engine.access.whitelist),
       blacklist: keyCount(engine.access.blacklist),
@@ -151,6 +158,7 @@ async function start(run: Run): Promise<void> {
   if (parts.stopping) return
 
   const workers = workerCount(config)
+  processes.started(0, process.pid)
   await startTcp({ ...run, claimed, admin, engineThreads, workers })
   if (parts.stopping) return
   const udpThreads = await startUdpThreads({
@@ -215,23 +223,35 @@ type TcpStart = Run & {
 }
 
 /** Starts the HTTP tracker and the API, in cluster workers or in this process. */
-async function startTcp({ admin, claimed, config, engineThreads, log, parts, workers }: TcpStart) {
+async function startTcp(run: TcpStart) {
+  const { admin, claimed, config, engineThreads, log, parts, processes, workers } = run
+  const frontends = createFrontendCounters()
+  const report = (link: LinkCounters) => {
+    const reporting = startReporting({ frontends, link }, report =>
+      processes.reported(process.pid, report),
+    )
+    parts.add({ stop: async () => reporting.stop() })
+  }
   if (workers === 0) {
     const { port1, port2 } = new MessageChannel()
     engineThreads.link(port2)
+    const link = connectPortLink(port1)
+    report(link.counters)
     parts.add(
-      await startFrontends(claimed, connectPortLink(port1), admin, log).catch((error: Error) => {
+      await startFrontends(claimed, link, admin, frontends, log).catch((error: Error) => {
         throw unavailableError(error.message)
       }),
     )
     return
   }
+  report(createLinkCounters())
   const { socketPathFor } = engineThreads
   const level = config.log.level
   const running = startWorkers({
     count: workers,
     listeners: claimed,
     admin,
+    processes,
     socketPathFor,
     level,
     log,

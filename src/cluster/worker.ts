@@ -1,16 +1,16 @@
 import { createRemoteAdmin } from '../admin/remote.ts'
+import { createFrontendCounters } from '../frontends/counters.ts'
 import { connectSocketLink } from '../link/socket.ts'
 import { createLog } from '../log.ts'
 import { type Frontends, startFrontends } from './frontends.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
+import { type Reporting, startReporting } from './process-report.ts'
 
 /** Entry of a cluster worker: sockets of clients on one side, the link to an engine thread on the other. */
 
-/** The primary takes a worker that says nothing for some seconds for stuck. */
-const ALIVE_MILLIS = 1000
-
 let log = createLog('info', 'worker')
 let frontends: Frontends | undefined
+let reporting: Reporting | undefined
 
 function tell(message: FromWorker, sent = () => {}): void {
   // The channel may close under us; its `disconnect` then ends this process.
@@ -39,17 +39,20 @@ process.on('message', async (message: ToWorker) => {
   }
   if (message.type === 'stop') {
     await frontends?.stop()
-    process.exit(0)
+    reporting?.stop()
+    // Behind the report in the channel, so that both arrive.
+    tell({ type: 'stopped' }, () => process.exit(0))
+    return
   }
   process.title = `muster: worker ${message.number}`
   log = createLog(message.level, 'worker')
+  const link = connectSocketLink(message.socketPath)
+  const counters = createFrontendCounters()
+  reporting = startReporting({ frontends: counters, link: link.counters }, report =>
+    tell({ type: 'report', report }),
+  )
   try {
-    frontends = await startFrontends(
-      message.listeners,
-      connectSocketLink(message.socketPath),
-      remote.service,
-      log,
-    )
+    frontends = await startFrontends(message.listeners, link, remote.service, counters, log)
     tell({ type: 'listening' })
   } catch (error) {
     tell({ type: 'failed', reason: (error as Error).message }, () => process.exit(1))
@@ -57,4 +60,3 @@ process.on('message', async (message: ToWorker) => {
 })
 
 tell({ type: 'up' })
-setInterval(() => tell({ type: 'alive' }), ALIVE_MILLIS).unref()

@@ -8,6 +8,7 @@ import type { Logger } from '../log.ts'
 import { threadUrl } from '../thread-url.ts'
 import type { FrontendListeners } from './frontends.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
+import type { Processes } from './processes.ts'
 import { watchProgress } from './stalls.ts'
 import { type Child, type Death, type Supervisor, startSupervisor } from './supervisor.ts'
 
@@ -15,6 +16,8 @@ export type WorkersOptions = {
   readonly count: number
   readonly listeners: FrontendListeners
   readonly admin: Admin
+  /** Told of each worker's start and end, and what it reports. */
+  readonly processes: Processes
   readonly socketPathFor: (n: number) => string
   readonly level: LogConfig['level']
   readonly log: Logger
@@ -83,12 +86,14 @@ function logDeath(log: Logger, { n, pid, why, quickDeaths, restartMillis }: Deat
 
 function forkWorker(
   n: number,
-  { admin, level, listeners, log, socketPathFor }: WorkersOptions,
+  { admin, level, listeners, log, processes, socketPathFor }: WorkersOptions,
   exited: (why: string) => void,
   told: (message: FromWorker) => void,
 ): Child {
   const worker = cluster.fork()
   const { pid } = worker.process
+  const number = n + 1
+  if (pid !== undefined) processes.started(number, pid)
   let isUp = false
   const send = (message: ToWorker) => {
     if (worker.isConnected()) worker.send(message, undefined, () => {})
@@ -111,12 +116,13 @@ function forkWorker(
     heard++
     if (message.type === 'up') {
       isUp = true
-      send({ type: 'start', number: n + 1, socketPath: socketPathFor(n), level, listeners })
+      send({ type: 'start', number, socketPath: socketPathFor(n), level, listeners })
     }
     if (message.type === 'listening') {
       silence = watchProgress(() => heard, SILENT_LOOKS_MAX)
-      log.info({ worker: n + 1, pid }, 'worker started')
+      log.info({ worker: number, pid }, 'worker started')
     }
+    if (message.type === 'report' && pid !== undefined) processes.reported(pid, message.report)
     if (message.type === 'rpc-call') {
       void answerRemote(admin, message, send, err => {
         log.error({ err, method: message.method }, 'the API could not do what it was asked')
@@ -125,6 +131,10 @@ function forkWorker(
     told(message)
   })
   worker.once('exit', (code, signal) => ended(signal ?? `exit status ${code}`))
+  // Only now is all read that it reported.
+  worker.once('disconnect', () => {
+    if (pid !== undefined) processes.gone(pid)
+  })
   // Where the system has no process or file descriptor left there is no child, and no `exit`.
   worker.on('error', error => {
     if (pid === undefined) ended(error.message)

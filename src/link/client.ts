@@ -2,6 +2,7 @@ import { ID, LENGTH } from '../protocol/announce-record.ts'
 import type { Bytes } from '../protocol/bytes.ts'
 import { Failure } from '../protocol/failures.ts'
 import { REQUESTS_WAITING_MAX } from '../protocol/limits.ts'
+import { countLink, createLinkCounters, LinkCounter } from './counters.ts'
 import {
   clearFrame,
   createFrame,
@@ -46,6 +47,7 @@ export function createLink(connect: (events: TransportEvents) => Transport): Lin
   const inFlight: { frame: Frame; sequence: number; sentAt: number }[] = []
   const spare: Frame[] = []
   const upWaiters: (() => void)[] = []
+  const counters = createLinkCounters()
   let open = createFrame()
   let sequence = 0
   let flushing = false
@@ -57,6 +59,8 @@ export function createLink(connect: (events: TransportEvents) => Transport): Lin
     flushing = false
     if (!up || open.records === 0 || inFlight.length >= FRAMES_IN_FLIGHT_MAX) return
     sequence = (sequence + 1) >>> 0
+    countLink(counters, LinkCounter.frames, 1)
+    countLink(counters, LinkCounter.records, open.records)
     const frame = open
     open = spare.pop() ?? createFrame()
     inFlight.push({ frame, sequence, sentAt: performance.now() })
@@ -75,6 +79,7 @@ export function createLink(connect: (events: TransportEvents) => Transport): Lin
   }
 
   function failAll(): void {
+    countLink(counters, LinkCounter.failed, waiting)
     clearFrame(open)
     // What a dead transport may still read from is not used again.
     inFlight.length = 0
@@ -132,6 +137,7 @@ export function createLink(connect: (events: TransportEvents) => Transport): Lin
     get waiting() {
       return waiting
     },
+    counters,
     whenUp: () => (up ? Promise.resolve() : new Promise(resolve => upWaiters.push(resolve))),
     reserve(bytes) {
       if (!up || waiting >= REQUESTS_WAITING_MAX || !makeRoom(open, bytes)) return -1

@@ -1,5 +1,6 @@
 import type { Bytes } from '../protocol/bytes.ts'
 import type { Failure } from '../protocol/failures.ts'
+import type { LinkCounters } from './counters.ts'
 
 /** Who asked. Exactly one of the two is called, once, for each submitted request. */
 export type Waiter = {
@@ -24,6 +25,7 @@ export type Link = {
   whenUp(): Promise<void>
   /** Requests submitted and not yet settled. */
   readonly waiting: number
+  readonly counters: LinkCounters
   /** Fails what still waits and lets go of the transport. */
   close(): void
 }

@@ -1,5 +1,14 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+
 import { sumFamilies, type Totals } from '../engine/totals.ts'
+import {
+  FrontendCounter,
+  type FrontendCounters,
+  Protocol,
+  readFailures,
+  readFrontend,
+} from '../frontends/counters.ts'
+
 import type { UdpCounter } from '../frontends/udp/counters.ts'
 
 /** Where the numbers come from: plain functions, so that this room knows nobody who starts or stops anything. */
@@ -16,6 +25,8 @@ export type MetricSources = {
   }
   readonly totals: () => Totals
   readonly udp: () => Record<keyof typeof UdpCounter, [ipv4: number, ipv6: number]>
+  /** Of all processes together. */
+  readonly frontends: () => FrontendCounters
   readonly entries: () => Readonly<Record<'whitelist' | 'blacklist' | 'keys' | 'users', number>>
   /** Undefined without a database. */
   readonly database: () =>
@@ -122,12 +133,21 @@ function momentary({ entries, totals }: MetricSources) {
   return { torrents, seeds, peers: sumFamilies(peers) - seeds, completed, ...entries() }
 }
 
-/** The counters of UDP under the original's names. */
-function counted({ udp }: MetricSources): Record<string, number> {
+/** What was asked, under the original's names. */
+function counted({ frontends, udp }: MetricSources): Record<string, number> {
   const sums = udp()
+  const tcp = frontends()
   const counts: Record<string, number> = {}
   for (const family of [0, 1] as const) {
-    const prefix = family === 0 ? 'udp4' : 'udp6'
+    const of = (counter: FrontendCounter) => readFrontend(tcp, Protocol.http, family, counter)
+    const version = family === 0 ? 4 : 6
+    counts[`tcp${version}_not_found`] = of(FrontendCounter.notFound)
+    counts[`tcp${version}_failure`] =
+      readFailures(tcp, Protocol.http, family) + of(FrontendCounter.refused)
+    counts[`tcp${version}_api_handled`] = of(FrontendCounter.api)
+    counts[`tcp${version}_announces_handled`] = of(FrontendCounter.announce)
+    counts[`tcp${version}_scrapes_handled`] = of(FrontendCounter.scrape)
+    const prefix = `udp${version}`
     counts[`${prefix}_bad_request`] = sums.garbage[family] + sums.truncated[family]
     counts[`${prefix}_invalid_request`] = sums.error[family] + sums.badConnectionId[family]
     counts[`${prefix}_connections_handled`] = sums.connect[family]

@@ -5,6 +5,7 @@ import t from 'tap'
 import { startEngineThreads } from '../../src/cluster/engine-threads.ts'
 import { startFrontends } from '../../src/cluster/frontends.ts'
 import { claimListeners } from '../../src/cluster/listeners.ts'
+import { createFrontendCounters } from '../../src/frontends/counters.ts'
 import type { Link } from '../../src/link/link.ts'
 import { connectPortLink } from '../../src/link/port.ts'
 import { connectSocketLink } from '../../src/link/socket.ts'
@@ -25,6 +26,7 @@ async function frontendOver(t: Parameters<typeof testFolder>[0], link: Link): Pr
     { http: listeners, api: [] },
     link,
     createMemoryAdmin(),
+    createFrontendCounters(),
     createTestLog().log,
   )
   t.teardown(() => frontends.stop())

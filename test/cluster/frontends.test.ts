@@ -4,6 +4,7 @@ import t from 'tap'
 import { type FrontendListeners, startFrontends } from '../../src/cluster/frontends.ts'
 import { claimListeners } from '../../src/cluster/listeners.ts'
 import { answer, answerBytesMax } from '../../src/engine/engine.ts'
+import { createFrontendCounters } from '../../src/frontends/counters.ts'
 import type { HttpServerOptions } from '../../src/frontends/http/server.ts'
 import { connectPortLink, servePort } from '../../src/link/port.ts'
 import { RawConnection } from '../fixtures/http-client.ts'
@@ -37,6 +38,7 @@ t.test('a stop takes no new connections and answers the request that waits', asy
     only(listener),
     link,
     createMemoryAdmin(),
+    createFrontendCounters(),
     createTestLog().log,
   )
   const connection = await RawConnection.open(listener.port)
@@ -66,6 +68,7 @@ t.test('listeners that cannot be had are a refusal, not a hang', async t => {
       only(listenerOn('192.0.2.1', 6969)),
       link,
       createMemoryAdmin(),
+      createFrontendCounters(),
       createTestLog().log,
     ),
     {

@@ -1,14 +1,23 @@
 import cluster from 'node:cluster'
 import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { claimListeners } from '../../src/cluster/listeners.ts'
+import { createProcesses } from '../../src/cluster/processes.ts'
 import { startWorkers } from '../../src/cluster/workers.ts'
+import { FrontendCounter, Protocol, readFrontend } from '../../src/frontends/counters.ts'
+import { Family } from '../../src/protocol/announce-record.ts'
 import { getBencoded } from '../fixtures/http-client.ts'
 import { announceTarget } from '../fixtures/load.ts'
 import { isAlive } from '../fixtures/start-tracker.ts'
 import { createMemoryAdmin } from '../frontends/api/fixtures/memory-admin.ts'
 import { listenerOn, runningEngineThreads } from './fixtures/engine-start.ts'
 import { createTestLog } from './fixtures/log-lines.ts'
+
+/** Resolves once `holds`. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await sleep(10)
+}
 
 async function begin(t: Test, count: number, wantedPort?: number) {
   const engineThreads = await runningEngineThreads(t)
@@ -17,16 +26,18 @@ async function begin(t: Test, count: number, wantedPort?: number) {
     wantedPort === undefined
       ? await claimListeners([listenerOn('127.0.0.1', 0)], testLog.log)
       : [listenerOn('127.0.0.1', wantedPort)]
+  const processes = createProcesses(() => performance.now())
   const workers = startWorkers({
     count,
     listeners: { http: listeners, api: [] },
     admin: createMemoryAdmin(),
+    processes,
     socketPathFor: engineThreads.socketPathFor,
     level: 'silent',
     log: testLog.log,
   })
   t.teardown(() => workers.stop(5000))
-  return { ...testLog, workers, url: `http://127.0.0.1:${listeners[0]?.port}` }
+  return { ...testLog, processes, workers, url: `http://127.0.0.1:${listeners[0]?.port}` }
 }
 
 t.test('all workers serve one port and one swarm; a stop leaves none', async t => {
@@ -57,6 +68,24 @@ t.test('a killed worker is replaced under its number', async t => {
   const back = await line(({ msg, pid: other }) => msg === 'worker started' && other !== pid)
   t.match(back, { worker: 1 })
   t.match(await getBencoded(url, announceTarget(3, 1)), { incomplete: 2 }, 'with the same swarm')
+})
+
+t.test('what a killed worker reported stays counted, and its successor reports too', async t => {
+  const { processes, workers, url } = await begin(t, 1)
+  await workers.listening
+  const announces = () =>
+    readFrontend(processes.counts().frontends, Protocol.http, Family.ipv4, FrontendCounter.announce)
+  for (let n = 1; n <= 3; n++) await getBencoded(url, announceTarget(n, 1))
+  await until(() => announces() === 3)
+  const [first] = processes.all
+  t.match(first, { number: 1, restarts: 0, report: { cpuSeconds: Number, residentBytes: Number } })
+  process.kill(first?.pid ?? 0, 'SIGKILL')
+  await until(() => processes.all[0]?.report !== undefined && processes.all[0].pid !== first?.pid)
+  t.match(processes.all, [{ number: 1, restarts: 1 }])
+  await getBencoded(url, announceTarget(4, 1))
+  await workers.stop(5000)
+  await until(() => processes.all.length === 0)
+  t.equal(announces(), 4, 'one that is stopped reports to the end')
 })
 
 t.test('a worker ends when its channel to the primary closes', async t => {

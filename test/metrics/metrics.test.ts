@@ -20,7 +20,10 @@ t.test('metrics and stats tell what was announced, by the names of Torrust-Actix
   const client = await openUdpClient(t, '127.0.0.1', tracker.port('udp', '127.0.0.1'))
   await client.announce({ port: 1024 })
   await admin.call('POST', `/api/whitelist/${'a'.repeat(40)}`)
-  t.match(await admin.call('GET', '/stats'), {
+  let stats = await admin.call('GET', '/stats')
+  // The worker tells what it counted once a second.
+  while (stats.json['tcp4_announces_handled'] === 0) stats = await admin.call('GET', '/stats')
+  t.match(stats, {
     status: 200,
     json: {
       torrents: 2,
@@ -29,6 +32,8 @@ t.test('metrics and stats tell what was announced, by the names of Torrust-Actix
       completed: 0,
       whitelist: 1,
       users: 0,
+      tcp4_announces_handled: 1,
+      tcp6_announces_handled: 0,
       udp4_connections_handled: 1,
       udp4_announces_handled: 1,
       udp6_announces_handled: 0,
@@ -44,6 +49,7 @@ t.test('metrics and stats tell what was announced, by the names of Torrust-Actix
   for (const line of [
     'torrust_actix_gauge{metric="torrents"} 2',
     'torrust_actix_gauge{metric="whitelist"} 1',
+    'torrust_actix_counter{metric="tcp4_announces_handled"} 1',
     'torrust_actix_counter{metric="udp4_announces_handled"} 1',
     'torrust_actix_torrents_total 2',
     'torrust_actix_peers_total 2',

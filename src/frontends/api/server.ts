@@ -1,4 +1,12 @@
 import type { Admin } from '../../admin/admin.ts'
+import { socketAddress } from '../client-address.ts'
+import {
+  countFrontend,
+  FrontendCounter,
+  type FrontendCounters,
+  familyOf,
+  Protocol,
+} from '../counters.ts'
 import { type App, type ListenSocket, loadUws, type TlsKeyPair } from '../uws.ts'
 import type { Certificates } from './certificates.ts'
 import { openExchange } from './exchange.ts'
@@ -39,13 +47,19 @@ export type ApiServer = {
 }
 
 /** Starts the admin API on one address. Rejects when it cannot be listened on. */
-export async function startApiServer(options: ApiServerOptions, admin: Admin): Promise<ApiServer> {
+export async function startApiServer(
+  options: ApiServerOptions,
+  admin: Admin,
+  counters: FrontendCounters,
+): Promise<ApiServer> {
   const uws = loadUws()
   const app = uws.createApp(options.tls)
   let inFlight = 0
   const respond = createResponder(options, admin)
   app.any('/*', (response, request) => {
     inFlight++
+    const family = familyOf(socketAddress(response.getRemoteAddress()))
+    countFrontend(counters, Protocol.http, family, FrontendCounter.api)
     const isHead = request.getMethod() === 'head'
     respond(
       openExchange(response, isHead, () => inFlight--),

@@ -1,7 +1,7 @@
 import type { Waiter } from '../../link/link.ts'
-import { FAILURE } from '../../protocol/announce-record.ts'
+import { FAILURE, type IpFamily } from '../../protocol/announce-record.ts'
 import type { Bytes } from '../../protocol/bytes.ts'
-import type { Failure } from '../../protocol/failures.ts'
+import { Failure } from '../../protocol/failures.ts'
 import {
   announceAnswerBytesMax,
   FAILURE_BYTES_MAX,
@@ -10,6 +10,14 @@ import {
   formatScrape,
   scrapeAnswerBytesMax,
 } from '../../protocol/http-response.ts'
+import {
+  countFailure,
+  countFrontend,
+  FrontendCounter,
+  type FrontendCounters,
+  familyOf,
+  Protocol,
+} from '../counters.ts'
 import type { HttpRequest, HttpResponse } from '../uws.ts'
 
 const ANSWER_BYTES_AT_FIRST = 16 * 1024
@@ -18,11 +26,20 @@ const NO_ADDRESS = new Uint8Array(0)
 /** The requests of one server that wait for the engine, and the memory in which all their answers are built. */
 export type HttpAnswers = {
   readonly waiting: number
-  /** Answers at once with a bencoded `failure reason`. */
-  fail(response: HttpResponse, request: HttpRequest, code: Failure): void
-  /** `address` is the asker's, for BEP 24. */
+  /** Answers at once with a bencoded `failure reason`. `address` is the asker's, where it is known. */
+  fail(
+    response: HttpResponse,
+    request: HttpRequest,
+    address: Uint8Array | undefined,
+    code: Failure,
+  ): void
+  /** `address` is counted, and told to who announces (BEP 24). */
   expectAnnounce(response: HttpResponse, request: HttpRequest, address: Uint8Array): Waiter
-  expectScrape(response: HttpResponse, request: HttpRequest): Waiter
+  expectScrape(
+    response: HttpResponse,
+    request: HttpRequest,
+    address: Uint8Array | undefined,
+  ): Waiter
 }
 
 /** One request on its way. Pooled: its functions are made once, and it goes back only when the link has settled it. */
@@ -34,8 +51,8 @@ type Pending = Waiter & {
   readonly aborted: () => void
 }
 
-/** `minInterval` in seconds. */
-export function createAnswers(minInterval: number): HttpAnswers {
+/** `minInterval` in seconds. Answers are counted whether or not the asker still waits. */
+export function createAnswers(minInterval: number, counters: FrontendCounters): HttpAnswers {
   let out = new Uint8Array(ANSWER_BYTES_AT_FIRST)
   const pool: Pending[] = []
   let waiting = 0
@@ -79,6 +96,12 @@ export function createAnswers(minInterval: number): HttpAnswers {
     return formatScrape(reply, at, minInterval, out, 0)
   }
 
+  function countAnswer(family: IpFamily, isAnnounce: boolean, failure: Failure): void {
+    const counter = isAnnounce ? FrontendCounter.announce : FrontendCounter.scrape
+    if (failure === Failure.none) countFrontend(counters, Protocol.http, family, counter)
+    else countFailure(counters, Protocol.http, family, failure)
+  }
+
   function finish(pending: Pending, bytes: number): void {
     if (pending.response) send(pending.response, bytes, pending.isHead)
     pending.response = undefined
@@ -94,9 +117,12 @@ export function createAnswers(minInterval: number): HttpAnswers {
       isAnnounce: true,
       isHead: false,
       reply(bytes, at) {
+        const failure = bytes.u8[at + FAILURE] as Failure
+        countAnswer(familyOf(pending.address), pending.isAnnounce, failure)
         finish(pending, pending.response ? format(pending, bytes, at) : 0)
       },
       fail(code) {
+        countAnswer(familyOf(pending.address), pending.isAnnounce, code)
         finish(pending, pending.response ? formatFailure(code, out, 0) : 0)
       },
       aborted() {
@@ -106,9 +132,15 @@ export function createAnswers(minInterval: number): HttpAnswers {
     return pending
   }
 
-  function expect(response: HttpResponse, request: HttpRequest, isAnnounce: boolean): Pending {
+  function expect(
+    response: HttpResponse,
+    request: HttpRequest,
+    address: Uint8Array | undefined,
+    isAnnounce: boolean,
+  ): Pending {
     const pending = pool.pop() ?? createPending()
     pending.response = response
+    pending.address = address ?? NO_ADDRESS
     pending.isAnnounce = isAnnounce
     pending.isHead = request.getMethod() === 'head'
     response.onAborted(pending.aborted)
@@ -120,15 +152,12 @@ export function createAnswers(minInterval: number): HttpAnswers {
     get waiting() {
       return waiting
     },
-    fail(response, request, code) {
+    fail(response, request, address, code) {
+      countFailure(counters, Protocol.http, familyOf(address), code)
       ensure(FAILURE_BYTES_MAX)
       send(response, formatFailure(code, out, 0), request.getMethod() === 'head')
     },
-    expectAnnounce(response, request, address) {
-      const pending = expect(response, request, true)
-      pending.address = address
-      return pending
-    },
-    expectScrape: (response, request) => expect(response, request, false),
+    expectAnnounce: (response, request, address) => expect(response, request, address, true),
+    expectScrape: (response, request, address) => expect(response, request, address, false),
   }
 }

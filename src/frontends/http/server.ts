@@ -17,6 +17,13 @@ import {
   writeClientAddress,
 } from '../client-address.ts'
 import {
+  countFrontend,
+  FrontendCounter,
+  type FrontendCounters,
+  familyOf,
+  Protocol,
+} from '../counters.ts'
+import {
   type App,
   type HttpRequest,
   type HttpResponse,
@@ -60,11 +67,15 @@ export type HttpServer = {
 const SCRAPE_BYTES_MAX = SCRAPE_REQUEST_HEADER_BYTES + SCRAPE_HASHES_MAX * HASH_BYTES
 
 /** Starts an HTTP tracker that asks the engine over `link`. Rejects when the address cannot be listened on. */
-export async function startHttpServer(options: HttpServerOptions, link: Link): Promise<HttpServer> {
+export async function startHttpServer(
+  options: HttpServerOptions,
+  link: Link,
+  counters: FrontendCounters,
+): Promise<HttpServer> {
   const uws = loadUws()
   const app = uws.createApp(options.tls)
-  const answers = createAnswers(options.minInterval)
-  addRoutes(app, options, link, answers)
+  const answers = createAnswers(options.minInterval, counters)
+  addRoutes(app, options, link, answers, counters)
   const socket = await new Promise<ListenSocket>((resolve, reject) => {
     app.listen(options.host, options.port, listening => {
       if (listening) resolve(listening)
@@ -89,37 +100,54 @@ export async function startHttpServer(options: HttpServerOptions, link: Link): P
   }
 }
 
-function addRoutes(app: App, options: HttpServerOptions, link: Link, answers: HttpAnswers): void {
+function addRoutes(
+  app: App,
+  options: HttpServerOptions,
+  link: Link,
+  answers: HttpAnswers,
+  counters: FrontendCounters,
+): void {
   const rules: ProxyRules = {
     trusted: compileCidrs(options.trustedProxies),
     header: options.realIpHeader.toLowerCase(),
     proxyProtocol: options.proxyProtocol,
   }
+  const countOther = (response: HttpResponse, request: HttpRequest, counter: FrontendCounter) => {
+    const family = familyOf(clientAddress(response, request, rules))
+    countFrontend(counters, Protocol.http, family, counter)
+  }
+  const refuse = (response: HttpResponse, request: HttpRequest) => {
+    countOther(response, request, FrontendCounter.refused)
+    refuseMethod(response)
+  }
   const announce = (response: HttpResponse, request: HttpRequest, path: string) => {
-    if (!isReadable(response, request)) return
+    if (!isReadable(request)) return refuse(response, request)
     const address = clientAddress(response, request, rules)
     const at = link.reserve(ANNOUNCE_BYTES)
-    if (at === -1) return answers.fail(response, request, busyOrBroken(link))
+    if (at === -1) return answers.fail(response, request, address, busyOrBroken(link))
     const { open } = link
     const failure =
       parsePathKeys(path, options.pathRules, open, at + KEY, at + USER_KEY) ||
       (address ? writeClientAddress(address, open, at) : Failure.unknownOrigin) ||
       parseAnnounce(request.getQuery() ?? '', open, at, options)
-    if (failure !== Failure.none || !address) return answers.fail(response, request, failure)
+    if (failure !== Failure.none || !address) {
+      return answers.fail(response, request, address, failure)
+    }
     link.submit(at, ANNOUNCE_BYTES, answers.expectAnnounce(response, request, address))
   }
   const scrape = (response: HttpResponse, request: HttpRequest, path: string) => {
-    if (!isReadable(response, request)) return
+    if (!isReadable(request)) return refuse(response, request)
+    const address = clientAddress(response, request, rules)
     const at = link.reserve(SCRAPE_BYTES_MAX)
-    if (at === -1) return answers.fail(response, request, busyOrBroken(link))
+    if (at === -1) return answers.fail(response, request, address, busyOrBroken(link))
     const { open } = link
     const failure =
       parsePathKeys(path, options.pathRules, open, at + SCRAPE_KEY, at + SCRAPE_USER_KEY) ||
       parseScrape(request.getQuery() ?? '', open, at)
-    if (failure !== Failure.none) return answers.fail(response, request, failure)
+    if (failure !== Failure.none) return answers.fail(response, request, address, failure)
     const hashes = open.view.getUint16(at + HASH_COUNT, true) * HASH_BYTES
     const bytes = SCRAPE_REQUEST_HEADER_BYTES + hashes
-    link.submit(at, bytes, answers.expectScrape(response, request))
+    link.submit(at, bytes, answers.expectScrape(response, request, address))
   }
   app.any('/announce', (response, request) => announce(response, request, '/announce'))
   app.any('/scrape', (response, request) => scrape(response, request, '/scrape'))
@@ -128,6 +156,7 @@ function addRoutes(app: App, options: HttpServerOptions, link: Link, answers: Ht
     const kind = pathKind(path)
     if (kind === Kind.announce) return announce(response, request, path)
     if (kind === Kind.scrape) return scrape(response, request, path)
+    countOther(response, request, FrontendCounter.notFound)
     response.cork(() => {
       response
         .writeStatus('404 Not Found')
@@ -141,10 +170,13 @@ function busyOrBroken(link: Link): Failure {
   return link.waiting > 0 ? Failure.overloaded : Failure.unavailable
 }
 
-/** Refuses what is neither GET nor HEAD, and closes: a body may follow that nobody reads. */
-function isReadable(response: HttpResponse, request: HttpRequest): boolean {
+function isReadable(request: HttpRequest): boolean {
   const method = request.getMethod()
-  if (method === 'get' || method === 'head') return true
+  return method === 'get' || method === 'head'
+}
+
+/** Closes, too: a body may follow that nobody reads. */
+function refuseMethod(response: HttpResponse): void {
   response.cork(() => {
     response
       .writeStatus('405 Method Not Allowed')
@@ -152,5 +184,4 @@ function isReadable(response: HttpResponse, request: HttpRequest): boolean {
       .writeHeader('content-type', 'text/plain')
       .end('only GET and HEAD', true)
   })
-  return false
 }

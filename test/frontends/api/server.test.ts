@@ -1,5 +1,12 @@
 import t from 'tap'
 import { startApiServer } from '../../../src/frontends/api/server.ts'
+import {
+  createFrontendCounters,
+  FrontendCounter,
+  Protocol,
+  readFrontend,
+} from '../../../src/frontends/counters.ts'
+import { Family } from '../../../src/protocol/announce-record.ts'
 import { RawConnection } from '../../fixtures/http-client.ts'
 import { hexOf, startApi, TOKEN } from './fixtures/api-client.ts'
 import { createMemoryAdmin } from './fixtures/memory-admin.ts'
@@ -197,6 +204,19 @@ t.test('an address that cannot be listened on rejects, and so does an empty toke
     onError: () => {},
   }
   const admin = createMemoryAdmin()
-  await t.rejects(startApiServer(options, admin), /cannot listen on 192.0.2.1/)
-  await t.rejects(startApiServer({ ...options, token: '' }, admin), /token is empty/)
+  await t.rejects(
+    startApiServer(options, admin, createFrontendCounters()),
+    /cannot listen on 192.0.2.1/,
+  )
+  await t.rejects(
+    startApiServer({ ...options, token: '' }, admin, createFrontendCounters()),
+    /token is empty/,
+  )
+})
+
+t.test('every request is counted, whatever the answer', async t => {
+  const { ask, counters } = await startApi(t)
+  for (const path of ['/health', '/nothing', '/stats'])
+    await ask({ method: 'GET', path, token: '' })
+  t.equal(readFrontend(counters, Protocol.http, Family.ipv4, FrontendCounter.api), 3)
 })

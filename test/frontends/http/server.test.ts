@@ -3,12 +3,23 @@ import bencode from 'bencode'
 import t, { type Test } from 'tap'
 import { answer, answerBytesMax } from '../../../src/engine/engine.ts'
 import {
+  createFrontendCounters,
+  FrontendCounter,
+  type FrontendCounters,
+  Protocol,
+  readFailure,
+  readFrontend,
+} from '../../../src/frontends/counters.ts'
+import {
   type HttpServer,
   type HttpServerOptions,
   startHttpServer,
 } from '../../../src/frontends/http/server.ts'
+import { LinkCounter } from '../../../src/link/counters.ts'
 import type { Link } from '../../../src/link/link.ts'
 import { connectPortLink, servePort } from '../../../src/link/port.ts'
+import { Family, type IpFamily } from '../../../src/protocol/announce-record.ts'
+import { Failure } from '../../../src/protocol/failures.ts'
 import { type Dictionary, latin1, query, RawConnection } from '../../fixtures/http-client.ts'
 import { clientOf, hashOf, NOW, newEngine } from '../../fixtures/tracker-client.ts'
 
@@ -25,7 +36,12 @@ const OPTIONS: HttpServerOptions = {
   minInterval: 900,
 }
 
-type Started = { server: HttpServer; link: Link; open(): Promise<RawConnection> }
+type Started = {
+  server: HttpServer
+  link: Link
+  counters: FrontendCounters
+  open(): Promise<RawConnection>
+}
 
 /** A server on an engine in this thread. */
 async function start(t: Test, overrides: Partial<HttpServerOptions> = {}): Promise<Started> {
@@ -38,7 +54,8 @@ async function start(t: Test, overrides: Partial<HttpServerOptions> = {}): Promi
   )
   const link = connectPortLink(port1)
   await link.whenUp()
-  const server = await startHttpServer({ ...OPTIONS, ...overrides }, link)
+  const counters = createFrontendCounters()
+  const server = await startHttpServer({ ...OPTIONS, ...overrides }, link, counters)
   t.teardown(() => {
     server.close()
     link.close()
@@ -46,6 +63,7 @@ async function start(t: Test, overrides: Partial<HttpServerOptions> = {}): Promi
   return {
     server,
     link,
+    counters,
     open: () => RawConnection.open(server.port, overrides.host ?? '127.0.0.1'),
   }
 }
@@ -263,7 +281,42 @@ t.test('without an engine the tracker says so, and does not hang', async t => {
 t.test('an address that cannot be listened on rejects', async t => {
   const { link } = await start(t)
   await t.rejects(
-    startHttpServer({ ...OPTIONS, host: '192.0.2.1' }, link),
+    startHttpServer({ ...OPTIONS, host: '192.0.2.1' }, link, createFrontendCounters()),
     /cannot listen on 192.0.2.1/,
   )
+})
+
+t.test('each answer is counted once, by what it is and by the family of who asked', async t => {
+  const { counters, link, open } = await start(t, { trustedProxies: ['127.0.0.1'] })
+  const connection = await open()
+  const ask = (target: string, address: string) =>
+    connection.get(target, `x-real-ip: ${address}\r\n`)
+  await ask(announce(1), '192.0.2.1')
+  await ask(announce(2), '2001:db8::1')
+  await ask(announce(3), '2001:db8::1')
+  await ask(`/scrape${query({ info_hash: hashOf(1) })}`, '192.0.2.1')
+  await ask('/announce?info_hash=x', '192.0.2.1')
+  await ask('/announce', '2001:db8::1')
+  await ask(announce(4), 'nobody')
+  await ask('/nothing', '2001:db8::1')
+  connection.write('POST /announce HTTP/1.1\r\nhost: tracker\r\nx-real-ip: 192.0.2.1\r\n\r\n')
+  await connection.read()
+  connection.destroy()
+  for (const [family, expected] of [
+    [Family.ipv4, { announce: 1, scrape: 1, notFound: 0, refused: 1 }],
+    [Family.ipv6, { announce: 2, scrape: 0, notFound: 1, refused: 0 }],
+  ] as const) {
+    for (const [kind, count] of Object.entries(expected)) {
+      const counter = FrontendCounter[kind as keyof typeof expected]
+      t.equal(readFrontend(counters, Protocol.http, family, counter), count, `${kind} ${family}`)
+    }
+  }
+  const failures = (family: IpFamily, code: Failure) =>
+    readFailure(counters, Protocol.http, family, code)
+  t.equal(failures(Family.ipv4, Failure.invalidInfoHash), 1)
+  t.equal(failures(Family.ipv6, Failure.missingInfoHash), 1)
+  t.equal(failures(Family.ipv4, Failure.unknownOrigin), 1, 'nobody counts as IPv4')
+  t.equal(link.counters[LinkCounter.records], 4)
+  t.equal(link.counters[LinkCounter.frames], 4, 'one waited for the other')
+  link.close()
 })
