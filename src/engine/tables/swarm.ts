@@ -173,6 +173,9 @@ function sameAddress(
   return true
 }
 
+/** Bytes of a peer id before these name the client and its version, and are the same for many (BEP 20). */
+const ID_RANDOM = 12
+
 /**
  * Slot of the peer with this id and address, or -1. Both count: a client that changes port stays one peer, and nobody can touch another's
  * entry by claiming its id from elsewhere.
@@ -197,13 +200,16 @@ export function findPeer(
     return slot
   }
   const count = peerCount(arena, list)
-  const block = arena.u32[(list + LIST_BLOCK) >> 2]!
-  const lastWord = PEER_ADDRESS[family]! - 4 // the end of an address differs more often than its beginning
+  // The end of an address differs more often than its beginning; where many share one, the random part of their ids tells them apart.
+  const lastWord = PEER_ADDRESS[family]! - 4
   const sought = view.getInt32(addressAt + lastWord, true)
-  let at = block + lastWord
-  for (let slot = 0; slot < count; slot++, at += width) {
+  const soughtId = view.getInt32(idAt + ID_RANDOM, true)
+  let at = arena.u32[(list + LIST_BLOCK) >> 2]! + lastWord
+  let id = detailAt(arena, list, family, 0) + DETAIL_PEER_ID + ID_RANDOM
+  for (let slot = 0; slot < count; slot++, at += width, id += DETAIL_BYTES) {
     if (
       arena.view.getInt32(at, true) === sought &&
+      arena.view.getInt32(id, true) === soughtId &&
       isPeer(arena, list, family, slot, view, idAt, addressAt)
     ) {
       return slot
