@@ -126,6 +126,8 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/config/config.ts': 'types only',
   'src/link/link.ts': 'types only',
   'src/protocol/events.ts': 'constants only',
+  'src/protocol/query.ts': 'test/protocol/http-request.test.ts',
+  'src/protocol/query-address.ts': 'test/protocol/http-request.test.ts',
   'src/protocol/limits.ts': 'constants only',
   'src/protocol/scrape-record.ts': 'constants only',
   'src/database/database.ts': 'types only',
