@@ -1,4 +1,10 @@
-import { ARENA_BYTES_MAX, ARENA_FREE, ARENA_HEAD_BYTES, STRIPE_HEAD_BYTES } from './layout.ts'
+import {
+  ARENA_BYTES_MAX,
+  ARENA_FREE,
+  ARENA_HEAD_BYTES,
+  ARENA_TORRENTS,
+  STRIPE_HEAD_BYTES,
+} from './layout.ts'
 
 /** One arena of shared memory, seen as each of the widths that its fields have. */
 export type Arena = {
@@ -67,6 +73,16 @@ export function takeFromArena(arena: Arena, bytes: number): number {
 /** Bytes of the arena that stripes have taken so far. */
 export function arenaTaken(arena: Arena): number {
   return Atomics.load(arena.u32, ARENA_FREE >> 2)
+}
+
+/** Notes that the arena has so many torrents more. */
+export function countTorrents(arena: Arena, change: number): void {
+  Atomics.add(arena.u32, ARENA_TORRENTS >> 2, change)
+}
+
+/** Torrents of the arena, of all its stripes. */
+export function arenaTorrents(arena: Arena): number {
+  return Atomics.load(arena.u32, ARENA_TORRENTS >> 2)
 }
 
 /** Offset of the head of stripe `stripe` in its arena. */

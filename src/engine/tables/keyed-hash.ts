@@ -11,6 +11,13 @@ export function hashInfoHash(key: HashKey, view: DataView, at: number): number {
   return hashWords(key, view, at, 5, view, at, 0)
 }
 
+const ZERO = new DataView(new ArrayBuffer(4))
+
+/** Hash, signed too, of where something came from: the IPv4 address at `at`, which four zero bytes go before, or the first eight of IPv6. */
+export function hashSource(key: HashKey, view: DataView, at: number, isIpv4: boolean): number {
+  return isIpv4 ? hashWords(key, ZERO, 0, 1, view, at, 1) : hashWords(key, view, at, 2, view, at, 0)
+}
+
 /** Hash, signed too, of who a peer is: the 20 bytes of its id and the 4 or 16 of its address. */
 export function hashPeer(
   key: HashKey,

@@ -9,6 +9,7 @@ export const ARENA_BYTES_MAX = 2 ** 31
 
 /** Head of an arena. */
 export const ARENA_FREE = 0 // u32, offset of the first byte that no stripe has taken; Atomics only
+export const ARENA_TORRENTS = 4 // u32, torrents of all its stripes; Atomics only
 export const EMPTY_LIST = 48 // LIST_BYTES of zeros, for every torrent that has not a list of its own
 export const ARENA_HEAD_BYTES = 64
 

@@ -1,4 +1,4 @@
-import type { Arena } from './arena.ts'
+import { type Arena, countTorrents } from './arena.ts'
 import { allocateBlock, freeBlock } from './blocks.ts'
 import { type HashKey, hashInfoHash } from './keyed-hash.ts'
 import {
@@ -90,6 +90,7 @@ export function addTorrent(
   }
   insertEntry(arena, stripe, torrent, hash)
   arena.u32[(stripe + STRIPE_TORRENTS) >> 2] = count + 1
+  countTorrents(arena, 1)
   return torrent
 }
 
@@ -140,6 +141,7 @@ export function removeTorrentAt(arena: Arena, stripe: number, place: number, key
   const index = arena.u32[(stripe + STRIPE_INDEX) >> 2]! >> 2
   freeBlock(arena, stripe, torrentOf(arena.u32[index + place]!))
   arena.u32[(stripe + STRIPE_TORRENTS) >> 2]!--
+  countTorrents(arena, -1)
   let hole = place
   for (let next = (hole + 1) & mask; ; next = (next + 1) & mask) {
     const entry = arena.u32[index + next]!

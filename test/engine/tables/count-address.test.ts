@@ -1,0 +1,62 @@
+import t from 'tap'
+import { NO_LIMITS } from '../../../src/engine/limits.ts'
+import { failureText } from '../../../src/protocol/failures.ts'
+import { announceTo, clientOf, hashOf, newEngine, SETTINGS } from '../../fixtures/tracker-client.ts'
+
+const limitedTo = (peersPerAddress: number) =>
+  newEngine(undefined, { ...SETTINGS, limits: { ...NO_LIMITS, peersPerAddress } })
+const TEXT = 'too many peers of your address in this torrent'
+
+function same(n: number, family: 4 | 6 = 4) {
+  return { ...clientOf(n, family), address: clientOf(1, family).address, infoHash: hashOf(1) }
+}
+
+for (const family of [4, 6] as const) {
+  t.test(`an IPv${family} address has so many peers in a torrent, and others are free`, async t => {
+    const engine = limitedTo(3)
+    for (let n = 1; n <= 3; n++) t.equal(announceTo(engine, same(n, family)).failure, 0)
+    t.equal(failureText(announceTo(engine, { ...same(4, family), left: 1 }).failure), TEXT)
+    t.equal(announceTo(engine, same(2, family)).failure, 0, 'who is there goes on')
+    t.equal(
+      announceTo(engine, { ...same(4, family), infoHash: hashOf(2) }).failure,
+      0,
+      'another torrent',
+    )
+    const other = { ...clientOf(9, family), infoHash: hashOf(1) }
+    if (family === 6) other.address.set(Buffer.from('fd00000000000001', 'hex'))
+    t.equal(announceTo(engine, other).failure, 0, 'another address')
+    announceTo(engine, { ...same(1, family), event: 3 })
+    t.equal(announceTo(engine, same(4, family)).failure, 0, 'a place that became free')
+  })
+}
+
+t.test('an IPv6 /64 is one address', async t => {
+  const engine = limitedTo(2)
+  const inNetwork = (n: number) => ({ ...clientOf(n, 6), infoHash: hashOf(1) })
+  t.equal(announceTo(engine, inNetwork(1)).failure, 0)
+  t.equal(announceTo(engine, inNetwork(2)).failure, 0)
+  t.equal(failureText(announceTo(engine, inNetwork(3)).failure), TEXT)
+})
+
+t.test('in a large torrent an address cannot flood, as leecher, seeder or both', async t => {
+  for (const attack of ['leechers', 'seeders', 'turning'] as const) {
+    const engine = limitedTo(4)
+    for (let n = 100; n < 5100; n++) {
+      announceTo(engine, { ...clientOf(n), infoHash: hashOf(1), left: n % 2 })
+    }
+    let there = 0
+    for (let n = 1; n <= 90; n++) {
+      const left = attack === 'seeders' ? 0 : 1
+      if (announceTo(engine, { ...same(n), left }).failure === 0) there++
+      if (attack === 'turning') announceTo(engine, { ...same(n), left: 0 })
+    }
+    t.equal(there, 4, attack)
+  }
+})
+
+t.test('what was refused counts as no download', async t => {
+  const engine = limitedTo(1)
+  announceTo(engine, same(1))
+  for (let n = 0; n < 5; n++) announceTo(engine, { ...same(2), event: 1 })
+  t.match(announceTo(engine, same(1)), { completed: 0, seeders: 1, leechers: 0 })
+})

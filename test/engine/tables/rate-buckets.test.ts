@@ -1,0 +1,116 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import fc from 'fast-check'
+import t from 'tap'
+import { createRateBuckets, type Rate, takeToken } from '../../../src/engine/tables/rate-buckets.ts'
+import { threadUrl } from '../../../src/thread-url.ts'
+import type { TokenTaker } from './fixtures/token-taker.ts'
+
+const NOW = 1_700_000_000
+const newBuckets = () => new Int32Array(createRateBuckets())
+
+t.test('a bucket gives its burst, and then as much as comes back', async t => {
+  const buckets = newBuckets()
+  const rate = { period: 500, burst: 3 }
+  const take = (now: number) => takeToken(buckets, 7, now, rate)
+  t.same([take(NOW), take(NOW), take(NOW), take(NOW)], [true, true, true, false])
+  t.same([take(NOW + 1), take(NOW + 1), take(NOW + 1)], [true, true, false], 'two a second')
+  t.same(
+    [1, 2, 3, 4].map(() => take(NOW + 100)),
+    [true, true, true, false],
+    'full, no fuller',
+  )
+})
+
+/** The obvious token bucket, in tokens. */
+function obvious({ period, burst }: Rate): (now: number) => boolean {
+  let tokens = burst
+  let last = 0
+  return now => {
+    if (last !== 0) tokens = Math.min(burst, tokens + ((now - last) * 1000) / period)
+    last = now
+    // What comes back is a fraction that floating point may miss by a little.
+    if (tokens < 1 - 1e-6) return false
+    tokens--
+    return true
+  }
+}
+
+t.test('a bucket does what the obvious one does, whatever the rate and the time', async t => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 60_000 }),
+      fc.integer({ min: 1, max: 1000 }),
+      fc.integer(),
+      // Where the clock begins: around a wrap of its milliseconds too.
+      fc.oneof(fc.integer({ min: 1, max: 4_000_000_000 }), fc.constant(1_700_807_000)),
+      fc.array(fc.tuple(fc.integer({ min: 0, max: 100 }), fc.integer({ min: 1, max: 40 }))),
+      (period, burst, hash, begin, steps) => {
+        const buckets = newBuckets()
+        const model = obvious({ period, burst })
+        let now = begin
+        for (const [seconds, attempts] of steps) {
+          now += seconds
+          for (let n = 0; n < attempts; n++) {
+            const got = takeToken(buckets, hash, now, { period, burst })
+            if (got !== model(now)) return false
+          }
+        }
+        return true
+      },
+    ),
+  )
+  t.pass()
+})
+
+t.test('a clock that wraps its milliseconds neither locks out nor lets through', async t => {
+  const wrap = Math.ceil(2 ** 32 / 1000) * 400
+  const rate = { period: 1000, burst: 5 }
+  const buckets = newBuckets()
+  const got = (now: number) => [1, 2, 3, 4, 5, 6].filter(() => takeToken(buckets, 9, now, rate))
+  t.equal(got(wrap - 2).length, 5)
+  t.equal(got(wrap + 2).length, 4)
+  t.equal(got(wrap + 2_147_483).length, 5, 'half the range later')
+})
+
+t.test('of more strangers than there are buckets, the least indebted is displaced', async t => {
+  const buckets = newBuckets()
+  const rate = { period: 60_000, burst: 2 }
+  const inSet = (n: number) => (n << 16) | 5
+  for (let n = 1; n <= 4; n++) takeToken(buckets, inSet(n), NOW, rate)
+  for (let n = 2; n <= 4; n++) takeToken(buckets, inSet(n), NOW, rate)
+  t.ok(takeToken(buckets, inSet(5), NOW, rate), 'the fifth gets the bucket of the first')
+  t.ok(takeToken(buckets, inSet(5), NOW, rate), 'with a full burst')
+  t.notOk(takeToken(buckets, inSet(5), NOW, rate))
+  t.notOk(takeToken(buckets, inSet(3), NOW, rate), 'who owes more keeps its own')
+})
+
+t.test('threads together get no token twice and lose none', async t => {
+  const threads = 4
+  const hashes = [1, -5, 0, 0x7fff0001, 0x12340001, 99]
+  const rate = { period: 1, burst: 5000 }
+  const memory = createRateBuckets()
+  const gate = new Int32Array(new SharedArrayBuffer(4))
+  const told = await Promise.all(
+    Array.from({ length: threads }, async () => {
+      const workerData: TokenTaker = {
+        memory,
+        gate,
+        threads,
+        hashes,
+        attempts: 60_000,
+        nowSeconds: NOW,
+        rate,
+      }
+      const worker = new Worker(threadUrl('./fixtures/token-taker', import.meta.url), {
+        workerData,
+      })
+      return (await once(worker, 'message'))[0] as number[]
+    }),
+  )
+  const sums = hashes.map((_, n) => told.reduce((sum, got) => sum + (got[n] ?? 0), 0))
+  t.same(
+    sums,
+    hashes.map(() => rate.burst),
+  )
+})
