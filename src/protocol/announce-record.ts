@@ -43,8 +43,10 @@ export const LEFT = 88 // u64, bytes; 0 makes a seeder
 /** Behind it, where keys or users are on: what the announce's path names. */
 export const KEY = 96 // 20
 export const USER_KEY = 116 // 20
-export const ANNOUNCE_BYTES = 136
-/** Behind that, over WebSocket: the client's address, to be shown to who administers the tracker. */
+/** With Flag.claimedAddress: the IPv4 address that it came from, behind four zero bytes, or the first half of the IPv6 address. */
+export const SOURCE = 136 // 8
+export const ANNOUNCE_BYTES = 144
+/** In its place over WebSocket, where nothing is claimed: the client's address, to be shown to who administers the tracker. */
 export const CLIENT_ADDRESS = 136 // 16, IPv4 mapped
 export const WEBSOCKET_ANNOUNCE_BYTES = 152
 
@@ -55,6 +57,8 @@ export const Flag = {
   bothFamilies: 2,
   /** The client asked for the dictionary form (BEP 3) and not the compact one. */
   dictionary: 4,
+  /** ADDRESS is what the client claims; it came from SOURCE. */
+  claimedAddress: 8,
 } as const
 
 /**
@@ -74,6 +78,14 @@ export const REPLY_HEADER_BYTES = 32
 export function replyBytesMax(numwant: number, family: number): number {
   const widest = family === Family.websocket ? Family.websocket : Family.ipv6
   return REPLY_HEADER_BYTES + numwant * (COMPACT_BYTES[widest] + HASH_BYTES)
+}
+
+/** Notes FAMILY and ADDRESS as SOURCE, before a claim replaces them. */
+export function writeSource(view: DataView, at: number): void {
+  const isIpv4 = view.getUint8(at + FAMILY) === Family.ipv4
+  const first = view.getInt32(at + ADDRESS)
+  view.setInt32(at + SOURCE, isIpv4 ? 0 : first)
+  view.setInt32(at + SOURCE + 4, isIpv4 ? first : view.getInt32(at + ADDRESS + 4))
 }
 
 /** u64 at `at` as a number; past 2^53 it is only nearly right, which no counter of bytes will notice. */

@@ -23,6 +23,13 @@ export const Failure = {
   inactiveUser: 20,
   notWhitelisted: 21,
   blacklisted: 22,
+  tooManyAnnounces: 23,
+  tooManyTorrents: 24,
+  tooManyPeers: 25,
+  privateAddress: 26,
+  privilegedPort: 27,
+  blacklistedClient: 28,
+  unlistedClient: 29,
 } as const
 export type Failure = (typeof Failure)[keyof typeof Failure]
 
@@ -50,6 +57,13 @@ const TEXTS: readonly string[] = [
   'user is not active',
   'unknown info_hash',
   'forbidden info_hash',
+  'too many announces from your address',
+  'tracker is full, it takes no more torrents',
+  'too many peers of your address in this torrent',
+  'your address is private or reserved, and nobody could reach it',
+  'port below 1024 is not allowed',
+  'your client is forbidden here (client_blacklist)',
+  'your client is not among those allowed here (client_whitelist)',
 ]
 
 /** The sentence for a code; an unknown code is our fault, and the client still gets a sentence. */

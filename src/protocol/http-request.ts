@@ -16,6 +16,7 @@ import {
   PEER_ID,
   PORT,
   UPLOADED,
+  writeSource,
   writeU64,
 } from './announce-record.ts'
 import type { Bytes } from './bytes.ts'
@@ -130,6 +131,7 @@ export function parseAnnounce(
         // is.
         const rank = name === Name.ip ? 3 : family === connected ? 2 : 1
         if (!rules.usePayloadIp || rank < addressRank) break
+        if (addressRank === 0) writeSource(view, at)
         addressRank = rank
         u8[at + FAMILY] = family
         for (let n = 0; n < 16; n++) u8[at + ADDRESS + n] = address[n] as number
@@ -147,7 +149,8 @@ export function parseAnnounce(
   u8[at + FLAGS] =
     (dictionary ? Flag.dictionary : 0) |
     (dictionary && wantsIds ? Flag.peerIds : 0) |
-    (families === 3 ? Flag.bothFamilies : 0)
+    (families === 3 ? Flag.bothFamilies : 0) |
+    (addressRank > 0 ? Flag.claimedAddress : 0)
   view.setUint16(at + PORT, port, true)
   const wanted = numwant > 0 ? numwant : rules.numwantDefault
   view.setUint16(at + NUMWANT, Math.min(wanted, rules.numwantMaximum), true)

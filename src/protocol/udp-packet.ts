@@ -6,6 +6,7 @@ import {
   FAMILY,
   Family,
   FLAGS,
+  Flag,
   HASH_BYTES,
   INFO_HASH,
   INTERVAL,
@@ -21,6 +22,7 @@ import {
   REPLY_HEADER_BYTES,
   SEEDERS,
   UPLOADED,
+  writeSource,
 } from './announce-record.ts'
 import type { Bytes } from './bytes.ts'
 import { Event } from './events.ts'
@@ -165,7 +167,11 @@ export function parseAnnouncePacket(
   copyCount(from, at + PACKET_LEFT, to, intoAt + LEFT)
   if (rules.usePayloadIp && family === Family.ipv4) {
     const ip = from.getInt32(at + PACKET_IP)
-    if (ip !== 0) to.setInt32(intoAt + ADDRESS, ip)
+    if (ip !== 0) {
+      writeSource(to, intoAt)
+      into.u8[intoAt + FLAGS] = Flag.claimedAddress
+      to.setInt32(intoAt + ADDRESS, ip)
+    }
   }
   return Failure.none
 }

@@ -5,7 +5,7 @@ import { Failure } from '../../src/protocol/failures.ts'
 import { percentEncode } from '../../src/protocol/info-hash.ts'
 import { QUERY_BYTES_MAX, TRANSFER_BYTES_MAX } from '../../src/protocol/limits.ts'
 import { CLIENT_QUERIES, INFO_HASH_HEX } from './fixtures/client-queries.ts'
-import { announce, IPV4, IPV6, RULES, scrape } from './fixtures/parse.ts'
+import { announce, IPV4, IPV6, lastSource, RULES, scrape } from './fixtures/parse.ts'
 import { type SlowAnnounce, slowAnnounce, slowScrape } from './fixtures/slow-parse.ts'
 
 const HASH = 'info_hash=aaaaaaaaaabbbbbbbbbb'
@@ -370,4 +370,15 @@ t.test('any scrape is read as the obvious way reads it', async t => {
     fc.property(query, text => t.same(scrape(text), slowScrape(text), text)),
     { numRuns: 500 },
   )
+})
+
+t.test('a claimed address leaves noted where the announce came from', async t => {
+  const sourceOf = (rest: string, rules = BELIEVING, connected = IPV4) => {
+    parsed(rest, rules, connected)
+    return lastSource()
+  }
+  t.equal(sourceOf('ipv6=2001:db8::1&ip=192.0.2.1'), `00000000${IPV4}`)
+  t.equal(sourceOf('ip=192.0.2.1', BELIEVING, IPV6), IPV6.slice(0, 16))
+  t.equal(sourceOf('ip=192.0.2.1', RULES), undefined, 'not believed')
+  t.equal(sourceOf('ip=none'), undefined, 'no claim')
 })

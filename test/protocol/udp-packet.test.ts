@@ -114,6 +114,9 @@ t.test('the packet’s ip is believed only where the configuration says so', asy
   t.same(addressOf(0x0a000001, 0, true), [10, 0, 0, 1])
   t.same(addressOf(0, 0, true), [9, 9, 9, 9])
   t.same(addressOf(0x0a000001, 1, true), [9, 9, 9, 9], 'means nothing to IPv6')
+  const { u8 } = parse({ ip: 0x0a000001 }, 0, { ...RULES, usePayloadIp: true })
+  t.equal(u8[record.FLAGS], record.Flag.claimedAddress)
+  t.same([...u8.subarray(record.SOURCE, record.SOURCE + 8)], [0, 0, 0, 0, 9, 9, 9, 9])
 })
 
 function urlOf(t: Test, options: readonly (number | string)[]): string {
