@@ -1,3 +1,4 @@
+import { NO_LIMITS } from '../../src/engine/limits.ts'
 import * as record from '../../src/protocol/announce-record.ts'
 import type { Bytes } from '../../src/protocol/bytes.ts'
 
@@ -7,6 +8,7 @@ export const SETTINGS = {
   peersTimeout: 2700,
   persistent: false,
   notePeers: false,
+  limits: NO_LIMITS,
 }
 /** Unix seconds at which clients announce. */
 export const NOW = 1_700_000_000

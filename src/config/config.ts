@@ -126,6 +126,21 @@ export type ListTableConfig = {
   readonly bin_type_infohash: boolean
 }
 
+export type LimitsConfig = {
+  /** Announces a minute of one IPv4 address or IPv6 /64, and how many at once; 0 does not limit. */
+  readonly announces_per_address: number
+  readonly announces_per_address_burst: number
+  /** 0 does not limit. */
+  readonly max_torrents: number
+  /** Peers in one torrent; 0 does not limit. */
+  readonly peers_per_address: number
+  readonly refuse_private_addresses: boolean
+  readonly refuse_privileged_ports: boolean
+  /** Prefixes of peer ids. */
+  readonly client_blacklist: readonly string[]
+  readonly client_whitelist: readonly string[]
+}
+
 export type SnapshotConfig = {
   readonly enabled: boolean
   readonly path: string
@@ -143,6 +158,7 @@ export type Config = {
   readonly api_server: readonly ApiServerConfig[]
   readonly engine: EngineConfig
   readonly frontend: FrontendConfig
+  readonly limits: LimitsConfig
   readonly snapshot: SnapshotConfig
   readonly database: DatabaseConfig
   readonly database_structure: DatabaseStructureConfig

@@ -49,6 +49,16 @@ function addressRanges(description: string): KeySchema {
   }
 }
 
+function clientPrefixes(description: string): KeySchema {
+  return {
+    type: 'array',
+    items: { type: 'string', format: 'peer-id-prefix' },
+    default: [],
+    allowed: 'a list of 1 to 20 visible characters each, as ["-XL", "-SD0"]',
+    description,
+  }
+}
+
 function listening(
   address: string,
   ipv6Address: string,
@@ -307,6 +317,54 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
         description:
           'Worker processes. "auto" is the processors that the engine threads leave, at least 1; 0 serves from one single process.',
       },
+    },
+  },
+  limits: {
+    description:
+      'What strangers may do, whatever protocol they speak. A client that a limit meets gets a failure that says which, and metrics count it.',
+    list: false,
+    environment: 'LIMITS__',
+    keys: {
+      announces_per_address: {
+        type: 'integer',
+        default: 0,
+        minimum: 0,
+        maximum: 60_000,
+        description:
+          'Announces a minute of one IPv4 address or IPv6 /64, by whichever protocol. Many clients may share an address. 0 does not limit.',
+      },
+      announces_per_address_burst: {
+        type: 'integer',
+        default: 200,
+        minimum: 1,
+        maximum: 30_000,
+        description:
+          'Announces that one address may make at once, before announces_per_address counts: a client announces all its torrents when it starts.',
+      },
+      max_torrents: {
+        type: 'integer',
+        default: 0,
+        minimum: 0,
+        maximum: 1_000_000_000,
+        description:
+          'Torrents at which announces make no new ones; the API and snapshots still may. 0 does not limit.',
+      },
+      peers_per_address: {
+        type: 'integer',
+        default: 0,
+        minimum: 0,
+        maximum: 512,
+        description:
+          'Peers that one IPv4 address or IPv6 /64 may have in one torrent; where a torrent has more than 512 seeders or leechers, of the last 512 of them. 0 does not limit.',
+      },
+      refuse_private_addresses: switchedOff(
+        'Refuse peers with an address that the internet cannot reach: private, loopback, link-local, multicast, reserved, documentation, 6to4, Teredo.',
+      ),
+      refuse_privileged_ports: switchedOff('Refuse peers with a port below 1024.'),
+      client_blacklist: clientPrefixes('Refuse clients whose peer id begins with one of these.'),
+      client_whitelist: clientPrefixes(
+        'Refuse clients whose peer id begins with none of these. [] allows every client.',
+      ),
     },
   },
   ...DATABASE_SECTIONS,

@@ -31,6 +31,7 @@ const API_KEY_CHARACTERS_MIN = 32
 const ajv = new Ajv({ allErrors: true, strict: true, useDefaults: true, allowUnionTypes: true })
 ajv.addFormat('bind-address', text => parseBindAddress(text) !== undefined)
 ajv.addFormat('cidr', text => ipaddr.isValid(text) || ipaddr.isValidCIDR(text))
+ajv.addFormat('peer-id-prefix', /^[!-~]{1,20}$/)
 ajv.addFormat('header-name', /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/)
 ajv.addFormat(
   'size',

@@ -33,7 +33,9 @@ import { checkInfoHash, checkKeys } from './access.ts'
 import { accountPeer } from './account.ts'
 import type { Engine } from './engine.ts'
 import { evictOldest } from './evict.ts'
-import { type Arena, increment, stripeHead } from './tables/arena.ts'
+import { checkLimits, limited } from './limits.ts'
+import { type Arena, arenaTorrents, increment, stripeHead } from './tables/arena.ts'
+import { hasManyOf } from './tables/count-address.ts'
 import { isGone } from './tables/gone-workers.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import {
@@ -74,6 +76,10 @@ import {
 /** Rounds of eviction for one announce before its peer is left out: each frees the oldest of the stripe. */
 const EVICTIONS_MAX = 2
 
+/** What `upsert` returns for a peer that was left out: for want of memory, or by a limit. */
+const NO_ROOM = -1
+const TOO_MANY = -2
+
 /**
  * One announce, of whichever protocol: if it is allowed, changes the swarm as the event says and writes the reply record. The torrent's stripe is held for
  * all of it. Returns the length of the reply.
@@ -86,10 +92,13 @@ export function announce(
   replyAt: number,
   nowSeconds: number,
 ): number {
-  const { access } = engine
+  const { access, limits } = engine
   const { view } = request
   const hash = hashInfoHash(engine.hashKey, view, at + INFO_HASH)
   const failure =
+    (limits.isChecked
+      ? checkLimits(limits, engine.hashKey, request, at, nowSeconds)
+      : Failure.none) ||
     checkKeys(access, view, at + KEY, at + USER_KEY, nowSeconds) ||
     checkInfoHash(access, hash, view, at + INFO_HASH)
   if (failure !== Failure.none) {
@@ -103,13 +112,20 @@ export function announce(
   takeLock(arena, stripe)
   const stopped = request.u8[at + EVENT] === Event.stopped || isOfGone(engine, request, at)
   let torrent = findTorrent(arena, stripe, hash, request.view, at + INFO_HASH)
-  if (torrent === 0 && !stopped)
+  if (torrent === 0 && !stopped) {
+    if (limits.maxTorrents !== 0 && hasMaxTorrents(engine)) {
+      return refuse(engine, arena, stripe, Failure.tooManyTorrents, reply, replyAt)
+    }
     torrent = makeTorrent(engine, arena, stripe, hash, request, at, nowSeconds)
+  }
   let end = replyAt + REPLY_HEADER_BYTES
   if (torrent !== 0) {
     if (stopped) stop(engine, arena, stripe, torrent, request, at, nowSeconds)
     else {
       const slot = upsert(engine, arena, stripe, torrent, request, at, nowSeconds)
+      if (slot === TOO_MANY) {
+        return refuse(engine, arena, stripe, Failure.tooManyPeers, reply, replyAt)
+      }
       end =
         family === Family.websocket
           ? writeConnections(engine, arena, torrent, slot, request, at, reply, replyAt)
@@ -134,6 +150,27 @@ export function announce(
 function isOfGone(engine: Engine, request: Bytes, at: number): boolean {
   if (request.u8[at + FAMILY] !== Family.websocket) return false
   return isGone(engine.goneWorkers, request.view.getUint32(at + ADDRESS + CONNECTION_WORKER, true))
+}
+
+/** Lets go of the stripe and writes a limit's failure. Returns the length of the reply. */
+function refuse(
+  engine: Engine,
+  arena: Arena,
+  stripe: number,
+  failure: Failure,
+  reply: Bytes,
+  replyAt: number,
+): number {
+  releaseLock(arena, stripe)
+  reply.u8[replyAt + FAILURE] = limited(engine.limits, failure)
+  return REPLY_HEADER_BYTES
+}
+
+/** Threads that look at the same moment may each add one more. */
+function hasMaxTorrents({ arenas, limits }: Engine): boolean {
+  let torrents = 0
+  for (const arena of arenas) torrents += arenaTorrents(arena)
+  return torrents >= limits.maxTorrents
 }
 
 function makeTorrent(
@@ -181,7 +218,7 @@ function stop(
   if (engine.settings.notePeers) markChanged(arena, stripe, torrent)
 }
 
-/** Adds the peer or brings it up to date, and returns its slot; -1 when the memory is full of younger ones. */
+/** Adds the peer or brings it up to date, and returns its slot, or NO_ROOM or TOO_MANY. */
 function upsert(
   engine: Engine,
   arena: Arena,
@@ -196,8 +233,23 @@ function upsert(
   const family = u8[at + FAMILY] as number
   let list = listOf(arena, torrent, family)
   const seeder = isSeeder(view, at)
-  touchTorrent(arena, torrent, nowSeconds)
   let slot = findPeer(arena, list, family, view, at + PEER_ID, at + ADDRESS, engine.hashKey)
+  const { peersPerAddress } = engine.limits
+  if (
+    slot === -1 &&
+    peersPerAddress !== 0 &&
+    hasManyOf(
+      arena,
+      list,
+      family,
+      view,
+      at + (family === Family.websocket ? CLIENT_ADDRESS : ADDRESS),
+      peersPerAddress,
+    )
+  ) {
+    return TOO_MANY
+  }
+  touchTorrent(arena, torrent, nowSeconds)
   const turned = slot === -1 || seeder !== slot < seederCount(arena, list)
   // A retried `completed` finds a seeder, and so does not count again.
   const completed = seeder && turned && u8[at + EVENT] === Event.completed
@@ -216,7 +268,7 @@ function upsert(
     slot = setSeeder(arena, stripe, list, family, slot, seeder, engine.hashKey)
   } else {
     slot = insert(engine, arena, stripe, torrent, request, at, seeder, nowSeconds)
-    if (slot === -1) return -1
+    if (slot === -1) return NO_ROOM
     list = listOf(arena, torrent, family)
     const compact = compactAt(arena, list, family, slot)
     const bytes = PEER_ADDRESS[family] as number

@@ -19,6 +19,13 @@ import {
 } from './access.ts'
 import { announce } from './announce.ts'
 import { leave } from './leave.ts'
+import {
+  createLimits,
+  type LimitSettings,
+  type Limits,
+  openLimits,
+  type SharedLimits,
+} from './limits.ts'
 import { scrape } from './scrape.ts'
 import { type Arena, reserveTables, type SharedTables, viewArena } from './tables/arena.ts'
 import { createGoneWorkers, type GoneWorkers, openGoneWorkers } from './tables/gone-workers.ts'
@@ -37,6 +44,7 @@ export type EngineSettings = {
   readonly intervalJitterPercent: number
   /** Seconds without an announce after which a peer is taken out. */
   readonly peersTimeout: number
+  readonly limits: LimitSettings
 }
 
 /** What one thread answers with: the shared tables as it sees them, and what it has for itself. */
@@ -49,6 +57,7 @@ export type Engine = {
   readonly picks: readonly [Picks, Picks]
   readonly access: Access
   readonly goneWorkers: GoneWorkers
+  readonly limits: Limits
   readonly random: Random
 }
 
@@ -56,6 +65,7 @@ export type Engine = {
 export type EngineTables = SharedTables & {
   readonly access: SharedAccess
   readonly goneWorkers: SharedArrayBuffer
+  readonly limits: SharedLimits
 }
 
 /**
@@ -67,6 +77,7 @@ export function createTables(memoryBytes: number, rules: AccessRules = NO_RULES)
     ...reserveTables(memoryBytes, hashKey),
     access: createAccess(rules, hashKey),
     goneWorkers: createGoneWorkers(),
+    limits: createLimits(),
   }
 }
 
@@ -74,6 +85,7 @@ export function openEngine(tables: EngineTables, settings: EngineSettings): Engi
   return {
     access: openAccess(tables.access),
     goneWorkers: openGoneWorkers(tables.goneWorkers),
+    limits: openLimits(tables.limits, settings.limits),
     arenas: tables.arenas.map(viewArena),
     stripeCount: tables.stripeCount,
     hashKey: tables.hashKey,

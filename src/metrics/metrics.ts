@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
-
+import type { LimitName } from '../engine/limits.ts'
 import { sumFamilies, type Totals } from '../engine/totals.ts'
 import {
   FrontendCounter,
@@ -27,6 +27,8 @@ export type MetricSources = {
   readonly udp: () => Record<keyof typeof UdpCounter, [ipv4: number, ipv6: number]>
   /** Of all processes together. */
   readonly frontends: () => FrontendCounters
+  /** Announces that each limit refused. */
+  readonly limited: () => Readonly<Record<LimitName, number>>
   readonly entries: () => Readonly<Record<'whitelist' | 'blacklist' | 'keys' | 'users', number>>
   /** Undefined without a database. */
   readonly database: () =>
@@ -76,6 +78,12 @@ export function createMetrics(sources: MetricSources): Metrics {
     labelNames: ['reason'],
     registers: [registry],
   })
+  const limited = new Counter({
+    name: 'muster_limited_announces_total',
+    help: 'Announces that a limit refused, by its key in [limits].',
+    labelNames: ['limit'],
+    registers: [registry],
+  })
   const database = single(registry, 'muster_database_up', 'Whether the last write reached it.')
   const failures = new Counter({
     name: 'muster_database_failures_total',
@@ -99,6 +107,8 @@ export function createMetrics(sources: MetricSources): Metrics {
       for (const [reason, value] of Object.entries({ evicted, expired, refused })) {
         gone.inc({ reason }, value)
       }
+      limited.reset()
+      for (const [limit, value] of Object.entries(sources.limited())) limited.inc({ limit }, value)
       const state = sources.database()
       if (state) {
         database.set(state.healthy ? 1 : 0)

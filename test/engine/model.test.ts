@@ -6,6 +6,7 @@ import {
   type Engine,
   openEngine,
 } from '../../src/engine/engine.ts'
+import { NO_LIMITS } from '../../src/engine/limits.ts'
 import { createSweepCursor, sweepSlice, sweepSlicesPerPass } from '../../src/engine/sweep.ts'
 import { sumFamilies, totals } from '../../src/engine/totals.ts'
 import { FAMILY, type Family, Flag } from '../../src/protocol/announce-record.ts'
@@ -24,6 +25,7 @@ const SETTINGS = {
   peersTimeout: 2700,
   persistent: false,
   notePeers: false,
+  limits: NO_LIMITS,
 }
 const request = allocate(256)
 const reply = allocate(65536)

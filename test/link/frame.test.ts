@@ -14,6 +14,7 @@ import {
   ANNOUNCE_BYTES,
   FAMILY,
   Family,
+  HASH_BYTES,
   KIND,
   Kind,
   LENGTH,
@@ -21,7 +22,7 @@ import {
 } from '../../src/protocol/announce-record.ts'
 import { allocate, bytesOf } from '../../src/protocol/bytes.ts'
 import { FRAME_BYTES_MAX } from '../../src/protocol/limits.ts'
-import { HASH_COUNT } from '../../src/protocol/scrape-record.ts'
+import { HASH_COUNT, SCRAPE_REQUEST_HEADER_BYTES } from '../../src/protocol/scrape-record.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 
 function frameOf(records: readonly number[], sequence = 1): Uint8Array<ArrayBuffer> {
@@ -89,8 +90,9 @@ t.test('a record must lie in its frame and be as long as its kind needs', async 
   t.notOk(isRequest(request, 0, WEBSOCKET_ANNOUNCE_BYTES - 1))
   request.u8[KIND] = Kind.scrape
   request.view.setUint16(HASH_COUNT, 4, true)
-  t.ok(isRequest(request, 0, ANNOUNCE_BYTES))
-  t.notOk(isRequest(request, 0, ANNOUNCE_BYTES - 1))
+  const scrapeBytes = SCRAPE_REQUEST_HEADER_BYTES + 4 * HASH_BYTES
+  t.ok(isRequest(request, 0, scrapeBytes))
+  t.notOk(isRequest(request, 0, scrapeBytes - 1))
 })
 
 t.test('a frame grows to its maximum and no further, and keeps what it holds', async t => {

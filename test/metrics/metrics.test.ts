@@ -55,6 +55,7 @@ t.test('metrics and stats tell what was announced, by the names of Torrust-Actix
     'torrust_actix_peers_total 2',
     'muster_database_up 1',
     'muster_peers_gone_total{reason="evicted"} 0',
+    'muster_limited_announces_total{limit="peers_per_address"} 0',
   ])
     t.ok(text.includes(`\n${line}\n`), line)
   for (const [, name] of text.matchAll(/^# TYPE (\S+)/gm)) {

@@ -3,7 +3,8 @@ import * as record from '../../src/protocol/announce-record.ts'
 import { NUMWANT_MAX } from '../../src/protocol/limits.ts'
 
 /** Offset and size of each field, in order. */
-const REQUEST: readonly (readonly [number, number])[] = [
+type Fields = readonly (readonly [number, number])[]
+const COMMON: Fields = [
   [record.LENGTH, 4],
   [record.ID, 4],
   [record.KIND, 1],
@@ -20,11 +21,14 @@ const REQUEST: readonly (readonly [number, number])[] = [
   [record.LEFT, 8],
   [record.KEY, 20],
   [record.USER_KEY, 20],
-  [record.ANNOUNCE_BYTES, 0],
+]
+const REQUEST: Fields = [...COMMON, [record.SOURCE, 8], [record.ANNOUNCE_BYTES, 0]]
+const WEBSOCKET_REQUEST: Fields = [
+  ...COMMON,
   [record.CLIENT_ADDRESS, 16],
   [record.WEBSOCKET_ANNOUNCE_BYTES, 0],
 ]
-const REPLY: readonly (readonly [number, number])[] = [
+const REPLY: Fields = [
   [record.LENGTH, 4],
   [record.ID, 4],
   [record.KIND, 1],
@@ -40,7 +44,7 @@ const REPLY: readonly (readonly [number, number])[] = [
 ]
 
 t.test('no field of a record overlaps another', async t => {
-  for (const fields of [REQUEST, REPLY]) {
+  for (const fields of [REQUEST, WEBSOCKET_REQUEST, REPLY]) {
     for (const [n, [at, size]] of fields.slice(0, -1).entries()) {
       const next = fields[n + 1]?.[0] ?? 0
       t.ok(at + size <= next, `${size} bytes at ${at} end before ${next}`)

@@ -1,7 +1,14 @@
 import t from 'tap'
 import { NO_LIMITS } from '../../../src/engine/limits.ts'
 import { failureText } from '../../../src/protocol/failures.ts'
-import { announceTo, clientOf, hashOf, newEngine, SETTINGS } from '../../fixtures/tracker-client.ts'
+import {
+  announceTo,
+  clientOf,
+  hashOf,
+  newEngine,
+  SETTINGS,
+  websocketClientOf,
+} from '../../fixtures/tracker-client.ts'
 
 const limitedTo = (peersPerAddress: number) =>
   newEngine(undefined, { ...SETTINGS, limits: { ...NO_LIMITS, peersPerAddress } })
@@ -59,4 +66,17 @@ t.test('what was refused counts as no download', async t => {
   announceTo(engine, same(1))
   for (let n = 0; n < 5; n++) announceTo(engine, { ...same(2), event: 1 })
   t.match(announceTo(engine, same(1)), { completed: 0, seeders: 1, leechers: 0 })
+})
+
+t.test('a WebSocket peer has the address of its client, IPv4 or an IPv6 /64', async t => {
+  const engine = limitedTo(2)
+  const from = (n: number, client: Uint8Array) =>
+    announceTo(engine, { ...websocketClientOf(n), client, infoHash: hashOf(1) }).failure
+  const ipv4 = websocketClientOf(1).client
+  t.same([from(1, ipv4), from(2, ipv4)], [0, 0])
+  t.equal(failureText(from(3, ipv4)), TEXT)
+  t.equal(from(4, websocketClientOf(4).client), 0, 'another IPv4 address')
+  const ipv6 = (n: number) => clientOf(n, 6).address
+  t.same([from(5, ipv6(5)), from(6, ipv6(6))], [0, 0])
+  t.equal(failureText(from(7, ipv6(7))), TEXT)
 })
