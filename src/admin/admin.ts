@@ -32,6 +32,8 @@ export type Admin = {
   clearUsers(): Promise<void>
 
   stats(): Promise<Stats>
+  /** What the dashboard shows. */
+  overview(): Promise<Overview>
   /** Prometheus' text format, of all processes and threads. */
   metrics(): Promise<string>
   ready(): Promise<boolean>
@@ -85,6 +87,43 @@ export type User = UserEntry & {
 
 /** Numbers of this moment, by the names that Torrust-Actix's `/stats` has. Times in Unix seconds. */
 export type Stats = Readonly<Record<string, number | boolean>>
+
+/** The tracker at a glance. */
+export type Overview = {
+  readonly version: string
+  readonly stats: Stats
+  /** Bytes for swarms: what is taken, and what there is. */
+  readonly memory: { readonly taken: number; readonly reserved: number }
+  /** Undefined where nothing is kept. `written` is when counts were last written, in Unix seconds, 0 before. */
+  readonly database:
+    | {
+        readonly engine: string
+        readonly healthy: boolean
+        readonly failures: number
+        readonly written: number
+      }
+    | undefined
+  readonly processes: readonly ProcessNumbers[]
+  /** Samples `SAMPLE_SECONDS` apart, the oldest first: announces per second by protocol, and peers. */
+  readonly history: Readonly<
+    Record<'http' | 'udp' | 'websocket' | 'seeders' | 'leechers', readonly number[]>
+  >
+  /** The largest torrents. */
+  readonly top: readonly Torrent[]
+  /** Of a sample of their peers, how many use which client. */
+  readonly clients: readonly { readonly client: string; readonly peers: number }[]
+}
+
+export type ProcessNumbers = {
+  readonly name: string
+  readonly pid: number
+  /** Processor time over the time that passed: 1 is one core. */
+  readonly cpu: number
+  /** Milliseconds that its event loop was late by at most in the last second. */
+  readonly lag: number
+  /** Resident bytes. */
+  readonly resident: number
+}
 
 /** What an Admin refuses: the text is the `status` that the API answers with. */
 export class AdminError extends Error {

@@ -3,6 +3,7 @@ import type { Engine } from '../engine/engine.ts'
 import type { Admin, Stats } from './admin.ts'
 import { createKeys, type Keys } from './keys.ts'
 import { createList, type List } from './lists.ts'
+import { createOverview, type OverviewReader, type OverviewSources } from './overview.ts'
 import { createTorrents, type TorrentRules, type Torrents } from './torrents.ts'
 import { createUsers, type Users } from './users.ts'
 
@@ -14,6 +15,7 @@ export type Administration = {
   readonly keys: Keys
   readonly users: Users
   readonly torrents: Torrents
+  readonly overview: OverviewReader
   /** Enters what the database holds, and returns how much of each that was. */
   load(): Promise<Loaded>
   /** What has to be written to the database from time to time. */
@@ -38,6 +40,7 @@ export type AdministrationOptions = {
   readonly nowSeconds: () => number
   readonly stats: () => Stats
   readonly metrics: () => Promise<string>
+  readonly overview: Pick<OverviewSources, 'version' | 'database' | 'processes' | 'clientOf'>
   readonly isReady: () => boolean
 }
 
@@ -52,6 +55,13 @@ export function createAdministration(options: AdministrationOptions): Administra
   const users = createUsers(engine, database?.users, nowSeconds)
   const kept = options.keepTorrents ? database?.torrents : undefined
   const torrents = createTorrents(engine, kept, options.torrentRules, nowSeconds)
+  const overview = createOverview({
+    ...options.overview,
+    engine,
+    torrents,
+    stats: options.stats,
+    now: () => performance.now(),
+  })
   const lists = { whitelist, blacklist }
   const admin: Admin = {
     torrents: async hashes => torrents.of(hashes),
@@ -72,6 +82,7 @@ export function createAdministration(options: AdministrationOptions): Administra
     removeUsers: users.remove,
     clearUsers: users.clear,
     stats: async () => options.stats(),
+    overview: overview.read,
     metrics: options.metrics,
     ready: async () => options.isReady(),
   }
@@ -82,6 +93,7 @@ export function createAdministration(options: AdministrationOptions): Administra
     keys,
     users,
     torrents,
+    overview,
     load: async () => ({
       torrents: await torrents.load(),
       whitelist: await whitelist.load(),

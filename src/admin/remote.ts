@@ -28,6 +28,7 @@ const METHODS = Object.keys({
   removeUsers: 0,
   clearUsers: 0,
   stats: 0,
+  overview: 0,
   metrics: 0,
   ready: 0,
 } satisfies Record<keyof Admin, 0>) as (keyof Admin)[]

@@ -9,6 +9,7 @@ import {
   readPeers,
   readTorrent,
   releaseTorrent,
+  samplePeerIds,
   takeChangedTorrents,
   torrentsOfStripe,
 } from '../engine/inspect.ts'
@@ -35,6 +36,8 @@ export type Torrents = {
   set(entries: readonly (readonly [hash: string, completed?: number])[]): Promise<Outcome[]>
   remove(hashes: readonly string[]): Promise<Outcome[]>
   top(count: number): Promise<Torrent[]>
+  /** Peer ids of so many of a torrent's peers, of all of them where there are fewer. */
+  sample(hash: string, count: number): string[]
   load(): Promise<number>
   /** Writes what announces changed to the database. Rejects when that fails, and tries the same again with the next call. */
   flush(): Promise<number>
@@ -147,6 +150,8 @@ export function createTorrents(
         updated: active * 1000,
       }))
     },
+    sample: (hash, count) =>
+      samplePeerIds(engine, bytesOf(hash), count).map(id => id.toString('hex')),
     async load() {
       let loaded = 0
       if (!rows) return loaded

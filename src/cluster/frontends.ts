@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin } from '../admin/admin.ts'
 import { isReported } from '../admin/remote.ts'
+import { loadDashboard } from '../frontends/api/dashboard.ts'
 import { startApiServer } from '../frontends/api/server.ts'
 import type { FrontendCounters } from '../frontends/counters.ts'
 import { type HttpServerOptions, startHttpServer } from '../frontends/http/server.ts'
@@ -39,8 +40,10 @@ export async function startFrontends(
   const onError = (err: unknown, operation: string) => {
     if (!isReported(err)) log.error({ err, operation }, 'the API could not do what it was asked')
   }
+  const pages = listeners.api.length > 0 ? loadDashboard() : undefined
   for (const options of listeners.api) {
-    servers.push(await startApiServer({ ...options, onError }, admin, counters))
+    const more = { onError, ...(pages && { pages }) }
+    servers.push(await startApiServer({ ...options, ...more }, admin, counters))
   }
   return {
     async stop() {

@@ -1,10 +1,13 @@
-import type { Stats } from '../admin/admin.ts'
+import type { ProcessNumbers, Stats } from '../admin/admin.ts'
 import { type Administration, createAdministration } from '../admin/operations.ts'
+import { SAMPLE_SECONDS } from '../admin/overview.ts'
 import { startWriteBehind, type WriteBehind } from '../admin/write-behind.ts'
 import type { Config } from '../config/config.ts'
 import { openDatabase } from '../database/open.ts'
 import type { Engine } from '../engine/engine.ts'
+import { clientOfPeerId } from '../frontends/api/peer-client.ts'
 import type { Logger } from '../log.ts'
+import { musterVersion } from '../version.ts'
 import type { Part } from './parts.ts'
 
 export type KeepingOptions = {
@@ -14,6 +17,7 @@ export type KeepingOptions = {
   readonly log: Logger
   readonly stats: () => Stats
   readonly metrics: () => Promise<string>
+  readonly processes: () => readonly ProcessNumbers[]
   readonly isReady: () => boolean
 }
 
@@ -32,6 +36,7 @@ export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
   const { config, log, nowSeconds } = options
   const { database: settings, database_structure: structure, tracker_config: tracker } = config
   const database = settings.persistent ? await openDatabase(settings, structure) : undefined
+  let writeBehind: WriteBehind | undefined
   const administration = createAdministration({
     ...options,
     database,
@@ -42,6 +47,18 @@ export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
       updateCompleted: settings.update_completed,
       updatePeers: settings.update_peers,
       peersTimeout: tracker.peers_timeout,
+    },
+    overview: {
+      version: musterVersion(),
+      database: () =>
+        writeBehind && {
+          engine: settings.engine,
+          healthy: writeBehind.healthy,
+          failures: writeBehind.failures,
+          written: writeBehind.writtenSeconds,
+        },
+      processes: options.processes,
+      clientOf: clientOfPeerId,
     },
   })
   try {
@@ -55,17 +72,19 @@ export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
   }
   const interval = settings.persistent_interval
   const { flushes } = administration
-  const writeBehind = database && startWriteBehind(flushes, interval, nowSeconds, log)
+  writeBehind = database && startWriteBehind(flushes, interval, nowSeconds, log)
   const cleanup = setInterval(() => {
     administration.keys.removeEnded().catch((error: unknown) => {
       log.error({ err: error }, 'ended keys could not be removed')
     })
   }, tracker.keys_cleanup_interval * 1000)
+  const sampling = setInterval(administration.overview.takeSample, SAMPLE_SECONDS * 1000)
   return {
     administration,
     writeBehind,
     async stop() {
       clearInterval(cleanup)
+      clearInterval(sampling)
       await writeBehind?.stop()
       await database?.close()
     },

@@ -28,6 +28,7 @@ import { type Keeping, startKeeping } from './keeping.ts'
 import { apiListeners, claimListeners, claimUdp, httpListeners, udpListeners } from './listeners.ts'
 import { createParts, type Parts } from './parts.ts'
 import { createPrivateFolder, removePrivateFolder } from './private-folder.ts'
+import { createProcessNumbers } from './process-numbers.ts'
 import { startReporting } from './process-report.ts'
 import { createProcesses, type Processes } from './processes.ts'
 import { obeySignals } from './signals.ts'
@@ -137,6 +138,7 @@ async function start(run: Run): Promise<void> {
     stats: metrics.stats,
     metrics: metrics.text,
     isReady: () => watchdog !== undefined && !watchdog.stalled,
+    processes: createProcessNumbers(processes),
   })
   parts.add(keeping)
   const { admin } = keeping.administration

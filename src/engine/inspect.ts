@@ -212,6 +212,29 @@ export function readPeers(
   })
 }
 
+const FAMILIES = [Family.ipv4, Family.ipv6, Family.websocket] as const
+
+/** Ids of `count` of a torrent's peers, evenly spread, so that seeders, leechers and all families have their share. */
+export function samplePeerIds(engine: Engine, hash: Uint8Array, count: number): Buffer[] {
+  return inStripe(engine, bytesOf(hash), (arena, _, torrent) => {
+    const ids: Buffer[] = []
+    if (torrent === 0) return ids
+    const peers = torrentPeers(arena, torrent)
+    const step = Math.max(1, peers / count)
+    let before = 0
+    for (const family of FAMILIES) {
+      const list = listOf(arena, torrent, family)
+      const end = before + peerCount(arena, list)
+      for (let at = ids.length * step; at < end; at = ids.length * step) {
+        const id = detailAt(arena, list, family, Math.floor(at) - before) + DETAIL_PEER_ID
+        ids.push(Buffer.from(arena.u8.slice(id, id + 20)))
+      }
+      before = end
+    }
+    return ids
+  })
+}
+
 function readPeer(arena: Arena, list: number, family: Family, slot: number): PeerRecord {
   const compact = compactAt(arena, list, family, slot)
   const detail = detailAt(arena, list, family, slot)

@@ -6,6 +6,9 @@ export const BODY_BYTES_MAX = 8 * 1024 * 1024
 /** Peers asked for at once: what one answer holds in memory, some 250 KiB of JSON. */
 export const PAGE_PEERS = 1000
 
+/** Peers in the overview of a torrent: as many as a person looks through. */
+export const OVERVIEW_PEERS = 50
+
 /** Characters of JSON that are collected before they are written. */
 export const CHUNK_CHARACTERS = 64 * 1024
 

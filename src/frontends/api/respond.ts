@@ -8,6 +8,7 @@ import type { Exchange } from './exchange.ts'
 import { keyHandlers } from './keys.ts'
 import { listHandlers } from './lists.ts'
 import { listOperations, type Operation } from './openapi.ts'
+import { overviewHandlers } from './overview.ts'
 import {
   DATABASE_ERROR,
   INTERNAL_ERROR,
@@ -34,6 +35,7 @@ const HANDLERS: Record<string, Handler> = {
   ...keyHandlers,
   ...userHandlers,
   ...statusHandlers,
+  ...overviewHandlers,
   ...certificateHandlers,
 }
 

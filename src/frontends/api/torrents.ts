@@ -167,13 +167,17 @@ async function* torrentMembers(admin: Admin, torrent: Torrent, first: PeerPage):
   yield `${text}],"completed":${torrent.completed},"updated":${torrent.updated}`
 }
 
-function formatPeer({ id, address, updated, uploaded, downloaded, left }: Peer): string {
-  return JSON.stringify({
+function formatPeer(peer: Peer): string {
+  return JSON.stringify(peerJson(peer))
+}
+
+export function peerJson({ id, address, updated, uploaded, downloaded, left }: Peer): object {
+  return {
     peer_id: { id, client: clientOfPeerId(id) },
     peer_addr: address,
     updated,
     uploaded,
     downloaded,
     left,
-  })
+  }
 }

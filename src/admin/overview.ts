@@ -1,0 +1,153 @@
+import type { Engine } from '../engine/engine.ts'
+import { totals } from '../engine/totals.ts'
+import type { Overview, ProcessNumbers, Stats, Torrent } from './admin.ts'
+import type { Torrents } from './torrents.ts'
+
+/** Seconds between two samples of the history, and how many are kept: the last five minutes. */
+export const SAMPLE_SECONDS = 2
+const SAMPLES_MAX = 150
+
+/** The largest torrents that are told of, and those whose peers are asked for their clients. */
+const TOP_TOLD = 20
+const TOP_SAMPLED = 100
+const PEERS_SAMPLED = 1000
+
+/** Finding the largest torrents looks at all of them: it may take this share of the thread's time, and is new enough for some seconds. */
+const TOP_MILLIS_MIN = 5000
+const TOP_TIME_SHARE = 1 / 20
+
+export type OverviewSources = {
+  readonly engine: Pick<Engine, 'arenas' | 'stripeCount'>
+  readonly torrents: Pick<Torrents, 'sample' | 'top'>
+  readonly version: string
+  readonly stats: () => Stats
+  readonly database: () => Overview['database']
+  readonly processes: () => readonly ProcessNumbers[]
+  /** The client's name by its peer id. */
+  readonly clientOf: (peerId: string) => string
+  /** Milliseconds, ever increasing. */
+  readonly now: () => number
+}
+
+export type OverviewReader = {
+  read(): Promise<Overview>
+  /** Adds a sample to the history. To be called every `SAMPLE_SECONDS`. */
+  takeSample(): void
+}
+
+type Largest = Pick<Overview, 'top' | 'clients'>
+type Counts = Record<'http' | 'udp' | 'websocket', number>
+
+/** What the dashboard shows of this moment and of the last minutes. What is costly to find is found again from time to time only. */
+export function createOverview(sources: OverviewSources): OverviewReader {
+  const { now } = sources
+  const history = { http: [], udp: [], websocket: [], seeders: [], leechers: [] } as {
+    [Line in keyof Overview['history']]: number[]
+  }
+  let last: { at: number; counts: Counts } | undefined
+  let largest: Promise<Largest> | undefined
+  let largestUntil = 0
+
+  async function findLargest(): Promise<Largest> {
+    const torrents = await sources.torrents.top(TOP_SAMPLED)
+    return { top: torrents.slice(0, TOP_TOLD), clients: clientsOf(torrents, sources) }
+  }
+
+  /** The last ones found; whoever comes when these are old has the next ones looked for, and waits only where there are none. */
+  async function readLargest(): Promise<Largest> {
+    if (largest && now() < largestUntil) return largest
+    const begun = now()
+    largestUntil = Number.POSITIVE_INFINITY
+    const next = findLargest().finally(() => {
+      largestUntil = now() + Math.max(TOP_MILLIS_MIN, (now() - begun) / TOP_TIME_SHARE)
+    })
+    if (!largest) {
+      largest = next
+      next.catch(() => {
+        largest = undefined
+      })
+      return next
+    }
+    next.then(
+      found => {
+        largest = Promise.resolve(found)
+      },
+      () => {},
+    )
+    return largest
+  }
+
+  return {
+    async read() {
+      const { top, clients } = await readLargest()
+      const { bytesReserved, bytesTaken } = totals(sources.engine)
+      return {
+        version: sources.version,
+        stats: sources.stats(),
+        memory: { taken: bytesTaken, reserved: bytesReserved },
+        database: sources.database(),
+        processes: sources.processes(),
+        history,
+        top,
+        clients,
+      }
+    },
+    takeSample() {
+      // So that what is read next tells of the seconds since.
+      sources.processes()
+      const stats = sources.stats()
+      const counts = announcesOf(stats)
+      const at = now()
+      const seconds = last ? (at - last.at) / 1000 : 0
+      const rate = (protocol: keyof Counts) =>
+        last && seconds > 0
+          ? Math.max(0, Math.round((counts[protocol] - last.counts[protocol]) / seconds))
+          : 0
+      const sample = {
+        http: rate('http'),
+        udp: rate('udp'),
+        websocket: rate('websocket'),
+        seeders: numberIn(stats, 'seeds'),
+        leechers: numberIn(stats, 'peers'),
+      }
+      for (const line of Object.keys(sample) as (keyof typeof sample)[]) {
+        history[line].push(sample[line])
+        if (history[line].length > SAMPLES_MAX) history[line].shift()
+      }
+      last = { at, counts }
+    },
+  }
+}
+
+/** Announces since the start. Those over HTTP are called `tcp` there. */
+function announcesOf(stats: Stats): Counts {
+  const both = (prefix: string) =>
+    numberIn(stats, `${prefix}4_announces_handled`) +
+    numberIn(stats, `${prefix}6_announces_handled`)
+  return { http: both('tcp'), udp: both('udp'), websocket: both('ws') }
+}
+
+function numberIn(stats: Stats, name: string): number {
+  const value = stats[name]
+  return typeof value === 'number' ? value : 0
+}
+
+/** Peers of each torrent in proportion to its size, counted by their client, most first. */
+function clientsOf(
+  all: readonly Torrent[],
+  { torrents, clientOf }: OverviewSources,
+): Overview['clients'] {
+  const sizeOf = ({ seeders, leechers }: Torrent) => seeders + leechers
+  const peers = all.reduce((sum, torrent) => sum + sizeOf(torrent), 0)
+  const counts = new Map<string, number>()
+  for (const torrent of all) {
+    const share = Math.ceil((sizeOf(torrent) * Math.min(PEERS_SAMPLED, peers)) / peers)
+    for (const id of torrents.sample(torrent.hash, share)) {
+      const client = clientOf(id)
+      counts.set(client, (counts.get(client) ?? 0) + 1)
+    }
+  }
+  return [...counts]
+    .map(([client, count]) => ({ client, peers: count }))
+    .sort((a, b) => b.peers - a.peers)
+}

@@ -1,0 +1,63 @@
+/** Answers of the API as far as the page reads them; the document says more. */
+
+export type TorrentCounts = {
+  readonly seeders: number
+  readonly leechers: number
+  readonly completed: number
+  /** Unix milliseconds. */
+  readonly updated: number
+}
+
+export type Overview = {
+  readonly version: string
+  readonly stats: Readonly<Record<string, number | boolean>>
+  readonly memory: { readonly taken: number; readonly reserved: number }
+  readonly database: {
+    readonly engine: string
+    readonly healthy: boolean
+    readonly failures: number
+    /** Unix seconds. */
+    readonly written: number
+  } | null
+  readonly processes: readonly {
+    readonly name: string
+    readonly pid: number
+    readonly cpu: number
+    /** Milliseconds. */
+    readonly lag: number
+    readonly resident: number
+  }[]
+  readonly history: Readonly<Record<HistoryLine, readonly number[]>>
+  readonly top: readonly (TorrentCounts & { readonly info_hash: string })[]
+  readonly clients: readonly { readonly client: string; readonly peers: number }[]
+}
+
+export type HistoryLine = 'http' | 'udp' | 'websocket' | 'seeders' | 'leechers'
+
+export type TorrentOverview = {
+  readonly info_hash: string
+  readonly whitelisted: boolean
+  readonly blacklisted: boolean
+  readonly torrent: TorrentCounts | null
+  readonly peers: readonly {
+    readonly peer_id: { readonly client: string }
+    readonly peer_addr: string
+    readonly updated: number
+    readonly uploaded: number
+    readonly downloaded: number
+    readonly left: number
+  }[]
+  readonly more: boolean
+}
+
+export type User = {
+  readonly status: string
+  readonly id?: number
+  readonly uuid?: string
+  readonly key: string
+  readonly uploaded: number
+  readonly downloaded: number
+  readonly completed: number
+  readonly active: 0 | 1
+  readonly torrents_active: readonly object[]
+}

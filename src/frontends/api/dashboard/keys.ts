@@ -1,0 +1,74 @@
+import { ask } from './api.ts'
+import { byId } from './dom.ts'
+import { formatDuration } from './format.ts'
+import {
+  askInChunks,
+  countTexts,
+  hideResults,
+  lookUpEach,
+  onClear,
+  onSubmit,
+  showResults,
+} from './forms.ts'
+import { makeHash, readHashes } from './hashes.ts'
+import { removedText } from './lists.ts'
+
+async function lookUp(keys: readonly string[]) {
+  return lookUpEach(keys, async key => {
+    const { status, json } = await ask('GET', `/api/key/${key}`)
+    return status === 200 ? validText(Number(json['timeout'])) : 'unknown'
+  })
+}
+
+function validText(seconds: number): string {
+  return seconds === 0 ? 'valid for ever' : `valid for ${formatDuration(seconds)}`
+}
+
+async function add(keys: readonly string[], seconds: number) {
+  const outcomes = await askInChunks('POST', '/api/keys', keys, 'keys', chunk =>
+    Object.fromEntries(chunk.map(key => [key, seconds])),
+  )
+  return outcomes.map(([key, text]) => [key, text === 'ok' ? 'added' : 'changed'] as const)
+}
+
+async function remove(keys: readonly string[]) {
+  const outcomes = await askInChunks('DELETE', '/api/keys', keys, 'keys')
+  return outcomes.map(([key, outcome]) => [key, removedText(outcome)] as const)
+}
+
+export function startKeys(): void {
+  const form = byId('keys-form', HTMLFormElement)
+  const message = byId('keys-message')
+  const text = byId('keys-hashes', HTMLTextAreaElement)
+  const amount = byId('keys-amount', HTMLInputElement)
+  const unit = byId('keys-unit', HTMLSelectElement)
+  unit.addEventListener('change', () => {
+    amount.disabled = unit.value === '0'
+  })
+
+  onSubmit(form, message, async action => {
+    hideResults('keys-results')
+    const keys = readHashes(text.value)
+    const outcomes =
+      action === 'add'
+        ? await add(keys, Number(amount.value) * Number(unit.value))
+        : await (action === 'remove' ? remove(keys) : lookUp(keys))
+    showResults(
+      'keys-results',
+      ['Key', 'State'],
+      outcomes.map(([key, outcome]) => [{ text: key, class: 'hash' }, { text: outcome }]),
+    )
+    return countTexts(outcomes.map(([, outcome]) => outcome))
+  })
+
+  byId('keys-make').addEventListener('click', () => {
+    text.value = `${text.value.trim()}\n${makeHash()}\n`.trimStart()
+  })
+
+  onClear('keys', () => ({
+    question: 'Remove every key?',
+    verb: 'Remove all keys',
+    path: '/api/keys/clear',
+    done: 'There are no keys any more.',
+  }))
+}
