@@ -107,6 +107,8 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/errors.ts': 'test/config/load.test.ts',
   'src/config/schema.ts': 'test/config/print.test.ts',
   'src/config/database-schema.ts': 'test/config/print.test.ts',
+  'src/config/limits-schema.ts': 'test/config/print.test.ts',
+  'src/cluster/limit-settings.ts': 'test/e2e/limits.test.ts',
   'src/frontends/uws.ts': 'test/frontends/http/server.test.ts',
   'src/frontends/api/body.ts': 'test/frontends/api/server.test.ts',
   'src/frontends/api/call.ts': 'test/frontends/api/contract.test.ts',

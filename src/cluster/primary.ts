@@ -10,7 +10,7 @@ import {
   type EngineTables,
   openEngine,
 } from '../engine/engine.ts'
-import { type LimitSettings, limitCounts } from '../engine/limits.ts'
+import { limitCounts } from '../engine/limits.ts'
 import { keyCount } from '../engine/tables/hash-table.ts'
 import { sumFamilies, totals } from '../engine/totals.ts'
 import { ExitStatus, unavailableError } from '../errors.ts'
@@ -25,6 +25,7 @@ import { type Certificates, openCertificates } from './certificates.ts'
 import { type EngineThreads, startEngineThreads } from './engine-threads.ts'
 import { type FrontendListeners, startFrontends } from './frontends.ts'
 import { type Keeping, startKeeping } from './keeping.ts'
+import { limitSettings } from './limit-settings.ts'
 import { apiListeners, claimListeners, claimUdp, httpListeners, udpListeners } from './listeners.ts'
 import { createParts, type Parts } from './parts.ts'
 import { createPrivateFolder, removePrivateFolder } from './private-folder.ts'
@@ -52,7 +53,7 @@ export async function runPrimary(config: Config, warnings: readonly string[]): P
   const { database, database_structure: structure, tracker_config: tracker } = config
   const keepsTorrents = database.persistent && structure.torrents.persistent
   const settings: EngineSettings = {
-    limits: limitSettings(config),
+    limits: limitSettings(config.limits),
     interval: tracker.request_interval,
     intervalJitterPercent: tracker.request_interval_jitter,
     peersTimeout: tracker.peers_timeout,
@@ -263,20 +264,6 @@ async function startTcp(run: TcpStart) {
   })
   parts.add({ stop: () => running.stop(WORKERS_STOP_MILLIS_MAX), kill: running.kill })
   await running.listening
-}
-
-/** The limits as the engine has them. */
-function limitSettings({ limits }: Config): LimitSettings {
-  return {
-    announcesPerAddress: limits.announces_per_address,
-    announcesBurst: limits.announces_per_address_burst,
-    maxTorrents: limits.max_torrents,
-    peersPerAddress: limits.peers_per_address,
-    refusePrivateAddresses: limits.refuse_private_addresses,
-    refusePrivilegedPorts: limits.refuse_privileged_ports,
-    clientBlacklist: limits.client_blacklist,
-    clientWhitelist: limits.client_whitelist,
-  }
 }
 
 /** Cluster workers that a configuration means; 0 serves from this process. */

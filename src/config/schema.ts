@@ -1,5 +1,6 @@
 import { NUMWANT_MAX } from '../protocol/limits.ts'
 import { DATABASE_SECTIONS } from './database-schema.ts'
+import { LIMITS_SECTION } from './limits-schema.ts'
 
 /** One key: a JSON schema, with what the configuration file and the documentation say about it. */
 export type KeySchema = {
@@ -45,16 +46,6 @@ function addressRanges(description: string): KeySchema {
     items: { type: 'string', format: 'cidr' },
     default: [],
     allowed: 'a list of address ranges, as ["10.0.0.0/8", "fd00::/8"]',
-    description,
-  }
-}
-
-function clientPrefixes(description: string): KeySchema {
-  return {
-    type: 'array',
-    items: { type: 'string', format: 'peer-id-prefix' },
-    default: [],
-    allowed: 'a list of 1 to 20 visible characters each, as ["-XL", "-SD0"]',
     description,
   }
 }
@@ -319,54 +310,7 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
       },
     },
   },
-  limits: {
-    description:
-      'What strangers may do, whatever protocol they speak. A client that a limit meets gets a failure that says which, and metrics count it.',
-    list: false,
-    environment: 'LIMITS__',
-    keys: {
-      announces_per_address: {
-        type: 'integer',
-        default: 0,
-        minimum: 0,
-        maximum: 60_000,
-        description:
-          'Announces a minute of one IPv4 address or IPv6 /64, by whichever protocol. Many clients may share an address. 0 does not limit.',
-      },
-      announces_per_address_burst: {
-        type: 'integer',
-        default: 200,
-        minimum: 1,
-        maximum: 30_000,
-        description:
-          'Announces that one address may make at once, before announces_per_address counts: a client announces all its torrents when it starts.',
-      },
-      max_torrents: {
-        type: 'integer',
-        default: 0,
-        minimum: 0,
-        maximum: 1_000_000_000,
-        description:
-          'Torrents at which announces make no new ones; the API and snapshots still may. 0 does not limit.',
-      },
-      peers_per_address: {
-        type: 'integer',
-        default: 0,
-        minimum: 0,
-        maximum: 512,
-        description:
-          'Peers that one IPv4 address or IPv6 /64 may have in one torrent; where a torrent has more than 512 seeders or leechers, of the last 512 of them. 0 does not limit.',
-      },
-      refuse_private_addresses: switchedOff(
-        'Refuse peers with an address that the internet cannot reach: private, loopback, link-local, multicast, reserved, documentation, 6to4, Teredo.',
-      ),
-      refuse_privileged_ports: switchedOff('Refuse peers with a port below 1024.'),
-      client_blacklist: clientPrefixes('Refuse clients whose peer id begins with one of these.'),
-      client_whitelist: clientPrefixes(
-        'Refuse clients whose peer id begins with none of these. [] allows every client.',
-      ),
-    },
-  },
+  limits: LIMITS_SECTION,
   ...DATABASE_SECTIONS,
   snapshot: {
     description:

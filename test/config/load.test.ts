@@ -58,6 +58,14 @@ t.test('a file replaces what it names and leaves the rest', async t => {
 t.test('a wrong value is named with its key, what was found and what is allowed', async t => {
   const cases: [text: string, line: string][] = [
     [
+      '[limits]\nannounces_per_address = -1',
+      'limits.announces_per_address: -1 is not allowed; allowed is a whole number from 0 to 60000',
+    ],
+    [
+      '[limits]\nclient_blacklist = ["-XL", ""]',
+      'limits.client_blacklist: ["-XL",""] is not allowed; allowed is a list of texts of 1 to 20 visible ASCII characters, as ["-XL", "-SD0"]',
+    ],
+    [
       '[tracker_config]\nrequest_interval = "x"',
       'tracker_config.request_interval: "x" is not allowed; allowed is a whole number from 1 to 86400',
     ],
