@@ -38,6 +38,8 @@ const server = await startHttpServer(
     numwantDefault: 72,
     numwantMaximum: 72,
     minInterval: 1800,
+    websocket: false,
+    websocketInterval: 120,
   },
   link,
   createFrontendCounters(),

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { unixSeconds } from '../clock.ts'
 import { answer, answerBytesMax, openEngine } from '../engine/engine.ts'
+import { createLeaveCursor, leaveSlice } from '../engine/leave.ts'
 import { createSweepCursor, sweepSlice, sweepSlicesPerPass } from '../engine/sweep.ts'
 import type { Answer } from '../link/link.ts'
 import { servePort } from '../link/port.ts'
@@ -8,7 +9,7 @@ import type { LinkServer } from '../link/server.ts'
 import { serveSocket } from '../link/socket.ts'
 import type { EngineThreadStart, FromEngineThread, ToEngineThread } from './messages.ts'
 
-/** Longest that the sweep keeps frontends waiting at a time. */
+/** Longest that the sweep, or taking out peers, keeps frontends waiting at a time. */
 const SWEEP_SLICE_MILLIS_MAX = 1
 const SWEEP_TICK_MILLIS = 100
 const SWEEP_BEHIND_TICK_MILLIS = 5
@@ -40,6 +41,21 @@ function startSweep(): () => void {
   return () => clearTimeout(timer)
 }
 
+let leaveTimer: NodeJS.Immediate | undefined
+
+/** Takes the peers of gone workers out of the thread's stripes, from the first one on, and lets requests through in between. */
+function takeOutGone(): void {
+  clearImmediate(leaveTimer)
+  const cursor = createLeaveCursor(start.index, start.threads)
+  const tick = () => {
+    const until = performance.now() + SWEEP_SLICE_MILLIS_MAX
+    let done = false
+    while (!done && performance.now() < until) done = leaveSlice(engine, cursor)
+    if (!done) leaveTimer = setImmediate(tick)
+  }
+  tick()
+}
+
 servers.push(await serveSocket(start.socketPath, answerRecord, answerBytesMax))
 const stopSweep = startSweep()
 
@@ -48,7 +64,12 @@ parentPort?.on('message', async (message: ToEngineThread) => {
     servers.push(servePort(message.port, answerRecord, answerBytesMax))
     return
   }
+  if (message.type === 'workers-gone') {
+    takeOutGone()
+    return
+  }
   stopSweep()
+  clearImmediate(leaveTimer)
   await Promise.all(servers.map(server => server.close()))
   parentPort?.close()
 })

@@ -12,6 +12,8 @@ export type EngineThreads = {
   socketPathFor(n: number): string
   /** Gives the first thread a link of this process. */
   link(port: MessagePort): void
+  /** Takes out the WebSocket peers of workers that were marked as gone. */
+  takeOutGone(): void
   stop(): Promise<void>
 }
 
@@ -58,6 +60,11 @@ export function startEngineThreads(
     socketPathFor,
     link: port =>
       threads[0]?.worker.postMessage({ type: 'link', port } satisfies ToEngineThread, [port]),
+    takeOutGone() {
+      for (const { worker } of threads) {
+        worker.postMessage({ type: 'workers-gone' } satisfies ToEngineThread)
+      }
+    },
     async stop() {
       stopping = true
       for (const { worker } of threads)

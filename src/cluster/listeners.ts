@@ -31,6 +31,8 @@ export function httpListeners(config: Config, certificates: PairsOf): HttpServer
       numwantDefault: config.tracker_config.numwant_default,
       numwantMaximum: config.tracker_config.numwant_maximum,
       minInterval: config.tracker_config.request_interval_minimum,
+      websocket: server.websocket,
+      websocketInterval: config.tracker_config.websocket_interval,
     }
   })
 }

@@ -47,6 +47,8 @@ export type UdpThreadStart = {
 export type ToEngineThread =
   | { readonly type: 'stop' }
   | { readonly type: 'link'; readonly port: MessagePort }
+  /** Workers were marked as gone: their WebSocket peers are to be taken out. */
+  | { readonly type: 'workers-gone' }
 export type FromEngineThread = { readonly type: 'ready' }
 
 /** What the primary tells a cluster worker. */
@@ -55,6 +57,10 @@ export type ToWorker =
       readonly type: 'start'
       /** Counted from 1; a worker that replaces another has its number. */
       readonly number: number
+      /** One that replaces another has a new one. */
+      readonly process: number
+      /** Where workers have their sockets for each other. */
+      readonly folder: string
       readonly socketPath: string
       readonly level: LogConfig['level']
       readonly listeners: FrontendListeners

@@ -37,6 +37,7 @@ import { startSnapshots } from './snapshots.ts'
 import { connectServiceManager, type ServiceManager, takeNotifySettings } from './systemd.ts'
 import { startUdpThreads } from './udp-threads.ts'
 import { startWatchdog, type Watchdog } from './watchdog.ts'
+import { createWorkerNumbers } from './worker-numbers.ts'
 import { startWorkers } from './workers.ts'
 
 const WORKERS_STOP_MILLIS_MAX = 8000
@@ -165,7 +166,7 @@ async function start(run: Run): Promise<void> {
 
   const workers = workerCount(config)
   processes.started(0, process.pid)
-  await startTcp({ ...run, claimed, admin, engineThreads, workers })
+  await startTcp({ ...run, claimed, folder, admin, engineThreads, workers })
   if (parts.stopping) return
   const udpThreads = await startUdpThreads({
     listeners: udp,
@@ -223,6 +224,7 @@ async function claimTcpListeners(
 
 type TcpStart = Run & {
   readonly claimed: FrontendListeners
+  readonly folder: string
   readonly admin: Admin
   readonly engineThreads: EngineThreads
   readonly workers: number
@@ -230,7 +232,7 @@ type TcpStart = Run & {
 
 /** Starts the HTTP tracker and the API, in cluster workers or in this process. */
 async function startTcp(run: TcpStart) {
-  const { admin, claimed, config, engineThreads, log, parts, processes, workers } = run
+  const { admin, claimed, config, engineThreads, folder, log, parts, processes, workers } = run
   const frontends = createFrontendCounters()
   const report = (link: LinkCounters) => {
     const reporting = startReporting({ frontends, link }, report =>
@@ -244,14 +246,21 @@ async function startTcp(run: TcpStart) {
     const link = connectPortLink(port1)
     report(link.counters)
     parts.add(
-      await startFrontends(claimed, link, admin, frontends, log).catch((error: Error) => {
+      await startFrontends({
+        listeners: claimed,
+        websocket: { worker: 0, relayPath: undefined },
+        link,
+        admin,
+        counters: frontends,
+        log,
+      }).catch((error: Error) => {
         throw unavailableError(error.message)
       }),
     )
     return
   }
   report(createLinkCounters())
-  const { socketPathFor } = engineThreads
+  const { socketPathFor, takeOutGone } = engineThreads
   const level = config.log.level
   const running = startWorkers({
     count: workers,
@@ -259,6 +268,8 @@ async function startTcp(run: TcpStart) {
     admin,
     processes,
     socketPathFor,
+    folder,
+    numbers: createWorkerNumbers(run.engine.goneWorkers, takeOutGone),
     level,
     log,
   })
@@ -275,7 +286,7 @@ function workerCount({ engine, frontend }: Config): number {
 /** What `systemctl status` shows. */
 function statusLine(engine: Engine): string {
   const { torrents, peers } = totals(engine)
-  return `${torrents} torrents, ${peers[0]} peers over IPv4, ${peers[1]} over IPv6`
+  return `${torrents} torrents, ${peers[0]} peers over IPv4, ${peers[1]} over IPv6, ${peers[2]} over WebSocket`
 }
 
 /** What the last line of the log says. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { unavailableError } from '../errors.ts'
 
 /** A Unix socket's path is 107 bytes at most, and libuv cuts off the rest without a word: what comes below `base` is in the bound. */
-const BASE_BYTES_MAX = 107 - '/muster-XXXXXX/engine-63.sock'.length
+const BASE_BYTES_MAX = 107 - '/muster-XXXXXX/relay-65535.sock'.length
 
 /**
  * Makes a folder that only this user can look into, for the sockets of the links: below systemd's RUNTIME_DIRECTORY or the folder for
@@ -30,6 +30,11 @@ export function createPrivateFolder(
       `cannot make a folder below ${base}: ${code}. Set ${variable} to a folder that muster can write to.`,
     )
   }
+}
+
+/** Unix socket in it of the worker process with a number, for the other workers. */
+export function relayPathIn(folder: string): (process: number) => string {
+  return process => join(folder, `relay-${process}.sock`)
 }
 
 export function removePrivateFolder(folder: string): void {

@@ -4,6 +4,7 @@ import { connectSocketLink } from '../link/socket.ts'
 import { createLog } from '../log.ts'
 import { type Frontends, startFrontends } from './frontends.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
+import { relayPathIn } from './private-folder.ts'
 import { type Reporting, startReporting } from './process-report.ts'
 
 /** Entry of a cluster worker: sockets of clients on one side, the link to an engine thread on the other. */
@@ -52,7 +53,14 @@ process.on('message', async (message: ToWorker) => {
     tell({ type: 'report', report }),
   )
   try {
-    frontends = await startFrontends(message.listeners, link, remote.service, counters, log)
+    frontends = await startFrontends({
+      listeners: message.listeners,
+      websocket: { worker: message.process, relayPath: relayPathIn(message.folder) },
+      link,
+      admin: remote.service,
+      counters,
+      log,
+    })
     tell({ type: 'listening' })
   } catch (error) {
     tell({ type: 'failed', reason: (error as Error).message }, () => process.exit(1))

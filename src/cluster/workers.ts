@@ -11,6 +11,7 @@ import type { FromWorker, ToWorker } from './messages.ts'
 import type { Processes } from './processes.ts'
 import { watchProgress } from './stalls.ts'
 import { type Child, type Death, type Supervisor, startSupervisor } from './supervisor.ts'
+import type { WorkerNumbers } from './worker-numbers.ts'
 
 export type WorkersOptions = {
   readonly count: number
@@ -19,6 +20,9 @@ export type WorkersOptions = {
   /** Told of each worker's start and end, and what it reports. */
   readonly processes: Processes
   readonly socketPathFor: (n: number) => string
+  /** Where workers have their sockets for each other. */
+  readonly folder: string
+  readonly numbers: WorkerNumbers
   readonly level: LogConfig['level']
   readonly log: Logger
 }
@@ -86,13 +90,14 @@ function logDeath(log: Logger, { n, pid, why, quickDeaths, restartMillis }: Deat
 
 function forkWorker(
   n: number,
-  { admin, level, listeners, log, processes, socketPathFor }: WorkersOptions,
+  { admin, folder, level, listeners, log, numbers, processes, socketPathFor }: WorkersOptions,
   exited: (why: string) => void,
   told: (message: FromWorker) => void,
 ): Child {
   const worker = cluster.fork()
   const { pid } = worker.process
   const number = n + 1
+  const processNumber = numbers.next()
   if (pid !== undefined) processes.started(number, pid)
   let isUp = false
   const send = (message: ToWorker) => {
@@ -110,13 +115,22 @@ function forkWorker(
   }, LOOK_MILLIS)
   const ended = (why: string) => {
     clearInterval(looking)
+    numbers.gone(processNumber)
     exited(why)
   }
   worker.on('message', (message: FromWorker) => {
     heard++
     if (message.type === 'up') {
       isUp = true
-      send({ type: 'start', number, socketPath: socketPathFor(n), level, listeners })
+      send({
+        type: 'start',
+        number,
+        process: processNumber,
+        folder,
+        socketPath: socketPathFor(n),
+        level,
+        listeners,
+      })
     }
     if (message.type === 'listening') {
       silence = watchProgress(() => heard, SILENT_LOOKS_MAX)

@@ -17,6 +17,8 @@ export type TrackerConfig = {
   readonly request_interval_minimum: number
   /** Percent of request_interval that is added at random, so that clients do not come back in step. */
   readonly request_interval_jitter: number
+  /** Seconds between the announces of a WebTorrent client. */
+  readonly websocket_interval: number
   readonly peers_timeout: number
   readonly peers_cleanup_interval: number
   /** Peers in an answer when the client does not say, and at most. */
@@ -41,9 +43,10 @@ export type HttpServerConfig = {
   readonly ssl_cert: string
   /** Believe the `ip`, `ipv4` and `ipv6` parameters of an announce. */
   readonly use_payload_ip: boolean
+  readonly websocket: boolean
 }
 
-export type ApiServerConfig = Omit<HttpServerConfig, 'use_payload_ip'>
+export type ApiServerConfig = Omit<HttpServerConfig, 'use_payload_ip' | 'websocket'>
 
 export type UdpServerConfig = {
   readonly enabled: boolean

@@ -163,6 +163,11 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
         description:
           'Percent of request_interval added at random, so that clients do not come back in step. 0 adds nothing.',
       },
+      websocket_interval: seconds(
+        120,
+        1,
+        'Seconds between the announces of a WebTorrent client. Each brings it new peers, which it cannot be told of in another way.',
+      ),
       peers_timeout: seconds(
         2700,
         1,
@@ -204,6 +209,12 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
         default: false,
         description:
           'Believe the address that a client states in its announce (ip, ipv4, ipv6). Lets anyone enter any address.',
+      },
+      websocket: {
+        type: 'boolean',
+        default: true,
+        description:
+          'Serve the WebTorrent tracker too, ws:// on the same address, or wss:// where TLS is on.',
       },
     },
   },

@@ -14,10 +14,13 @@ export const FrontendCounter = {
   scrape: 2,
   /** Requests for a path that there is not. */
   notFound: 3,
-  /** What is no request that a tracker answers: another method than GET and HEAD, a message that is none. */
+  /** What is no request that a tracker answers: another method than GET and HEAD, too many messages or sockets. */
   refused: 4,
   /** Requests to the API, whatever the answer. */
   api: 5,
+  /** Offers and answers of WebSocket peers that were passed on, and those that were not: to nobody who waits for them, or who is too slow. */
+  relayed: 6,
+  dropped: 7,
 } as const
 export type FrontendCounter = (typeof FrontendCounter)[keyof typeof FrontendCounter]
 

@@ -36,8 +36,49 @@ export type HttpRequest = {
 
 export type ListenSocket = object
 
+/** A WebSocket, good from `open` to `close`. `Data` is what `upgrade` was given. */
+export type WebSocket<Data> = {
+  getUserData(): Data
+  /** 1 when sent, 0 when it waits for a slow reader, 2 when that one is too slow and it was dropped. */
+  send(message: string): number
+  /** Closes with a code, and calls `close`. */
+  end(code: number, reason: string): void
+}
+
+/** What uWebSockets.js hands from a request to the socket that it becomes. */
+export type UpgradeContext = object
+
+export type UpgradeResponse<Data> = HttpResponse & {
+  upgrade(
+    data: Data,
+    key: string,
+    protocol: string,
+    extensions: string,
+    context: UpgradeContext,
+  ): void
+}
+
+export type WebSocketBehavior<Data> = {
+  /** A longer message closes the socket. */
+  readonly maxPayloadLength: number
+  /** Bytes that wait for a slow reader at most; `closeOnBackpressureLimit` closes it then. */
+  readonly maxBackpressure: number
+  readonly closeOnBackpressureLimit: boolean
+  /** Seconds without a sign of life after which a socket is closed. */
+  readonly idleTimeout: number
+  /** Asks for one in time. */
+  readonly sendPingsAutomatically: boolean
+  upgrade(response: UpgradeResponse<Data>, request: HttpRequest, context: UpgradeContext): void
+  open(socket: WebSocket<Data>): void
+  /** The memory of `message` is taken back when this returns. */
+  message(socket: WebSocket<Data>, message: ArrayBuffer): void
+  /** Called once, however it came about. Nothing may be sent any more. */
+  close(socket: WebSocket<Data>, code: number): void
+}
+
 export type App = {
   any(pattern: string, handler: (response: HttpResponse, request: HttpRequest) => void): App
+  ws<Data>(pattern: string, behavior: WebSocketBehavior<Data>): App
   listen(host: string, port: number, listening: (socket: ListenSocket | false) => void): App
   close(): App
 }

@@ -30,6 +30,11 @@ export const Failure = {
   privilegedPort: 27,
   blacklistedClient: 28,
   unlistedClient: 29,
+  invalidJson: 30,
+  invalidAction: 31,
+  invalidOffers: 32,
+  invalidAnswer: 33,
+  tooManyOnConnection: 34,
 } as const
 export type Failure = (typeof Failure)[keyof typeof Failure]
 
@@ -64,6 +69,11 @@ const TEXTS: readonly string[] = [
   'port below 1024 is not allowed',
   'your client is forbidden here (client_blacklist)',
   'your client is not among those allowed here (client_whitelist)',
+  'invalid JSON',
+  'invalid action',
+  'invalid offers',
+  'invalid answer, offer_id or to_peer_id',
+  'too many torrents on one connection',
 ]
 
 /** The sentence for a code; an unknown code is our fault, and the client still gets a sentence. */

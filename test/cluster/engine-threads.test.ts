@@ -22,13 +22,14 @@ import { createTestLog } from './fixtures/log-lines.ts'
 
 async function frontendOver(t: Parameters<typeof testFolder>[0], link: Link): Promise<string> {
   const listeners = await claimListeners([listenerOn('127.0.0.1', 0)], createTestLog().log)
-  const frontends = await startFrontends(
-    { http: listeners, api: [] },
+  const frontends = await startFrontends({
+    listeners: { http: listeners, api: [] },
+    websocket: { worker: 0, relayPath: undefined },
     link,
-    createMemoryAdmin(),
-    createFrontendCounters(),
-    createTestLog().log,
-  )
+    admin: createMemoryAdmin(),
+    counters: createFrontendCounters(),
+    log: createTestLog().log,
+  })
   t.teardown(() => frontends.stop())
   return `http://127.0.0.1:${listeners[0]?.port}`
 }

@@ -1,11 +1,12 @@
 import { connect } from 'node:net'
 import { MessageChannel } from 'node:worker_threads'
 import t from 'tap'
-import { type FrontendListeners, startFrontends } from '../../src/cluster/frontends.ts'
+import { type FrontendsOptions, startFrontends } from '../../src/cluster/frontends.ts'
 import { claimListeners } from '../../src/cluster/listeners.ts'
 import { answer, answerBytesMax } from '../../src/engine/engine.ts'
 import { createFrontendCounters } from '../../src/frontends/counters.ts'
 import type { HttpServerOptions } from '../../src/frontends/http/server.ts'
+import type { Link } from '../../src/link/link.ts'
 import { connectPortLink, servePort } from '../../src/link/port.ts'
 import { RawConnection } from '../fixtures/http-client.ts'
 import { announceTarget } from '../fixtures/load.ts'
@@ -25,8 +26,15 @@ function accepts(port: number): Promise<boolean> {
   })
 }
 
-function only(listener: HttpServerOptions): FrontendListeners {
-  return { http: [listener], api: [] }
+function frontendsOn(listener: HttpServerOptions, link: Link): FrontendsOptions {
+  return {
+    listeners: { http: [listener], api: [] },
+    websocket: { worker: 0, relayPath: undefined },
+    link,
+    admin: createMemoryAdmin(),
+    counters: createFrontendCounters(),
+    log: createTestLog().log,
+  }
 }
 
 t.test('a stop takes no new connections and answers the request that waits', async t => {
@@ -34,13 +42,7 @@ t.test('a stop takes no new connections and answers the request that waits', asy
   if (!listener) throw new Error('no listener')
   const { port1, port2 } = new MessageChannel()
   const link = connectPortLink(port1)
-  const frontends = await startFrontends(
-    only(listener),
-    link,
-    createMemoryAdmin(),
-    createFrontendCounters(),
-    createTestLog().log,
-  )
+  const frontends = await startFrontends(frontendsOn(listener, link))
   const connection = await RawConnection.open(listener.port)
   const answered = connection.get(announceTarget(1, 1))
   // The engine is not there yet, so the request waits.
@@ -63,16 +65,7 @@ t.test('listeners that cannot be had are a refusal, not a hang', async t => {
   t.teardown(() => port2.close())
   const link = connectPortLink(port1)
   t.teardown(() => link.close())
-  await t.rejects(
-    startFrontends(
-      only(listenerOn('192.0.2.1', 6969)),
-      link,
-      createMemoryAdmin(),
-      createFrontendCounters(),
-      createTestLog().log,
-    ),
-    {
-      message: 'cannot listen on 192.0.2.1 port 6969',
-    },
-  )
+  await t.rejects(startFrontends(frontendsOn(listenerOn('192.0.2.1', 6969), link)), {
+    message: 'cannot listen on 192.0.2.1 port 6969',
+  })
 })

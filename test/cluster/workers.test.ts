@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { claimListeners } from '../../src/cluster/listeners.ts'
 import { createProcesses } from '../../src/cluster/processes.ts'
+import { createWorkerNumbers } from '../../src/cluster/worker-numbers.ts'
 import { startWorkers } from '../../src/cluster/workers.ts'
 import { FrontendCounter, Protocol, readFrontend } from '../../src/frontends/counters.ts'
 import { Family } from '../../src/protocol/announce-record.ts'
@@ -33,6 +34,8 @@ async function begin(t: Test, count: number, wantedPort?: number) {
     admin: createMemoryAdmin(),
     processes,
     socketPathFor: engineThreads.socketPathFor,
+    folder: engineThreads.folder,
+    numbers: createWorkerNumbers(engineThreads.engine.goneWorkers, engineThreads.takeOutGone),
     level: 'silent',
     log: testLog.log,
   })

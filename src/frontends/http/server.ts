@@ -31,6 +31,7 @@ import {
   loadUws,
   type TlsKeyPair,
 } from '../uws.ts'
+import type { WebsocketTracker } from '../websocket/server.ts'
 import { createAnswers, type HttpAnswers } from './answers.ts'
 
 export type HttpServerOptions = {
@@ -50,6 +51,10 @@ export type HttpServerOptions = {
   readonly numwantMaximum: number
   /** Seconds. */
   readonly minInterval: number
+  /** Whether the WebTorrent tracker is served there too. */
+  readonly websocket: boolean
+  /** Seconds between announces over WebSocket. */
+  readonly websocketInterval: number
 }
 
 /** An HTTP tracker on one address. */
@@ -71,11 +76,19 @@ export async function startHttpServer(
   options: HttpServerOptions,
   link: Link,
   counters: FrontendCounters,
+  websocket?: WebsocketTracker,
 ): Promise<HttpServer> {
   const uws = loadUws()
   const app = uws.createApp(options.tls)
   const answers = createAnswers(options.minInterval, counters)
-  addRoutes(app, options, link, answers, counters)
+  const proxies: ProxyRules = {
+    trusted: compileCidrs(options.trustedProxies),
+    header: options.realIpHeader.toLowerCase(),
+    proxyProtocol: options.proxyProtocol,
+  }
+  const { pathRules, websocketInterval: interval } = options
+  if (options.websocket) websocket?.addRoute(app, { proxies, pathRules, interval })
+  addRoutes(app, options, proxies, link, answers, counters)
   const socket = await new Promise<ListenSocket>((resolve, reject) => {
     app.listen(options.host, options.port, listening => {
       if (listening) resolve(listening)
@@ -103,15 +116,11 @@ export async function startHttpServer(
 function addRoutes(
   app: App,
   options: HttpServerOptions,
+  rules: ProxyRules,
   link: Link,
   answers: HttpAnswers,
   counters: FrontendCounters,
 ): void {
-  const rules: ProxyRules = {
-    trusted: compileCidrs(options.trustedProxies),
-    header: options.realIpHeader.toLowerCase(),
-    proxyProtocol: options.proxyProtocol,
-  }
   const countOther = (response: HttpResponse, request: HttpRequest, counter: FrontendCounter) => {
     const family = familyOf(clientAddress(response, request, rules))
     countFrontend(counters, Protocol.http, family, counter)

@@ -34,6 +34,8 @@ const OPTIONS: HttpServerOptions = {
   numwantDefault: 50,
   numwantMaximum: 100,
   minInterval: 900,
+  websocket: false,
+  websocketInterval: 120,
 }
 
 type Started = {

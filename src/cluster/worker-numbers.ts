@@ -1,0 +1,29 @@
+import { type GoneWorkers, setGone, WORKER_NUMBERS } from '../engine/tables/gone-workers.ts'
+
+/** Numbers of worker processes, by which WebSocket peers say where their connection is. 0 is a process without workers. */
+export type WorkerNumbers = {
+  /** A number that no process has. */
+  next(): number
+  /** The process is gone, and so are the peers that were connected to it. */
+  gone(number: number): void
+}
+
+/** `takeOut` has the peers of processes taken out that were marked as gone. */
+export function createWorkerNumbers(workers: GoneWorkers, takeOut: () => void): WorkerNumbers {
+  const running = new Set<number>([0])
+  let last = 0
+  return {
+    next() {
+      do last = (last + 1) % WORKER_NUMBERS
+      while (running.has(last))
+      running.add(last)
+      setGone(workers, last, false)
+      return last
+    },
+    gone(number) {
+      running.delete(number)
+      setGone(workers, number, true)
+      takeOut()
+    },
+  }
+}
