@@ -208,7 +208,9 @@ function stop(
   const family = request.u8[at + FAMILY] as number
   const list = listOf(arena, torrent, family)
   const { access, hashKey: key } = engine
-  const slot = findPeer(arena, list, family, request.view, at + PEER_ID, at + ADDRESS, key)
+  const { view } = request
+  const leecher = !isSeeder(view, at)
+  const slot = findPeer(arena, list, family, view, at + PEER_ID, at + ADDRESS, key, leecher)
   if (slot === -1) return
   if (access.rules.users) {
     const detail = detailAt(arena, list, family, slot)
@@ -233,7 +235,8 @@ function upsert(
   const family = u8[at + FAMILY] as number
   let list = listOf(arena, torrent, family)
   const seeder = isSeeder(view, at)
-  let slot = findPeer(arena, list, family, view, at + PEER_ID, at + ADDRESS, engine.hashKey)
+  const key = engine.hashKey
+  let slot = findPeer(arena, list, family, view, at + PEER_ID, at + ADDRESS, key, !seeder)
   const { peersPerAddress } = engine.limits
   if (
     slot === -1 &&
@@ -265,7 +268,7 @@ function upsert(
     accountPeer(access, arena, detail, request, at, completed, nowSeconds)
   }
   if (slot !== -1) {
-    slot = setSeeder(arena, stripe, list, family, slot, seeder, engine.hashKey)
+    slot = setSeeder(arena, stripe, list, family, slot, seeder, key)
   } else {
     slot = insert(engine, arena, stripe, torrent, request, at, seeder, nowSeconds)
     if (slot === -1) return NO_ROOM

@@ -178,7 +178,7 @@ const ID_RANDOM = 12
 
 /**
  * Slot of the peer with this id and address, or -1. Both count: a client that changes port stays one peer, and nobody can touch another's
- * entry by claiming its id from elsewhere.
+ * entry by claiming its id from elsewhere. `leecher` says which half of a small list is looked through first.
  */
 export function findPeer(
   arena: Arena,
@@ -188,8 +188,8 @@ export function findPeer(
   idAt: number,
   addressAt: number,
   key: HashKey,
+  leecher = false,
 ): number {
-  const width = PEER_WIDTH[family]!
   const index = peerIndexOf(arena, list)
   if (index !== 0) {
     const hash = hashPeer(key, view, idAt, view, addressAt, PEER_ADDRESS[family]!)
@@ -199,14 +199,31 @@ export function findPeer(
     }
     return slot
   }
-  const count = peerCount(arena, list)
+  const first = leecher ? seederCount(arena, list) : 0
+  const slot = scanPeers(arena, list, family, first, peerCount(arena, list), view, idAt, addressAt)
+  if (slot !== -1 || first === 0) return slot
+  return scanPeers(arena, list, family, 0, first, view, idAt, addressAt)
+}
+
+/** Slot from `first` to `end` - 1 of a small list in which the peer is, or -1. */
+function scanPeers(
+  arena: Arena,
+  list: number,
+  family: number,
+  first: number,
+  end: number,
+  view: DataView,
+  idAt: number,
+  addressAt: number,
+): number {
+  const width = PEER_WIDTH[family]!
   // The end of an address differs more often than its beginning; where many share one, the random part of their ids tells them apart.
   const lastWord = PEER_ADDRESS[family]! - 4
   const sought = view.getInt32(addressAt + lastWord, true)
   const soughtId = view.getInt32(idAt + ID_RANDOM, true)
-  let at = arena.u32[(list + LIST_BLOCK) >> 2]! + lastWord
-  let id = detailAt(arena, list, family, 0) + DETAIL_PEER_ID + ID_RANDOM
-  for (let slot = 0; slot < count; slot++, at += width, id += DETAIL_BYTES) {
+  let at = compactAt(arena, list, family, first) + lastWord
+  let id = detailAt(arena, list, family, first) + DETAIL_PEER_ID + ID_RANDOM
+  for (let slot = first; slot < end; slot++, at += width, id += DETAIL_BYTES) {
     if (
       arena.view.getInt32(at, true) === sought &&
       arena.view.getInt32(id, true) === soughtId &&
