@@ -18,8 +18,11 @@ const start = workerData as EngineThreadStart
 const engine = openEngine(start.tables, start.settings)
 const servers: LinkServer[] = []
 
+/** Unix time, told by every tick of the sweep: asking the clock for each record would cost more than looking up its torrent. */
+let nowSeconds = unixSeconds(start.clockOffset)
+
 const answerRecord: Answer = (request, at, reply, replyAt) =>
-  answer(engine, request, at, reply, replyAt, unixSeconds(start.clockOffset))
+  answer(engine, request, at, reply, replyAt, nowSeconds)
 
 /** Sweeps stripes as they fall due, evenly over the interval, and lets requests through in between. */
 function startSweep(): () => void {
@@ -30,10 +33,11 @@ function startSweep(): () => void {
   let timer: NodeJS.Timeout | undefined
   const tick = () => {
     Atomics.add(start.rounds, 0, 1)
+    nowSeconds = unixSeconds(start.clockOffset)
     const now = performance.now()
     const due = ((now - begun) / 1000) * perSecond
     while (done < due && performance.now() - now < SWEEP_SLICE_MILLIS_MAX) {
-      if (sweepSlice(engine, cursor, unixSeconds(start.clockOffset))) done++
+      if (sweepSlice(engine, cursor, nowSeconds)) done++
     }
     timer = setTimeout(tick, done < due ? SWEEP_BEHIND_TICK_MILLIS : SWEEP_TICK_MILLIS)
   }
