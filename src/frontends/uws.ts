@@ -7,7 +7,7 @@ import { HTTP_HEAD_BYTES_MAX } from '../protocol/limits.ts'
 /** What muster uses of uWebSockets.js, under the names of either build: see `load`. */
 export type HttpResponse = {
   writeStatus(status: string): HttpResponse
-  writeHeader(key: string, value: string): HttpResponse
+  writeHeader(key: string | ArrayBuffer, value: string | ArrayBuffer): HttpResponse
   end(body?: string | Uint8Array, closeConnection?: boolean): HttpResponse
   endWithoutBody(): HttpResponse
   /** A piece of a chunked body; not empty. False when it waits in memory for a slow reader: go on in `onWritable`. */

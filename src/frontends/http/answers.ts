@@ -23,6 +23,11 @@ import type { HttpRequest, HttpResponse } from '../uws.ts'
 const ANSWER_BYTES_AT_FIRST = 16 * 1024
 const NO_ADDRESS = new Uint8Array(0)
 
+/** A header that every answer has, as bytes: strings would be converted for each. */
+const encoder = new TextEncoder()
+const CONTENT_TYPE = encoder.encode('content-type').buffer
+const TEXT_PLAIN = encoder.encode('text/plain').buffer
+
 /** The requests of one server that wait for the engine, and the memory in which all their answers are built. */
 export type HttpAnswers = {
   readonly waiting: number
@@ -68,7 +73,7 @@ export function createAnswers(minInterval: number, counters: FrontendCounters): 
 
   function write(): void {
     if (!corked) return
-    corked.writeHeader('content-type', 'text/plain')
+    corked.writeHeader(CONTENT_TYPE, TEXT_PLAIN)
     // Given the length itself, endWithoutBody would wait for a body.
     if (corkedHead) corked.writeHeader('content-length', String(corkedBytes)).endWithoutBody()
     else corked.end(out.subarray(0, corkedBytes))
