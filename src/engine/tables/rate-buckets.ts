@@ -56,8 +56,9 @@ function bucketOf(buckets: RateBuckets, hash: number, now: number, window: numbe
     let fullest = set
     let least = window + 1
     for (let at = set; at < set + WAYS; at++) {
-      if (Atomics.load(buckets, at) === tag) return at + WAYS
+      // The moment first: if another thread gives the bucket to the same stranger in between, the hash shows it.
       const millis = millisToFull(Atomics.load(buckets, at + WAYS), now, window)
+      if (Atomics.load(buckets, at) === tag) return at + WAYS
       if (millis < least) {
         least = millis
         fullest = at
