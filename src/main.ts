@@ -6,6 +6,7 @@ import { type Command, HELP, parseCommandLine } from './config/command-line.ts'
 import { loadConfig } from './config/load.ts'
 import { printConfig, printDefaults, printReference } from './config/print.ts'
 import { OperatorError } from './errors.ts'
+import { printMetricsReference } from './metrics/reference.ts'
 import { writeSelfSigned } from './tls/self-signed.ts'
 import { transfer } from './transfer/commands.ts'
 import { musterVersion } from './version.ts'
@@ -33,6 +34,9 @@ async function run(command: Command): Promise<void> {
       return
     case 'create-selfsigned':
       return writeSelfSigned(command.domain, command.keyFile, command.certificateFile)
+    case 'print-metrics':
+      process.stdout.write(printMetricsReference())
+      return
     case 'create-database':
     case 'export':
     case 'import':

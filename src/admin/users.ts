@@ -4,6 +4,7 @@ import type { Engine } from '../engine/engine.ts'
 import { eachUserPeer } from '../engine/inspect.ts'
 import { clearTable, removeValue, setValue } from '../engine/tables/hash-table.ts'
 import {
+  isUserChanged,
   markUserChanged,
   readUser,
   takeChangedUser,
@@ -24,6 +25,8 @@ export type Users = {
   /** Writes what announces changed to the database. Rejects when that fails, and tries the same again with the next call. */
   flush(): Promise<number>
   readonly size: number
+  /** How many have counts that wait to be written. */
+  readonly waiting: number
 }
 
 type Known = { readonly id: string; readonly number: number }
@@ -93,6 +96,13 @@ export function createUsers(
   return {
     get size() {
       return byKey.size
+    },
+    get waiting() {
+      let waiting = 0
+      for (let number = 1; number < nextNumber; number++) {
+        if (isUserChanged(records, number)) waiting++
+      }
+      return waiting
     },
     async of(keys) {
       const numbers = new Map<number, [string, number][]>()

@@ -12,6 +12,10 @@ export type WriteBehind = {
   readonly failures: number
   /** Unix seconds of the last success; 0 before the first. */
   readonly writtenSeconds: number
+  /** Successful tries since the start, the rows that they wrote, and the seconds that all tries took. */
+  readonly writes: number
+  readonly rows: number
+  readonly busySeconds: number
   /** Writes what is left, once, and ends. */
   stop(): Promise<void>
 }
@@ -30,20 +34,28 @@ export function startWriteBehind(
   let healthy = true
   let failures = 0
   let writtenSeconds = 0
+  let writes = 0
+  let allRows = 0
+  let busySeconds = 0
 
   async function flush(): Promise<void> {
+    const begun = performance.now()
     try {
       let rows = 0
       for (const each of flushes) rows += await each()
       if (rows > 0) log.debug({ rows }, 'counts written')
       if (!healthy) log.info('the database takes writes again')
       healthy = true
+      writes++
+      allRows += rows
       writtenSeconds = nowSeconds()
     } catch (error) {
       failures++
       if (healthy)
         log.error({ err: error }, 'counts cannot be written; trying again until they can')
       healthy = false
+    } finally {
+      busySeconds += (performance.now() - begun) / 1000
     }
   }
 
@@ -70,6 +82,15 @@ export function startWriteBehind(
     },
     get writtenSeconds() {
       return writtenSeconds
+    },
+    get writes() {
+      return writes
+    },
+    get rows() {
+      return allRows
+    },
+    get busySeconds() {
+      return busySeconds
     },
     async stop() {
       ending.abort()

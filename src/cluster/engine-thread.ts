@@ -7,6 +7,7 @@ import type { Answer } from '../link/link.ts'
 import { servePort } from '../link/port.ts'
 import type { LinkServer } from '../link/server.ts'
 import { serveSocket } from '../link/socket.ts'
+import { EngineCounter, frameSeconds } from './engine-counters.ts'
 import type { EngineThreadStart, FromEngineThread, ToEngineThread } from './messages.ts'
 
 /** Longest that the sweep, or taking out peers, keeps frontends waiting at a time. */
@@ -17,6 +18,7 @@ const SWEEP_BEHIND_TICK_MILLIS = 5
 const start = workerData as EngineThreadStart
 const engine = openEngine(start.tables, start.settings)
 const servers: LinkServer[] = []
+const { counters } = start
 
 /** Unix time, told by every tick of the sweep: asking the clock for each record would cost more than looking up its torrent. */
 let nowSeconds = unixSeconds(start.clockOffset)
@@ -24,12 +26,22 @@ let nowSeconds = unixSeconds(start.clockOffset)
 const answerRecord: Answer = (request, at, reply, replyAt) =>
   answer(engine, request, at, reply, replyAt, nowSeconds)
 
+/** Notes the end of a pass that began at `begun`, and returns when that was. */
+function notePass(begun: number): number {
+  const ended = performance.now()
+  counters[EngineCounter.sweepPass] = (ended - begun) / 1000
+  counters[EngineCounter.sweepEnded] = nowSeconds
+  return ended
+}
+
 /** Sweeps stripes as they fall due, evenly over the interval, and lets requests through in between. */
 function startSweep(): () => void {
   const cursor = createSweepCursor(start.index, start.threads)
-  const perSecond = sweepSlicesPerPass(engine, cursor) / start.sweepSeconds
+  const slicesPerPass = sweepSlicesPerPass(engine, cursor)
+  const perSecond = slicesPerPass / start.sweepSeconds
   const begun = performance.now()
   let done = 0
+  let passBegun = begun
   let timer: NodeJS.Timeout | undefined
   const tick = () => {
     Atomics.add(start.rounds, 0, 1)
@@ -37,8 +49,11 @@ function startSweep(): () => void {
     const now = performance.now()
     const due = ((now - begun) / 1000) * perSecond
     while (done < due && performance.now() - now < SWEEP_SLICE_MILLIS_MAX) {
-      if (sweepSlice(engine, cursor, nowSeconds)) done++
+      if (!sweepSlice(engine, cursor, nowSeconds)) continue
+      if (++done % slicesPerPass === 0) passBegun = notePass(passBegun)
     }
+    counters[EngineCounter.sweepBusy] =
+      (counters[EngineCounter.sweepBusy] as number) + (performance.now() - now) / 1000
     timer = setTimeout(tick, done < due ? SWEEP_BEHIND_TICK_MILLIS : SWEEP_TICK_MILLIS)
   }
   tick()
@@ -60,12 +75,14 @@ function takeOutGone(): void {
   tick()
 }
 
-servers.push(await serveSocket(start.socketPath, answerRecord, answerBytesMax))
+servers.push(
+  await serveSocket(start.socketPath, answerRecord, answerBytesMax, frameSeconds(counters)),
+)
 const stopSweep = startSweep()
 
 parentPort?.on('message', async (message: ToEngineThread) => {
   if (message.type === 'link') {
-    servers.push(servePort(message.port, answerRecord, answerBytesMax))
+    servers.push(servePort(message.port, answerRecord, answerBytesMax, frameSeconds(counters)))
     return
   }
   if (message.type === 'workers-gone') {

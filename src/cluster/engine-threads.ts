@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { type MessagePort, Worker } from 'node:worker_threads'
 import { threadUrl } from '../thread-url.ts'
+import { createEngineCounters, type EngineCounters } from './engine-counters.ts'
 import type { EngineThreadStart, ToEngineThread } from './messages.ts'
 import type { WatchedThread } from './watchdog.ts'
 
@@ -8,6 +9,8 @@ export type EngineThreads = {
   /** Resolves when all threads serve. */
   readonly ready: Promise<void>
   readonly watched: readonly WatchedThread[]
+  /** One for each thread, counting. */
+  readonly counters: readonly EngineCounters[]
   /** Where the links of worker or frontend number `n` go. */
   socketPathFor(n: number): string
   /** Gives the first thread a link of this process. */
@@ -22,19 +25,21 @@ export type EngineThreads = {
  * process.
  */
 export function startEngineThreads(
-  start: Omit<EngineThreadStart, 'index' | 'socketPath' | 'rounds'>,
+  start: Omit<EngineThreadStart, 'index' | 'socketPath' | 'rounds' | 'counters'>,
   folder: string,
   died: (index: number, error: unknown) => void,
 ): EngineThreads {
   let stopping = false
   const socketPathFor = (n: number) => join(folder, `engine-${n % start.threads}.sock`)
   const threads = Array.from({ length: start.threads }, (_, index) => {
+    const counters = createEngineCounters()
     const rounds = new Int32Array(new SharedArrayBuffer(4))
     const workerData: EngineThreadStart = {
       ...start,
       index,
       socketPath: socketPathFor(index),
       rounds,
+      counters,
     }
     const name = `engine-${index}`
     const worker = new Worker(threadUrl('./engine-thread', import.meta.url), {
@@ -52,11 +57,13 @@ export function startEngineThreads(
       })
     })
     const ready = new Promise<void>(resolve => worker.once('message', () => resolve()))
-    return { worker, gone, ready, watched: { name, rounds: () => Atomics.load(rounds, 0) } }
+    const watched = { name, rounds: () => Atomics.load(rounds, 0) }
+    return { worker, gone, ready, watched, counters }
   })
   return {
     ready: Promise.all(threads.map(({ ready }) => ready)).then(() => {}),
     watched: threads.map(({ watched }) => watched),
+    counters: threads.map(({ counters }) => counters),
     socketPathFor,
     link: port =>
       threads[0]?.worker.postMessage({ type: 'link', port } satisfies ToEngineThread, [port]),

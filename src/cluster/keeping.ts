@@ -26,6 +26,8 @@ export type Keeping = Part & {
   readonly administration: Administration
   /** Undefined without a database. */
   readonly writeBehind: WriteBehind | undefined
+  /** When ended keys were last removed, in Unix seconds; 0 before the first time. */
+  readonly keysCleanedSeconds: number
 }
 
 /**
@@ -73,15 +75,22 @@ export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
   const interval = settings.persistent_interval
   const { flushes } = administration
   writeBehind = database && startWriteBehind(flushes, interval, nowSeconds, log)
-  const cleanup = setInterval(() => {
-    administration.keys.removeEnded().catch((error: unknown) => {
+  let keysCleanedSeconds = 0
+  const cleanup = setInterval(async () => {
+    try {
+      await administration.keys.removeEnded()
+      keysCleanedSeconds = nowSeconds()
+    } catch (error) {
       log.error({ err: error }, 'ended keys could not be removed')
-    })
+    }
   }, tracker.keys_cleanup_interval * 1000)
   const sampling = setInterval(administration.overview.takeSample, SAMPLE_SECONDS * 1000)
   return {
     administration,
     writeBehind,
+    get keysCleanedSeconds() {
+      return keysCleanedSeconds
+    },
     async stop() {
       clearInterval(cleanup)
       clearInterval(sampling)

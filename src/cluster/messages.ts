@@ -8,6 +8,7 @@ import type { UdpSocket, UdpSocketOptions } from '../frontends/udp/socket.ts'
 import type { RpcAnswer, RpcRequest } from '../link/rpc.ts'
 import type { AnnounceRules } from '../protocol/http-request.ts'
 import type { PathRules } from '../protocol/tracker-path.ts'
+import type { EngineCounters } from './engine-counters.ts'
 import type { FrontendListeners } from './frontends.ts'
 import type { ProcessReport } from './process-report.ts'
 
@@ -26,6 +27,7 @@ export type EngineThreadStart = {
   readonly sweepSeconds: number
   /** One word, which the thread adds to as long as its event loop turns. */
   readonly rounds: Int32Array<SharedArrayBuffer>
+  readonly counters: EngineCounters
 }
 
 /** What a UDP thread is started with. */

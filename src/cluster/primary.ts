@@ -20,6 +20,7 @@ import { createLinkCounters, type LinkCounters } from '../link/counters.ts'
 import { connectPortLink } from '../link/port.ts'
 import { createLog, type Logger } from '../log.ts'
 import { createMetrics } from '../metrics/metrics.ts'
+import { musterVersion } from '../version.ts'
 import { findApiKey } from './api-key.ts'
 import { type Certificates, openCertificates } from './certificates.ts'
 import { type EngineThreads, startEngineThreads } from './engine-threads.ts'
@@ -33,7 +34,7 @@ import { createProcessNumbers } from './process-numbers.ts'
 import { startReporting } from './process-report.ts'
 import { createProcesses, type Processes } from './processes.ts'
 import { obeySignals } from './signals.ts'
-import { startSnapshots } from './snapshots.ts'
+import { type Snapshots, startSnapshots } from './snapshots.ts'
 import { connectServiceManager, type ServiceManager, takeNotifySettings } from './systemd.ts'
 import { startUdpThreads } from './udp-threads.ts'
 import { startWatchdog, type Watchdog } from './watchdog.ts'
@@ -114,14 +115,22 @@ async function start(run: Run): Promise<void> {
     process.exit(ExitStatus.software)
   }
   let watchdog: Watchdog | undefined
+  let keeping: Keeping | undefined
+  let snapshots: Snapshots | undefined
+  let engineThreads: EngineThreads | undefined
+  const udpPorts = new Set(udp.map(({ port }) => port))
   const metrics = createMetrics({
     prometheusId: config.tracker_config.prometheus_id,
+    version: musterVersion(),
     startedSeconds: nowSeconds(),
     nowSeconds,
     rules: engine.access.rules,
     totals: () => totals(engine),
-    udp: () => sumUdpCounters(udpCounters),
-    frontends: () => processes.counts().frontends,
+    udp: () => udpCounters,
+    udpPorts: () => udpPorts,
+    engines: () => engineThreads?.counters ?? [],
+    processes,
+    now: () => performance.now(),
     limited: () => limitCounts(engine.limits),
     entries: () => ({
       whitelist: keyCount(engine.access.whitelist),
@@ -129,9 +138,11 @@ async function start(run: Run): Promise<void> {
       keys: keyCount(engine.access.keys),
       users: keyCount(engine.access.userKeys),
     }),
+    usersWaiting: () => keeping?.administration.users.waiting ?? 0,
+    keysCleanedSeconds: () => keeping?.keysCleanedSeconds ?? 0,
     database: () => keeping?.writeBehind,
+    snapshots: () => snapshots,
   })
-  let keeping: Keeping | undefined
   keeping = await startKeeping({
     config,
     engine,
@@ -146,10 +157,18 @@ async function start(run: Run): Promise<void> {
   const { admin } = keeping.administration
   if (parts.stopping) return
   if (config.snapshot.enabled) {
-    parts.add(startSnapshots({ config: config.snapshot, tables, settings, nowSeconds, log, died }))
+    snapshots = startSnapshots({
+      config: config.snapshot,
+      tables,
+      settings,
+      nowSeconds,
+      log,
+      died,
+    })
+    parts.add(snapshots)
   }
 
-  const engineThreads = startEngineThreads(
+  engineThreads = startEngineThreads(
     {
       tables,
       settings,

@@ -1,4 +1,5 @@
 import { createFrontendCounters, type FrontendCounters } from '../frontends/counters.ts'
+import { addCounts } from '../histogram.ts'
 import { createLinkCounters, type LinkCounters } from '../link/counters.ts'
 import type { ProcessReport } from './process-report.ts'
 
@@ -22,6 +23,8 @@ export type Processes = {
   readonly all: readonly ProcessState[]
   /** Sums of those that live and of those that died: what a worker counted after its last report is lost with it. */
   counts(): { readonly frontends: FrontendCounters; readonly link: LinkCounters }
+  /** Processes that took the place of another. */
+  readonly restarts: number
   started(number: number, pid: number): void
   reported(pid: number, report: ProcessReport): void
   gone(pid: number): void
@@ -35,13 +38,16 @@ export function createProcesses(now: () => number): Processes {
     get all() {
       return [...states.values()].sort((a, b) => a.number - b.number)
     },
+    get restarts() {
+      return [...starts.values()].reduce((sum, count) => sum + count - 1, 0)
+    },
     counts() {
       const frontends = dead.frontends.slice()
       const link = dead.link.slice()
       for (const { report } of states.values()) {
         if (!report) continue
-        add(frontends, report.frontends)
-        add(link, report.link)
+        addCounts(frontends, report.frontends)
+        addCounts(link, report.link)
       }
       return { frontends, link }
     },
@@ -59,12 +65,8 @@ export function createProcesses(now: () => number): Processes {
       const report = states.get(pid)?.report
       states.delete(pid)
       if (!report) return
-      add(dead.frontends, report.frontends)
-      add(dead.link, report.link)
+      addCounts(dead.frontends, report.frontends)
+      addCounts(dead.link, report.link)
     },
   }
-}
-
-function add(sum: Float64Array, counts: Float64Array): void {
-  for (let n = 0; n < sum.length; n++) sum[n] = (sum[n] as number) + (counts[n] as number)
 }

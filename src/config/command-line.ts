@@ -22,6 +22,7 @@ JSON a row, and import reads it; - is standard output or input.
   --check-config      check the configuration, print what is in effect, and exit
   --print-config      print a commented config.toml with all defaults, and exit
   --print-reference   print the configuration's reference in Markdown, and exit
+  --print-metrics     print the reference of the metrics in Markdown, and exit
   --help              print this, and exit
   --version           print the version, and exit
 
@@ -45,7 +46,7 @@ export type Command =
       readonly keyFile: string
       readonly certificateFile: string
     }
-  | { readonly does: 'print-config' | 'print-reference' | 'help' | 'version' }
+  | { readonly does: 'print-config' | 'print-reference' | 'print-metrics' | 'help' | 'version' }
 
 /** What the command line asks for. Throws an OperatorError with EX_USAGE. */
 export function parseCommandLine(words: readonly string[]): Command {
@@ -54,6 +55,7 @@ export function parseCommandLine(words: readonly string[]): Command {
   if (values.version) return { does: 'version' }
   if (values['print-config']) return { does: 'print-config' }
   if (values['print-reference']) return { does: 'print-reference' }
+  if (values['print-metrics']) return { does: 'print-metrics' }
   if (values['create-database']) return { does: 'create-database', file: values.config }
   if (values['create-selfsigned']) {
     return {
@@ -94,6 +96,7 @@ function parse(words: readonly string[]) {
         'selfsigned-certfile': { type: 'string', default: 'cert.pem' },
         'print-config': { type: 'boolean' },
         'print-reference': { type: 'boolean' },
+        'print-metrics': { type: 'boolean' },
         help: { type: 'boolean' },
         version: { type: 'boolean' },
       },

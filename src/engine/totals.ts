@@ -2,6 +2,7 @@ import type { Engine } from './engine.ts'
 import { type Arena, arenaTaken, stripeHead } from './tables/arena.ts'
 import {
   FAMILY_COUNT,
+  STRIPE_CHANGED,
   STRIPE_COMPLETED,
   STRIPE_EVICTED,
   STRIPE_EXPIRED,
@@ -9,6 +10,8 @@ import {
   STRIPE_REFUSED,
   STRIPE_SEEDERS,
   STRIPE_TORRENTS,
+  STRIPE_USED_CLASSES,
+  USED_CLASS_BYTES,
 } from './tables/layout.ts'
 
 /** Numbers of IPv4, IPv6 and WebSocket peers. */
@@ -26,6 +29,10 @@ export type Totals = {
   /** Bytes that stripes have taken from the arenas, and that the arenas have. */
   bytesTaken: number
   bytesReserved: number
+  /** Bytes in used blocks, by the classes of USED_CLASS_BYTES. */
+  readonly bytesUsed: readonly number[]
+  /** Stripes with a torrent whose counts wait to be written to the database. */
+  stripesChanged: number
 }
 
 /** All families together. */
@@ -45,6 +52,8 @@ export function totals(engine: Pick<Engine, 'arenas' | 'stripeCount'>): Totals {
     refused: 0,
     bytesTaken: 0,
     bytesReserved: 0,
+    bytesUsed: USED_CLASS_BYTES.map(() => 0),
+    stripesChanged: 0,
   }
   for (let number = 0; number < engine.stripeCount; number++) {
     const { u32 } = engine.arenas[number % engine.arenas.length] as Arena
@@ -59,6 +68,10 @@ export function totals(engine: Pick<Engine, 'arenas' | 'stripeCount'>): Totals {
     sum.expired += word(STRIPE_EXPIRED)
     sum.evicted += word(STRIPE_EVICTED)
     sum.refused += word(STRIPE_REFUSED)
+    sum.stripesChanged += word(STRIPE_CHANGED)
+    for (let n = 0; n < sum.bytesUsed.length; n++) {
+      sum.bytesUsed[n] = (sum.bytesUsed[n] as number) + word(STRIPE_USED_CLASSES + n * 4)
+    }
   }
   for (const arena of engine.arenas) {
     sum.bytesTaken += arenaTaken(arena)

@@ -1,8 +1,15 @@
+import { COUNT_BOUNDS, observe, SECONDS_BOUNDS } from '../histogram.ts'
 import { ID, LENGTH } from '../protocol/announce-record.ts'
 import type { Bytes } from '../protocol/bytes.ts'
 import { Failure } from '../protocol/failures.ts'
 import { REQUESTS_WAITING_MAX } from '../protocol/limits.ts'
-import { countLink, createLinkCounters, LinkCounter } from './counters.ts'
+import {
+  countLink,
+  createLinkCounters,
+  frameRecords,
+  LinkCounter,
+  waitSeconds,
+} from './counters.ts'
 import {
   clearFrame,
   createFrame,
@@ -44,10 +51,14 @@ export function createLink(connect: (events: TransportEvents) => Transport): Lin
   const waiters: (Waiter | undefined)[] = []
   const uses: number[] = []
   const freeSlots: number[] = []
-  const inFlight: { frame: Frame; sequence: number; sentAt: number }[] = []
+  const inFlight: { frame: Frame; sequence: number; begunAt: number; sentAt: number }[] = []
   const spare: Frame[] = []
   const upWaiters: (() => void)[] = []
   const counters = createLinkCounters()
+  const records = frameRecords(counters)
+  const waits = waitSeconds(counters)
+  /** When the first record of the open frame was submitted. */
+  let begunAt = 0
   let open = createFrame()
   let sequence = 0
   let flushing = false
@@ -61,9 +72,10 @@ export function createLink(connect: (events: TransportEvents) => Transport): Lin
     sequence = (sequence + 1) >>> 0
     countLink(counters, LinkCounter.frames, 1)
     countLink(counters, LinkCounter.records, open.records)
+    observe(records, COUNT_BOUNDS, open.records)
     const frame = open
     open = spare.pop() ?? createFrame()
-    inFlight.push({ frame, sequence, sentAt: performance.now() })
+    inFlight.push({ frame, sequence, begunAt, sentAt: performance.now() })
     transport.send(sealFrame(frame, sequence))
   }
 
@@ -108,6 +120,8 @@ export function createLink(connect: (events: TransportEvents) => Transport): Lin
       )
       const [sent] = answered === -1 ? [] : inFlight.splice(answered, 1)
       if (!sent) return false
+      const waited = (performance.now() - sent.begunAt) / 1000
+      observe(waits, SECONDS_BOUNDS, waited, sent.frame.records)
       clearFrame(sent.frame)
       spare.push(sent.frame)
       if (open.records > 0) flush()
@@ -155,6 +169,7 @@ export function createLink(connect: (events: TransportEvents) => Transport): Lin
       waiting++
       open.bytes.view.setUint32(at + LENGTH, bytes, true)
       open.bytes.view.setUint32(at + ID, ((use << SLOT_BITS) | slot) >>> 0, true)
+      if (open.records === 0) begunAt = performance.now()
       open.end = at + bytes
       open.records++
       if (flushing || inFlight.length >= FRAMES_IN_FLIGHT_MAX) return

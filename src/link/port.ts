@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads'
+import type { Histogram } from '../histogram.ts'
 import { bytesOf } from '../protocol/bytes.ts'
 import { createLink } from './client.ts'
 import { FRAME_HEADER_BYTES, frameLength } from './frame.ts'
@@ -34,8 +35,13 @@ export function connectPortLink(port: MessagePort): Link {
 }
 
 /** Answers what comes over `port`. */
-export function servePort(port: MessagePort, answer: Answer, bytesMax: AnswerBytesMax): LinkServer {
-  const replies = createReplies()
+export function servePort(
+  port: MessagePort,
+  answer: Answer,
+  bytesMax: AnswerBytesMax,
+  frameSeconds?: Histogram,
+): LinkServer {
+  const replies = createReplies(frameSeconds)
   port.on('message', (message: unknown) => {
     if (!isFrame(message)) return
     const bytes = bytesOf(message)

@@ -1,3 +1,4 @@
+import { type Histogram, observe, SECONDS_BOUNDS } from '../histogram.ts'
 import { ID, LENGTH } from '../protocol/announce-record.ts'
 import type { Bytes } from '../protocol/bytes.ts'
 import {
@@ -18,10 +19,11 @@ import type { Answer, AnswerBytesMax } from './link.ts'
 export type LinkServer = { close(): Promise<void> }
 
 /** The memory of a reply frame that a socket still holds is left to it; the next one gets new memory. */
-export type Replies = { frame: Frame }
+export type Replies = { frame: Frame; readonly frameSeconds: Histogram | undefined }
 
-export function createReplies(): Replies {
-  return { frame: createFrame() }
+/** `frameSeconds` is told how long each frame takes. */
+export function createReplies(frameSeconds?: Histogram): Replies {
+  return { frame: createFrame(), frameSeconds }
 }
 
 /**
@@ -36,7 +38,8 @@ export function answerFrame(
   answer: Answer,
   bytesMax: AnswerBytesMax,
 ): Uint8Array<ArrayBuffer> | undefined {
-  const { frame } = replies
+  const { frame, frameSeconds } = replies
+  const begun = frameSeconds ? performance.now() : 0
   const { view } = bytes
   const end = at + length
   const records = view.getUint32(at + FRAME_RECORDS, true)
@@ -54,5 +57,6 @@ export function answerFrame(
     frame.records++
     record += recordBytes
   }
+  if (frameSeconds) observe(frameSeconds, SECONDS_BOUNDS, (performance.now() - begun) / 1000)
   return sealFrame(frame, view.getUint32(at + FRAME_SEQUENCE, true))
 }

@@ -1,9 +1,10 @@
 import { chmodSync, rmSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
+import type { Histogram } from '../histogram.ts'
 import { createLink } from './client.ts'
 import { createFrame, createFrameReader } from './frame.ts'
 import type { Answer, AnswerBytesMax, Link } from './link.ts'
-import { answerFrame, createReplies, type LinkServer } from './server.ts'
+import { answerFrame, createReplies, type LinkServer, type Replies } from './server.ts'
 
 const READ_BUFFER_BYTES = 256 * 1024
 const RECONNECT_MILLIS_MIN = 10
@@ -70,13 +71,14 @@ export async function serveSocket(
   path: string,
   answer: Answer,
   bytesMax: AnswerBytesMax,
+  frameSeconds?: Histogram,
 ): Promise<LinkServer> {
   const sockets = new Set<Socket>()
   const server = createServer(socket => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => {})
-    serveLink(socket, answer, bytesMax)
+    serveLink(socket, createReplies(frameSeconds), answer, bytesMax)
   })
   rmSync(path, { force: true })
   await new Promise<void>((resolve, reject) => {
@@ -96,8 +98,12 @@ export async function serveSocket(
   }
 }
 
-function serveLink(socket: Socket, answer: Answer, bytesMax: AnswerBytesMax): void {
-  const replies = createReplies()
+function serveLink(
+  socket: Socket,
+  replies: Replies,
+  answer: Answer,
+  bytesMax: AnswerBytesMax,
+): void {
   const reader = createFrameReader((bytes, at, length) => {
     const reply = answerFrame(bytes, at, length, replies, answer, bytesMax)
     if (!reply) return false

@@ -1,17 +1,9 @@
 import t from 'tap'
 import { createProcessNumbers } from '../../src/cluster/process-numbers.ts'
-import type { ProcessReport } from '../../src/cluster/process-report.ts'
 import { createProcesses } from '../../src/cluster/processes.ts'
-import { createFrontendCounters } from '../../src/frontends/counters.ts'
-import { createLinkCounters } from '../../src/link/counters.ts'
+import { processReport } from './fixtures/process-report.ts'
 
-const report = (cpuSeconds: number, lagSeconds = 0): ProcessReport => ({
-  frontends: createFrontendCounters(),
-  link: createLinkCounters(),
-  cpuSeconds,
-  residentBytes: 1000,
-  lagSeconds,
-})
+const report = (cpuSeconds: number, lagSeconds = 0) => processReport({ cpuSeconds, lagSeconds })
 
 t.test('processor time is told as a share of the time that passed', async t => {
   const clock = { now: 0 }

@@ -10,6 +10,7 @@ import {
 } from '../../src/frontends/counters.ts'
 import { countLink, createLinkCounters, LinkCounter } from '../../src/link/counters.ts'
 import { Family } from '../../src/protocol/announce-record.ts'
+import { processReport } from './fixtures/process-report.ts'
 
 function reportOf(announces: number): ProcessReport {
   const frontends = createFrontendCounters()
@@ -17,7 +18,7 @@ function reportOf(announces: number): ProcessReport {
     countFrontend(frontends, Protocol.http, Family.ipv4, FrontendCounter.announce)
   const link = createLinkCounters()
   countLink(link, LinkCounter.records, announces)
-  return { frontends, link, cpuSeconds: 1, residentBytes: 2, lagSeconds: 0 }
+  return processReport({ frontends, link, cpuSeconds: 1 })
 }
 
 t.test('what a dead worker counted stays in the sums, once', async t => {

@@ -9,6 +9,8 @@ import {
   STRIPE_FREE,
   STRIPE_TAKEN,
   STRIPE_USED,
+  STRIPE_USED_CLASSES,
+  USED_CLASS_BYTES,
 } from './layout.ts'
 
 /**
@@ -58,12 +60,12 @@ export function allocateBlock(arena: Arena, stripe: number, bytes: number): numb
   if (block === 0) return 0
   takeFree(arena, stripe, block)
   cutTail(arena, stripe, block, size)
-  arena.u32[(stripe + STRIPE_USED) >> 2]! += blockBytes(arena, block) + BLOCK_HEAD_BYTES
+  addUsed(arena, stripe, blockBytes(arena, block), 1)
   return block
 }
 
 export function freeBlock(arena: Arena, stripe: number, block: number): void {
-  arena.u32[(stripe + STRIPE_USED) >> 2]! -= blockBytes(arena, block) + BLOCK_HEAD_BYTES
+  addUsed(arena, stripe, blockBytes(arena, block), -1)
   putFree(arena, stripe, block, blockBytes(arena, block))
 }
 
@@ -84,8 +86,21 @@ export function resizeInPlace(arena: Arena, stripe: number, block: number, bytes
     arena.u32[at] = joined | (arena.u32[at]! & FLAGS)
   }
   cutTail(arena, stripe, block, size)
-  arena.u32[(stripe + STRIPE_USED) >> 2]! += blockBytes(arena, block) - old
+  addUsed(arena, stripe, old, -1)
+  addUsed(arena, stripe, blockBytes(arena, block), 1)
   return true
+}
+
+/** Which of USED_CLASS_BYTES a block of `bytes` belongs to. */
+function usedClassOf(bytes: number): number {
+  return Math.min(USED_CLASS_BYTES.length - 1, (33 - Math.clz32((bytes - 1) >> 6)) >> 1)
+}
+
+/** Counts a block of `bytes`, with its head, among the used ones, or with -1 no more. */
+function addUsed(arena: Arena, stripe: number, bytes: number, sign: 1 | -1): void {
+  const amount = sign * (bytes + BLOCK_HEAD_BYTES)
+  arena.u32[(stripe + STRIPE_USED) >> 2]! += amount
+  arena.u32[((stripe + STRIPE_USED_CLASSES) >> 2) + usedClassOf(bytes)]! += amount
 }
 
 /** A free block that holds `size`: of its own class if the first one there does, else of the next class up that has any. */

@@ -37,7 +37,11 @@ export const STRIPE_CHANGED = 92 // u32, 1 when a torrent of it has TorrentFlag.
 export const STRIPE_FREE = 96 // u32 per size class, the first free block
 export const STRIPE_EVICTED = 992 // u32, wraps
 export const STRIPE_REFUSED = 996 // u32, wraps: peers that found no room even after eviction
+export const STRIPE_USED_CLASSES = 1000 // u32 per class of USED_CLASS_BYTES, bytes in used blocks
 export const STRIPE_HEAD_BYTES = 1024
+
+/** Most bytes of the blocks of each class that the use of memory is told by; the last one has no end. */
+export const USED_CLASS_BYTES = [64, 256, 1024, 4096, 16384, Number.POSITIVE_INFINITY] as const
 
 /** A torrent. */
 export const TORRENT_HASH = 0 // 20

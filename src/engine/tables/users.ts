@@ -92,10 +92,15 @@ export function writeUser(users: Users, user: number, totals: UserTotals): void 
   releaseLock(users, at + USER_LOCK)
 }
 
+/** Whether an announce changed the user since that was last taken note of. */
+export function isUserChanged(users: Users, user: number): boolean {
+  return Atomics.load(users.i32, (user * USER_BYTES + USER_CHANGED) >> 2) !== 0
+}
+
 /** What is known of the user if an announce changed it since the last call, else undefined. */
 export function takeChangedUser(users: Users, user: number): UserTotals | undefined {
   const at = user * USER_BYTES
-  if (Atomics.load(users.i32, (at + USER_CHANGED) >> 2) === 0) return undefined
+  if (!isUserChanged(users, user)) return undefined
   takeLock(users, at + USER_LOCK)
   users.i32[(at + USER_CHANGED) >> 2] = 0
   const totals = totalsAt(users, at)

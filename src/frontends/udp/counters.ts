@@ -1,4 +1,6 @@
+import { type Histogram, histogramLength, SECONDS_BOUNDS } from '../../histogram.ts'
 import { Family, type IpFamily } from '../../protocol/announce-record.ts'
+import { Failure } from '../../protocol/failures.ts'
 
 /**
  * What a udp thread counts, per family. `connect`, `announce` and `scrape` are requests answered
@@ -21,7 +23,10 @@ export const UdpCounter = {
 } as const
 export type UdpCounter = (typeof UdpCounter)[keyof typeof UdpCounter]
 
-export const UDP_COUNTERS_PER_FAMILY = 16
+/** Failures are counted behind the others, by their code: together they are `error`. */
+const FAILURES_AT = 16
+export const UDP_COUNTERS_PER_FAMILY = FAILURES_AT + Math.max(...Object.values(Failure)) + 1
+const BATCH_SECONDS_AT = 2 * UDP_COUNTERS_PER_FAMILY
 
 /**
  * One thread's counters, in memory that others read while it writes. One writer, so no locks; whole
@@ -30,7 +35,8 @@ export const UDP_COUNTERS_PER_FAMILY = 16
 export type UdpCounters = Float64Array<SharedArrayBuffer>
 
 export function createUdpCounters(): UdpCounters {
-  return new Float64Array(new SharedArrayBuffer(2 * UDP_COUNTERS_PER_FAMILY * 8))
+  const length = BATCH_SECONDS_AT + histogramLength(SECONDS_BOUNDS)
+  return new Float64Array(new SharedArrayBuffer(length * 8))
 }
 
 export function count(
@@ -41,6 +47,27 @@ export function count(
 ): void {
   const slot = family * UDP_COUNTERS_PER_FAMILY + counter
   counters[slot] = (counters[slot] as number) + amount
+}
+
+/** Counts an error packet, and why it was sent. */
+export function countUdpFailure(counters: UdpCounters, family: IpFamily, code: Failure): void {
+  count(counters, family, UdpCounter.error, 1)
+  count(counters, family, (FAILURES_AT + code) as UdpCounter, 1)
+}
+
+/** How long batches of datagrams took, from when they were received until their answers were sent. */
+export function batchSeconds(counters: UdpCounters): Histogram {
+  return counters.subarray(BATCH_SECONDS_AT)
+}
+
+/** How many error packets several threads sent because of `code`. */
+export function sumUdpFailures(threads: readonly UdpCounters[], code: Failure): number {
+  const slot = FAILURES_AT + code
+  return threads.reduce(
+    (sum, counters) =>
+      sum + (counters[slot] as number) + (counters[UDP_COUNTERS_PER_FAMILY + slot] as number),
+    0,
+  )
 }
 
 export function readCount(counters: UdpCounters, family: IpFamily, counter: UdpCounter): number {

@@ -1,4 +1,5 @@
-import { count, UdpCounter } from './counters.ts'
+import { observe, SECONDS_BOUNDS } from '../../histogram.ts'
+import { batchSeconds, count, UdpCounter } from './counters.ts'
 import { Errno, errnoName } from './libc.ts'
 import {
   addressReply,
@@ -17,6 +18,9 @@ import type { UdpSocket } from './socket.ts'
 
 /** Datagrams of one system call. */
 export const BATCH_SIZE = 256
+
+/** One batch of so many is timed: where little comes, a batch is one datagram, and looking at the clock would be a part of its cost. */
+const BATCHES_PER_LOOK = 8
 
 /** Two words of shared memory: the one that stops a loop, which 0 lets run, and the one that counts its rounds. */
 export type Control = Int32Array<SharedArrayBuffer>
@@ -60,11 +64,19 @@ export function receiveLoop(
   const { fd, family } = socket
   const batch = createBatch(family, batchSize)
   const responder = createResponder(service, family)
+  const seconds = batchSeconds(service.counters)
+  let batches = 0
   while (Atomics.load(control, STOP) === 0) {
     countRound(control)
     const received = receive(batch, fd)
-    if (received < 0) failedReceive(responder, -received)
-    else sendReplies(responder, batch, fd, answerBatch(responder, batch, received))
+    if (received < 0) {
+      failedReceive(responder, -received)
+      continue
+    }
+    const isTimed = ++batches % BATCHES_PER_LOOK === 0
+    const begun = isTimed ? performance.now() : 0
+    sendReplies(responder, batch, fd, answerBatch(responder, batch, received))
+    if (isTimed) observe(seconds, SECONDS_BOUNDS, (performance.now() - begun) / 1000)
   }
 }
 

@@ -36,7 +36,7 @@ import {
 } from '../../protocol/udp-packet.ts'
 import { type CidrList, compileCidrs } from '../client-address.ts'
 import { type ConnectionSecret, isConnectionId, writeConnectionId } from './connection-id.ts'
-import { count, UdpCounter, type UdpCounters } from './counters.ts'
+import { count, countUdpFailure, UdpCounter, type UdpCounters } from './counters.ts'
 import { isIpv4Client, proxiedClientAt, SIMPLE_PROXY_BYTES } from './simple-proxy.ts'
 
 /** What a UDP listener is given: how to answer, and by which rules. */
@@ -218,6 +218,6 @@ function fail(
   transactionId: number,
   failure: number,
 ): number {
-  count(responder.service.counters, responder.family, UdpCounter.error, 1)
+  countUdpFailure(responder.service.counters, responder.family, failure as Failure)
   return formatErrorPacket(memory, replyAt, transactionId, failure)
 }
