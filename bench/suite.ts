@@ -10,6 +10,7 @@ import { link } from './scenarios/link.ts'
 import { loadCurve } from './scenarios/load-curve.ts'
 import { memory } from './scenarios/memory.ts'
 import { mixed } from './scenarios/mixed.ts'
+import { scrape } from './scenarios/scrape.ts'
 import { snapshot } from './scenarios/snapshot.ts'
 import { start } from './scenarios/start.ts'
 import { sweep } from './scenarios/sweep.ts'
@@ -36,6 +37,7 @@ export const SCENARIOS: readonly Scenario[] = [
   parse,
   udpLoop,
   access,
+  scrape,
 ]
 
 export function scenarioNamed(name: string): Scenario | undefined {

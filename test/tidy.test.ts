@@ -67,7 +67,6 @@ const BORDERS: [room: string, allowed: string[]][] = [
       'src/cluster/process-report.ts',
       'src/cluster/processes.ts',
       'src/engine/tables/layout.ts',
-      'src/engine/limits.ts',
       'src/engine/totals.ts',
       'src/engine/limits.ts',
       'src/frontends/counters.ts',

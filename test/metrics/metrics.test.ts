@@ -1,29 +1,87 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import t from 'tap'
+import { spawnSync } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { CATALOGUE, type Metric } from '../../src/metrics/catalogue.ts'
 import { openUdpClient } from '../e2e/fixtures/udp-client.ts'
 import { startWithApi, TOKEN } from '../fixtures/admin-client.ts'
-import { getBencoded } from '../fixtures/http-client.ts'
+import { getBencoded, RawConnection } from '../fixtures/http-client.ts'
 import { announceTarget } from '../fixtures/load.ts'
+import type { Tracker } from '../fixtures/start-tracker.ts'
+import { missing } from './fixtures/prometheus.ts'
 
-function hasPromtool(): boolean {
-  try {
-    execFileSync('promtool', ['--version'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
+async function scrape(tracker: Tracker): Promise<string> {
+  const answer = await fetch(`http://127.0.0.1:${tracker.port('api')}/metrics`, {
+    headers: { authorization: `Bearer ${TOKEN}` },
+  })
+  return answer.text()
+}
+
+/** Scrapes until every one of these lines is there. */
+async function untilLines(t: Test, tracker: Tracker, lines: readonly string[]): Promise<string> {
+  for (;;) {
+    const text = await scrape(tracker)
+    const absent = lines.filter(line => !text.includes(`\n${line}\n`))
+    if (absent.length === 0) return text
+    t.comment(`still to come: ${absent.join(', ')}`)
+    await sleep(200)
   }
 }
 
-t.test('metrics and stats tell what was announced, by the names of Torrust-Actix', async t => {
-  const { tracker, admin } = await startWithApi(t, { frontend: { workers: 1 } })
-  await getBencoded(tracker.url(), announceTarget(1, 1))
+function namesIn(text: string): string[] {
+  return [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name ?? '')
+}
+
+t.test('metrics and stats tell what was asked, by the names of Torrust-Actix too', async t => {
+  const { tracker, admin } = await startWithApi(t, {
+    frontend: { workers: 1 },
+    snapshot: { interval: 10 },
+  })
+  const http = tracker.url()
+  await getBencoded(http, announceTarget(1, 1))
+  await getBencoded(http, '/announce')
+  await getBencoded(http, '/announce?info_hash=x')
+  const connection = await RawConnection.open(Number(new URL(http).port))
+  await connection.get('/nothing')
+  connection.destroy()
   const client = await openUdpClient(t, '127.0.0.1', tracker.port('udp', '127.0.0.1'))
   await client.announce({ port: 1024 })
+  await t.rejects(client.announce({ port: 0 }), /invalid port/)
   await admin.call('POST', `/api/whitelist/${'a'.repeat(40)}`)
-  let stats = await admin.call('GET', '/stats')
-  // The worker tells what it counted once a second.
-  while (stats.json['tcp4_announces_handled'] === 0) stats = await admin.call('GET', '/stats')
-  t.match(stats, {
+  // The worker tells what it counted once a second, and the snapshot takes its time.
+  const text = await untilLines(t, tracker, [
+    'muster_announces_total{proto="http",family="ipv4"} 1',
+    'muster_announces_total{proto="udp",family="ipv4"} 1',
+    'muster_failures_total{proto="http",reason="missing_info_hash"} 1',
+    'muster_failures_total{proto="http",reason="invalid_info_hash"} 1',
+    'muster_failures_total{proto="udp",reason="invalid_port"} 1',
+    'muster_refused_requests_total{proto="http",family="ipv4",reason="not_found"} 1',
+    'muster_udp_datagrams_total{family="ipv4",outcome="error"} 1',
+    'muster_udp_received_total{family="ipv4"} 3',
+    'muster_link_wait_seconds_count 1',
+    'muster_link_frame_records_bucket{le="1"} 1',
+    'muster_engine_frame_seconds_count 1',
+    'muster_torrents 2',
+    'muster_peers{family="ipv4"} 2',
+    'muster_peers_gone_total{reason="evicted"} 0',
+    'muster_limited_announces_total{limit="peers_per_address"} 0',
+    'muster_access_entries{table="whitelist"} 1',
+    'muster_database_up 1',
+    'muster_workers 1',
+    'muster_snapshot_failures_total 0',
+    'torrust_actix_gauge{metric="torrents"} 2',
+    'torrust_actix_gauge{metric="whitelist"} 1',
+    'torrust_actix_gauge{metric="whitelist_updates"} 0',
+    'torrust_actix_counter{metric="tcp4_announces_handled"} 1',
+    'torrust_actix_counter{metric="tcp4_failure"} 2',
+    'torrust_actix_counter{metric="tcp4_not_found"} 1',
+    'torrust_actix_counter{metric="tcp4_connections_handled"} 4',
+    'torrust_actix_counter{metric="udp4_announces_handled"} 1',
+    'torrust_actix_counter{metric="udp4_invalid_request"} 1',
+    'torrust_actix_counter{metric="ws6_announces_handled"} 0',
+    'torrust_actix_torrents_total 2',
+    'torrust_actix_peers_total 2',
+  ])
+  t.match(await admin.call('GET', '/stats'), {
     status: 200,
     json: {
       torrents: 2,
@@ -39,32 +97,32 @@ t.test('metrics and stats tell what was announced, by the names of Torrust-Actix
       udp6_announces_handled: 0,
       whitelist_enabled: false,
       started: Number,
+      timestamp_run_save: Number,
+      timestamp_run_timeout: 0,
+      timestamp_run_console: 0,
+      timestamp_run_keys_timeout: Number,
+      torrents_updates: Number,
+      udp_queue_len: Number,
     },
   })
-  const answer = await fetch(`http://127.0.0.1:${tracker.port('api')}/metrics`, {
-    headers: { authorization: `Bearer ${TOKEN}` },
-  })
-  const text = await answer.text()
-  t.match(answer.headers.get('content-type'), /^text\/plain; version=0\.0\.4/)
-  for (const line of [
-    'torrust_actix_gauge{metric="torrents"} 2',
-    'torrust_actix_gauge{metric="whitelist"} 1',
-    'torrust_actix_counter{metric="tcp4_announces_handled"} 1',
-    'torrust_actix_counter{metric="udp4_announces_handled"} 1',
-    'torrust_actix_torrents_total 2',
-    'torrust_actix_peers_total 2',
-    'muster_database_up 1',
-    'muster_peers_gone_total{reason="evicted"} 0',
-    'muster_limited_announces_total{limit="peers_per_address"} 0',
-  ])
-    t.ok(text.includes(`\n${line}\n`), line)
-  for (const [, name] of text.matchAll(/^# TYPE (\S+)/gm)) {
-    const told = text.split(`# TYPE ${name} `).length - 1
-    if (told !== 1) t.fail(`${name} is told of ${told} times`)
+  const names = namesIn(text)
+  t.equal(new Set(names).size, names.length, 'each is told of once')
+  for (const name of names.filter(name => name.startsWith('muster_')))
+    t.ok(name in CATALOGUE, `${name} is in the table`)
+  const late = await untilSnapshot(tracker)
+  const isLinux = process.platform === 'linux'
+  for (const name of Object.keys(CATALOGUE)) {
+    if (isLinux || !/_dropped_|_queue_/.test(name)) t.ok(namesIn(late).includes(name), name)
   }
-  const skip = hasPromtool() ? false : 'promtool is not installed'
+  for (const [name, { help, labels, type }] of Object.entries<Metric>(CATALOGUE)) {
+    t.ok(late.includes(`# HELP ${name} ${help}\n# TYPE ${name} ${type}\n`), name)
+    const [, used = ''] = new RegExp(`^${name}(?:_bucket)?\\{([^}]*)\\}`, 'm').exec(late) ?? []
+    const found = [...used.matchAll(/(\w+)="/g)].map(([, label]) => label)
+    t.same(found.filter(label => label !== 'le').sort(), Object.keys(labels).sort(), name)
+  }
+  const skip = missing('promtool')
   await t.test('promtool has nothing against it but names of the original', { skip }, async t => {
-    const { status, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: text })
+    const { status, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: late })
     t.not(status, 1, 'it can be read')
     const complaints = stderr.toString().trim().split('\n')
     t.same(
@@ -72,4 +130,36 @@ t.test('metrics and stats tell what was announced, by the names of Torrust-Actix
       [],
     )
   })
+})
+
+async function untilSnapshot(tracker: Tracker): Promise<string> {
+  for (;;) {
+    const text = await scrape(tracker)
+    if (text.includes('\nmuster_snapshot_bytes ')) return text
+    await sleep(200)
+  }
+}
+
+t.test('what a killed worker counted stays, and that it was replaced is told', async t => {
+  const { tracker } = await startWithApi(t, { frontend: { workers: 1 } })
+  await getBencoded(tracker.url(), announceTarget(1, 1))
+  const one = 'muster_announces_total{proto="http",family="ipv4"} 1'
+  const before = await untilLines(t, tracker, [one, 'muster_worker_restarts_total 0'])
+  const { pid } = await tracker.line(({ msg }) => msg === 'worker started')
+  const lines = tracker.log.length
+  process.kill(Number(pid), 'SIGKILL')
+  await tracker.line(({ msg }) => msg === 'worker started', lines)
+  const after = await untilLines(t, tracker, [one, 'muster_worker_restarts_total 1'])
+  t.same(namesIn(after), namesIn(before))
+})
+
+t.test('without workers the primary tells of the frontends', async t => {
+  const { tracker } = await startWithApi(t, { frontend: { workers: 0 } })
+  await getBencoded(tracker.url(6), announceTarget(1, 1))
+  const text = await untilLines(t, tracker, [
+    'muster_announces_total{proto="http",family="ipv6"} 1',
+    'muster_workers 0',
+  ])
+  t.match(text, /^muster_process_cpu_seconds_total\{process="primary"\} [0-9.]+$/m)
+  t.notMatch(text, 'process="worker-1"')
 })

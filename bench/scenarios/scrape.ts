@@ -1,0 +1,74 @@
+import { createProcesses } from '../../src/cluster/processes.ts'
+import { openEngine } from '../../src/engine/engine.ts'
+import { limitCounts } from '../../src/engine/limits.ts'
+import { keyCount } from '../../src/engine/tables/hash-table.ts'
+import { totals } from '../../src/engine/totals.ts'
+import { createMetrics } from '../../src/metrics/metrics.ts'
+import { quantile } from '../measure.ts'
+import { NOW, SETTINGS } from '../micro/clients.ts'
+import { bySize, createRows, type Scenario } from '../scenario.ts'
+import { filledTables } from './engine-host.ts'
+
+const PEERS_PER_TORRENT = 5
+
+export const scrape: Scenario = {
+  name: 'metrics',
+  about: 'making /metrics and /stats with 10M peers in the tables',
+  secondsMax: 300,
+  async run(plan) {
+    const peers = bySize(plan, 10_000_000, 1_000_000, 10_000)
+    const times = bySize(plan, 200, 100, 5)
+    const engine = openEngine(filledTables(peers / PEERS_PER_TORRENT, peers), SETTINGS)
+    const { access } = engine
+    const metrics = createMetrics({
+      prometheusId: 'torrust_actix',
+      version: 'bench',
+      startedSeconds: NOW,
+      nowSeconds: () => NOW,
+      rules: access.rules,
+      totals: () => totals(engine),
+      limited: () => limitCounts(engine.limits),
+      udp: () => [],
+      udpPorts: () => new Set([6969]),
+      engines: () => [],
+      processes: createProcesses(() => performance.now()),
+      now: () => performance.now(),
+      entries: () => ({
+        whitelist: keyCount(access.whitelist),
+        blacklist: keyCount(access.blacklist),
+        keys: keyCount(access.keys),
+        users: keyCount(access.userKeys),
+      }),
+      usersWaiting: () => 0,
+      keysCleanedSeconds: () => 0,
+      database: () => undefined,
+      snapshots: () => undefined,
+    })
+    const rows = createRows()
+    for (let round = 0; round < plan.runs; round++) {
+      for (const [name, make] of [
+        ['/metrics', () => metrics.text()],
+        ['/stats', async () => JSON.stringify(metrics.stats())],
+      ] as const) {
+        const micros: number[] = []
+        let bodyBytes = 0
+        for (let n = 0; n < times; n++) {
+          const begun = performance.now()
+          bodyBytes = (await make()).length
+          micros.push((performance.now() - begun) * 1000)
+        }
+        rows.add(name, {
+          p50Micros: quantile(micros, 0.5),
+          p99Micros: quantile(micros, 0.99),
+          bodyBytes,
+        })
+      }
+    }
+    return {
+      title: `Scrapes with ${peers} peers`,
+      options: { peers, torrents: peers / PEERS_PER_TORRENT, times },
+      rows: rows.rows,
+      notes: ['Each is made on one thread, and nothing else of that thread runs meanwhile.'],
+    }
+  },
+}
