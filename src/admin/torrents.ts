@@ -138,7 +138,8 @@ export function createTorrents(
     async top(count) {
       let top: ListedTorrent[] = []
       for await (const stripe of eachStripe()) {
-        const least = top.length < count ? 1 : peersOf(top[count - 1])
+        // Most torrents are as large as others: once there are enough of those, only larger ones are looked at closely.
+        const least = top.length < count ? 1 : peersOf(top[count - 1]) + 1
         top.push(...torrentsOfStripe(engine, stripe, ({ peers }) => peers >= least))
         top = top.sort((a, b) => peersOf(b) - peersOf(a)).slice(0, count)
       }
