@@ -124,7 +124,7 @@ async function trySignIn(): Promise<void> {
   }
   tokenField.value = ''
   showSections()
-  byId('content').focus()
+  byId('content').focus({ preventScroll: true })
 }
 
 /** Shows the section that the address names, as `#torrent/HASH`; another name leaves everything as it is. */
