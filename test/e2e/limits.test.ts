@@ -3,7 +3,8 @@ import { startWithApi, TOKEN } from '../fixtures/admin-client.ts'
 import { getBencoded, latin1 } from '../fixtures/http-client.ts'
 import { announceTarget } from '../fixtures/load.ts'
 import type { Tracker } from '../fixtures/start-tracker.ts'
-import { hashOf } from '../fixtures/tracker-client.ts'
+import { clientOf, hashOf } from '../fixtures/tracker-client.ts'
+import { announceOf, isUpdate, openWebsocket } from '../fixtures/websocket-client.ts'
 import { openUdpClient } from './fixtures/udp-client.ts'
 
 /** The failure that an announce over HTTP gets, or `ok`. */
@@ -103,4 +104,19 @@ t.test('addresses and clients are refused over HTTP and UDP', async t => {
   })
   t.match(await overHttp(picky.tracker, announceTarget(1, 1)), 'client_blacklist')
   t.equal(await overUdp(t, picky.tracker, '127.0.0.1'), 'ok')
+})
+
+t.test('a WebSocket takes from the same allowance', async t => {
+  const { tracker } = await startWithApi(t, {
+    frontend: { workers: 1 },
+    limits: { announces_per_address: 1, announces_per_address_burst: 2 },
+  })
+  const client = await openWebsocket(t, `${tracker.url().replace('http', 'ws')}/announce`)
+  client.send(announceOf(hashOf(1), clientOf(1).peerId))
+  t.notOk((await client.message(isUpdate))['failure reason'])
+  t.equal(await overUdp(t, tracker, '127.0.0.1'), 'ok')
+  client.send(announceOf(hashOf(1), clientOf(1).peerId))
+  const refused = await client.message(message => 'failure reason' in message)
+  t.equal(refused['failure reason'], TOO_OFTEN)
+  t.equal(await overHttp(tracker, announceTarget(1, 1)), TOO_OFTEN)
 })
