@@ -1,27 +1,64 @@
-import { execFile, fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { pinned } from '../rivals/rival.ts'
-import type { HttpLoad, HttpReport } from './http.ts'
+import type { HttpCommand, HttpLoad, HttpReport } from './http.ts'
 import type { UdpCommand, UdpLoad, UdpReport } from './udp.ts'
 
 /** A generator that says nothing for so long beyond its time is given up. */
 const PATIENCE_MILLIS = 60_000
 const FILL_MILLIS_MAX = 300_000
 
-function built(file: string): string {
-  return fileURLToPath(new URL(file, import.meta.url))
+/** A process that answers each message with one. */
+function startGenerator(file: string, load: object, core?: number): ChildProcess {
+  const path = fileURLToPath(new URL(file, import.meta.url))
+  const [execPath, execArgv] = pinned(core, process.execPath, [])
+  return fork(path, [JSON.stringify(load)], { execPath, execArgv })
 }
 
-/** Runs a load on one processor, or on any, and resolves with its report. */
-export async function generateHttp(load: HttpLoad, core?: number): Promise<HttpReport> {
-  const words = [built('./http.js'), JSON.stringify(load)]
-  const { stdout } = await promisify(execFile)(...pinned(core, process.execPath, words), {
-    timeout: load.seconds * 1000 + PATIENCE_MILLIS,
-    killSignal: 'SIGKILL',
-  })
-  return JSON.parse(stdout) as HttpReport
+async function ask<Report>(
+  generator: ChildProcess,
+  command: object,
+  millisMax: number,
+): Promise<Report> {
+  const giveUp = new AbortController()
+  const abort = () => giveUp.abort()
+  const late = setTimeout(abort, millisMax)
+  generator.once('exit', abort)
+  try {
+    const answer = once(generator, 'message', { signal: giveUp.signal })
+    generator.send(command)
+    return (await answer)[0] as Report
+  } finally {
+    clearTimeout(late)
+    generator.off('exit', abort)
+  }
+}
+
+export type HttpGenerator = {
+  run(seconds: number): Promise<HttpReport>
+  stop(): void
+}
+
+/** On one processor, or on any. */
+export function startHttpGenerator(load: HttpLoad, core?: number): HttpGenerator {
+  const child = startGenerator('./http.js', load, core)
+  return {
+    run: seconds => ask(child, { seconds } satisfies HttpCommand, seconds * 1000 + PATIENCE_MILLIS),
+    stop: () => {
+      child.kill('SIGKILL')
+    },
+  }
+}
+
+/** One run, and nothing before or after it. */
+export async function generateHttp(load: HttpLoad, seconds: number): Promise<HttpReport> {
+  const generator = startHttpGenerator(load)
+  try {
+    return await generator.run(seconds)
+  } finally {
+    generator.stop()
+  }
 }
 
 export type UdpGenerator = {
@@ -32,16 +69,11 @@ export type UdpGenerator = {
 }
 
 export function startUdpGenerator(load: UdpLoad): UdpGenerator {
-  const child = fork(built('./udp.js'), [JSON.stringify(load)])
-  async function ask(command: UdpCommand, millisMax: number): Promise<UdpReport> {
-    const signal = AbortSignal.timeout(millisMax)
-    const answer = once(child, 'message', { signal })
-    child.send(command)
-    return (await answer)[0] as UdpReport
-  }
+  const child = startGenerator('./udp.js', load)
   return {
-    fill: () => ask({ does: 'fill' }, FILL_MILLIS_MAX),
-    run: seconds => ask({ does: 'run', seconds }, seconds * 1000 + PATIENCE_MILLIS),
+    fill: () => ask(child, { does: 'fill' } satisfies UdpCommand, FILL_MILLIS_MAX),
+    run: seconds =>
+      ask(child, { does: 'run', seconds } satisfies UdpCommand, seconds * 1000 + PATIENCE_MILLIS),
     stop: () => {
       child.kill('SIGKILL')
     },

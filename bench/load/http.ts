@@ -1,16 +1,15 @@
 import { createRandom, randomBelow } from '../../src/engine/tables/random.ts'
 import { openEpoll, socketAddress } from './epoll.ts'
-import { createLatencies } from './latencies.ts'
-import { httpRequests, type Mix } from './mix.ts'
+import { createLatencies, type Latencies } from './latencies.ts'
+import { type HttpRequestText, httpRequests, type Mix } from './mix.ts'
 
 /**
- * Load generator, a process of its own: requests over `connections` connections, one at a time on each, for `seconds`. Prints its report as
- * JSON.
+ * Load generator, a process of its own, told by messages how many seconds to run: requests over `connections` connections, one at a time on
+ * each. Answers with its report.
  */
 export type HttpLoad = {
   readonly port: number
   readonly family: 4 | 6
-  readonly seconds: number
   readonly connections: number
   /** Reuse connections, or open one for each request. */
   readonly keepAlive: boolean
@@ -19,12 +18,14 @@ export type HttpLoad = {
   readonly mix: Mix
 }
 
+export type HttpCommand = { readonly seconds: number }
+
 export type HttpReport = {
   requests: number
   /** Connections that ended without the answer, and answers that are no tracker's. */
   errors: number
   seconds: number
-  /** Milliseconds. */
+  /** Milliseconds; 0 without an answer. */
   p50: number
   p99: number
   /** Bytes of an answer's body, on average. */
@@ -39,6 +40,8 @@ const DISTINCT_REQUESTS = 16_384
 const ADDRESSES = 4096
 const READ_BYTES = 64 * 1024
 const WAIT_MILLIS_MAX = 100
+/** For the last answers of a run. */
+const DRAIN_MILLIS_MAX = 500
 /** Of a tracker that closes at once, so that we do not spin. */
 const REFUSED_MILLIS = 1
 
@@ -46,24 +49,31 @@ const IDLE = 0
 const CONNECTING = 1
 const WAITING = 2
 
-function generate(load: HttpLoad): HttpReport {
-  const { keepAlive, rate } = load
+function requestsOf(load: HttpLoad, sources: number): HttpRequestText[] {
+  const host = `${load.family === 4 ? '127.0.0.1' : '[::1]'}:${load.port}`
+  const count = Math.min(DISTINCT_REQUESTS, load.mix.clients * 8)
+  return httpRequests(load.mix, { host, keepAlive: load.keepAlive, sources }, count)
+}
+
+/** What became of the requests of one run. */
+type Tally = { requests: number; errors: number; bodyBytes: number; readonly latencies: Latencies }
+
+function createTally(): Tally {
+  return { requests: 0, errors: 0, bodyBytes: 0, latencies: createLatencies() }
+}
+
+/** The connections, by slot, with what each is at. */
+function createConnections(load: HttpLoad) {
   const epoll = openEpoll()
-  const host = load.family === 4 ? [127, 0, 0, 1] : '::1'
-  const server = socketAddress(host, load.port)
-  const sources = keepAlive ? load.connections : ADDRESSES
-  const shape = {
-    host: `${load.family === 4 ? '127.0.0.1' : '[::1]'}:${load.port}`,
-    keepAlive,
-    sources,
-  }
-  const requests = httpRequests(load.mix, shape, Math.min(DISTINCT_REQUESTS, load.mix.clients * 8))
+  const server = socketAddress(load.family === 4 ? [127, 0, 0, 1] : '::1', load.port)
+  const sources = load.keepAlive ? load.connections : ADDRESSES
+  const requests = requestsOf(load, sources)
   const addresses = Array.from({ length: sources }, (_, n) =>
     load.family === 4 ? socketAddress([127, 1, n >> 7, (n & 127) + 1], 0) : undefined,
   )
-  /** Requests of each source, where a connection is one. */
+  /** Requests of each kept connection: those of the clients at its address. */
   const own = Array.from({ length: load.connections }, (_, slot) =>
-    keepAlive ? requests.filter(({ source }) => source === slot) : requests,
+    load.keepAlive ? requests.filter(({ source }) => source === slot) : requests,
   ).map(list => (list.length > 0 ? list : requests))
   const next = new Uint32Array(load.connections)
   const fds = new Int32Array(load.connections).fill(-1)
@@ -71,38 +81,10 @@ function generate(load: HttpLoad): HttpReport {
   const sentAt = new Float64Array(load.connections)
   const sending: (Buffer | undefined)[] = []
   const partial: (Buffer | undefined)[] = []
-  const idle: number[] = []
-  const latencies = createLatencies()
-  const random = createRandom(load.mix.seed + 1)
+  const idle = [...fds.keys()]
   const buffer = Buffer.alloc(READ_BYTES)
   let shared = 0
-  let errors = 0
-  let bodyBytes = 0
-  let done = 0
-
-  function start(slot: number, at: number): void {
-    const list = own[slot] as typeof requests
-    const turn = keepAlive ? (next[slot] as number) : shared++
-    next[slot] = turn + 1
-    const request = list[turn % list.length] as (typeof requests)[number]
-    sentAt[slot] = at
-    sending[slot] = request.bytes
-    if (fds[slot] === -1) {
-      const source = addresses[keepAlive ? slot : request.source]
-      fds[slot] = epoll.connect(server, source, slot)
-      if (fds[slot] === -1) {
-        errors++
-        release(slot)
-        epoll.wait(REFUSED_MILLIS)
-        return
-      }
-    }
-    if (epoll.send(fds[slot] as number, request.bytes)) states[slot] = WAITING
-    else {
-      states[slot] = CONNECTING
-      epoll.wantWrite(fds[slot] as number, slot, true)
-    }
-  }
+  let tally = createTally()
 
   function release(slot: number): void {
     states[slot] = IDLE
@@ -115,18 +97,18 @@ function generate(load: HttpLoad): HttpReport {
     fds[slot] = -1
   }
 
+  function fail(slot: number): void {
+    tally.errors++
+    drop(slot)
+    release(slot)
+  }
+
   function writable(slot: number): void {
     const fd = fds[slot] as number
     if (epoll.send(fd, sending[slot] as Buffer)) {
       states[slot] = WAITING
       epoll.wantWrite(fd, slot, false)
     } else fail(slot)
-  }
-
-  function fail(slot: number): void {
-    errors++
-    drop(slot)
-    release(slot)
   }
 
   function readable(slot: number): void {
@@ -146,42 +128,109 @@ function generate(load: HttpLoad): HttpReport {
       partial[slot] = Buffer.from(bytes)
       return
     }
-    if (bytes[bytes.length - length] !== 0x64) errors++
-    latencies.add(performance.now() - (sentAt[slot] as number))
-    done++
-    bodyBytes += length
-    if (!keepAlive) drop(slot)
+    if (bytes[bytes.length - length] !== 0x64) tally.errors++
+    tally.latencies.add(performance.now() - (sentAt[slot] as number))
+    tally.requests++
+    tally.bodyBytes += length
+    if (!load.keepAlive) drop(slot)
     release(slot)
   }
 
-  for (let slot = 0; slot < load.connections; slot++) idle.push(slot)
-  const cpu = process.cpuUsage()
-  const begun = performance.now()
-  const end = begun + load.seconds * 1000
-  let due = begun
-  for (let now = begun; now < end; now = performance.now()) {
-    while (idle.length > 0 && (rate === 0 || due <= now)) {
-      start(idle.shift() as number, rate === 0 ? performance.now() : due)
-      if (rate > 0) due += (-Math.log(1 - randomBelow(random, 1e6) / 1e6) / rate) * 1000
-    }
-    const until = rate > 0 && idle.length > 0 ? Math.min(due, end) : end
-    const events = epoll.wait(Math.max(0, Math.min(WAIT_MILLIS_MAX, until - now)))
-    for (let n = 0; n < events; n++) {
-      const slot = epoll.slotOf(n)
-      if (states[slot] === CONNECTING) writable(slot)
-      else readable(slot)
+  return {
+    get hasIdle() {
+      return idle.length > 0
+    },
+    get allIdle() {
+      return idle.length === load.connections
+    },
+    /** Sends the next request of an idle connection, the one that has been idle for longest; its latency counts from `at`. */
+    start(at: number): void {
+      const slot = idle.shift() as number
+      const list = own[slot] as HttpRequestText[]
+      const turn = load.keepAlive ? (next[slot] as number) : shared++
+      next[slot] = turn + 1
+      const request = list[turn % list.length] as HttpRequestText
+      sentAt[slot] = at
+      sending[slot] = request.bytes
+      if (fds[slot] === -1) {
+        const source = addresses[load.keepAlive ? slot : request.source]
+        fds[slot] = epoll.connect(server, source, slot)
+        if (fds[slot] === -1) {
+          tally.errors++
+          release(slot)
+          epoll.wait(REFUSED_MILLIS)
+          return
+        }
+      }
+      if (epoll.send(fds[slot] as number, request.bytes)) states[slot] = WAITING
+      else {
+        states[slot] = CONNECTING
+        epoll.wantWrite(fds[slot] as number, slot, true)
+      }
+    },
+    /** Waits for at most `millis` and takes what has come. */
+    poll(millis: number): void {
+      const events = epoll.wait(millis)
+      for (let n = 0; n < events; n++) {
+        const slot = epoll.slotOf(n)
+        if (states[slot] === CONNECTING) writable(slot)
+        else readable(slot)
+      }
+    },
+    /** Closes what still waits for an answer, and returns the tally since the last time. */
+    finish(): Tally {
+      for (const [slot, state] of states.entries()) {
+        if (state === IDLE) continue
+        drop(slot)
+        release(slot)
+      }
+      const done = tally
+      tally = createTally()
+      return done
+    },
+  }
+}
+
+function createHttpGenerator(load: HttpLoad) {
+  const connections = createConnections(load)
+  const random = createRandom(load.mix.seed + 1)
+  const pauseMillis = () => (-Math.log(1 - randomBelow(random, 1e6) / 1e6) / load.rate) * 1000
+
+  function keepBusy(end: number): void {
+    for (let now = performance.now(); now < end; now = performance.now()) {
+      while (connections.hasIdle) connections.start(performance.now())
+      connections.poll(Math.min(WAIT_MILLIS_MAX, end - now))
     }
   }
-  const seconds = (performance.now() - begun) / 1000
-  const { user, system } = process.cpuUsage(cpu)
-  return {
-    requests: done,
-    errors,
-    seconds,
-    p50: latencies.quantile(0.5),
-    p99: latencies.quantile(0.99),
-    bodyBytes: done > 0 ? bodyBytes / done : 0,
-    busy: (user + system) / 1e6 / seconds,
+
+  function keepRate(begun: number, end: number): void {
+    let due = begun
+    for (let now = begun; now < end; now = performance.now()) {
+      for (; due <= now && connections.hasIdle; due += pauseMillis()) connections.start(due)
+      const until = connections.hasIdle ? Math.min(due, end) : end
+      connections.poll(Math.max(0, Math.min(WAIT_MILLIS_MAX, until - now)))
+    }
+  }
+
+  return function run(seconds: number): HttpReport {
+    const cpu = process.cpuUsage()
+    const begun = performance.now()
+    const end = begun + seconds * 1000
+    if (load.rate === 0) keepBusy(end)
+    else keepRate(begun, end)
+    while (!connections.allIdle && performance.now() < end + DRAIN_MILLIS_MAX) connections.poll(10)
+    const took = (performance.now() - begun) / 1000
+    const { user, system } = process.cpuUsage(cpu)
+    const { requests, errors, bodyBytes, latencies } = connections.finish()
+    return {
+      requests,
+      errors,
+      seconds: took,
+      p50: latencies.quantile(0.5),
+      p99: latencies.quantile(0.99),
+      bodyBytes: requests > 0 ? bodyBytes / requests : 0,
+      busy: (user + system) / 1e6 / took,
+    }
   }
 }
 
@@ -196,4 +245,9 @@ function bodyLength(bytes: Buffer): number {
   return bytes.length >= end + 4 + length ? length : -1
 }
 
-process.stdout.write(JSON.stringify(generate(JSON.parse(process.argv[2] ?? '{}') as HttpLoad)))
+if (process.send) {
+  const run = createHttpGenerator(JSON.parse(process.argv[2] ?? '{}') as HttpLoad)
+  process.on('message', ({ seconds }: HttpCommand) => {
+    process.send?.(run(seconds))
+  })
+}

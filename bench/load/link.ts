@@ -1,7 +1,8 @@
 import { createRandom, randomBelow } from '../../src/engine/tables/random.ts'
+import { LinkCounter } from '../../src/link/counters.ts'
 import type { Link } from '../../src/link/link.ts'
-import { ANNOUNCE_BYTES, LENGTH } from '../../src/protocol/announce-record.ts'
-import { allocate, type Bytes } from '../../src/protocol/bytes.ts'
+import { ANNOUNCE_BYTES } from '../../src/protocol/announce-record.ts'
+import { allocate } from '../../src/protocol/bytes.ts'
 import { writeMember } from '../micro/clients.ts'
 import { createLatencies, type Latencies } from './latencies.ts'
 
@@ -20,30 +21,14 @@ export type LinkLoad = {
   readonly seed: number
 }
 
-/** Counts the frames that replies come in: in a frame they lie without a gap, between two there is a header. */
-export function createFrameCounter(): {
-  see(bytes: Bytes, at: number): void
-  readonly frames: number
-} {
-  let frames = 0
-  let end = -1
-  let memory: Bytes | undefined
-  return {
-    see(bytes, at) {
-      if (at !== end || bytes !== memory) frames++
-      memory = bytes
-      end = at + bytes.view.getUint32(at + LENGTH, true)
-    },
-    get frames() {
-      return frames
-    },
-  }
+function framesOf({ counters }: Link): number {
+  return counters[LinkCounter.frames] as number
 }
 
 function createSender(link: Link, load: LinkLoad, settled: () => void) {
   const random = createRandom(load.seed)
   const request = allocate(ANNOUNCE_BYTES)
-  const counter = createFrameCounter()
+  const framesBefore = framesOf(link)
   const latencies = createLatencies()
   const begun = performance.now()
   let records = 0
@@ -60,8 +45,7 @@ function createSender(link: Link, load: LinkLoad, settled: () => void) {
       writeMember(request, randomBelow(random, load.peers), load.torrents)
       link.open.u8.set(request.u8, at)
       link.submit(at, ANNOUNCE_BYTES, {
-        reply(bytes, replyAt) {
-          counter.see(bytes, replyAt)
+        reply() {
           latencies.add(performance.now() - sentAt)
           records++
           settled()
@@ -75,7 +59,7 @@ function createSender(link: Link, load: LinkLoad, settled: () => void) {
     report: (): LinkReport => ({
       records,
       failed,
-      frames: counter.frames,
+      frames: framesOf(link) - framesBefore,
       seconds: (performance.now() - begun) / 1000,
       latencies,
     }),

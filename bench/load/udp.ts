@@ -55,7 +55,8 @@ export type UdpReport = {
 
 /** Requests on the way at most: enough to keep a tracker busy, too few to overrun its socket. */
 const WINDOW = 384
-const ADDRESSES = 4096
+/** At most; fewer for few clients. */
+const ADDRESSES_MAX = 4096
 const SCRAPED_HASHES = 4
 const CONNECT_MILLIS_MAX = 10_000
 const pause = new Int32Array(new SharedArrayBuffer(4))
@@ -64,11 +65,12 @@ function createUdpGenerator({ port, mix }: UdpLoad) {
   const load = openLoadSocket(port, WINDOW)
   const { memory } = load
   const random = createRandom(mix.seed)
+  const addresses = Math.min(ADDRESSES_MAX, mix.clients)
   /** Connection ids, in two words. */
-  const ids = new Int32Array(ADDRESSES * 2)
+  const ids = new Int32Array(addresses * 2)
   const hashes = Array.from({ length: mix.torrents }, (_, n) => infoHashOf(n))
 
-  const addressOf = (peer: number): number => (Math.imul(peer, 0x85ebca6b) >>> 8) % ADDRESSES
+  const addressOf = (peer: number): number => (Math.imul(peer, 0x85ebca6b) >>> 8) % addresses
 
   function header(at: number, address: number, action: number): void {
     memory.view.setInt32(at + PACKET_CONNECTION_ID, ids[address * 2] as number)
@@ -110,7 +112,7 @@ function createUdpGenerator({ port, mix }: UdpLoad) {
 
   /** Gets a connection id for each address; asks again for those that got none. */
   function connect(): void {
-    const missing = new Set(Array(ADDRESSES).keys())
+    const missing = new Set(Array(addresses).keys())
     const until = performance.now() + CONNECT_MILLIS_MAX
     while (missing.size > 0) {
       if (performance.now() > until) throw new Error('the tracker gives no connection ids')
@@ -138,7 +140,7 @@ function createUdpGenerator({ port, mix }: UdpLoad) {
         }
       }
       // It may not listen yet, and a closed port answers at once.
-      if (missing.size === ADDRESSES) Atomics.wait(pause, 0, 0, 20)
+      if (missing.size === addresses) Atomics.wait(pause, 0, 0, 20)
     }
   }
 

@@ -2,9 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createList } from '../../src/admin/lists.ts'
-import { loadConfig } from '../../src/config/load.ts'
-import { openDatabase } from '../../src/database/open.ts'
 import { NO_RULES } from '../../src/engine/access.ts'
 import { answer, createTables, type Engine, openEngine } from '../../src/engine/engine.ts'
 import { createRandom, randomBelow } from '../../src/engine/tables/random.ts'
@@ -47,6 +44,10 @@ function announce(engine: Engine, hashes: readonly Buffer[], sizes: Sizes, fill:
 
 /** Keeps a whitelist in SQLite and loads it as a start does: the engine that checks it, and the seconds that took. */
 async function loadWhitelist(hashes: readonly Buffer[], listed: number) {
+  // Here and not above: the other scenarios need no database, and its libraries take their time to load.
+  const { createList } = await import('../../src/admin/lists.ts')
+  const { loadConfig } = await import('../../src/config/load.ts')
+  const { openDatabase } = await import('../../src/database/open.ts')
   const folder = mkdtempSync(join(tmpdir(), 'muster-bench-'))
   const { database, database_structure: structure } = loadConfig({ environment: {} }).config
   const path = `sqlite://${join(folder, 'bench.db')}`

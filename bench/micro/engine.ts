@@ -42,7 +42,7 @@ export function bytesPerPeer(engine: Engine): number {
 }
 
 /** Cache lines that an announce of a small swarm has to fetch, roughly. */
-const BARE_LINES = 8
+const BARE_LINES = 4
 const BARE_ANSWER_WORDS = 50
 
 /** The least that an announce could do: write the request, look at as many cold cache lines, copy an answer of as many peers. */

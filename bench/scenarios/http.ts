@@ -73,7 +73,7 @@ export const connections: Scenario = {
       [
         TRACKER_CORE === undefined
           ? 'Not confined to one processor: taskset or a second processor is missing.'
-          : 'All processes of a tracker share one processor, the generator has another: requests/s are those of one core at its limit.',
+          : 'All processes of a tracker share one processor, the generator has another. Compare requests/s per core, from the processor time that a request costs the tracker: over loopback the opening of a connection costs a generator as much, and where it is busy it sets the pace.',
       ],
     ),
 }

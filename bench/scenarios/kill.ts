@@ -29,16 +29,16 @@ async function measureKill(plan: Plan): Promise<Run> {
     const load: HttpLoad = {
       port: tracker.port,
       family: 4,
-      seconds: bySize(plan, 4, 3, 1.5),
       connections: httpConnections(plan) * 2,
       keepAlive: true,
       rate: bySize(plan, 5000, 5000, 500),
       mix: { ...httpMix(plan), events: false },
     }
-    await generateHttp({ ...load, rate: 0 })
+    const seconds = bySize(plan, 4, 3, 1.5)
+    await generateHttp({ ...load, rate: 0 }, seconds / 4)
     const before = await peersOf(apiPort)
-    const under = generateHttp(load)
-    await sleep(load.seconds * 400)
+    const under = generateHttp(load, seconds)
+    await sleep(seconds * 400)
     const { pid } = await tracker.line(({ msg }) => msg === 'worker started')
     const killedAt = Date.now()
     process.kill(Number(pid), 'SIGKILL')

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { generateHttp } from '../load/generators.ts'
+import { startHttpGenerator } from '../load/generators.ts'
 import type { HttpLoad } from '../load/http.ts'
 import type { LinkCounts } from '../rivals/counting-server.ts'
 import { bySize, createRows, type Plan, type Run, type Scenario } from '../scenario.ts'
@@ -16,11 +16,13 @@ async function takeCounts(server: ChildProcess): Promise<LinkCounts> {
   return (await answer)[0] as LinkCounts
 }
 
-async function measureRate(server: ChildProcess, load: HttpLoad): Promise<Run> {
-  await generateHttp({ ...load, seconds: load.seconds / 4 })
+async function measureRate(server: ChildProcess, load: HttpLoad, seconds: number): Promise<Run> {
+  const generator = startHttpGenerator(load)
+  await generator.run(seconds / 4)
   await takeCounts(server)
-  const report = await generateHttp(load)
+  const report = await generator.run(seconds)
   const { records, frames } = await takeCounts(server)
+  generator.stop()
   return {
     offered: load.rate,
     perSecond: report.requests / report.seconds,
@@ -59,7 +61,7 @@ export const loadCurve: Scenario = {
       const load = { port, family: 4, connections: CONNECTIONS, keepAlive: true, mix } as const
       for (let round = 0; round < rounds; round++) {
         for (const rate of ratesOf(plan)) {
-          const run = await measureRate(server, { ...load, rate, seconds: plan.seconds / 2 })
+          const run = await measureRate(server, { ...load, rate }, plan.seconds / 2)
           rows.add(`${rate} requests/s`, run)
         }
       }

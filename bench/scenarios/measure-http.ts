@@ -1,4 +1,4 @@
-import { generateHttp } from '../load/generators.ts'
+import { startHttpGenerator } from '../load/generators.ts'
 import type { HttpLoad } from '../load/http.ts'
 import { countCpu, memoryMib, processTree, sum } from '../measure.ts'
 import { GENERATOR_CORE, type Rival, type RivalOptions, TRACKER_CORE } from '../rivals/rival.ts'
@@ -6,24 +6,28 @@ import type { Run } from '../scenario.ts'
 
 /** A load without the tracker that it goes to. */
 export type HttpTask = Omit<HttpLoad, 'port' | 'family'> & {
+  readonly seconds: number
   /** Tracker on one processor and generator on another. */
   readonly confined: boolean
 }
 
+/** Until V8 has compiled what is hot. */
+const WARM_SECONDS = 1.5
+
 /** One run against a tracker that is started for it: first to fill it and warm it up, then for the record. */
 export async function measureHttp(
   rival: Rival,
-  { confined, ...task }: HttpTask,
+  { confined, seconds, ...task }: HttpTask,
   options: Omit<RivalOptions, 'core'>,
 ): Promise<Run> {
   const tracker = await rival.start({ ...options, core: confined ? TRACKER_CORE : undefined })
-  const core = confined ? GENERATOR_CORE : undefined
+  const load: HttpLoad = { ...task, port: tracker.port, family: 4 }
+  const generator = startHttpGenerator(load, confined ? GENERATOR_CORE : undefined)
   try {
-    const load: HttpLoad = { ...task, port: tracker.port, family: 4 }
-    await generateHttp({ ...load, seconds: Math.max(0.3, task.seconds / 3) }, core)
+    await generator.run(Math.max(seconds / 3, Math.min(WARM_SECONDS, seconds)))
     const pids = processTree(tracker.pid)
     const cpu = countCpu(pids)
-    const report = await generateHttp(load, core)
+    const report = await generator.run(seconds)
     const micros = cpu().map(used => used / Math.max(1, report.requests))
     const [primary = 0, ...workers] = micros
     const cpuMicros = sum(micros)
@@ -40,6 +44,7 @@ export async function measureHttp(
       generatorBusy: report.busy,
     }
   } finally {
+    generator.stop()
     await tracker.stop()
   }
 }

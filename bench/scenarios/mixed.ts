@@ -32,7 +32,6 @@ async function measureMixed(plan: Plan): Promise<Run> {
       [true, false].map((keepAlive, n) => ({
         port: tracker.port,
         family,
-        seconds: plan.seconds,
         connections: httpConnections(plan),
         keepAlive,
         rate: HTTP_PER_SECOND,
@@ -41,7 +40,7 @@ async function measureMixed(plan: Plan): Promise<Run> {
     )
     const [udp, ...http] = await Promise.all([
       generator.run(plan.seconds),
-      ...loads.map(load => generateHttp(load)),
+      ...loads.map(load => generateHttp(load, plan.seconds)),
     ])
     const requests = udp.answered + sum(http.map(({ requests }) => requests))
     const slowest = (what: 'p50' | 'p99') => Math.max(...http.map(report => report[what]))

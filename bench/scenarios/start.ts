@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { createSnapshotPool } from '../../src/snapshot/pool.ts'
-import { generateHttp } from '../load/generators.ts'
+import { startHttpGenerator } from '../load/generators.ts'
 import type { HttpLoad } from '../load/http.ts'
 import type { Mix } from '../load/mix.ts'
 import { benchFolder, muster } from '../rivals/muster.ts'
@@ -13,7 +13,7 @@ import { filledTables } from './engine-host.ts'
 const RATE = 2000
 const SHORT_SECONDS = 0.05
 
-function loadOf(plan: Plan, tracker: RunningRival): Omit<HttpLoad, 'seconds'> {
+function loadOf(plan: Plan, tracker: RunningRival): HttpLoad {
   const mix: Mix = {
     torrents: bySize(plan, 10_000, 10_000, 10),
     clients: bySize(plan, 20_000, 20_000, 100),
@@ -44,7 +44,7 @@ async function startAndAsk(config: object, folder: string) {
 async function measureRestore(plan: Plan, folder: string, config: object): Promise<Run> {
   const { tracker, firstAnswerMillis } = await startAndAsk(config, folder)
   try {
-    const load = loadOf(plan, tracker)
+    const generator = startHttpGenerator(loadOf(plan, tracker))
     let isBack = false
     const back = tracker
       .line(({ msg }) => msg === 'swarms are back')
@@ -56,12 +56,13 @@ async function measureRestore(plan: Plan, folder: string, config: object): Promi
     const p99: number[] = []
     let errors = 0
     do {
-      const report = await generateHttp({ ...load, seconds })
+      const report = await generator.run(seconds)
       p99.push(report.p99)
       errors += report.errors
     } while (!isBack)
     const { millis, peers } = await back
-    const after = await generateHttp({ ...load, seconds: seconds * 2 })
+    const after = await generator.run(seconds * 2)
+    generator.stop()
     return {
       firstAnswerMillis,
       restoreSeconds: Number(millis) / 1000,

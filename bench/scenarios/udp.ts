@@ -58,7 +58,7 @@ export function udpTask(plan: Plan): UdpTask {
     seconds: plan.seconds,
     mix: {
       torrents: bySize(plan, 10_000, 2000, 10),
-      clients: bySize(plan, 1_000_000, 200_000, 1000),
+      clients: bySize(plan, 1_000_000, 200_000, 200),
       numwant: 50,
       scrapes: 0.05,
       events: false,

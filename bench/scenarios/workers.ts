@@ -69,7 +69,7 @@ export const threads: Scenario = {
       ...task,
       mix: {
         ...task.mix,
-        clients: bySize(plan, 200_000, 100_000, 1000),
+        clients: bySize(plan, 200_000, 100_000, 200),
         torrents: bySize(plan, 2000, 1000, 10),
       },
     }

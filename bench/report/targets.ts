@@ -1,0 +1,204 @@
+import { median } from '../measure.ts'
+import { swarmsName } from '../micro/engine.ts'
+import { BARE_UWS, BITTORRENT_TRACKER, OPENTRACKER } from '../rivals/rivals.ts'
+import type { Result, Row } from '../scenario.ts'
+import type { Results } from './results.ts'
+import { markdownTable, ratios, rowOf, valuesOf } from './table.ts'
+
+/** One line of the table of targets. */
+type Target = {
+  readonly what: string
+  /** The number, from the scenario; undefined where this run does not have it. */
+  measure(result: Result): number | undefined
+  readonly scenario: string
+  readonly atLeast?: number
+  readonly atMost?: number
+  readonly unit: string
+  readonly digits: number
+}
+
+/** Median of a number of a row. */
+function middle(row: Row | undefined, metric: string): number | undefined {
+  const values = row ? valuesOf(row, metric) : []
+  return values.length > 0 ? median(values) : undefined
+}
+
+/** Median over the rounds of how much muster's number is of another's. */
+function timesOf(result: Result, name: string, metric: string, of = 'muster'): number | undefined {
+  const own = rowOf(result, of)
+  const other = result.rows.find(row => row.name.startsWith(name))
+  const values = own && other ? ratios(own, other, metric) : []
+  return values.length > 0 ? median(values) : undefined
+}
+
+/** The worst median of a number over the rows whose names begin so. */
+function worst(result: Result, metric: string, prefix = ''): number | undefined {
+  const values = result.rows
+    .filter(({ name }) => name.startsWith(prefix))
+    .flatMap(row => middle(row, metric) ?? [])
+  return values.length > 0 ? Math.max(...values) : undefined
+}
+
+const TARGETS: readonly Target[] = [
+  {
+    what: 'UDP announces/s per core, 10k torrents, 1M peers, numwant 50, against opentracker',
+    scenario: 'udp',
+    measure: result => timesOf(result, OPENTRACKER, 'perCore'),
+    atLeast: 1.25,
+    unit: '×',
+    digits: 2,
+  },
+  {
+    what: 'The same against bittorrent-tracker',
+    scenario: 'udp',
+    measure: result => timesOf(result, BITTORRENT_TRACKER, 'perCore'),
+    atLeast: 15,
+    unit: '×',
+    digits: 1,
+  },
+  {
+    what: 'HTTP announces, kept connections: CPU of all processes, against a bare uWebSockets.js handler',
+    scenario: 'http',
+    measure: result => timesOf(result, BARE_UWS, 'cpuMicros'),
+    atMost: 1.8,
+    unit: '×',
+    digits: 2,
+  },
+  {
+    what: 'HTTP announces, a connection each: requests/s of one core, against opentracker',
+    scenario: 'connections',
+    measure: result => timesOf(result, OPENTRACKER, 'perCore'),
+    atLeast: 1.25,
+    unit: '×',
+    digits: 2,
+  },
+  {
+    what: 'The engine alone: announces/s per core, 10k torrents, 1M peers',
+    scenario: 'engine',
+    measure: result => {
+      const perCore = middle(rowOf(result, swarmsName(10_000, 1_000_000)), 'perCore')
+      return perCore && perCore / 1e6
+    },
+    atLeast: 1.5,
+    unit: 'M',
+    digits: 2,
+  },
+  {
+    what: 'Memory, all included, at 5M IPv4 peers in 1M torrents',
+    scenario: 'memory',
+    measure: result => middle(rowOf(result, 'full'), 'bytesPerPeer'),
+    atMost: 100,
+    unit: 'bytes per peer',
+    digits: 1,
+  },
+  {
+    what: 'ns per announce at 10M peers against 10k peers',
+    scenario: 'growth',
+    measure: ({ rows }) => {
+      const [first, last] = [rows[0], rows.at(-1)]
+      const values = first && last ? ratios(last, first, 'nanos') : []
+      return values.length > 0 ? median(values) : undefined
+    },
+    atMost: 3,
+    unit: '×',
+    digits: 2,
+  },
+  {
+    what: 'p99 of announces while 5M peers are swept, against without',
+    scenario: 'sweep',
+    measure: result => worst(result, 'p99Ratio'),
+    atMost: 2,
+    unit: '×',
+    digits: 2,
+  },
+  {
+    what: 'p99 of announces while a snapshot of 5M peers is written, against without',
+    scenario: 'snapshot',
+    measure: result => worst(result, 'p99Ratio', 'write of 5000000'),
+    atMost: 2,
+    unit: '×',
+    digits: 2,
+  },
+  {
+    what: 'Snapshot of 5M peers, in the background',
+    scenario: 'snapshot',
+    measure: result => worst(result, 'writeSeconds', 'write of 5000000'),
+    atMost: 15,
+    unit: 's',
+    digits: 1,
+  },
+  {
+    what: 'Restore of 5M peers, in the background',
+    scenario: 'snapshot',
+    measure: result => worst(result, 'restoreSeconds', 'restore of 5000000'),
+    atMost: 15,
+    unit: 's',
+    digits: 1,
+  },
+  {
+    what: 'Cold start to the first answer',
+    scenario: 'start',
+    measure: result => worst(result, 'firstAnswerMillis'),
+    atMost: 1000,
+    unit: 'ms',
+    digits: 0,
+  },
+  {
+    what: 'kill -9 of a worker under load: peers lost',
+    scenario: 'kill',
+    measure: result => worst(result, 'peersLost'),
+    atMost: 0,
+    unit: 'peers',
+    digits: 0,
+  },
+  {
+    what: 'The same: until it is replaced',
+    scenario: 'kill',
+    measure: result => worst(result, 'replacedMillis'),
+    atMost: 1000,
+    unit: 'ms',
+    digits: 0,
+  },
+  {
+    what: 'The same: requests that failed, of the connections that were open',
+    scenario: 'kill',
+    measure: ({ rows }) =>
+      Math.max(
+        ...rows.flatMap(({ runs }) =>
+          runs.map(run => (run['failedRequests'] ?? 0) / (run['openConnections'] ?? 1)),
+        ),
+      ),
+    atMost: 1,
+    unit: '×',
+    digits: 2,
+  },
+]
+
+export type Verdict = { readonly cells: readonly string[]; readonly met: boolean | undefined }
+
+function judge(target: Target, results: Results): Verdict {
+  const { what, atLeast, atMost, unit, digits } = target
+  const limit = atLeast === undefined ? `≤ ${atMost}` : `≥ ${atLeast}`
+  const result = results.scenarios[target.scenario]
+  const value = result && target.measure(result)
+  if (value === undefined || !Number.isFinite(value))
+    return { cells: [what, `${limit} ${unit}`, '', 'not measured'], met: undefined }
+  const met = atLeast === undefined ? value <= (atMost ?? 0) : value >= atLeast
+  const cells = [
+    what,
+    `${limit} ${unit}`,
+    `${value.toFixed(digits)} ${unit}`,
+    met ? 'met' : '**not met**',
+  ]
+  return { cells, met }
+}
+
+/** Lines of Markdown, and whether all that was measured is met. */
+export function targetTable(results: Results): { readonly lines: string[]; readonly met: boolean } {
+  const verdicts = TARGETS.map(target => judge(target, results))
+  const rows = verdicts.map(({ cells }) => [...cells])
+  return {
+    lines: markdownTable(['what', 'target', 'measured', ''], rows),
+    met: verdicts.every(({ met }) => met !== false),
+  }
+}
