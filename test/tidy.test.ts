@@ -201,7 +201,6 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/engine/tables/arena.ts': 'test/engine/tables/blocks.test.ts',
   'src/engine/tables/layout.ts': 'constants only',
   'src/engine/tables/lock.ts': 'test/engine/threads.test.ts',
-  'src/engine/tables/pick.ts': 'test/engine/announce.test.ts',
   'src/engine/tables/random.ts': 'test/engine/announce.test.ts',
   'src/engine/tables/swarm.ts': 'test/engine/model.test.ts',
   'src/engine/tables/torrents.ts': 'test/engine/model.test.ts',
