@@ -52,12 +52,15 @@ export const scrape: Scenario = {
       ] as const) {
         const micros: number[] = []
         let bodyBytes = 0
+        const cpu = process.cpuUsage()
         for (let n = 0; n < times; n++) {
           const begun = performance.now()
           bodyBytes = (await make()).length
           micros.push((performance.now() - begun) * 1000)
         }
+        const { system, user } = process.cpuUsage(cpu)
         rows.add(name, {
+          cpuMicros: (system + user) / times,
           p50Micros: quantile(micros, 0.5),
           p99Micros: quantile(micros, 0.99),
           bodyBytes,

@@ -62,6 +62,17 @@ export const CATALOGUE = {
     FAMILY,
   ),
 
+  muster_websocket_relayed_total: counter(
+    'messages',
+    'WebRTC offers and answers that were passed on to the peer they were for.',
+    FAMILY,
+  ),
+  muster_websocket_dropped_total: counter(
+    'messages',
+    'WebRTC offers and answers that were not: nobody waits for them, or reads too slowly.',
+    FAMILY,
+  ),
+
   muster_udp_datagrams_total: counter('datagrams', 'UDP requests, by what became of them.', {
     ...FAMILY,
     outcome: 'connect, announce, scrape, error, bad_connection_id, garbage, truncated',

@@ -128,6 +128,10 @@ function addRequests(
     add('muster_api_requests_total', api, { family })
     const opened = readFrontend(frontends, Protocol.websocket, f, FrontendCounter.connection)
     add('muster_websocket_connections_total', opened, { family })
+    const relayed = readFrontend(frontends, Protocol.websocket, f, FrontendCounter.relayed)
+    add('muster_websocket_relayed_total', relayed, { family })
+    const dropped = readFrontend(frontends, Protocol.websocket, f, FrontendCounter.dropped)
+    add('muster_websocket_dropped_total', dropped, { family })
   }
   for (const [name, code] of Object.entries(Failure)) {
     if (code === Failure.none) continue
