@@ -10,6 +10,7 @@ import { fileOf } from '../fixtures/documents.ts'
 import { announceTarget } from '../fixtures/load.ts'
 import { freePort, hasProgram } from '../fixtures/real-clients.ts'
 import { startTracker, temporaryFolder } from '../fixtures/start-tracker.ts'
+import { openWebsocket } from '../fixtures/websocket-client.ts'
 
 /** The operator's guide has these files; they are tried as they are, but for the ports. */
 const GUIDE = 'docs/operators-guide.md'
@@ -81,6 +82,15 @@ function externalAddress(answer: Record<string, unknown>): string {
   return [...(answer['external ip'] as Uint8Array)].join('.')
 }
 
+/** The info hash and the peer id as WebTorrent writes them, a character a byte. */
+const ANNOUNCE = {
+  action: 'announce',
+  info_hash: 'h'.repeat(20),
+  peer_id: 'p'.repeat(20),
+  left: 1,
+  numwant: 0,
+}
+
 async function testAnnounces(t: Test, port: number): Promise<void> {
   for (let n = 1; n <= 50; n++) {
     const answer = await announceFrom(port, 2 * n + 1)
@@ -105,6 +115,9 @@ t.test('nginx as documented: HTTP with the client’s own address', { skip: ngin
   )
   await startProxy(t, ['nginx', '-p', folder, '-c', join(folder, 'nginx.conf')], port)
   await testAnnounces(t, port)
+  const socket = await openWebsocket(t, `ws://127.0.0.1:${port}/announce`)
+  socket.send(ANNOUNCE)
+  t.match(await socket.message(({ action }) => action === 'announce'), { incomplete: 1 })
 })
 
 const haproxy = hasProgram('haproxy') ? false : 'haproxy is not installed'
