@@ -24,6 +24,9 @@ const NEEDED = [
   'config.toml',
   'dist/src/main.js',
   'dist/src/frontends/api/openapi.json',
+  'dist/src/frontends/api/dashboard/index.html',
+  'dist/src/frontends/api/dashboard/style.css',
+  'dist/src/frontends/api/dashboard/main.js',
   'docs/reference/config.md',
   'systemd/muster.service',
   'systemd/sysctl.d/60-muster.conf',
@@ -97,6 +100,8 @@ t.test('the packed tarball, installed into an empty folder, is a tracker', async
   t.teardown(() => isAlive(pid) && process.kill(pid, 'SIGKILL'))
   t.match(await getBencoded(tracker.url(4), announceTarget(1, 1)), { incomplete: 1 })
   t.match(await getBencoded(tracker.url(6), announceTarget(3, 1)), { incomplete: 2 })
+  const page = await fetch(`http://127.0.0.1:${tracker.port('api')}/`)
+  t.match(await page.text(), '<title>muster</title>')
   // npx hands on no SIGTERM.
   process.kill(pid, 'SIGTERM')
   t.equal(await tracker.ended, 0)
