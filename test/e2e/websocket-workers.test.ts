@@ -13,7 +13,7 @@ import {
   openWebsocket,
   type WebsocketClient,
 } from '../fixtures/websocket-client.ts'
-import { workerOfSocket } from './fixtures/worker-of-socket.ts'
+import { workerOf } from './fixtures/worker-of-socket.ts'
 
 const infoHash = hashOf(1)
 
@@ -26,7 +26,9 @@ async function socketsOfBothWorkers(
   const found = new Map<number, WebsocketClient>()
   while (found.size < 2) {
     const client = await openWebsocket(t, url)
-    found.set(workerOfSocket(tracker, client.socket), client)
+    const worker = workerOf(tracker, client.port)
+    if (worker === undefined) throw new Error(`nobody has the other end of port ${client.port}`)
+    found.set(worker, client)
   }
   return found
 }
