@@ -4,7 +4,7 @@ import { parse } from './micro/http-request.ts'
 import { udpLoop } from './micro/udp-loop.ts'
 import type { Scenario } from './scenario.ts'
 import { growth } from './scenarios/growth.ts'
-import { connections, http } from './scenarios/http.ts'
+import { connections, http, https } from './scenarios/http.ts'
 import { kill } from './scenarios/kill.ts'
 import { link } from './scenarios/link.ts'
 import { loadCurve } from './scenarios/load-curve.ts'
@@ -20,6 +20,7 @@ import { threads, workers } from './scenarios/workers.ts'
 /** In the order in which they run: what the targets are about first. */
 export const SCENARIOS: readonly Scenario[] = [
   http,
+  https,
   connections,
   udp,
   engine,

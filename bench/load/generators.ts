@@ -40,9 +40,9 @@ export type HttpGenerator = {
   stop(): void
 }
 
-/** On one processor, or on any. */
-export function startHttpGenerator(load: HttpLoad, core?: number): HttpGenerator {
-  const child = startGenerator('./http.js', load, core)
+/** On one processor, or on any; over TLS, or not. */
+export function startHttpGenerator(load: HttpLoad, core?: number, tls = false): HttpGenerator {
+  const child = startGenerator(tls ? './https.js' : './http.js', load, core)
   return {
     run: seconds => ask(child, { seconds } satisfies HttpCommand, seconds * 1000 + PATIENCE_MILLIS),
     stop: () => {

@@ -1,5 +1,6 @@
 import { createRandom, randomBelow } from '../../src/engine/tables/random.ts'
 import { openEpoll, socketAddress } from './epoll.ts'
+import { bodyLength } from './http-answer.ts'
 import { createLatencies, type Latencies } from './latencies.ts'
 import { type HttpRequestText, httpRequests, type Mix } from './mix.ts'
 
@@ -232,17 +233,6 @@ function createHttpGenerator(load: HttpLoad) {
       busy: (user + system) / 1e6 / took,
     }
   }
-}
-
-const CONTENT_LENGTH = /content-length: ?(\d+)/i
-
-/** Length of the body of the answer in `bytes`; -1 while it is not whole. */
-function bodyLength(bytes: Buffer): number {
-  const end = bytes.indexOf('\r\n\r\n')
-  if (end === -1) return -1
-  const [, digits] = CONTENT_LENGTH.exec(bytes.toString('latin1', 0, end)) ?? []
-  const length = Number(digits ?? 0)
-  return bytes.length >= end + 4 + length ? length : -1
 }
 
 if (process.send) {

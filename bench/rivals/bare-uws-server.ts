@@ -1,10 +1,12 @@
+import { readFileSync } from 'node:fs'
 import { loadUws } from '../../src/frontends/uws.ts'
 
-/** The least that an HTTP server on uWebSockets.js can do: any request gets the same answer of so many bytes. */
+/** The least that an HTTP server on uWebSockets.js can do, over TLS where a pair is named: any request gets the same answer of so many bytes. */
 const [port, bodyBytes] = process.argv.slice(2).map(Number)
+const [key, certificate] = process.argv.slice(4).map(file => readFileSync(file, 'utf8'))
 const body = new Uint8Array(bodyBytes ?? 0).fill(0x64)
 loadUws()
-  .createApp()
+  .createApp(key && certificate ? { key, certificate } : undefined)
   .any('/*', response => {
     response.cork(() => {
       response.writeHeader('content-type', 'text/plain').end(body)

@@ -30,6 +30,8 @@ export type MusterOptions = {
   readonly name?: string
   /** Sections of the configuration that are not as here. */
   readonly config?: object
+  /** Keys of the configuration that make its HTTP trackers speak TLS. */
+  readonly tls?: object
   /** Also over UDP, on the same port. */
   readonly udp?: { readonly threads: number }
   /** Where it keeps its data; one of its own that is gone afterwards, when there is none. */
@@ -59,10 +61,10 @@ export function muster(options: MusterOptions = {}): Rival {
   }
 }
 
-function configOf({ config, udp }: MusterOptions, port: number): object {
+function configOf({ config, tls, udp }: MusterOptions, port: number): object {
   const addresses = [{ bind_address: `127.0.0.1:${port}` }, { bind_address: `[::1]:${port}` }]
   return {
-    http_server: addresses,
+    http_server: addresses.map(one => ({ ...one, ...tls })),
     udp_server: udp ? addresses.map(one => ({ ...one, udp_threads: udp.threads })) : [],
     api_server: [],
     snapshot: { enabled: false },

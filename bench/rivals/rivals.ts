@@ -29,6 +29,11 @@ function benchServer(
 export const BARE_UWS = 'bare uWebSockets.js'
 export const bareUws = benchServer(BARE_UWS, './bare-uws-server.js', bytes => [String(bytes)])
 
+/** The same over TLS, with the pair in these files. */
+export function bareUwsTls(key: string, certificate: string): Rival {
+  return benchServer(BARE_UWS, './bare-uws-server.js', bytes => [String(bytes), key, certificate])
+}
+
 export const BARE_UDP = 'bare recvmmsg echo'
 /** It listens on TCP too, for the sign that it has started. */
 export const bareUdp = benchServer(BARE_UDP, './bare-udp-server.js', bytes => [String(bytes)])

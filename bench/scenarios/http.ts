@@ -1,7 +1,17 @@
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createSelfSigned } from '../../src/tls/self-signed.ts'
 import { infoHashOf, type Mix } from '../load/mix.ts'
-import { muster } from '../rivals/muster.ts'
+import { benchFolder, muster } from '../rivals/muster.ts'
 import { type Rival, TRACKER_CORE } from '../rivals/rival.ts'
-import { BARE_UWS, bareUws, bittorrentTracker, opentracker, present } from '../rivals/rivals.ts'
+import {
+  BARE_UWS,
+  bareUws,
+  bareUwsTls,
+  bittorrentTracker,
+  opentracker,
+  present,
+} from '../rivals/rivals.ts'
 import { bySize, createRows, type Plan, type Result, type Scenario } from '../scenario.ts'
 import { measureHttp } from './measure-http.ts'
 
@@ -26,7 +36,7 @@ export function httpConnections(plan: Plan): number {
 async function compareHttp(
   title: string,
   rivals: readonly Rival[],
-  keepAlive: boolean,
+  { keepAlive, tls }: { readonly keepAlive: boolean; readonly tls: boolean },
   plan: Plan,
   notes: string[],
 ): Promise<Result> {
@@ -37,7 +47,7 @@ async function compareHttp(
   const rows = createRows()
   // Until muster has run, the size of its answers is a guess.
   let bodyBytes = 300
-  const task = { seconds: plan.seconds, connections, keepAlive, rate: 0, mix, confined }
+  const task = { seconds: plan.seconds, connections, keepAlive, rate: 0, mix, confined, tls }
   const started = present(rivals, notes)
   for (let round = 0; round < plan.runs; round++) {
     for (const rival of started) {
@@ -55,9 +65,48 @@ export const http: Scenario = {
   about: 'HTTP over kept connections: muster, a bare uWebSockets.js handler, bittorrent-tracker',
   secondsMax: 300,
   run: plan =>
-    compareHttp('HTTP, kept connections', [muster(), bareUws, bittorrentTracker], true, plan, [
-      '"Bare" answers every request with the same bytes, as many as an answer of muster has on average.',
-    ]),
+    compareHttp(
+      'HTTP, kept connections',
+      [muster(), bareUws, bittorrentTracker],
+      { keepAlive: true, tls: false },
+      plan,
+      [
+        '"Bare" answers every request with the same bytes, as many as an answer of muster has on average.',
+      ],
+    ),
+}
+
+export const https: Scenario = {
+  name: 'https',
+  about: 'the same over TLS: muster and a bare uWebSockets.js handler',
+  secondsMax: 300,
+  async run(plan) {
+    const folder = benchFolder()
+    try {
+      const day = 86_400_000
+      const pair = await createSelfSigned({
+        domain: 'localhost',
+        notBefore: new Date(Date.now() - day),
+        notAfter: new Date(Date.now() + day),
+      })
+      const [ssl_key, ssl_cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+      writeFileSync(ssl_key, pair.key)
+      writeFileSync(ssl_cert, pair.certificate)
+      const bare = bareUwsTls(ssl_key, ssl_cert)
+      const own = muster({ tls: { ssl: true, ssl_key, ssl_cert } })
+      return await compareHttp(
+        'HTTPS, kept connections',
+        [own, bare],
+        { keepAlive: true, tls: true },
+        plan,
+        [
+          'The generator speaks Node’s TLS, which is slower than what it measures: compare processor time.',
+        ],
+      )
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  },
 }
 
 export const connections: Scenario = {
@@ -68,7 +117,7 @@ export const connections: Scenario = {
     compareHttp(
       'HTTP, a connection for each request',
       [muster(), bareUws, opentracker, bittorrentTracker],
-      false,
+      { keepAlive: false, tls: false },
       plan,
       [
         TRACKER_CORE === undefined

@@ -9,6 +9,7 @@ export type HttpTask = Omit<HttpLoad, 'port' | 'family'> & {
   readonly seconds: number
   /** Tracker on one processor and generator on another. */
   readonly confined: boolean
+  readonly tls?: boolean
 }
 
 /** Until V8 has compiled what is hot. */
@@ -17,12 +18,12 @@ const WARM_SECONDS = 1.5
 /** One run against a tracker that is started for it: first to fill it and warm it up, then for the record. */
 export async function measureHttp(
   rival: Rival,
-  { confined, seconds, ...task }: HttpTask,
+  { confined, seconds, tls, ...task }: HttpTask,
   options: Omit<RivalOptions, 'core'>,
 ): Promise<Run> {
   const tracker = await rival.start({ ...options, core: confined ? TRACKER_CORE : undefined })
   const load: HttpLoad = { ...task, port: tracker.port, family: 4 }
-  const generator = startHttpGenerator(load, confined ? GENERATOR_CORE : undefined)
+  const generator = startHttpGenerator(load, confined ? GENERATOR_CORE : undefined, tls)
   try {
     await generator.run(Math.max(seconds / 3, Math.min(WARM_SECONDS, seconds)))
     const pids = processTree(tracker.pid)
