@@ -1,5 +1,6 @@
 import t from 'tap'
 import { RESTART_SECONDS } from '../../src/engine/account.ts'
+import { eachUserPeer } from '../../src/engine/inspect.ts'
 import { setValue } from '../../src/engine/tables/hash-table.ts'
 import { readUser, type UserTotals, writeUser } from '../../src/engine/tables/users.ts'
 import { bytesOf } from '../../src/protocol/bytes.ts'
@@ -12,6 +13,7 @@ import {
   NOW,
   newEngine,
   SETTINGS,
+  websocketClientOf,
 } from '../fixtures/tracker-client.ts'
 
 const USERS = 50
@@ -44,7 +46,7 @@ function accounts() {
     )
   }
   const of = (user: number): UserTotals => readUser(users, user)
-  return { announce, of }
+  return { engine, announce, of }
 }
 
 const first: Said = {
@@ -194,3 +196,24 @@ t.test(
     for (let user = 1; user <= USERS; user++) t.match(of(user), credited.get(user) ?? {})
   },
 )
+
+t.test('a user’s peers are found and credited whichever protocol they speak', async t => {
+  const { announce, engine, of } = accounts()
+  announce({ ...first, torrent: 1 })
+  const websocket = {
+    infoHash: hashOf(2),
+    ...websocketClientOf(7),
+    userKey: keyOfUser(1),
+    left: 1,
+  }
+  announceTo(engine, websocket)
+  announceTo(engine, { ...websocket, uploaded: 500 })
+  t.match(of(1), { uploaded: 500 })
+  const found: string[] = []
+  for (let stripe = 0; stripe < engine.stripeCount; stripe++) {
+    eachUserPeer(engine, stripe, (hash, user, seen) => {
+      found.push(`${hash.toString('hex')} ${user} ${seen}`)
+    })
+  }
+  t.same(found.sort(), [1, 2].map(n => `${hashOf(n).toString('hex')} 1 ${NOW}`).sort())
+})
