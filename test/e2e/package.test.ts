@@ -28,6 +28,8 @@ const NEEDED = [
   'dist/src/frontends/api/dashboard/style.css',
   'dist/src/frontends/api/dashboard/main.js',
   'docs/reference/config.md',
+  'docs/operators-guide.md',
+  'docs/monitoring/alerts.yml',
   'systemd/muster.service',
   'systemd/sysctl.d/60-muster.conf',
 ]
