@@ -35,8 +35,13 @@ async function measureKill(plan: Plan): Promise<Run> {
       mix: { ...httpMix(plan), events: false },
     }
     const seconds = bySize(plan, 4, 3, 1.5)
-    await generateHttp({ ...load, rate: 0 }, seconds / 4)
-    const before = await peersOf(apiPort)
+    // Until all clients are entered, so that what is missing later is lost.
+    let before = -1
+    for (let peers = 0; peers !== before; ) {
+      before = peers
+      await generateHttp({ ...load, rate: 0 }, seconds / 3)
+      peers = await peersOf(apiPort)
+    }
     const under = generateHttp(load, seconds)
     await sleep(seconds * 400)
     const { pid } = await tracker.line(({ msg }) => msg === 'worker started')
