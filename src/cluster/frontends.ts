@@ -5,13 +5,19 @@ import { loadDashboard } from '../frontends/api/dashboard.ts'
 import { startApiServer } from '../frontends/api/server.ts'
 import type { FrontendCounters } from '../frontends/counters.ts'
 import { type HttpServerOptions, startHttpServer } from '../frontends/http/server.ts'
+import { hasConnections } from '../frontends/listen.ts'
 import { startWebsocketTracker, type WebsocketOptions } from '../frontends/websocket/server.ts'
 import type { Link } from '../link/link.ts'
 import type { Logger } from '../log.ts'
 import type { ApiListener } from './listeners.ts'
 
-const DRAIN_MILLIS_MAX = 5000
-const DRAIN_CHECK_MILLIS = 10
+const STOP_MILLIS_MAX = 5000
+const STOP_CHECK_MILLIS = 10
+/** uWebSockets.js closes a connection without a request after some twelve seconds: then none is left that could have one on its way. */
+const HAND_OVER_MILLIS = 16_000
+/** Longest that an answer is waited for after that. */
+const LAST_ANSWER_MILLIS_MAX = 60_000
+const HAND_OVER_CHECK_MILLIS = 250
 
 /** What the frontends of a process listen on. It can be cloned. */
 export type FrontendListeners = {
@@ -21,11 +27,24 @@ export type FrontendListeners = {
 
 /** The listeners of one process, with their link. */
 export type Frontends = {
+  /**
+   * Starts servers for `listeners`, and has them take over from those that were: no connection is refused, and open ones are closed behind
+   * an answer or when they had nothing to ask. Resolves when the new ones listen. Rejects when one cannot, and then the old ones stay.
+   */
+  replace(listeners: FrontendListeners): Promise<void>
+  /** Ends as `replace` ends what was, for when another process has taken over. */
+  handOver(): Promise<void>
   /** Takes no new connections, answers what waits, for five seconds at most, and closes everything. */
   stop(): Promise<void>
 }
 
-type Server = { readonly inFlight: number; stopListening(): void; close(): void }
+type Server = {
+  readonly port: number
+  readonly inFlight: number
+  stopListening(): void
+  handOver(): Promise<void>
+  close(): void
+}
 
 export type FrontendsOptions = {
   readonly listeners: FrontendListeners
@@ -38,31 +57,74 @@ export type FrontendsOptions = {
 
 /** Starts all listeners once the link is up. Rejects when one cannot listen. */
 export async function startFrontends(options: FrontendsOptions): Promise<Frontends> {
-  const { listeners, link, admin, counters, log } = options
-  await link.whenUp()
-  const servers: Server[] = []
-  const websocket = await startWebsocketTracker(options.websocket, link, counters)
-  for (const listener of listeners.http) {
-    servers.push(await startHttpServer(listener, link, counters, websocket))
-  }
+  const { link, admin, counters, log } = options
   const onError = (err: unknown, operation: string) => {
     if (!isReported(err)) log.error({ err, operation }, 'the API could not do what it was asked')
   }
-  const pages = listeners.api.length > 0 ? loadDashboard() : undefined
-  for (const listener of listeners.api) {
-    const more = { onError, ...(pages && { pages }) }
-    servers.push(await startApiServer({ ...listener, ...more }, admin, counters))
-  }
-  return {
-    async stop() {
-      for (const server of servers) server.stopListening()
-      websocket.closeSockets()
-      const until = performance.now() + DRAIN_MILLIS_MAX
-      const waits = () => [...servers, websocket].some(({ inFlight }) => inFlight > 0)
-      while (waits() && performance.now() < until) {
-        await sleep(DRAIN_CHECK_MILLIS)
+  async function startServers(wanted: FrontendListeners): Promise<Server[]> {
+    const pages = wanted.api.length > 0 ? loadDashboard() : undefined
+    const started: Server[] = []
+    try {
+      for (const listener of wanted.http)
+        started.push(await startHttpServer(listener, link, counters, websocket))
+      for (const listener of wanted.api) {
+        const more = { onError, ...(pages && { pages }) }
+        started.push(await startApiServer({ ...listener, ...more }, admin, counters))
       }
-      for (const server of servers) server.close()
+    } catch (error) {
+      for (const server of started) server.close()
+      throw error
+    }
+    return started
+  }
+
+  const leaving = new Set<Server>()
+  const isAnswering = (some: readonly Server[]) =>
+    [...some, websocket].some(({ inFlight }) => inFlight > 0)
+
+  /** Resolves when `servers` are closed, which they are early where `isIdle` says that nobody is connected. */
+  async function leave(servers: readonly Server[], isIdle: () => boolean): Promise<void> {
+    for (const server of servers) leaving.add(server)
+    await Promise.all(servers.map(server => server.handOver()))
+    const begun = performance.now()
+    const passed = () => performance.now() - begun
+    while (
+      passed() < LAST_ANSWER_MILLIS_MAX &&
+      (isAnswering(servers) || (passed() < HAND_OVER_MILLIS && !isIdle()))
+    ) {
+      await sleep(HAND_OVER_CHECK_MILLIS)
+    }
+    for (const server of servers) {
+      if (leaving.delete(server)) server.close()
+    }
+  }
+
+  await link.whenUp()
+  const websocket = await startWebsocketTracker(options.websocket, link, counters)
+  let servers = await startServers(options.listeners)
+  return {
+    async replace(wanted) {
+      const old = servers
+      servers = await startServers(wanted)
+      // Others listen on the same ports, so that it cannot be seen whose a connection is.
+      void leave(old, () => false)
+    },
+    async handOver() {
+      const ports = new Set(servers.map(({ port }) => port))
+      await leave(servers, () => hasConnections(ports) === false)
+      await websocket.close()
+      link.close()
+    },
+    async stop() {
+      const all = [...servers, ...leaving]
+      leaving.clear()
+      for (const server of all) server.stopListening()
+      websocket.closeSockets()
+      const until = performance.now() + STOP_MILLIS_MAX
+      while (isAnswering(all) && performance.now() < until) {
+        await sleep(STOP_CHECK_MILLIS)
+      }
+      for (const server of all) server.close()
       await websocket.close()
       link.close()
     },

@@ -19,11 +19,12 @@ const COMMON_HEADERS: readonly (readonly [string, string])[] = [
   ['x-content-type-options', 'nosniff'],
 ]
 
-/** `settled` is called once. */
+/** `settled` is called once; `isClosing` says whether an answer is its connection's last. */
 export function openExchange(
   response: HttpResponse,
   isHead: boolean,
   settled: () => void,
+  isClosing: () => boolean = () => false,
 ): Exchange {
   let isSettled = false
   let wake: (() => void) | undefined
@@ -51,8 +52,9 @@ export function openExchange(
     response.cork(() => {
       writeHead(reply)
       const hasBody = reply.status !== 304 && reply.status !== 204
-      if (hasBody && !isHead) response.end(body)
+      if (hasBody && !isHead) response.end(body, isClosing())
       else {
+        if (isClosing()) response.writeHeader('connection', 'close')
         // Given the length itself, endWithoutBody would wait for a body.
         if (hasBody) response.writeHeader('content-length', String(Buffer.byteLength(body)))
         response.endWithoutBody()
@@ -65,6 +67,7 @@ export function openExchange(
   function sendHead(reply: Reply): void {
     response.cork(() => {
       writeHead(reply)
+      if (isClosing()) response.writeHeader('connection', 'close')
       response.endWithoutBody()
     })
     settle()
@@ -103,7 +106,7 @@ export function openExchange(
       throw error
     }
     if (isSettled) return
-    response.cork(() => response.end())
+    response.cork(() => response.end(undefined, isClosing()))
     settle()
   }
 

@@ -7,7 +7,8 @@ import {
   familyOf,
   Protocol,
 } from '../counters.ts'
-import { type App, type ListenSocket, loadUws, type TlsKeyPair } from '../uws.ts'
+import { listen } from '../listen.ts'
+import { loadUws, type TlsKeyPair } from '../uws.ts'
 import type { Certificates } from './certificates.ts'
 import { openExchange } from './exchange.ts'
 import { createResponder } from './respond.ts'
@@ -42,6 +43,8 @@ export type ApiServer = {
   readonly inFlight: number
   /** Takes no new connections; open ones go on. */
   stopListening(): void
+  /** The same for when another server listens in its place already: no connection is refused, and open ones get one more answer. */
+  handOver(): Promise<void>
   /** Closes every connection too. */
   close(): void
 }
@@ -52,9 +55,9 @@ export async function startApiServer(
   admin: Admin,
   counters: FrontendCounters,
 ): Promise<ApiServer> {
-  const uws = loadUws()
-  const app = uws.createApp(options.tls)
+  const app = loadUws().createApp(options.tls)
   let inFlight = 0
+  let closing = false
   const respond = createResponder(options, admin)
   app.any('/*', (response, request) => {
     inFlight++
@@ -62,34 +65,29 @@ export async function startApiServer(
     countFrontend(counters, Protocol.http, family, FrontendCounter.api)
     const isHead = request.getMethod() === 'head'
     respond(
-      openExchange(response, isHead, () => inFlight--),
+      openExchange(
+        response,
+        isHead,
+        () => inFlight--,
+        () => closing,
+      ),
       request,
     )
   })
-  const socket = await listen(app, options)
-  let listening = true
-  const stopListening = () => {
-    if (listening) uws.closeListenSocket(socket)
-    listening = false
-  }
+  const listening = await listen(app, options.host, options.port)
   return {
-    port: uws.localPort(socket),
+    port: listening.port,
     get inFlight() {
       return inFlight
     },
-    stopListening,
+    stopListening: listening.stop,
+    handOver() {
+      closing = true
+      return listening.handOver()
+    },
     close() {
-      stopListening()
+      listening.stop()
       app.close()
     },
   }
-}
-
-function listen(app: App, { host, port }: ApiServerOptions): Promise<ListenSocket> {
-  return new Promise((resolve, reject) => {
-    app.listen(host, port, socket => {
-      if (socket) resolve(socket)
-      else reject(new Error(`cannot listen on ${host} port ${port}`))
-    })
-  })
 }

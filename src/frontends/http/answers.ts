@@ -31,6 +31,8 @@ const TEXT_PLAIN = encoder.encode('text/plain').buffer
 /** The requests of one server that wait for the engine, and the memory in which all their answers are built. */
 export type HttpAnswers = {
   readonly waiting: number
+  /** From when it is set on, every answer is its connection's last. */
+  closing: boolean
   /** Answers at once with a bencoded `failure reason`. `address` is the asker's, where it is known. */
   fail(
     response: HttpResponse,
@@ -74,9 +76,11 @@ export function createAnswers(minInterval: number, counters: FrontendCounters): 
   function write(): void {
     if (!corked) return
     corked.writeHeader(CONTENT_TYPE, TEXT_PLAIN)
-    // Given the length itself, endWithoutBody would wait for a body.
-    if (corkedHead) corked.writeHeader('content-length', String(corkedBytes)).endWithoutBody()
-    else corked.end(out.subarray(0, corkedBytes))
+    if (corkedHead) {
+      if (answers.closing) corked.writeHeader('connection', 'close')
+      // Given the length itself, endWithoutBody would wait for a body.
+      corked.writeHeader('content-length', String(corkedBytes)).endWithoutBody()
+    } else corked.end(out.subarray(0, corkedBytes), answers.closing)
   }
 
   function send(response: HttpResponse, bytes: number, isHead: boolean): void {
@@ -153,7 +157,8 @@ export function createAnswers(minInterval: number, counters: FrontendCounters): 
     return pending
   }
 
-  return {
+  const answers: HttpAnswers = {
+    closing: false,
     get waiting() {
       return waiting
     },
@@ -165,4 +170,5 @@ export function createAnswers(minInterval: number, counters: FrontendCounters): 
     expectAnnounce: (response, request, address) => expect(response, request, address, true),
     expectScrape: (response, request, address) => expect(response, request, address, false),
   }
+  return answers
 }

@@ -23,15 +23,9 @@ import {
   familyOf,
   Protocol,
 } from '../counters.ts'
-import {
-  type App,
-  type HttpRequest,
-  type HttpResponse,
-  type ListenSocket,
-  loadUws,
-  type TlsKeyPair,
-} from '../uws.ts'
-import type { WebsocketTracker } from '../websocket/server.ts'
+import { listen } from '../listen.ts'
+import { type App, type HttpRequest, type HttpResponse, loadUws, type TlsKeyPair } from '../uws.ts'
+import type { WebsocketRoute, WebsocketTracker } from '../websocket/server.ts'
 import { createAnswers, type HttpAnswers } from './answers.ts'
 
 export type HttpServerOptions = {
@@ -64,6 +58,8 @@ export type HttpServer = {
   readonly inFlight: number
   /** Takes no new connections; open ones go on. */
   stopListening(): void
+  /** The same for when another server listens in its place already: no connection is refused, and open ones get one more answer. */
+  handOver(): Promise<void>
   /** Closes every connection too. */
   close(): void
 }
@@ -78,8 +74,7 @@ export async function startHttpServer(
   counters: FrontendCounters,
   websocket?: WebsocketTracker,
 ): Promise<HttpServer> {
-  const uws = loadUws()
-  const app = uws.createApp(options.tls)
+  const app = loadUws().createApp(options.tls)
   const answers = createAnswers(options.minInterval, counters)
   const proxies: ProxyRules = {
     trusted: compileCidrs(options.trustedProxies),
@@ -87,27 +82,23 @@ export async function startHttpServer(
     proxyProtocol: options.proxyProtocol,
   }
   const { pathRules, websocketInterval: interval } = options
-  if (options.websocket) websocket?.addRoute(app, { proxies, pathRules, interval })
+  const route: WebsocketRoute = { proxies, pathRules, interval }
+  if (options.websocket) websocket?.addRoute(app, route)
   addRoutes(app, options, proxies, link, answers, counters)
-  const socket = await new Promise<ListenSocket>((resolve, reject) => {
-    app.listen(options.host, options.port, listening => {
-      if (listening) resolve(listening)
-      else reject(new Error(`cannot listen on ${options.host} port ${options.port}`))
-    })
-  })
-  let listening = true
-  const stopListening = () => {
-    if (listening) uws.closeListenSocket(socket)
-    listening = false
-  }
+  const listening = await listen(app, options.host, options.port)
   return {
-    port: uws.localPort(socket),
+    port: listening.port,
     get inFlight() {
       return answers.waiting
     },
-    stopListening,
+    stopListening: listening.stop,
+    async handOver() {
+      answers.closing = true
+      await listening.handOver()
+      websocket?.closeSockets(route)
+    },
     close() {
-      stopListening()
+      listening.stop()
       app.close()
     },
   }
@@ -170,7 +161,7 @@ function addRoutes(
       response
         .writeStatus('404 Not Found')
         .writeHeader('content-type', 'text/plain')
-        .end('unknown request')
+        .end('unknown request', answers.closing)
     })
   })
 }

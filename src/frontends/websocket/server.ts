@@ -76,8 +76,8 @@ export type WebsocketTracker = {
   addRoute(app: App, route: WebsocketRoute): void
   /** Requests that wait for the engine. */
   readonly inFlight: number
-  /** Closes every socket with 1012, service restart (RFC 6455 §11.7), so that clients come back, to whoever listens then. */
-  closeSockets(): void
+  /** Closes every socket, or those of one route, with 1012, service restart (RFC 6455 §11.7), so that clients come back, to whoever listens then. */
+  closeSockets(route?: WebsocketRoute): void
   close(): Promise<void>
 }
 
@@ -312,8 +312,10 @@ export async function startWebsocketTracker(
     get inFlight() {
       return waiting + leaving.waiting
     },
-    closeSockets() {
-      for (const { socket } of [...connections.values()]) socket.end(SERVICE_RESTART, 'restart')
+    closeSockets(route) {
+      for (const { arrival, socket } of [...connections.values()]) {
+        if (!route || arrival.route === route) socket.end(SERVICE_RESTART, 'restart')
+      }
     },
     async close() {
       leaving.close()
@@ -329,8 +331,9 @@ function busyOrBroken(link: Link): Failure {
 function readArrival(
   address: Uint8Array,
   path: string,
-  { interval, pathRules }: WebsocketRoute,
+  route: WebsocketRoute,
 ): Arrival | undefined {
+  const { interval, pathRules } = route
   if (address.length === 0) return undefined
   const family: IpFamily = address.length === 16 ? Family.ipv6 : Family.ipv4
   const client = new Uint8Array(16)
@@ -342,6 +345,7 @@ function readArrival(
     client,
     name: Buffer.from(client).toString('latin1'),
     interval,
+    route,
     keyFailure: parsePathKeys(path, pathRules, keys, 0, HASH_BYTES),
     keys: keys.u8,
     connection: undefined,

@@ -22,6 +22,8 @@ export type Arrival = {
   readonly keyFailure: Failure
   /** Seconds between announces. */
   readonly interval: number
+  /** Which of the process's listeners it came in on. */
+  readonly route: object
   /** Set when it is open. */
   connection: Connection | undefined
 }
