@@ -67,6 +67,8 @@ export type ToWorker =
       readonly level: LogConfig['level']
       readonly listeners: FrontendListeners
     }
+  /** Another process listens in its place. */
+  | { readonly type: 'hand-over' }
   | { readonly type: 'stop' }
   | RpcAnswer
 

@@ -2,6 +2,8 @@
 export type Child = {
   /** Undefined when the system could not start it. */
   readonly pid: number | undefined
+  /** Finishes what it has begun, in its own time, and ends: another does its work. */
+  handOver(): void
   stop(): void
   kill(): void
 }
@@ -19,8 +21,8 @@ export type Death = {
 
 export type SupervisorOptions = {
   readonly count: number
-  /** Starts child number `n`, and calls `exited` when it ends, for whatever reason. May throw. */
-  readonly start: (n: number, exited: (why: string) => void) => Child
+  /** Starts child number `n`, and calls `ready` when it does its work and `exited` when it ends, for whatever reason. May throw. */
+  readonly start: (n: number, exited: (why: string) => void, ready: () => void) => Child
   readonly died: (death: Death) => void
   /** Milliseconds, monotonic. */
   readonly now: () => number
@@ -28,6 +30,11 @@ export type SupervisorOptions = {
 }
 
 export type Supervisor = {
+  /**
+   * Starts another child number `n` beside the one that runs, which hands over to it when it is ready. Resolves then. Rejects when it ends
+   * before; then the old one goes on.
+   */
+  replace(n: number): Promise<void>
   /** Stops all children, kills those that are not gone after `millis`, and resolves when none is left. */
   stop(millis: number): Promise<void>
   /** Ends all children at once. */
@@ -39,32 +46,62 @@ const HEALTHY_MILLIS = 10_000
 const BACKOFF_MILLIS_MIN = 100
 const BACKOFF_MILLIS_MAX = 10_000
 
+/** A child that is to take another's place and is not ready by then is killed. */
+const READY_MILLIS_MAX = 30_000
+/** And so is one that has handed over and is still there. */
+const LEAVE_MILLIS_MAX = 90_000
+
 /** Keeps `count` children running until stopped. It never gives up on one. */
 export function startSupervisor(options: SupervisorOptions): Supervisor {
   const children = new Map<number, Child>()
+  /** Those that are to take a place and are not ready. */
+  const successors = new Map<number, Child>()
+  /** Those that have handed over. */
+  const leaving = new Set<Child>()
   const timers = new Map<number, { cancel(): void }>()
   const quickDeaths = new Array<number>(options.count).fill(0)
   let stopping = false
   let allGone: (() => void) | undefined
 
-  function startChild(n: number): void {
-    timers.delete(n)
-    const started = options.now()
+  const everyChild = () => [...children.values(), ...successors.values(), ...leaving]
+
+  /** `ended` is called once, without a child where none could be started. Undefined when it has ended already. */
+  function launch(
+    n: number,
+    ready: (child: Child) => void,
+    ended: (why: string, child: Child | undefined) => void,
+  ): Child | undefined {
     let child: Child | undefined
-    let ended = false
+    let isEnded = false
     const exited = (why: string) => {
-      if (ended) return
-      ended = true
-      children.delete(n)
-      if (!stopping) startAgain(n, child?.pid, why, options.now() - started)
-      else if (children.size === 0) allGone?.()
+      if (isEnded) return
+      isEnded = true
+      ended(why, child)
+      if (stopping && everyChild().length === 0) allGone?.()
     }
     try {
-      child = options.start(n, exited)
-      if (!ended) children.set(n, child)
+      child = options.start(n, exited, () => child && ready(child))
     } catch (error) {
       exited((error as Error).message)
     }
+    return isEnded ? undefined : child
+  }
+
+  function startChild(n: number): void {
+    timers.delete(n)
+    const started = options.now()
+    const child = launch(
+      n,
+      () => {},
+      (why, ended) => placeIsEmpty(n, ended, why, started),
+    )
+    if (child) children.set(n, child)
+  }
+
+  function placeIsEmpty(n: number, child: Child | undefined, why: string, started: number): void {
+    if (child && leaving.delete(child)) return
+    children.delete(n)
+    if (!stopping) startAgain(n, child?.pid, why, options.now() - started)
   }
 
   function startAgain(n: number, pid: number | undefined, why: string, livedMillis: number): void {
@@ -84,24 +121,64 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     for (const timer of timers.values()) timer.cancel()
   }
 
+  /** The place is `child`'s, whether the one before runs, has died or is about to be started again. */
+  function takePlace(n: number, child: Child): void {
+    successors.delete(n)
+    timers.get(n)?.cancel()
+    timers.delete(n)
+    const old = children.get(n)
+    children.set(n, child)
+    if (!old) return
+    leaving.add(old)
+    old.handOver()
+    options.setTimer(() => {
+      if (leaving.has(old)) old.kill()
+    }, LEAVE_MILLIS_MAX)
+  }
+
   for (let n = 0; n < options.count; n++) startChild(n)
   return {
+    replace(n) {
+      return new Promise((resolve, reject) => {
+        if (stopping || successors.has(n)) return reject(new Error('not now'))
+        const started = options.now()
+        let isInPlace = false
+        const late = options.setTimer(() => successors.get(n)?.kill(), READY_MILLIS_MAX)
+        const successor = launch(
+          n,
+          child => {
+            if (isInPlace || stopping) return
+            isInPlace = true
+            late.cancel()
+            takePlace(n, child)
+            resolve()
+          },
+          (why, child) => {
+            if (isInPlace) return placeIsEmpty(n, child, why, started)
+            late.cancel()
+            successors.delete(n)
+            reject(new Error(why))
+          },
+        )
+        if (successor) successors.set(n, successor)
+      })
+    },
     async stop(millis) {
       startNoMore()
-      if (children.size === 0) return
+      if (everyChild().length === 0) return
       const gone = new Promise<void>(resolve => {
         allGone = resolve
       })
-      for (const child of children.values()) child.stop()
+      for (const child of everyChild()) child.stop()
       const late = options.setTimer(() => {
-        for (const child of children.values()) child.kill()
+        for (const child of everyChild()) child.kill()
       }, millis)
       await gone
       late.cancel()
     },
     kill() {
       startNoMore()
-      for (const child of children.values()) child.kill()
+      for (const child of everyChild()) child.kill()
     },
   }
 }

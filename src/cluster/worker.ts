@@ -38,8 +38,8 @@ process.on('message', async (message: ToWorker) => {
     remote.answer(message)
     return
   }
-  if (message.type === 'stop') {
-    await frontends?.stop()
+  if (message.type === 'hand-over' || message.type === 'stop') {
+    await (message.type === 'stop' ? frontends?.stop() : frontends?.handOver())
     reporting?.stop()
     // Behind the report in the channel, so that both arrive.
     tell({ type: 'stopped' }, () => process.exit(0))

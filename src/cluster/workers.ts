@@ -10,7 +10,7 @@ import type { FrontendListeners } from './frontends.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import type { Processes } from './processes.ts'
 import { watchProgress } from './stalls.ts'
-import { type Child, type Death, type Supervisor, startSupervisor } from './supervisor.ts'
+import { type Child, type Death, startSupervisor } from './supervisor.ts'
 import type { WorkerNumbers } from './worker-numbers.ts'
 
 export type WorkersOptions = {
@@ -27,7 +27,15 @@ export type WorkersOptions = {
   readonly log: Logger
 }
 
-export type Workers = Supervisor & {
+export type Workers = {
+  /**
+   * Replaces the workers, one after the other, by such that are started with these. No connection is refused. Rejects when one of the new
+   * ones cannot listen; then all are again, or still, as they were.
+   */
+  replace(listeners: FrontendListeners, level: LogConfig['level']): Promise<void>
+  /** As the supervisor's. */
+  stop(millis: number): Promise<void>
+  kill(): void
   /**
    * Resolves when each of them listens. Rejects with an OperatorError when one cannot, which after the addresses were claimed nobody
    * expects.
@@ -61,6 +69,8 @@ export function startWorkers(options: WorkersOptions): Workers {
   })
   // Once all of them listened, or nobody waits any more, one that cannot is the supervisor's business.
   listening.catch(() => {})
+  /** What a worker is started with, whenever that is. */
+  let current = { listeners: options.listeners, level: options.level }
   const supervisor = startSupervisor({
     count: options.count,
     now: () => performance.now(),
@@ -68,8 +78,9 @@ export function startWorkers(options: WorkersOptions): Workers {
       const timer = setTimeout(run, millis)
       return { cancel: () => clearTimeout(timer) }
     },
-    start: (n, exited) =>
-      forkWorker(n, options, exited, message => {
+    start: (n, exited, ready) =>
+      forkWorker(n, { ...options, ...current }, exited, message => {
+        if (message.type === 'listening') ready()
         if (message.type === 'failed') {
           log.error({ worker: n + 1, reason: message.reason }, 'worker cannot listen')
           cannotListen(unavailableError(message.reason))
@@ -78,7 +89,28 @@ export function startWorkers(options: WorkersOptions): Workers {
       }),
     died: death => logDeath(log, death),
   })
-  return { ...supervisor, listening }
+
+  async function replace(next: typeof current): Promise<void> {
+    const before = current
+    current = next
+    for (let n = 0; n < options.count; n++) {
+      try {
+        await supervisor.replace(n)
+      } catch (error) {
+        current = before
+        // Those that were replaced. Whoever fails now dies later too, and starts again as before.
+        for (let done = 0; done < n; done++) await supervisor.replace(done).catch(() => {})
+        throw new Error(`worker ${n + 1} could not be replaced: ${(error as Error).message}`)
+      }
+    }
+  }
+
+  return {
+    listening,
+    replace: (listeners, level) => replace({ listeners, level }),
+    stop: supervisor.stop,
+    kill: supervisor.kill,
+  }
 }
 
 function logDeath(log: Logger, { n, pid, why, quickDeaths, restartMillis }: Death): void {
@@ -155,6 +187,7 @@ function forkWorker(
   })
   return {
     pid,
+    handOver: () => send({ type: 'hand-over' }),
     // One that is not up would not hear it, and has no connections yet.
     stop: () => (isUp ? send({ type: 'stop' }) : kill()),
     kill,

@@ -5,7 +5,8 @@ type TestChild = {
   readonly n: number
   readonly pid: number
   readonly exited: (why: string) => void
-  asked: 'nothing' | 'stop' | 'kill'
+  readonly ready: () => void
+  asked: 'nothing' | 'hand over' | 'stop' | 'kill'
 }
 
 /** A supervisor whose clock and children the test moves. */
@@ -23,12 +24,15 @@ function supervise(count: number, failStarts = 0) {
       return { cancel: () => timers.delete(run) }
     },
     died: death => deaths.push(death),
-    start: (n, exited) => {
+    start: (n, exited, ready) => {
       if (startsToFail-- > 0) throw new Error('no process left')
-      const child: TestChild = { n, pid: 100 + children.length, exited, asked: 'nothing' }
+      const child: TestChild = { n, pid: 100 + children.length, exited, ready, asked: 'nothing' }
       children.push(child)
       return {
         pid: child.pid,
+        handOver: () => {
+          child.asked = 'hand over'
+        },
         stop: () => {
           child.asked = 'stop'
         },
@@ -190,4 +194,74 @@ t.test('a kill ends all children and starts none again', async t => {
     children.map(({ asked }) => asked),
     ['kill', 'kill'],
   )
+})
+
+t.test('a replacement takes the place when it is ready, and is then kept running', async t => {
+  const { supervisor, children, deaths, last, pass } = supervise(2)
+  const replaced = supervisor.replace(1)
+  t.equal(children.length, 3)
+  t.equal(last().n, 1)
+  t.equal(children[1]?.asked, 'nothing', 'it serves until then')
+  last().ready()
+  await replaced
+  t.equal(children[1]?.asked, 'hand over')
+  children[1]?.exited('exit status 0')
+  pass(0)
+  t.same([children.length, deaths.length], [3, 0], 'an end that was asked for is no death')
+  last().exited('SIGKILL')
+  pass(0)
+  t.equal(children.length, 4)
+  t.match(deaths, [{ n: 1, pid: 102 }])
+})
+
+t.test('a replacement that fails leaves the old one in its place', async t => {
+  const { supervisor, children, deaths, last, pass } = supervise(1)
+  const failed = supervisor.replace(0)
+  last().exited('exit status 1')
+  await t.rejects(failed, { message: 'exit status 1' })
+  const stuck = supervisor.replace(0)
+  await t.rejects(supervisor.replace(0), 'one at a time')
+  pass(30_000)
+  t.equal(last().asked, 'kill')
+  last().exited('SIGKILL')
+  await t.rejects(stuck, { message: 'SIGKILL' })
+  t.equal(children[0]?.asked, 'nothing')
+  t.same([children.length, deaths.length], [3, 0])
+})
+
+t.test('a child that dies while it is replaced needs no second replacement', async t => {
+  const { supervisor, children, deaths, last, timers } = supervise(1)
+  const replaced = supervisor.replace(0)
+  children[0]?.exited('SIGSEGV')
+  t.equal(deaths.length, 1)
+  last().ready()
+  await replaced
+  t.equal(timers.size, 0, 'none is about to be started')
+  t.equal(children.length, 2)
+})
+
+t.test('one that does not go after it handed over is killed', async t => {
+  const { supervisor, children, last, pass } = supervise(1)
+  const replaced = supervisor.replace(0)
+  last().ready()
+  await replaced
+  pass(90_000)
+  t.equal(children[0]?.asked, 'kill')
+  t.equal(last().asked, 'nothing')
+})
+
+t.test('a stop waits for those that hand over and those that are not ready', async t => {
+  const { supervisor, children, last } = supervise(2)
+  const replaced = supervisor.replace(0)
+  last().ready()
+  await replaced
+  const stopped = supervisor.replace(1)
+  const stop = supervisor.stop(5000)
+  t.same(
+    children.map(({ asked }) => asked),
+    ['stop', 'stop', 'stop', 'stop'],
+  )
+  for (const child of children) child.exited('exit status 0')
+  await stop
+  await t.rejects(stopped)
 })
