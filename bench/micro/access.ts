@@ -60,7 +60,7 @@ async function loadWhitelist(hashes: readonly Buffer[], listed: number) {
     )
     const engine = engineWith(true)
     const begun = performance.now()
-    await createList('whitelist', true, engine.access.whitelist, opened.whitelist).load()
+    await createList('whitelist', () => true, engine.access.whitelist, opened.whitelist).load()
     return { engine, loadSeconds: (performance.now() - begun) / 1000 }
   } finally {
     await opened.close()

@@ -30,7 +30,7 @@ export type Keys = {
 const END_MAX = 2 ** 32 - 2
 
 export function createKeys(
-  enabled: boolean,
+  isEnabled: () => boolean,
   table: HashTable,
   rows: Table<KeyRow> | undefined,
   nowSeconds: () => number,
@@ -73,7 +73,7 @@ export function createKeys(
     },
     remove,
     async clear() {
-      if (!enabled) throw new AdminError('not enabled', 'keys not enabled')
+      if (!isEnabled()) throw new AdminError('not enabled', 'keys not enabled')
       await keptFirst(rows?.clear())
       clearTable(table)
     },

@@ -23,10 +23,10 @@ export type List = {
   readonly size: number
 }
 
-/** `enabled` is whether announces are checked against it. */
+/** `isEnabled` says whether announces are checked against it. */
 export function createList(
   name: string,
-  enabled: boolean,
+  isEnabled: () => boolean,
   table: HashTable,
   rows: Table<ListRow> | undefined,
 ): List {
@@ -51,7 +51,7 @@ export function createList(
       return hashes.map(hash => (removeValue(table, viewOfHash(hash), 0) ? 'deleted' : 'unknown'))
     },
     async clear() {
-      if (!enabled) throw new AdminError('not enabled', `${name} not enabled`)
+      if (!isEnabled()) throw new AdminError('not enabled', `${name} not enabled`)
       await keptFirst(rows?.clear())
       clearTable(table)
     },

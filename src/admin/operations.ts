@@ -1,4 +1,5 @@
 import type { Database } from '../database/database.ts'
+import type { AccessRules } from '../engine/access.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Admin, Stats } from './admin.ts'
 import { createKeys, type Keys } from './keys.ts'
@@ -48,10 +49,20 @@ export type AdministrationOptions = {
 export function createAdministration(options: AdministrationOptions): Administration {
   const { database, engine, nowSeconds } = options
   const { access } = engine
-  const { rules } = access
-  const whitelist = createList('whitelist', rules.whitelist, access.whitelist, database?.whitelist)
-  const blacklist = createList('blacklist', rules.blacklist, access.blacklist, database?.blacklist)
-  const keys = createKeys(rules.keys, access.keys, database?.keys, nowSeconds)
+  const isOn = (rule: keyof AccessRules) => () => access.rules[rule]
+  const whitelist = createList(
+    'whitelist',
+    isOn('whitelist'),
+    access.whitelist,
+    database?.whitelist,
+  )
+  const blacklist = createList(
+    'blacklist',
+    isOn('blacklist'),
+    access.blacklist,
+    database?.blacklist,
+  )
+  const keys = createKeys(isOn('keys'), access.keys, database?.keys, nowSeconds)
   const users = createUsers(engine, database?.users, nowSeconds)
   const kept = options.keepTorrents ? database?.torrents : undefined
   const torrents = createTorrents(engine, kept, options.torrentRules, nowSeconds)

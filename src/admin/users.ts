@@ -42,7 +42,7 @@ export function createUsers(
   rows: Table<UserRow> | undefined,
   nowSeconds: () => number,
 ): Users {
-  const { rules, users: records, userKeys } = engine.access
+  const { users: records, userKeys } = engine.access
   const byKey = new Map<string, Known>()
   const keyOfId = new Map<string, string>()
   const freed: { number: number; since: number }[] = []
@@ -127,7 +127,7 @@ export function createUsers(
       return keys.map(forget)
     },
     async clear() {
-      if (!rules.users) throw new AdminError('not enabled', 'users not enabled')
+      if (!engine.access.rules.users) throw new AdminError('not enabled', 'users not enabled')
       await keptFirst(rows?.clear())
       clearTable(userKeys)
       for (const key of [...byKey.keys()]) forget(key)

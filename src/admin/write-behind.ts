@@ -21,12 +21,12 @@ export type WriteBehind = {
 }
 
 /**
- * Calls each of `flushes` every `intervalSeconds`, and sooner again after a failure. What could not be written stays noted where it was
+ * Calls each of `flushes` every `intervalSeconds()`, and sooner again after a failure. What could not be written stays noted where it was
  * counted, so nothing is queued and nothing grows. The log tells once that the database is away, and once that it is back.
  */
 export function startWriteBehind(
   flushes: readonly (() => Promise<number>)[],
-  intervalSeconds: number,
+  intervalSeconds: () => number,
   nowSeconds: () => number,
   log: Logger,
 ): WriteBehind {
@@ -65,7 +65,7 @@ export function startWriteBehind(
   async function run(): Promise<void> {
     let retryMillis = RETRY_MILLIS_MIN
     while (!ending.signal.aborted) {
-      await wait(healthy ? intervalSeconds * 1000 : retryMillis)
+      await wait(healthy ? intervalSeconds() * 1000 : retryMillis)
       await flush()
       retryMillis = healthy ? RETRY_MILLIS_MIN : Math.min(retryMillis * 2, RETRY_MILLIS_MAX)
     }

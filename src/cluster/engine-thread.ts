@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { unixSeconds } from '../clock.ts'
-import { answer, answerBytesMax, openEngine } from '../engine/engine.ts'
+import { answer, answerBytesMax, openEngine, setRules } from '../engine/engine.ts'
 import { createLeaveCursor, leaveSlice } from '../engine/leave.ts'
 import { createSweepCursor, sweepSlice, sweepSlicesPerPass } from '../engine/sweep.ts'
 import type { Answer } from '../link/link.ts'
@@ -35,10 +35,10 @@ function notePass(begun: number): number {
 }
 
 /** Sweeps stripes as they fall due, evenly over the interval, and lets requests through in between. */
-function startSweep(): () => void {
+function startSweep(seconds: number): () => void {
   const cursor = createSweepCursor(start.index, start.threads)
   const slicesPerPass = sweepSlicesPerPass(engine, cursor)
-  const perSecond = slicesPerPass / start.sweepSeconds
+  const perSecond = slicesPerPass / seconds
   const begun = performance.now()
   let done = 0
   let passBegun = begun
@@ -78,7 +78,7 @@ function takeOutGone(): void {
 servers.push(
   await serveSocket(start.socketPath, answerRecord, answerBytesMax, frameSeconds(counters)),
 )
-const stopSweep = startSweep()
+let stopSweep = startSweep(start.sweepSeconds)
 
 parentPort?.on('message', async (message: ToEngineThread) => {
   if (message.type === 'link') {
@@ -90,6 +90,11 @@ parentPort?.on('message', async (message: ToEngineThread) => {
     return
   }
   stopSweep()
+  if (message.type === 'rules') {
+    setRules(engine, start.tables, message.rules)
+    stopSweep = startSweep(message.sweepSeconds)
+    return
+  }
   clearImmediate(leaveTimer)
   await Promise.all(servers.map(server => server.close()))
   parentPort?.close()

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { type MessagePort, Worker } from 'node:worker_threads'
+import type { EngineRules } from '../engine/engine.ts'
 import { threadUrl } from '../thread-url.ts'
 import { createEngineCounters, type EngineCounters } from './engine-counters.ts'
 import type { EngineThreadStart, ToEngineThread } from './messages.ts'
@@ -17,6 +18,8 @@ export type EngineThreads = {
   link(port: MessagePort): void
   /** Takes out the WebSocket peers of workers that were marked as gone. */
   takeOutGone(): void
+  /** From now on they answer by `rules`, and sweep all in so many seconds. */
+  setRules(rules: EngineRules, sweepSeconds: number): void
   stop(): Promise<void>
 }
 
@@ -71,6 +74,10 @@ export function startEngineThreads(
       for (const { worker } of threads) {
         worker.postMessage({ type: 'workers-gone' } satisfies ToEngineThread)
       }
+    },
+    setRules(rules, sweepSeconds) {
+      for (const { worker } of threads)
+        worker.postMessage({ type: 'rules', rules, sweepSeconds } satisfies ToEngineThread)
     },
     async stop() {
       stopping = true

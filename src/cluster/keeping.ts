@@ -28,6 +28,8 @@ export type Keeping = Part & {
   readonly writeBehind: WriteBehind | undefined
   /** When ended keys were last removed, in Unix seconds; 0 before the first time. */
   readonly keysCleanedSeconds: number
+  /** Goes by the intervals of `config` from now on. */
+  setIntervals(config: Config): void
 }
 
 /**
@@ -35,8 +37,8 @@ export type Keeping = Part & {
  * an OperatorError.
  */
 export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
-  const { config, log, nowSeconds } = options
-  const { database: settings, database_structure: structure, tracker_config: tracker } = config
+  const { config, engine, log, nowSeconds } = options
+  const { database: settings, database_structure: structure } = config
   const database = settings.persistent ? await openDatabase(settings, structure) : undefined
   let writeBehind: WriteBehind | undefined
   const administration = createAdministration({
@@ -48,7 +50,9 @@ export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
       removeAction: settings.remove_action,
       updateCompleted: settings.update_completed,
       updatePeers: settings.update_peers,
-      peersTimeout: tracker.peers_timeout,
+      get peersTimeout() {
+        return engine.settings.peersTimeout
+      },
     },
     overview: {
       version: musterVersion(),
@@ -72,24 +76,31 @@ export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
     await database?.close()
     throw error
   }
-  const interval = settings.persistent_interval
+  let interval = settings.persistent_interval
   const { flushes } = administration
-  writeBehind = database && startWriteBehind(flushes, interval, nowSeconds, log)
+  writeBehind = database && startWriteBehind(flushes, () => interval, nowSeconds, log)
   let keysCleanedSeconds = 0
-  const cleanup = setInterval(async () => {
+  const removeEnded = async () => {
     try {
       await administration.keys.removeEnded()
       keysCleanedSeconds = nowSeconds()
     } catch (error) {
       log.error({ err: error }, 'ended keys could not be removed')
     }
-  }, tracker.keys_cleanup_interval * 1000)
+  }
+  const removeEvery = (seconds: number) => setInterval(removeEnded, seconds * 1000)
+  let cleanup = removeEvery(config.tracker_config.keys_cleanup_interval)
   const sampling = setInterval(administration.overview.takeSample, SAMPLE_SECONDS * 1000)
   return {
     administration,
     writeBehind,
     get keysCleanedSeconds() {
       return keysCleanedSeconds
+    },
+    setIntervals({ database: settings, tracker_config: tracker }) {
+      interval = settings.persistent_interval
+      clearInterval(cleanup)
+      cleanup = removeEvery(tracker.keys_cleanup_interval)
     },
     async stop() {
       clearInterval(cleanup)

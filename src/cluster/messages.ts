@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { LogConfig } from '../config/config.ts'
-import type { EngineSettings, EngineTables } from '../engine/engine.ts'
+import type { EngineRules, EngineSettings, EngineTables } from '../engine/engine.ts'
 import type { ConnectionSecret } from '../frontends/udp/connection-id.ts'
 import type { UdpCounters } from '../frontends/udp/counters.ts'
 import type { Control } from '../frontends/udp/receive-loop.ts'
@@ -48,6 +48,7 @@ export type UdpThreadStart = {
 
 export type ToEngineThread =
   | { readonly type: 'stop' }
+  | { readonly type: 'rules'; readonly rules: EngineRules; readonly sweepSeconds: number }
   | { readonly type: 'link'; readonly port: MessagePort }
   /** Workers were marked as gone: their WebSocket peers are to be taken out. */
   | { readonly type: 'workers-gone' }

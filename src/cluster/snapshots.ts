@@ -24,6 +24,9 @@ export type SnapshotsOptions = {
 }
 
 export type Snapshots = Part & {
+  /** Writes one now, unless the last one is still being read. */
+  write(): Promise<void>
+  setInterval(seconds: number): void
   /** Resolves when the last swarm is back, or could not be brought back. */
   readonly restored: Promise<void>
   readonly lastWrite: WriteReport | undefined
@@ -77,11 +80,18 @@ export function startSnapshots(options: SnapshotsOptions): Snapshots {
 
   const restored = restore()
   // Before the last swarm is back there is nothing that should take its place.
-  const timer = setInterval(() => {
-    if (!isRestoring) void write()
-  }, config.interval * 1000)
+  const writeUnlessRestoring = async () => {
+    if (!isRestoring) await write()
+  }
+  const writeEvery = (seconds: number) => setInterval(writeUnlessRestoring, seconds * 1000)
+  let timer = writeEvery(config.interval)
   return {
     restored,
+    write: writeUnlessRestoring,
+    setInterval(seconds) {
+      clearInterval(timer)
+      timer = writeEvery(seconds)
+    },
     get lastWrite() {
       return lastWrite
     },
@@ -90,7 +100,7 @@ export function startSnapshots(options: SnapshotsOptions): Snapshots {
     },
     async stop() {
       clearInterval(timer)
-      if (!isRestoring) await write()
+      await writeUnlessRestoring()
       await pool.close()
     },
   }

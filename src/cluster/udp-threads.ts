@@ -1,12 +1,18 @@
 import { Worker } from 'node:worker_threads'
-import type { EngineSettings, EngineTables } from '../engine/engine.ts'
+import type { EngineRules, EngineSettings, EngineTables } from '../engine/engine.ts'
 import { unavailableError } from '../errors.ts'
 import { createConnectionSecret } from '../frontends/udp/connection-id.ts'
 import { createUdpCounters, type UdpCounters } from '../frontends/udp/counters.ts'
 import { openLibc } from '../frontends/udp/libc.ts'
 import { type Control, createControl, roundsOf, stopLoops } from '../frontends/udp/receive-loop.ts'
-import { closeUdpSocket, openUdpSocket, type UdpSocket } from '../frontends/udp/socket.ts'
+import {
+  closeUdpSocket,
+  openUdpSocket,
+  setDontFragment,
+  type UdpSocket,
+} from '../frontends/udp/socket.ts'
 import type { Logger } from '../log.ts'
+import { Family } from '../protocol/announce-record.ts'
 import { threadUrl } from '../thread-url.ts'
 import type { UdpListener } from './listeners.ts'
 import type { UdpThreadStart } from './messages.ts'
@@ -24,47 +30,63 @@ export type UdpThreadsOptions = {
 }
 
 export type UdpThreads = Part & {
-  /** One for each thread, counting. */
+  /** Two for each thread, of which it counts in one, and the one that takes its place in the other. */
   readonly counters: readonly UdpCounters[]
   readonly watched: readonly WatchedThread[]
+  /**
+   * Has the same listeners go by other rules. Threads that go by them start on the open sockets before those that were are stopped, so no
+   * datagram is lost; what dgram receives on is closed for a moment.
+   */
+  setRules(listeners: readonly UdpListener[], rules: EngineRules): Promise<void>
 }
+
+/** One socket, or one address that dgram receives on, and the thread that does. */
+type Place = {
+  readonly name: string
+  /** Number of the listener. */
+  readonly listener: number
+  readonly socket: UdpSocket | undefined
+  readonly counters: readonly [UdpCounters, UdpCounters]
+  /** Which of the counters is in use. */
+  counting: 0 | 1
+  thread: Thread
+}
+
+type Thread = { readonly control: Control; stop(): Promise<void> }
 
 /**
  * Opens every UDP socket, in this thread, where an error reaches the operator, and starts the threads that receive on them. Throws an
  * OperatorError with EX_UNAVAILABLE.
  */
 export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpThreads> {
-  const { log } = options
+  const { clockOffset, log } = options
   const secret = createConnectionSecret()
-  const sockets: UdpSocket[] = []
-  const allCounters: UdpCounters[] = []
-  const controls: Control[] = []
-  const threads: { worker: Worker; gone: Promise<void> }[] = []
-  let stopping = false
+  const places: Place[] = []
+  let { listeners } = options
+  let rules: EngineRules = { settings: options.settings, access: options.tables.access.rules }
 
   /** Resolves when the thread receives; a socket of ours is bound before it starts, and so loses nothing. */
-  function startThread(listener: UdpListener, socket: UdpSocket | undefined): Promise<void> {
-    const name = `udp-${threads.length}`
-    const { tables, settings, clockOffset } = options
-    const { rules, pathRules, trustedProxies, host, port, receiveBufferBytes, sendBufferBytes } =
-      listener
-    const dgram = { host, port, receiveBufferBytes, sendBufferBytes }
-    const counters = createUdpCounters()
-    allCounters.push(counters)
+  function startThread(
+    name: string,
+    listener: UdpListener,
+    socket: UdpSocket | undefined,
+    counters: UdpCounters,
+  ): Promise<Thread> {
+    const { rules: announceRules, pathRules, trustedProxies } = listener
+    const { host, port, receiveBufferBytes, sendBufferBytes } = listener
     const control = createControl()
-    controls.push(control)
     const workerData: UdpThreadStart = {
-      tables,
-      settings,
+      tables: { ...options.tables, access: { ...options.tables.access, rules: rules.access } },
+      settings: rules.settings,
       clockOffset,
-      rules,
+      rules: announceRules,
       pathRules,
       secret,
       counters,
       trustedProxies,
       socket,
       control,
-      dgram,
+      dgram: { host, port, receiveBufferBytes, sendBufferBytes },
     }
     const worker = new Worker(threadUrl('./udp-thread', import.meta.url), { workerData, name })
     let reason: unknown
@@ -72,6 +94,7 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
       reason = error
     })
     let receives = socket !== undefined
+    let stopping = false
     return new Promise((resolve, reject) => {
       const gone = new Promise<void>(ended => {
         worker.once('exit', () => {
@@ -80,12 +103,20 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
           ended()
         })
       })
-      threads.push({ worker, gone })
+      const thread: Thread = {
+        control,
+        stop() {
+          stopping = true
+          stopLoops(control)
+          worker.postMessage('stop')
+          return gone
+        },
+      }
       worker.once('message', () => {
         receives = true
-        resolve()
+        resolve(thread)
       })
-      if (receives) resolve()
+      if (receives) resolve(thread)
     })
   }
 
@@ -103,40 +134,66 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
     }
   }
 
-  async function start(listener: UdpListener, method: Method): Promise<void> {
+  async function start(n: number, listener: UdpListener, method: Method): Promise<void> {
     const count = method === 'recvmmsg' ? listener.threads : 1
-    for (let n = 0; n < count; n++) {
+    for (let socketsOpen = 0; socketsOpen < count; socketsOpen++) {
+      const name = `udp-${places.length}`
+      const counters = [createUdpCounters(), createUdpCounters()] as const
       const socket = method === 'recvmmsg' ? open(listener) : undefined
-      if (socket) {
-        sockets.push(socket)
-        if (n === 0) tellOfBuffers(listener, socket, log)
-      }
-      await startThread(listener, socket)
+      if (socket && socketsOpen === 0) tellOfBuffers(listener, socket, log)
+      const thread = await startThread(name, listener, socket, counters[0])
+      places.push({ name, listener: n, socket, counters, counting: 0, thread })
     }
     const { host, port } = listener
     log.info({ server: 'udp', address: host, port, method, threads: count }, 'listening')
   }
 
+  async function startAnew(place: Place): Promise<void> {
+    const { name, socket, thread: old } = place
+    const listener = listeners[place.listener] as UdpListener
+    if (!socket) await old.stop()
+    else if (socket.family === Family.ipv4)
+      setDontFragment(socket.fd, listener.dontFragment === true)
+    place.counting = place.counting === 0 ? 1 : 0
+    try {
+      place.thread = await startThread(name, listener, socket, place.counters[place.counting])
+    } catch (error) {
+      options.died(name, error)
+    }
+    if (socket) await old.stop()
+  }
+
+  let changing = Promise.resolve()
+  let ending = false
+
   async function stop(): Promise<void> {
-    stopping = true
-    for (const control of controls) stopLoops(control)
-    for (const { worker } of threads) worker.postMessage('stop')
-    await Promise.all(threads.map(({ gone }) => gone))
-    for (const socket of sockets) closeUdpSocket(socket)
+    ending = true
+    await changing
+    await Promise.all(places.map(({ thread }) => thread.stop()))
+    for (const { socket } of places) if (socket) closeUdpSocket(socket)
   }
 
   try {
-    const methods = receiveMethods(options.listeners, log)
-    for (const [n, listener] of options.listeners.entries()) {
-      await start(listener, methods[n] as Method)
-    }
+    const methods = receiveMethods(listeners, log)
+    for (const [n, listener] of listeners.entries()) await start(n, listener, methods[n] as Method)
   } catch (error) {
     await stop()
     throw error
   }
   return {
-    counters: allCounters,
-    watched: controls.map((control, n) => ({ name: `udp-${n}`, rounds: () => roundsOf(control) })),
+    counters: places.flatMap(({ counters }) => counters),
+    watched: places.map(place => ({
+      name: place.name,
+      rounds: () => roundsOf(place.thread.control),
+    })),
+    setRules(wanted, wantedRules) {
+      listeners = wanted
+      rules = wantedRules
+      changing = changing.then(async () => {
+        for (const place of places) if (!ending) await startAnew(place)
+      })
+      return changing
+    },
     stop,
   }
 }

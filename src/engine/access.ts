@@ -53,7 +53,7 @@ export type SharedAccess = {
 
 /** Who may announce what: asked for every announce, changed by the admin room. */
 export type Access = {
-  readonly rules: AccessRules
+  rules: AccessRules
   readonly whitelist: HashTable
   readonly blacklist: HashTable
   readonly keys: HashTable

@@ -52,14 +52,17 @@ export type Engine = {
   readonly arenas: readonly Arena[]
   readonly stripeCount: number
   readonly hashKey: HashKey
-  readonly settings: EngineSettings
+  settings: EngineSettings
   /** One per family that an answer names addresses of. */
   readonly picks: readonly [Picks, Picks]
   readonly access: Access
   readonly goneWorkers: GoneWorkers
-  readonly limits: Limits
+  limits: Limits
   readonly random: Random
 }
+
+/** What a running engine can be told anew. */
+export type EngineRules = { readonly settings: EngineSettings; readonly access: AccessRules }
 
 /** What threads hand each other: swarms, who may announce, and whose connections are gone. */
 export type EngineTables = SharedTables & {
@@ -93,6 +96,13 @@ export function openEngine(tables: EngineTables, settings: EngineSettings): Engi
     picks: [createPicks(), createPicks()],
     random: createRandom(randomBytes(4).readInt32LE()),
   }
+}
+
+/** From the next request on, this thread's engine goes by `rules`. */
+export function setRules(engine: Engine, tables: EngineTables, rules: EngineRules): void {
+  engine.settings = rules.settings
+  engine.limits = openLimits(tables.limits, rules.settings.limits)
+  engine.access.rules = rules.access
 }
 
 /** The most bytes that the reply to the request record at `at` can take. */

@@ -18,7 +18,12 @@ t.test('a stop writes what is left', async t => {
   const { database, flush } = switchable()
   database.isAway = false
   const { log } = createTestLog()
-  const writeBehind = startWriteBehind([flush], 3600, () => 5, log)
+  const writeBehind = startWriteBehind(
+    [flush],
+    () => 3600,
+    () => 5,
+    log,
+  )
   await writeBehind.stop()
   t.equal(database.writes, 1)
   t.equal(writeBehind.writtenSeconds, 5)
@@ -27,7 +32,12 @@ t.test('a stop writes what is left', async t => {
 t.test('a database that goes away is told of once, tried again, and told of when back', async t => {
   const { database, flush } = switchable()
   const { log, lines } = createTestLog()
-  const writeBehind = startWriteBehind([flush], 0, () => 5, log)
+  const writeBehind = startWriteBehind(
+    [flush],
+    () => 0,
+    () => 5,
+    log,
+  )
   while (writeBehind.failures < 2) await new Promise(resolve => setTimeout(resolve, 20))
   t.equal(writeBehind.healthy, false)
   t.equal(lines.filter(({ level }) => level >= 50).length, 1, 'one line')
@@ -40,7 +50,12 @@ t.test('a database that goes away is told of once, tried again, and told of when
 t.test('a stop while the database is away says what that means', async t => {
   const { flush } = switchable()
   const { log, lines } = createTestLog()
-  const writeBehind = startWriteBehind([flush], 3600, () => 5, log)
+  const writeBehind = startWriteBehind(
+    [flush],
+    () => 3600,
+    () => 5,
+    log,
+  )
   await writeBehind.stop()
   t.match(lines.at(-1), { level: 50, msg: /^counts since the last write are lost/ })
 })

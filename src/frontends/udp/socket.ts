@@ -17,6 +17,7 @@ const SO_SNDBUFFORCE = 32
 const SO_RCVBUFFORCE = 33
 const IPPROTO_IP = 0
 const IP_MTU_DISCOVER = 10
+const IP_PMTUDISC_WANT = 1
 const IP_PMTUDISC_PROBE = 3
 const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
@@ -75,9 +76,7 @@ export function openUdpSocket(options: UdpSocketOptions): UdpSocket {
   if (fd === -1) throw failed(libc, 'socket', options)
   try {
     if (family === Family.ipv6) set(libc, fd, IPPROTO_IPV6, IPV6_V6ONLY, int(1), options)
-    else if (options.dontFragment) {
-      set(libc, fd, IPPROTO_IP, IP_MTU_DISCOVER, int(IP_PMTUDISC_PROBE), options)
-    }
+    else if (options.dontFragment) setDontFragment(fd, true)
     set(libc, fd, SOL_SOCKET, SO_REUSEPORT, int(1), options)
     set(libc, fd, SOL_SOCKET, SO_RCVTIMEO, timeval(BLOCK_MILLIS_MAX), options)
     set(libc, fd, SOL_SOCKET, SO_SNDTIMEO, timeval(BLOCK_MILLIS_MAX), options)
@@ -94,6 +93,12 @@ export function openUdpSocket(options: UdpSocketOptions): UdpSocket {
     libc.close(fd)
     throw error
   }
+}
+
+/** As `UdpSocketOptions.dontFragment`, of an IPv4 socket. */
+export function setDontFragment(fd: number, isOn: boolean): void {
+  const value = int(isOn ? IP_PMTUDISC_PROBE : IP_PMTUDISC_WANT)
+  openLibc().setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, value, value.length)
 }
 
 /**
