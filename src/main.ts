@@ -45,7 +45,7 @@ async function run(command: Command): Promise<void> {
     case 'check-config':
     case 'run': {
       const loaded = load(command.file)
-      if (command.does === 'run') return runPrimary(loaded.config, loaded.warnings)
+      if (command.does === 'run') return runPrimary(loaded, () => load(command.file))
       checkCertificates(loaded.config)
       for (const warning of loaded.warnings) process.stderr.write(`${warning}\n`)
       process.stdout.write(printConfig(loaded.config))

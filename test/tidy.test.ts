@@ -105,6 +105,8 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/cluster/worker.ts': 'test/cluster/primary.test.ts',
   'src/cluster/udp-thread.ts': 'test/cluster/udp-threads.test.ts',
   'src/cluster/messages.ts': 'types only',
+  'src/cluster/serving.ts': 'test/cluster/reload.test.ts',
+  'src/cluster/engine-rules.ts': 'test/cluster/reload.test.ts',
   'src/cluster/signals.ts': 'test/cluster/primary.test.ts',
   'src/snapshot/report.ts': 'test/snapshot/pool.test.ts',
   'src/snapshot/format.ts': 'test/snapshot/read.test.ts',

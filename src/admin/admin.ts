@@ -37,6 +37,11 @@ export type Admin = {
   /** Prometheus' text format, of all processes and threads. */
   metrics(): Promise<string>
   ready(): Promise<boolean>
+
+  /** The TLS certificates of all servers. */
+  certificates(): Promise<readonly Certificate[]>
+  /** Reads again those that the filter fits. */
+  reloadCertificates(filter: CertificateFilter): Promise<readonly CertificateReload[]>
 }
 
 export type ListName = 'whitelist' | 'blacklist'
@@ -123,6 +128,27 @@ export type ProcessNumbers = {
   readonly lag: number
   /** Resident bytes. */
   readonly resident: number
+}
+
+export type Certificate = {
+  readonly serverType: 'http' | 'api'
+  /** `address:port`. */
+  readonly bindAddress: string
+  readonly certPath: string
+  readonly keyPath: string
+  /** Unix milliseconds. */
+  readonly loadedAt: number
+}
+
+/** What is undefined fits all. */
+export type CertificateFilter = {
+  readonly serverType?: string | undefined
+  readonly bindAddress?: string | undefined
+}
+
+export type CertificateReload = Pick<Certificate, 'serverType' | 'bindAddress' | 'loadedAt'> & {
+  /** Why the old one is still in use. */
+  readonly error?: string
 }
 
 /** What an Admin refuses: the text is the `status` that the API answers with. */

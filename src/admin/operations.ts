@@ -43,6 +43,7 @@ export type AdministrationOptions = {
   readonly metrics: () => Promise<string>
   readonly overview: Pick<OverviewSources, 'version' | 'database' | 'processes' | 'clientOf'>
   readonly isReady: () => boolean
+  readonly certificates: Pick<Admin, 'certificates' | 'reloadCertificates'>
 }
 
 /** For the main thread of the primary: the only writer of the tables of lists, keys and users. */
@@ -96,6 +97,7 @@ export function createAdministration(options: AdministrationOptions): Administra
     overview: overview.read,
     metrics: options.metrics,
     ready: async () => options.isReady(),
+    ...options.certificates,
   }
   return {
     admin,

@@ -31,6 +31,8 @@ const METHODS = Object.keys({
   overview: 0,
   metrics: 0,
   ready: 0,
+  certificates: 0,
+  reloadCertificates: 0,
 } satisfies Record<keyof Admin, 0>) as (keyof Admin)[]
 
 /** The Admin of the primary, for a process that reaches it by `send`. */

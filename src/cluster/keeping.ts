@@ -1,4 +1,4 @@
-import type { ProcessNumbers, Stats } from '../admin/admin.ts'
+import type { Admin, ProcessNumbers, Stats } from '../admin/admin.ts'
 import { type Administration, createAdministration } from '../admin/operations.ts'
 import { SAMPLE_SECONDS } from '../admin/overview.ts'
 import { startWriteBehind, type WriteBehind } from '../admin/write-behind.ts'
@@ -19,6 +19,7 @@ export type KeepingOptions = {
   readonly metrics: () => Promise<string>
   readonly processes: () => readonly ProcessNumbers[]
   readonly isReady: () => boolean
+  readonly certificates: Pick<Admin, 'certificates' | 'reloadCertificates'>
 }
 
 /** What outlives the process: the database with all that is administered, and the counts written to it. */

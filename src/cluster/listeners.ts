@@ -42,7 +42,7 @@ function pathRules({ tracker_config: tracker }: Config): PathRules {
 }
 
 /** An API server of the configuration, as its frontend wants it; the frontend adds what cannot cross to another process. */
-export type ApiListener = Omit<ApiServerOptions, 'onError' | 'pages' | 'certificates'>
+export type ApiListener = Omit<ApiServerOptions, 'onError' | 'pages'>
 
 /** Every enabled API server. */
 export function apiListeners(config: Config, token: string, certificates: PairsOf): ApiListener[] {
@@ -109,7 +109,7 @@ type Listener = { readonly host: string; readonly port: number }
 export async function claimListeners<T extends Listener>(
   wanted: readonly T[],
   log: Logger,
-  claim: Claim = claimTcp,
+  claim: Claim<T> = claimTcp,
 ): Promise<T[]> {
   const held: Claimed[] = []
   const claimed: T[] = []
@@ -144,9 +144,9 @@ export async function claimListeners<T extends Listener>(
 
 /** An address that nobody else can have until it is released. */
 type Claimed = { readonly port: number; release(): Promise<void> }
-type Claim = (listener: Listener, wanted: readonly Listener[]) => Promise<Claimed>
+type Claim<T extends Listener = Listener> = (listener: T, wanted: readonly T[]) => Promise<Claimed>
 
-const claimTcp: Claim = async ({ host, port }, wanted) => {
+export const claimTcp: Claim = async ({ host, port }, wanted) => {
   const server = createServer()
   // [::] takes IPv4 too, unless another of our listeners has that.
   const ipv6Only = wanted.some(other => isIPv4(other.host) && other.port === port)

@@ -1,8 +1,6 @@
-import { availableParallelism } from 'node:os'
-import { MessageChannel } from 'node:worker_threads'
-import type { Admin } from '../admin/admin.ts'
 import { createClockOffset, unixSeconds } from '../clock.ts'
 import type { Config } from '../config/config.ts'
+import type { LoadedConfig } from '../config/load.ts'
 import {
   createTables,
   type Engine,
@@ -13,68 +11,57 @@ import {
 import { limitCounts } from '../engine/limits.ts'
 import { keyCount } from '../engine/tables/hash-table.ts'
 import { sumFamilies, totals } from '../engine/totals.ts'
-import { ExitStatus, unavailableError } from '../errors.ts'
-import { createFrontendCounters } from '../frontends/counters.ts'
+import { ExitStatus } from '../errors.ts'
 import { sumUdpCounters, type UdpCounters } from '../frontends/udp/counters.ts'
-import { createLinkCounters, type LinkCounters } from '../link/counters.ts'
-import { connectPortLink } from '../link/port.ts'
 import { createLog, type Logger } from '../log.ts'
 import { createMetrics } from '../metrics/metrics.ts'
 import { musterVersion } from '../version.ts'
-import { findApiKey } from './api-key.ts'
-import { type Certificates, openCertificates } from './certificates.ts'
+import { openCertificates } from './certificates.ts'
+import { engineRules } from './engine-rules.ts'
 import { type EngineThreads, startEngineThreads } from './engine-threads.ts'
-import { type FrontendListeners, startFrontends } from './frontends.ts'
 import { type Keeping, startKeeping } from './keeping.ts'
-import { limitSettings } from './limit-settings.ts'
-import { apiListeners, claimListeners, claimUdp, httpListeners, udpListeners } from './listeners.ts'
+import { claimListeners, claimUdp, udpListeners } from './listeners.ts'
 import { createParts, type Parts } from './parts.ts'
 import { createPrivateFolder, removePrivateFolder } from './private-folder.ts'
 import { createProcessNumbers } from './process-numbers.ts'
-import { startReporting } from './process-report.ts'
 import { createProcesses, type Processes } from './processes.ts'
+import { createReload, type Reload } from './reload.ts'
+import { claimTcpListeners, startServing } from './serving.ts'
 import { obeySignals } from './signals.ts'
 import { type Snapshots, startSnapshots } from './snapshots.ts'
 import { connectServiceManager, type ServiceManager, takeNotifySettings } from './systemd.ts'
 import { startUdpThreads } from './udp-threads.ts'
 import { startWatchdog, type Watchdog } from './watchdog.ts'
-import { createWorkerNumbers } from './worker-numbers.ts'
-import { startWorkers } from './workers.ts'
-
-const WORKERS_STOP_MILLIS_MAX = 8000
 
 /**
  * Starts everything, and stops it on SIGTERM or SIGINT, even before all of it has started. Throws an OperatorError when the operator has
  * something to mend, after taking down what was started.
  */
-export async function runPrimary(config: Config, warnings: readonly string[]): Promise<void> {
+export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig): Promise<void> {
   process.title = 'muster'
+  const { config } = loaded
   const log = createLog(config.log.level, 'cluster')
   const manager = connectServiceManager(takeNotifySettings(process.env), log)
-  for (const warning of warnings) log.warn({ warning }, 'configuration')
-  const { database, database_structure: structure, tracker_config: tracker } = config
-  const keepsTorrents = database.persistent && structure.torrents.persistent
-  const settings: EngineSettings = {
-    limits: limitSettings(config.limits),
-    interval: tracker.request_interval,
-    intervalJitterPercent: tracker.request_interval_jitter,
-    peersTimeout: tracker.peers_timeout,
-    persistent: keepsTorrents && database.update_completed,
-    notePeers: keepsTorrents && database.update_peers,
-  }
-  const tables = createTables(config.engine.memory, {
-    whitelist: tracker.whitelist_enabled,
-    blacklist: tracker.blacklist_enabled,
-    keys: tracker.keys_enabled,
-    users: tracker.users_enabled,
-  })
+  for (const warning of loaded.warnings) log.warn({ warning }, 'configuration')
+  const { access, settings } = engineRules(config)
+  const tables = createTables(config.engine.memory, access)
   const parts = createParts()
   const engine = openEngine(tables, settings)
   const udpCounters: UdpCounters[] = []
   const processes = createProcesses(() => performance.now())
-  obeySignals(log, parts, () => summary(engine, udpCounters))
+  let reload: Reload | undefined
+  obeySignals(
+    log,
+    parts,
+    () => summary(engine, udpCounters),
+    () => {
+      if (reload) void reload.config()
+      else log.warn('not started yet: nothing is reloaded')
+    },
+  )
+  const run = { config, tables, settings, engine, parts, log, udpCounters, processes, manager }
   try {
-    await start({ config, tables, settings, engine, parts, log, udpCounters, processes, manager })
+    reload = await start({ ...run, load })
   } catch (error) {
     // What fails because it is being stopped is no news.
     if (parts.stopping) return
@@ -86,6 +73,7 @@ export async function runPrimary(config: Config, warnings: readonly string[]): P
 
 type Run = {
   readonly config: Config
+  readonly load: () => LoadedConfig
   readonly tables: EngineTables
   readonly settings: EngineSettings
   /** The main thread's own view of the tables. */
@@ -97,15 +85,20 @@ type Run = {
   readonly manager: ServiceManager
 }
 
-async function start(run: Run): Promise<void> {
+/** Undefined when it was stopped meanwhile. */
+async function start(run: Run): Promise<Reload | undefined> {
   const { config, engine, log, manager, parts, processes, settings, tables, udpCounters } = run
   const folder = createPrivateFolder(process.env)
   process.once('exit', () => removePrivateFolder(folder))
   const certificates = openCertificates(config, log)
   parts.add(certificates)
   const claimed = await claimTcpListeners(config, certificates, log)
-  const udp = await claimListeners(udpListeners(config), log, claimUdp)
-  if (parts.stopping) return
+  const udp = await claimListeners(
+    udpListeners(config).map((listener, n) => ({ ...listener, n })),
+    log,
+    claimUdp,
+  )
+  if (parts.stopping) return undefined
 
   const clockOffset = createClockOffset()
   const nowSeconds = () => unixSeconds(clockOffset)
@@ -119,12 +112,15 @@ async function start(run: Run): Promise<void> {
   let snapshots: Snapshots | undefined
   let engineThreads: EngineThreads | undefined
   const udpPorts = new Set(udp.map(({ port }) => port))
+  let reload: Reload | undefined
   const metrics = createMetrics({
     prometheusId: config.tracker_config.prometheus_id,
     version: musterVersion(),
     startedSeconds: nowSeconds(),
     nowSeconds,
-    rules: engine.access.rules,
+    get rules() {
+      return engine.access.rules
+    },
     totals: () => totals(engine),
     udp: () => udpCounters,
     udpPorts: () => udpPorts,
@@ -152,10 +148,14 @@ async function start(run: Run): Promise<void> {
     metrics: metrics.text,
     isReady: () => watchdog !== undefined && !watchdog.stalled,
     processes: createProcessNumbers(processes),
+    certificates: {
+      certificates: async () => certificates.list(),
+      reloadCertificates: async filter => (await reload?.certificates(filter)) ?? [],
+    },
   })
   parts.add(keeping)
   const { admin } = keeping.administration
-  if (parts.stopping) return
+  if (parts.stopping) return undefined
   if (config.snapshot.enabled) {
     snapshots = startSnapshots({
       config: config.snapshot,
@@ -181,12 +181,12 @@ async function start(run: Run): Promise<void> {
   )
   parts.add(engineThreads)
   await engineThreads.ready
-  if (parts.stopping) return
+  if (parts.stopping) return undefined
 
-  const workers = workerCount(config)
   processes.started(0, process.pid)
-  await startTcp({ ...run, claimed, folder, admin, engineThreads, workers })
-  if (parts.stopping) return
+  const { listeners } = claimed
+  const serving = await startServing({ ...run, listeners, folder, admin, engineThreads })
+  if (parts.stopping) return undefined
   const udpThreads = await startUdpThreads({
     listeners: udp,
     tables,
@@ -198,7 +198,7 @@ async function start(run: Run): Promise<void> {
   parts.add(udpThreads)
   udpCounters.push(...udpThreads.counters)
   for (const server of ['http', 'api'] as const) {
-    for (const { host, port, tls } of claimed[server]) {
+    for (const { host, port, tls } of listeners[server]) {
       log.info({ server, address: host, port, tls: tls !== undefined }, 'listening')
     }
   }
@@ -209,97 +209,18 @@ async function start(run: Run): Promise<void> {
     log,
   })
   parts.add(watchdog)
+  const { workers } = serving
   log.info({ pid: process.pid, workers, engine_threads: config.engine.threads }, 'ready')
-}
-
-/** Makes sure of the addresses of both kinds together: they must not have the same one. */
-async function claimTcpListeners(
-  config: Config,
-  certificates: Certificates,
-  log: Logger,
-): Promise<FrontendListeners> {
-  const api = config.api_server.some(({ enabled }) => enabled)
-  const token = api ? findApiKey(config.tracker_config, log) : ''
-  const claimed = await claimListeners(
-    [
-      ...httpListeners(config, certificates).map(options => ({
-        ...options,
-        http: options,
-        api: undefined,
-      })),
-      ...apiListeners(config, token, certificates).map(options => ({
-        ...options,
-        http: undefined,
-        api: options,
-      })),
-    ],
-    log,
-  )
-  return {
-    http: claimed.flatMap(({ http, port }) => (http ? [{ ...http, port }] : [])),
-    api: claimed.flatMap(({ api: options, port }) => (options ? [{ ...options, port }] : [])),
-  }
-}
-
-type TcpStart = Run & {
-  readonly claimed: FrontendListeners
-  readonly folder: string
-  readonly admin: Admin
-  readonly engineThreads: EngineThreads
-  readonly workers: number
-}
-
-/** Starts the HTTP tracker and the API, in cluster workers or in this process. */
-async function startTcp(run: TcpStart) {
-  const { admin, claimed, config, engineThreads, folder, log, parts, processes, workers } = run
-  const frontends = createFrontendCounters()
-  const report = (link: LinkCounters) => {
-    const reporting = startReporting({ frontends, link }, report =>
-      processes.reported(process.pid, report),
-    )
-    parts.add({ stop: async () => reporting.stop() })
-  }
-  if (workers === 0) {
-    const { port1, port2 } = new MessageChannel()
-    engineThreads.link(port2)
-    const link = connectPortLink(port1)
-    report(link.counters)
-    parts.add(
-      await startFrontends({
-        listeners: claimed,
-        websocket: { worker: 0, relayPath: undefined },
-        link,
-        admin,
-        counters: frontends,
-        log,
-      }).catch((error: Error) => {
-        throw unavailableError(error.message)
-      }),
-    )
-    return
-  }
-  report(createLinkCounters())
-  const { socketPathFor, takeOutGone } = engineThreads
-  const level = config.log.level
-  const running = startWorkers({
-    count: workers,
-    listeners: claimed,
-    admin,
-    processes,
-    socketPathFor,
-    folder,
-    numbers: createWorkerNumbers(run.engine.goneWorkers, takeOutGone),
-    level,
-    log,
+  const started = { ...run, claimed, udp, certificates, serving, engineThreads, udpThreads }
+  reload = createReload({
+    ...started,
+    keeping,
+    snapshots,
+    isStopping: () => parts.stopping,
+    began: manager.reloading,
+    ended: () => manager.ready(statusLine(engine)),
   })
-  parts.add({ stop: () => running.stop(WORKERS_STOP_MILLIS_MAX), kill: running.kill })
-  await running.listening
-}
-
-/** Cluster workers that a configuration means; 0 serves from this process. */
-function workerCount({ engine, frontend }: Config): number {
-  if (frontend.workers !== 'auto') return frontend.workers
-  return Math.max(1, availableParallelism() - engine.threads)
+  return reload
 }
 
 /** What `systemctl status` shows. */

@@ -7,9 +7,14 @@ const STOP_MILLIS_MAX = 60_000
 
 /**
  * Stops the parts on SIGTERM or SIGINT and exits 0, after logging `summary`; a second signal, or a stop that takes too long, ends the process
- * at once. So does an error that nobody caught.
+ * at once. So does an error that nobody caught. SIGHUP calls `reload`.
  */
-export function obeySignals(log: Logger, parts: Parts, summary: () => object): void {
+export function obeySignals(
+  log: Logger,
+  parts: Parts,
+  summary: () => object,
+  reload: () => void,
+): void {
   let stopping = false
   const fail = (fields: object, message: string) => {
     log.fatal(fields, message)
@@ -33,8 +38,6 @@ export function obeySignals(log: Logger, parts: Parts, summary: () => object): v
       stop(signal).catch((error: unknown) => fail({ err: error }, 'stopping failed'))
     })
   }
-  process.on('SIGHUP', () =>
-    log.warn('reloading is not supported; restart to change the configuration'),
-  )
+  process.on('SIGHUP', reload)
   process.on('uncaughtException', error => fail({ err: error }, 'primary process failed'))
 }

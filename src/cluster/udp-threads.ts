@@ -190,7 +190,7 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
       listeners = wanted
       rules = wantedRules
       changing = changing.then(async () => {
-        for (const place of places) if (!ending) await startAnew(place)
+        if (!ending) await Promise.all(places.map(startAnew))
       })
       return changing
     },

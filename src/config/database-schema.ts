@@ -47,6 +47,7 @@ function structure(
       description,
       list: false,
       environment: `DATABASE_STRUCTURE__${name.toUpperCase()}__`,
+      restart: 'all' as const,
       keys: { table_name: tableName(name), ...keys },
     },
   }
@@ -60,6 +61,16 @@ export const DATABASE_SECTIONS: Readonly<Record<string, SectionSchema>> = {
     description: 'The database that keeps torrents, lists, keys and users.',
     list: false,
     environment: 'DATABASE__',
+    restart: [
+      'engine',
+      'path',
+      'persistent',
+      'insert_vacant',
+      'remove_action',
+      'update_completed',
+      'update_peers',
+      'chunk_size',
+    ],
     keys: {
       engine: {
         type: 'string',

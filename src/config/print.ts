@@ -67,6 +67,13 @@ function comment(text: string, indent: string): string {
   return lines.map(part => `${indent}# ${part}\n`).join('')
 }
 
+/** What a reload does not change. */
+function restartText({ restart = [] }: SectionSchema): string {
+  if (restart === 'all') return 'All need a restart.'
+  if (restart.length === 0) return 'A reload takes them all.'
+  return `A reload takes them, but for ${restart.map(key => `\`${key}\``).join(', ')}.`
+}
+
 /** The reference in Markdown. */
 export function printReference(): string {
   const parts = Object.entries(SECTIONS).map(([name, section]) => {
@@ -76,7 +83,7 @@ export function printReference(): string {
       return `| \`${key}\` | ${value} | ${describe(schema)} | \`${variable}\` |`
     })
     const head = section.list ? `[[${name}]]` : `[${name}]`
-    return `## ${head}\n\n${section.description}\n\n| key | default | meaning | environment |\n|---|---|---|---|\n${rows.join('\n')}\n`
+    return `## ${head}\n\n${section.description} ${restartText(section)}\n\n| key | default | meaning | environment |\n|---|---|---|---|\n${rows.join('\n')}\n`
   })
   return `# Configuration\n\nPrinted by \`muster --print-reference\`.\n\n${parts.join('\n')}`
 }

@@ -29,6 +29,8 @@ export type SectionSchema = {
   readonly defaults?: readonly Record<string, unknown>[]
   /** `TRACKER__X` for a table, `HTTP_0_X` for a list. */
   readonly environment: string
+  /** Keys that are read at the start alone; a reload takes the others. */
+  readonly restart?: 'all' | readonly string[]
   readonly keys: Readonly<Record<string, KeySchema>>
 }
 
@@ -109,6 +111,7 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
     description: 'What the tracker tells clients, and how long it remembers them.',
     list: false,
     environment: 'TRACKER__',
+    restart: ['prometheus_id'],
     keys: {
       whitelist_enabled: switchedOff('Only torrents on the whitelist may be announced to.'),
       blacklist_enabled: switchedOff('Torrents on the blacklist may not be announced to.'),
@@ -234,6 +237,14 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
     description: 'The UDP tracker. One table for each address to listen on.',
     list: true,
     environment: 'UDP_',
+    restart: [
+      'enabled',
+      'bind_address',
+      'udp_threads',
+      'receive_buffer_size',
+      'send_buffer_size',
+      'receive_method',
+    ],
     defaults: [{ bind_address: '0.0.0.0:6969' }, { bind_address: '[::]:6969' }],
     keys: {
       ...listening('0.0.0.0:6969', '[::]:6969', '; [::] takes no IPv4'),
@@ -288,6 +299,7 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
     description: 'The threads that keep the swarms, and their memory.',
     list: false,
     environment: 'ENGINE__',
+    restart: 'all',
     keys: {
       threads: {
         type: 'integer',
@@ -310,6 +322,7 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
     description: 'The processes that talk HTTP.',
     list: false,
     environment: 'FRONTEND__',
+    restart: 'all',
     keys: {
       workers: {
         type: ['integer', 'string'],
@@ -328,6 +341,7 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
       'The swarms on disk: written from time to time and at the end, read at the start while the tracker serves.',
     list: false,
     environment: 'SNAPSHOT__',
+    restart: ['enabled', 'path'],
     keys: {
       enabled: {
         type: 'boolean',

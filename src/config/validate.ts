@@ -219,7 +219,7 @@ function sharedAddresses(
   return lines
 }
 
-function deepFreeze<T extends object>(value: T): T {
+export function deepFreeze<T extends object>(value: T): T {
   for (const part of Object.values(value))
     if (typeof part === 'object' && part !== null) deepFreeze(part)
   return Object.freeze(value)

@@ -79,13 +79,6 @@ t.test('SIGTERM while it starts stops it too, and leaves no folder', async t => 
   t.same(readdirSync(folder), [])
 })
 
-t.test('SIGHUP changes nothing and is warned about', async t => {
-  const tracker = await startTracker(t, { frontend: { workers: 1 } })
-  process.kill(tracker.pid, 'SIGHUP')
-  t.match(await tracker.line(({ level }) => level === 40), { msg: /reloading is not supported/ })
-  t.match(await getBencoded(tracker.url(), announceTarget(1, 1)), { incomplete: 1 })
-})
-
 t.test('a second signal does not wait for what hangs', async t => {
   const tracker = await startTracker(t, { frontend: { workers: 1 } })
   const { pid } = await tracker.line(({ msg }) => msg === 'worker started')

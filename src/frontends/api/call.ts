@@ -1,12 +1,10 @@
 import type { Admin } from '../../admin/admin.ts'
-import type { Certificates } from './certificates.ts'
 import { ENTRIES_PER_CALL } from './limits.ts'
 import type { Reply } from './replies.ts'
 
 /** What the handlers of all operations ask. */
 export type Services = {
   readonly admin: Admin
-  readonly certificates: Certificates
   /** Whether users are kept by UUID or by number. */
   readonly userIdUuid: boolean
 }

@@ -1,45 +1,11 @@
 import type { Handler } from './call.ts'
 import { jsonReply } from './replies.ts'
 
-/** The TLS certificates of all servers, wherever they are. */
-export type Certificates = {
-  list(): Promise<readonly Certificate[]>
-  /** Reads again those that the filter fits. */
-  reload(filter: CertificateFilter): Promise<readonly CertificateReload[]>
-}
-
-export type Certificate = {
-  readonly serverType: 'http' | 'api'
-  /** `address:port`. */
-  readonly bindAddress: string
-  readonly certPath: string
-  readonly keyPath: string
-  /** Unix milliseconds. */
-  readonly loadedAt: number
-}
-
-/** What is undefined fits all. */
-export type CertificateFilter = {
-  readonly serverType?: string | undefined
-  readonly bindAddress?: string | undefined
-}
-
-export type CertificateReload = Pick<Certificate, 'serverType' | 'bindAddress' | 'loadedAt'> & {
-  /** Why the old one is still in use. */
-  readonly error?: string
-}
-
-/** Where no server has TLS. */
-export const NO_CERTIFICATES: Certificates = {
-  list: () => Promise.resolve([]),
-  reload: () => Promise.resolve([]),
-}
-
 type ReloadBody = { server_type?: string; bind_address?: string }
 
 export const certificateHandlers: Record<string, Handler> = {
-  async getCertificates({ certificates }) {
-    const list = await certificates.list()
+  async getCertificates({ admin }) {
+    const list = await admin.certificates()
     return jsonReply({
       status: 'ok',
       certificates: list.map(certificate => ({
@@ -52,9 +18,9 @@ export const certificateHandlers: Record<string, Handler> = {
     })
   },
 
-  async reloadCertificates({ certificates, body }) {
+  async reloadCertificates({ admin, body }) {
     const filter = (body ?? {}) as ReloadBody
-    const results = await certificates.reload({
+    const results = await admin.reloadCertificates({
       serverType: filter.server_type,
       bindAddress: filter.bind_address,
     })

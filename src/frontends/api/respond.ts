@@ -3,7 +3,7 @@ import { clientAddress, compileCidrs, type ProxyRules } from '../client-address.
 import type { HttpRequest } from '../uws.ts'
 import { readBody } from './body.ts'
 import type { Call, Handler, Services } from './call.ts'
-import { certificateHandlers, NO_CERTIFICATES } from './certificates.ts'
+import { certificateHandlers } from './certificates.ts'
 import type { Exchange } from './exchange.ts'
 import { keyHandlers } from './keys.ts'
 import { listHandlers } from './lists.ts'
@@ -63,7 +63,6 @@ export function createResponder(options: ApiServerOptions, admin: Admin): Respon
   const guard = createTokenGuard(options.token, () => performance.now() / 1000)
   const services: Services = {
     admin,
-    certificates: options.certificates ?? NO_CERTIFICATES,
     userIdUuid: options.userIdUuid,
   }
   const rules: ProxyRules = {

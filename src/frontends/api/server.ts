@@ -9,7 +9,6 @@ import {
 } from '../counters.ts'
 import { listen } from '../listen.ts'
 import { loadUws, type TlsKeyPair } from '../uws.ts'
-import type { Certificates } from './certificates.ts'
 import { openExchange } from './exchange.ts'
 import { createResponder } from './respond.ts'
 import type { StaticFiles } from './static-files.ts'
@@ -31,7 +30,6 @@ export type ApiServerOptions = {
   readonly proxyProtocol: boolean
   /** Pages that are served to everybody, by path. */
   readonly pages?: StaticFiles
-  readonly certificates?: Certificates
   /** Told of what was answered with 500, by operation. */
   onError(error: unknown, operation: string): void
 }

@@ -1,24 +1,21 @@
 import t from 'tap'
-import type {
-  CertificateFilter,
-  CertificateReload,
-  Certificates,
-} from '../../../src/frontends/api/certificates.ts'
+import type { Admin, CertificateFilter, CertificateReload } from '../../../src/admin/admin.ts'
 import { startApi } from './fixtures/api-client.ts'
 import { answerProblem, operations } from './fixtures/documented.ts'
+import { createMemoryAdmin } from './fixtures/memory-admin.ts'
 
 const LOADED = Date.UTC(2026, 0, 2, 3, 4, 5)
 const HTTP = { serverType: 'http', bindAddress: '0.0.0.0:443', loadedAt: LOADED } as const
 const API = { serverType: 'api', bindAddress: '127.0.0.1:8443', loadedAt: LOADED } as const
 
-function certificates(results: readonly CertificateReload[], asked: CertificateFilter[]) {
-  return {
-    list: () => Promise.resolve([{ ...HTTP, certPath: 'cert.pem', keyPath: 'key.pem' }]),
-    reload(filter) {
+function withCertificates(results: readonly CertificateReload[], asked: CertificateFilter[]) {
+  return Object.assign(createMemoryAdmin(), {
+    certificates: () => Promise.resolve([{ ...HTTP, certPath: 'cert.pem', keyPath: 'key.pem' }]),
+    reloadCertificates(filter) {
       asked.push(filter)
       return Promise.resolve(results)
     },
-  } satisfies Certificates
+  } satisfies Pick<Admin, 'certificates' | 'reloadCertificates'>)
 }
 
 function problem(id: string, answer: Parameters<typeof answerProblem>[1]): string | undefined {
@@ -27,7 +24,7 @@ function problem(id: string, answer: Parameters<typeof answerProblem>[1]): strin
 }
 
 t.test('certificates in use are listed', async t => {
-  const { ask } = await startApi(t, { certificates: certificates([], []) })
+  const { ask } = await startApi(t, {}, withCertificates([], []))
   const answer = await ask({ method: 'GET', path: '/api/certificate/status' })
   t.equal(problem('getCertificates', answer), undefined)
   t.same(answer.json, {
@@ -52,7 +49,7 @@ t.test('reading certificates again says which could be read', async t => {
     [[failed], 'failed'],
   ] as const) {
     const asked: CertificateFilter[] = []
-    const { ask } = await startApi(t, { certificates: certificates(results, asked) })
+    const { ask } = await startApi(t, {}, withCertificates(results, asked))
     const answer = await ask({
       method: 'POST',
       path: '/api/certificate/reload',

@@ -1,0 +1,69 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import t, { type Test } from 'tap'
+import { hasConnections, type Listening, listen } from '../../src/frontends/listen.ts'
+import { loadUws } from '../../src/frontends/uws.ts'
+import { RawConnection } from '../fixtures/http-client.ts'
+
+/** A port that was free a moment ago. uWebSockets.js shares none that it was not told. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return typeof address === 'object' && address ? address.port : 0
+}
+
+/** An app that says its name to everybody, once. */
+async function answering(t: Test, name: string, port: number): Promise<Listening> {
+  const app = loadUws().createApp()
+  t.teardown(() => app.close())
+  app.any('/*', response => response.end(name, true))
+  return listen(app, '127.0.0.1', port)
+}
+
+t.test('an address that cannot be had is refused', async t => {
+  const app = loadUws().createApp()
+  await t.rejects(listen(app, '192.0.2.1', 6969), {
+    message: 'cannot listen on 192.0.2.1 port 6969',
+  })
+})
+
+t.test('no connection is lost while an address is handed over and over', async t => {
+  const port = await freePort()
+  const answers = new Map<string, number>()
+  let isOver = false
+  let running = await answering(t, '0', port)
+  const clients = Array.from({ length: 16 }, async () => {
+    while (!isOver) {
+      const connection = await RawConnection.open(port)
+      const answer = (await connection.get('/'))?.body.toString() ?? 'none'
+      answers.set(answer, (answers.get(answer) ?? 0) + 1)
+      await connection.ended()
+    }
+  })
+  for (let turn = 1; turn <= 5; turn++) {
+    const next = await answering(t, String(turn), port)
+    await running.handOver()
+    running = next
+  }
+  const before = answers.get('5') ?? 0
+  while ((answers.get('5') ?? 0) < before + 16) await new Promise(resolve => setImmediate(resolve))
+  isOver = true
+  await Promise.all(clients)
+  t.notOk(answers.has('none'), 'every connection was answered')
+  running.stop()
+})
+
+t.test('who is connected is seen, and who only listens is not', async t => {
+  const listening = await answering(t, 'a', await freePort())
+  const ports = new Set([listening.port])
+  t.equal(hasConnections(ports), false)
+  const connection = await RawConnection.open(listening.port)
+  t.ok(hasConnections(ports))
+  await connection.get('/')
+  await connection.ended()
+  while (hasConnections(ports)) await new Promise(resolve => setImmediate(resolve))
+  t.equal(hasConnections(new Set([1])), false)
+})
