@@ -16,7 +16,7 @@ The same numbers for dashboards that were made for Torrust-Actix: \`{id}_gauge{m
 fields. What is different here:
 
 - \`peers\` are those that do not seed; \`{id}_peers_total\` are all.
-- \`tcp4_connections_handled\` counts requests, as there; \`ws4_\` and \`ws6_\` are WebTorrent.
+- \`tcp4_connections_handled\` counts requests: uWebSockets.js tells of no connections. \`ws4_\` and \`ws6_\` are WebTorrent.
 - \`torrents_updates\` counts parts of the tables in which torrents wait to be written: at least as many torrents do. Lists and keys
   never wait.
 - \`udp_queue_len\` is in bytes, as the kernel counts what waits in the receive buffers.

@@ -28,7 +28,7 @@ export function momentary(sources: MetricSources) {
   }
 }
 
-/** Counts since the start under its names; `ws` is WebTorrent. There every request is a connection that was handled, and so it is here. */
+/** Counts since the start under its names; `ws` is WebTorrent. A connection handled is a request: uWebSockets.js tells of no connections. */
 export function counted({ processes, udp }: MetricSources): Record<string, number> {
   const sums = sumUdpCounters(udp())
   const { frontends } = processes.counts()

@@ -10,6 +10,7 @@ import { hashOf } from '../../fixtures/tracker-client.ts'
 import { createDatabaseTables } from '../fixtures/database-tables.ts'
 import { type Clients, startHttpClients, startUdpClients } from './fixtures/clients.ts'
 import { type Ledger, openLedger } from './fixtures/session.ts'
+import { startSockets } from './fixtures/sockets.ts'
 import { makeTrouble, type Trouble } from './fixtures/trouble.ts'
 
 /** `npm run soak` makes it ten minutes; memory is judged from two minutes on. */
@@ -19,6 +20,9 @@ const MEMORY_GROWTH_MIB_MAX = 40
 const TORRENTS = 20
 const HTTP_CLIENTS = 30
 const UDP_CLIENTS = 15
+const SOCKETS = 12
+/** Behind those of the other clients. */
+const SOCKET_TORRENTS = 3
 const USERS = HTTP_CLIENTS + UDP_CLIENTS
 
 t.setTimeout((SECONDS + 120) * 1000)
@@ -76,6 +80,10 @@ async function compareBooks(t: Test, url: string, admin: AdminClient, ledger: Le
     const counts = await scrapeCounts(url, hashOf(torrent), `/${userKey(0)}/scrape`)
     t.match(counts, expected, `torrent ${torrent}`)
   }
+  for (let torrent = TORRENTS; torrent < TORRENTS + SOCKET_TORRENTS; torrent++) {
+    const counts = await scrapeCounts(url, hashOf(torrent), `/${userKey(0)}/scrape`)
+    t.match(counts, { complete: 0, incomplete: 0 }, 'sockets that closed are in no swarm')
+  }
   for (let user = 0; user < USERS; user++) {
     const { json } = await admin.call('GET', `/api/user/${userKey(user)}`)
     t.equal(json['uploaded'], ledger.uploaded[user], `user ${user} has all bytes`)
@@ -120,6 +128,12 @@ t.test(`${SECONDS} seconds of churn, kills, reloads, outages and garbage at once
     count: UDP_CLIENTS,
     firstUser: HTTP_CLIENTS,
   })
+  const sockets = startSockets(
+    t,
+    `${tracker.url().replace('http', 'ws')}/${userKey(0)}/announce`,
+    SOCKETS,
+    client => TORRENTS + (client % SOCKET_TORRENTS),
+  )
   const trouble = makeTrouble(tracker, database)
   const operator = startOperator(admin, trouble)
   const memory: number[] = []
@@ -128,13 +142,16 @@ t.test(`${SECONDS} seconds of churn, kills, reloads, outages and garbage at once
     memory.push(residentMib(tracker.pid))
   }
   await trouble.stop()
-  await Promise.all([http.stop(), udp.stop()])
+  await Promise.all([http.stop(), udp.stop(), sockets.stop()])
   const { broken, calls, wrong } = await operator.stop()
 
   t.comment(`${trouble.kills} kills, ${trouble.reloads} reloads, ${trouble.outages} outages`)
   t.ok(trouble.kills > 0 && trouble.reloads > 0 && (!database || trouble.outages > 0))
   tell(t, 'HTTP', http)
   tell(t, 'UDP', udp)
+  tell(t, 'WebSocket', sockets)
+  t.comment(`${sockets.meetings()} answers to offers came back`)
+  t.ok(sockets.meetings() > SECONDS)
   t.comment(`API: ${calls} calls, ${broken} broken with a worker`)
   t.same(wrong.slice(0, 5), [], 'the API answered as it should')
   await compareBooks(t, tracker.url(), admin, ledger)
