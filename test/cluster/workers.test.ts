@@ -167,3 +167,22 @@ t.test('a worker that the system cannot start is tried again, and the primary li
   )
   t.match(await getBencoded(url, announceTarget(1, 1)), { incomplete: 1 })
 })
+
+t.test('workers that cannot take over leave those that run', async t => {
+  const { lines, url, workers } = await begin(t, 2)
+  await workers.listening
+  const nobodys = { http: [listenerOn('192.0.2.1', 6969)], api: [] }
+  await t.rejects(workers.replace(nobodys, 'silent'), {
+    message: 'worker 1 could not be replaced: exit status 1',
+  })
+  t.match(lines.at(-1), {
+    msg: 'worker cannot listen',
+    reason: 'cannot listen on 192.0.2.1 port 6969',
+  })
+  for (let n = 1; n <= 10; n++) await getBencoded(url, announceTarget(n, 1))
+  const started = () => lines.filter(({ msg }) => msg === 'worker started')
+  t.equal(started().length, 2)
+  process.kill(Number(started()[0]?.['pid']), 'SIGKILL')
+  await until(() => started().length === 3)
+  t.match(await getBencoded(url, announceTarget(11, 1)), { complete: Number }, 'as before')
+})

@@ -44,11 +44,16 @@ t.test('systemd is told what happens, in order, and by the primary alone', async
   const environment = readFileSync(`/proc/${pid}/environ`, 'latin1')
   t.match(environment, 'PATH=')
   t.notMatch(environment, /NOTIFY_SOCKET|WATCHDOG/)
+  process.kill(tracker.pid, 'SIGHUP')
+  await tracker.line(({ msg }) => msg === 'reloaded')
+  const readied = () => systemd.lines.filter(line => line === 'READY=1').length
+  await systemd.line(() => readied() === 2)
+  t.ok(systemd.lines.indexOf('RELOADING=1') < systemd.lines.lastIndexOf('READY=1'))
   t.equal(await tracker.stop(), 0)
   await systemd.line(line => line === 'STOPPING=1')
   t.match(systemd.lines.slice(0, 3), ['READY=1', /^STATUS=0 torrents/, 'WATCHDOG=1'])
   t.equal(systemd.lines.at(-1), 'STOPPING=1')
-  t.equal(systemd.lines.filter(line => line === 'READY=1').length, 1)
+  t.equal(readied(), 2)
 })
 
 t.test('an engine thread that is stuck ends the signs of life, and is named', async t => {
