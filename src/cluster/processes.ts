@@ -13,8 +13,6 @@ export type ProcessState = {
   readonly lastReport: number
   /** Undefined until it first reported. */
   readonly report: ProcessReport | undefined
-  /** How many of this number there were before it. */
-  readonly restarts: number
 }
 
 /** All processes with an event loop that answers clients, and what they count together. */
@@ -23,8 +21,9 @@ export type Processes = {
   readonly all: readonly ProcessState[]
   /** Sums of those that live and of those that died: what a worker counted after its last report is lost with it. */
   counts(): { readonly frontends: FrontendCounters; readonly link: LinkCounters }
-  /** Processes that took the place of another. */
+  /** Workers that ended unasked and were started again; those that a reload replaced are none. */
   readonly restarts: number
+  died(): void
   started(number: number, pid: number): void
   reported(pid: number, report: ProcessReport): void
   gone(pid: number): void
@@ -32,14 +31,17 @@ export type Processes = {
 
 export function createProcesses(now: () => number): Processes {
   const states = new Map<number, ProcessState>()
-  const starts = new Map<number, number>()
+  let restarts = 0
   const dead = { frontends: createFrontendCounters(), link: createLinkCounters() }
   return {
     get all() {
       return [...states.values()].sort((a, b) => a.number - b.number)
     },
+    died() {
+      restarts++
+    },
     get restarts() {
-      return [...starts.values()].reduce((sum, count) => sum + count - 1, 0)
+      return restarts
     },
     counts() {
       const frontends = dead.frontends.slice()
@@ -53,9 +55,7 @@ export function createProcesses(now: () => number): Processes {
     },
     started(number, pid) {
       const started = now()
-      const restarts = starts.get(number) ?? 0
-      starts.set(number, restarts + 1)
-      states.set(pid, { number, pid, started, lastReport: started, report: undefined, restarts })
+      states.set(pid, { number, pid, started, lastReport: started, report: undefined })
     },
     reported(pid, report) {
       const state = states.get(pid)

@@ -87,7 +87,10 @@ export function startWorkers(options: WorkersOptions): Workers {
         }
         if (message.type === 'listening' && listen.add(n).size === options.count) allListen()
       }),
-    died: death => logDeath(log, death),
+    died: death => {
+      options.processes.died()
+      logDeath(log, death)
+    },
   })
 
   async function replace(next: typeof current): Promise<void> {

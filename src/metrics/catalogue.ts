@@ -178,7 +178,7 @@ export const CATALOGUE = {
   muster_workers: gauge('processes', 'Cluster workers that live.'),
   muster_worker_restarts_total: counter(
     'processes',
-    'Workers that took the place of one that ended.',
+    'Workers that ended unasked and were started again.',
   ),
   muster_process_report_age_seconds: gauge(
     'seconds',

@@ -51,17 +51,25 @@ t.test('each process is told with when it last reported, by number', async t => 
   now = 2500
   processes.reported(102, reportOf(1))
   t.match(processes.all, [
-    { number: 0, pid: 100, started: 1000, lastReport: 1000, report: undefined, restarts: 0 },
+    { number: 0, pid: 100, started: 1000, lastReport: 1000, report: undefined },
     {
       number: 2,
       pid: 102,
       started: 1000,
       lastReport: 2500,
       report: { cpuSeconds: 1 },
-      restarts: 0,
     },
   ])
   processes.started(2, 104)
   processes.gone(102)
-  t.match(processes.all, [{ pid: 100 }, { number: 2, pid: 104, started: 2500, restarts: 1 }])
+  t.match(processes.all, [{ pid: 100 }, { number: 2, pid: 104, started: 2500 }])
+})
+
+t.test('a process that died is counted, one that was replaced is not', async t => {
+  const processes = createProcesses(() => 0)
+  processes.started(1, 101)
+  processes.started(1, 102)
+  t.equal(processes.restarts, 0)
+  processes.died()
+  t.equal(processes.restarts, 1)
 })

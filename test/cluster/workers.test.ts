@@ -81,10 +81,10 @@ t.test('what a killed worker reported stays counted, and its successor reports t
   for (let n = 1; n <= 3; n++) await getBencoded(url, announceTarget(n, 1))
   await until(() => announces() === 3)
   const [first] = processes.all
-  t.match(first, { number: 1, restarts: 0, report: { cpuSeconds: Number, residentBytes: Number } })
+  t.match(first, { number: 1, report: { cpuSeconds: Number, residentBytes: Number } })
   process.kill(first?.pid ?? 0, 'SIGKILL')
   await until(() => processes.all[0]?.report !== undefined && processes.all[0].pid !== first?.pid)
-  t.match(processes.all, [{ number: 1, restarts: 1 }])
+  t.equal(processes.restarts, 1)
   await getBencoded(url, announceTarget(4, 1))
   await workers.stop(5000)
   await until(() => processes.all.length === 0)
