@@ -89,11 +89,8 @@ export type TlsKeyPair = { readonly key: string; readonly certificate: string }
 type Build = {
   App(): App
   SSLApp(options: { readonly key_file_name: string; readonly cert_file_name: string }): App
-  // The official build has the first two, the one on the npm registry the last two.
-  us_listen_socket_close?: (socket: ListenSocket) => void
-  us_socket_local_port?: (socket: ListenSocket) => number
-  closeSocket?: (socket: ListenSocket) => void
-  getSocketPort?: (socket: ListenSocket) => number
+  us_listen_socket_close(socket: ListenSocket): void
+  us_socket_local_port(socket: ListenSocket): number
 }
 
 export type Uws = {
@@ -107,20 +104,18 @@ let loaded: Uws | undefined
 
 /**
  * Loads uWebSockets.js: the build of the npm registry, or the official one that an operator put in its place. Only when it is needed, because
- * it reads its limit on request heads from the environment at that moment. Throws when there is no binary for this Node.
+ * the official one reads its limit on request heads from the environment at that moment; the other takes 4 KiB of a head that comes in pieces. Throws when there is no binary for this Node.
  */
 export function loadUws(): Uws {
   if (loaded) return loaded
   process.env['UWS_HTTP_MAX_HEADERS_SIZE'] ??= String(HTTP_HEAD_BYTES_MAX)
   const build = createRequire(import.meta.url)('uWebSockets.js') as Build
-  const closeListenSocket = build.us_listen_socket_close ?? build.closeSocket
-  const localPort = build.us_socket_local_port ?? build.getSocketPort
-  if (!closeListenSocket || !localPort)
-    throw new Error('this build of uWebSockets.js lacks what muster needs')
+  // Where its binary does not load, the build of the registry puts an imitation in JavaScript in its place, which has not this.
+  if (!('SSLApp' in build)) throw new Error('uWebSockets.js has no binary for this Node')
   loaded = {
     createApp: tls => (tls ? createTlsApp(build, tls) : build.App()),
-    closeListenSocket,
-    localPort,
+    closeListenSocket: build.us_listen_socket_close,
+    localPort: build.us_socket_local_port,
   }
   return loaded
 }

@@ -26,9 +26,9 @@ function documented(name: string, trackerPort: number, port: number): string {
 }
 
 /** Starts the tracker with the documented configuration on a free port. */
-async function startBehindProxy(t: Test): Promise<number> {
+async function startBehindProxy(t: Test, file = 'behind-a-proxy.toml'): Promise<number> {
   const port = await freePort()
-  const config = parse(fileOf(GUIDE, 'behind-a-proxy.toml').replaceAll(':6969', `:${port}`))
+  const config = parse(fileOf(GUIDE, file).replaceAll(':6969', `:${port}`))
   await startTracker(t, { ...config, udp_server: [], frontend: { workers: 1 } })
   return port
 }
@@ -121,11 +121,22 @@ t.test('nginx as documented: HTTP with the client’s own address', { skip: ngin
 })
 
 const haproxy = hasProgram('haproxy') ? false : 'haproxy is not installed'
-t.test('HAProxy as documented: HTTP with the client’s own address', { skip: haproxy }, async t => {
-  const tracker = await startBehindProxy(t)
-  const port = await freePort()
-  const file = join(temporaryFolder(t), 'haproxy.cfg')
-  writeFileSync(file, documented('haproxy.cfg', tracker, port))
-  await startProxy(t, ['haproxy', '-db', '-f', file], port)
-  await testAnnounces(t, port)
-})
+for (const [mode, proxyFile, trackerFile] of [
+  ['HTTP', 'haproxy.cfg', 'behind-a-proxy.toml'],
+  ['PROXY protocol', 'haproxy-tcp.cfg', 'proxy-protocol.toml'],
+] as const) {
+  t.test(
+    `HAProxy as documented: the client’s own address by ${mode}`,
+    {
+      skip: haproxy,
+    },
+    async t => {
+      const tracker = await startBehindProxy(t, trackerFile)
+      const port = await freePort()
+      const file = join(temporaryFolder(t), 'haproxy.cfg')
+      writeFileSync(file, documented(proxyFile, tracker, port))
+      await startProxy(t, ['haproxy', '-db', '-f', file], port)
+      await testAnnounces(t, port)
+    },
+  )
+}

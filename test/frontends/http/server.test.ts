@@ -190,20 +190,32 @@ t.test('HEAD has the headers alone, other methods and paths are refused', async 
   await connection.ended()
 })
 
-t.test(
-  'a client that wants its connection closed gets that; HTTP/1.0 is told that it is too old',
-  async t => {
-    const { open } = await start(t)
+t.test('a client that wants its connection closed gets that, and so does HTTP/1.0', async t => {
+  const { open } = await start(t)
+  const connection = await open()
+  connection.write(`GET ${announce(1)} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
+  t.equal((await connection.read())?.status, 200)
+  await connection.ended()
+  const old = await open()
+  old.write(`GET ${announce(1)} HTTP/1.0\r\n\r\n`)
+  t.equal(await old.read(), undefined)
+})
+
+t.test('a request may come in pieces, wherever it is cut', async t => {
+  const { open } = await start(t)
+  const scrape = `/scrape?${Array.from({ length: 40 }, (_, n) => query({ info_hash: hashOf(n) }).slice(1)).join('&')}`
+  for (const target of [announce(1), scrape]) {
+    const request = `GET ${target} HTTP/1.1\r\nhost: x\r\n\r\n`
     const connection = await open()
-    connection.write(`GET ${announce(1)} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
-    t.equal((await connection.read())?.status, 200)
-    await connection.ended()
-    const old = await open()
-    old.write(`GET ${announce(1)} HTTP/1.0\r\n\r\n`)
-    t.equal((await old.read())?.status, 505)
-    await old.ended()
-  },
-)
+    for (let cut = 1; cut < request.length; cut += 1 + Math.floor(request.length / 60)) {
+      connection.write(request.slice(0, cut))
+      await new Promise(resolve => setTimeout(resolve, 2))
+      connection.write(request.slice(cut))
+      t.equal((await connection.read())?.status, 200, `cut after ${cut} bytes`)
+    }
+    connection.destroy()
+  }
+})
 
 t.test('the real address is believed from trusted proxies only', async t => {
   const target = announce(1)
@@ -226,7 +238,9 @@ t.test('PROXY protocol 2 is believed from trusted proxies, where it is switched 
   const externalIp = async (options: Partial<HttpServerOptions>) => {
     const { open } = await start(t, options)
     const connection = await open()
-    connection.write(Buffer.concat([head, addresses]))
+    connection.write(head)
+    await new Promise(resolve => setTimeout(resolve, 2))
+    connection.write(addresses)
     const first = decode((await connection.get(announce(1)))?.body)
     const second = decode((await connection.get(announce(1)))?.body)
     connection.destroy()
