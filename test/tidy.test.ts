@@ -37,7 +37,7 @@ const BORDERS: [room: string, allowed: string[]][] = [
   ],
   ['src/frontends/api/dashboard/', ['src/frontends/api/dashboard/']],
   ['src/frontends/api/', ['src/frontends/', 'src/admin/admin.ts']],
-  ['src/frontends/', ['src/frontends/', 'src/protocol/', 'src/link/']],
+  ['src/frontends/', ['src/frontends/', 'src/protocol/', 'src/link/', 'src/thread-url.ts']],
   [
     'src/admin/',
     [
@@ -120,6 +120,9 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/config/database-schema.ts': 'test/config/print.test.ts',
   'src/config/limits-schema.ts': 'test/config/print.test.ts',
   'src/cluster/limit-settings.ts': 'test/e2e/limits.test.ts',
+  'src/frontends/connection-look.ts': 'test/frontends/connection-limits.test.ts',
+  'src/frontends/connection-thread.ts': 'test/frontends/connection-limits.test.ts',
+  'src/frontends/sockets.ts': 'test/frontends/listen.test.ts',
   'src/frontends/uws.ts': 'test/frontends/http/server.test.ts',
   'src/frontends/api/body.ts': 'test/frontends/api/server.test.ts',
   'src/frontends/api/call.ts': 'test/frontends/api/contract.test.ts',

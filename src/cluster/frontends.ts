@@ -3,13 +3,17 @@ import type { Admin } from '../admin/admin.ts'
 import { isReported } from '../admin/remote.ts'
 import { loadDashboard } from '../frontends/api/dashboard.ts'
 import { startApiServer } from '../frontends/api/server.ts'
+import {
+  type ConnectionLimitsOptions,
+  startConnectionLimits,
+} from '../frontends/connection-limits.ts'
 import type { FrontendCounters } from '../frontends/counters.ts'
-import { type HttpServerOptions, startHttpServer } from '../frontends/http/server.ts'
+import { startHttpServer } from '../frontends/http/server.ts'
 import { hasConnections } from '../frontends/listen.ts'
 import { startWebsocketTracker, type WebsocketOptions } from '../frontends/websocket/server.ts'
 import type { Link } from '../link/link.ts'
 import type { Logger } from '../log.ts'
-import type { ApiListener } from './listeners.ts'
+import type { ApiListener, HttpListener } from './listeners.ts'
 
 const STOP_MILLIS_MAX = 5000
 const STOP_CHECK_MILLIS = 10
@@ -21,12 +25,28 @@ const HAND_OVER_CHECK_MILLIS = 250
 
 /** What the frontends of a process listen on. It can be cloned. */
 export type FrontendListeners = {
-  readonly http: readonly HttpServerOptions[]
+  readonly http: readonly HttpListener[]
   readonly api: readonly ApiListener[]
+  /** Connections that one address may have to all of them in each process; 0 does not limit. */
+  readonly connectionsPerAddress: number
+}
+
+/** The limits on their connections. */
+export function connectionLimits(listeners: FrontendListeners): ConnectionLimitsOptions {
+  const { api, connectionsPerAddress, http } = listeners
+  const bounded = [...http, ...api].map(({ host, maxConnections, port, trustedProxies }) => ({
+    host,
+    port,
+    maxConnections,
+    trustedProxies,
+  }))
+  return { perAddress: connectionsPerAddress, listeners: bounded }
 }
 
 /** The listeners of one process, with their link. */
 export type Frontends = {
+  /** Open connections of clients; undefined where nothing limits them. */
+  readonly connections: number | undefined
   /**
    * Starts servers for `listeners`, and has them take over from those that were: no connection is refused, and open ones are closed behind
    * an answer or when they had nothing to ask. Resolves when the new ones listen. Rejects when one cannot, and then the old ones stay.
@@ -78,6 +98,19 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
     return started
   }
 
+  /** The limits first, so that no connection comes before them. */
+  async function startLimited(wanted: FrontendListeners) {
+    const limits = await startConnectionLimits(connectionLimits(wanted), counters, err => {
+      log.error({ err }, 'connections are no longer limited')
+    })
+    try {
+      return { limits, servers: await startServers(wanted) }
+    } catch (error) {
+      await limits.stop()
+      throw error
+    }
+  }
+
   const leaving = new Set<Server>()
   const isAnswering = (some: readonly Server[]) =>
     [...some, websocket].some(({ inFlight }) => inFlight > 0)
@@ -101,17 +134,22 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
 
   await link.whenUp()
   const websocket = await startWebsocketTracker(options.websocket, link, counters)
-  let servers = await startServers(options.listeners)
+  let { limits, servers } = await startLimited(options.listeners)
   return {
+    get connections() {
+      return limits.open
+    },
     async replace(wanted) {
-      const old = servers
-      servers = await startServers(wanted)
+      const old = { limits, servers }
+      ;({ limits, servers } = await startLimited(wanted))
+      await old.limits.stop()
       // Others listen on the same ports, so that it cannot be seen whose a connection is.
-      void leave(old, () => false)
+      void leave(old.servers, () => false)
     },
     async handOver() {
       const ports = new Set(servers.map(({ port }) => port))
       await leave(servers, () => hasConnections(ports) === false)
+      await limits.stop()
       await websocket.close()
       link.close()
     },
@@ -125,6 +163,7 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
         await sleep(STOP_CHECK_MILLIS)
       }
       for (const server of all) server.close()
+      await limits.stop()
       await websocket.close()
       link.close()
     },

@@ -16,8 +16,14 @@ import type { Certificates } from './certificates.ts'
 
 type PairsOf = Pick<Certificates, 'pairOf'>
 
+/** How many connections a listener may have in each process; 0 does not limit. */
+type Bounded = { readonly maxConnections: number }
+
+/** An HTTP server of the configuration. */
+export type HttpListener = HttpServerOptions & Bounded
+
 /** Every enabled HTTP server, as its frontend wants it. */
-export function httpListeners(config: Config, certificates: PairsOf): HttpServerOptions[] {
+export function httpListeners(config: Config, certificates: PairsOf): HttpListener[] {
   return config.http_server.flatMap((server, n) => {
     if (!server.enabled) return []
     return {
@@ -26,6 +32,7 @@ export function httpListeners(config: Config, certificates: PairsOf): HttpServer
       realIpHeader: server.real_ip,
       trustedProxies: server.trusted_proxies,
       proxyProtocol: server.proxy_protocol,
+      maxConnections: server.max_connections,
       pathRules: pathRules(config),
       usePayloadIp: server.use_payload_ip,
       numwantDefault: config.tracker_config.numwant_default,
@@ -42,7 +49,7 @@ function pathRules({ tracker_config: tracker }: Config): PathRules {
 }
 
 /** An API server of the configuration, as its frontend wants it; the frontend adds what cannot cross to another process. */
-export type ApiListener = Omit<ApiServerOptions, 'onError' | 'pages'>
+export type ApiListener = Omit<ApiServerOptions, 'onError' | 'pages'> & Bounded
 
 /** Every enabled API server. */
 export function apiListeners(config: Config, token: string, certificates: PairsOf): ApiListener[] {
@@ -57,6 +64,7 @@ export function apiListeners(config: Config, token: string, certificates: PairsO
       realIpHeader: server.real_ip,
       trustedProxies: server.trusted_proxies,
       proxyProtocol: server.proxy_protocol,
+      maxConnections: server.max_connections,
     }
   })
 }

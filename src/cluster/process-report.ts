@@ -7,6 +7,8 @@ import type { LinkCounters } from '../link/counters.ts'
 export type ProcessReport = {
   readonly frontends: FrontendCounters
   readonly link: LinkCounters
+  /** Open connections of clients; undefined where they are not counted. */
+  readonly connections: number | undefined
   /** Processor time of all its threads. */
   readonly cpuSeconds: number
   readonly residentBytes: number
@@ -40,6 +42,7 @@ const LAG_MILLIS = 20
 export function startReporting(
   counters: { readonly frontends: FrontendCounters; readonly link: LinkCounters },
   send: (report: ProcessReport) => void,
+  connections: () => number | undefined = () => undefined,
 ): Reporting {
   let lagMillis = 0
   let due = performance.now() + LAG_MILLIS
@@ -56,6 +59,7 @@ export function startReporting(
     observe(lags, SECONDS_BOUNDS, lagMillis / 1000)
     send({
       ...counters,
+      connections: connections(),
       cpuSeconds: (user + system) / 1e6,
       residentBytes: rss,
       heapBytes: heapTotal,

@@ -4,6 +4,7 @@ import type { Admin } from '../admin/admin.ts'
 import type { Config, LogConfig } from '../config/config.ts'
 import type { Engine } from '../engine/engine.ts'
 import { unavailableError } from '../errors.ts'
+import { whyUnlimited } from '../frontends/connection-limits.ts'
 import { createFrontendCounters } from '../frontends/counters.ts'
 import { createLinkCounters, type LinkCounters } from '../link/counters.ts'
 import { connectPortLink } from '../link/port.ts'
@@ -11,7 +12,12 @@ import type { Logger } from '../log.ts'
 import { findApiKey } from './api-key.ts'
 import type { Certificates } from './certificates.ts'
 import type { EngineThreads } from './engine-threads.ts'
-import { type FrontendListeners, startFrontends } from './frontends.ts'
+import {
+  connectionLimits,
+  type FrontendListeners,
+  type Frontends,
+  startFrontends,
+} from './frontends.ts'
 import { apiListeners, claimListeners, claimTcp, httpListeners } from './listeners.ts'
 import type { Part, Parts } from './parts.ts'
 import { startReporting } from './process-report.ts'
@@ -61,11 +67,15 @@ export async function claimTcpListeners(
     const port = held.get(listener.name)
     return port === undefined ? claimTcp(listener, all) : { port, release: async () => {} }
   })
+  const listeners: FrontendListeners = {
+    http: claimed.flatMap(({ http, port }) => (http ? [{ ...http, port }] : [])),
+    api: claimed.flatMap(({ api: options, port }) => (options ? [{ ...options, port }] : [])),
+    connectionsPerAddress: config.limits.connections_per_address,
+  }
+  const reason = whyUnlimited(connectionLimits(listeners))
+  if (reason !== undefined) log.warn({ reason }, 'connections cannot be limited here')
   return {
-    listeners: {
-      http: claimed.flatMap(({ http, port }) => (http ? [{ ...http, port }] : [])),
-      api: claimed.flatMap(({ api: options, port }) => (options ? [{ ...options, port }] : [])),
-    },
+    listeners,
     ports: new Map(claimed.map(({ name, port }) => [name, port])),
   }
 }
@@ -96,9 +106,12 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
   const { admin, config, engineThreads, listeners, log, parts, processes } = options
   const workers = workerCount(config)
   const frontends = createFrontendCounters()
+  let ownFrontends: Frontends | undefined
   const report = (link: LinkCounters) => {
-    const reporting = startReporting({ frontends, link }, report =>
-      processes.reported(process.pid, report),
+    const reporting = startReporting(
+      { frontends, link },
+      report => processes.reported(process.pid, report),
+      () => ownFrontends?.connections,
     )
     parts.add({ stop: async () => reporting.stop() })
   }
@@ -117,6 +130,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     }).catch((error: Error) => {
       throw unavailableError(error.message)
     })
+    ownFrontends = running
     const serving = { workers, replace: running.replace, stop: running.stop }
     parts.add(serving)
     return serving

@@ -49,8 +49,10 @@ process.on('message', async (message: ToWorker) => {
   log = createLog(message.level, 'worker')
   const link = connectSocketLink(message.socketPath)
   const counters = createFrontendCounters()
-  reporting = startReporting({ frontends: counters, link: link.counters }, report =>
-    tell({ type: 'report', report }),
+  reporting = startReporting(
+    { frontends: counters, link: link.counters },
+    report => tell({ type: 'report', report }),
+    () => frontends?.connections,
   )
   try {
     frontends = await startFrontends({

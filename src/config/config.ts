@@ -41,6 +41,8 @@ export type HttpServerConfig = {
   /** PEM files. */
   readonly ssl_key: string
   readonly ssl_cert: string
+  /** Connections in each worker process; 0 does not limit. */
+  readonly max_connections: number
   /** Believe the `ip`, `ipv4` and `ipv6` parameters of an announce. */
   readonly use_payload_ip: boolean
   readonly websocket: boolean
@@ -137,6 +139,8 @@ export type LimitsConfig = {
   readonly max_torrents: number
   /** Peers in one torrent; 0 does not limit. */
   readonly peers_per_address: number
+  /** In each worker process; 0 does not limit. */
+  readonly connections_per_address: number
   readonly refuse_private_addresses: boolean
   readonly refuse_privileged_ports: boolean
   /** Prefixes of peer ids. */

@@ -17,7 +17,7 @@ function clientPrefixes(description: string): KeySchema {
 /** What strangers may do. */
 export const LIMITS_SECTION: SectionSchema = {
   description:
-    'What strangers may do, whatever protocol they speak. A client that a limit meets gets a failure that says which, and metrics count it.',
+    'What strangers may do, whatever protocol they speak. An announce that a limit meets gets a failure that says which, and metrics count it.',
   list: false,
   environment: 'LIMITS__',
   keys: {
@@ -52,6 +52,14 @@ export const LIMITS_SECTION: SectionSchema = {
       maximum: 512,
       description:
         'Peers that one IPv4 address or IPv6 /64 may have in one torrent; where a torrent has more than 512 seeders or leechers, of the last 512 of them. 0 does not limit.',
+    },
+    connections_per_address: {
+      type: 'integer',
+      default: 0,
+      minimum: 0,
+      maximum: 1_000_000,
+      description:
+        'Connections of one IPv4 address or IPv6 /64 to all HTTP and API servers, in each worker process; the newest are closed within about a second (Linux). Those through trusted_proxies are not counted. 0 does not limit.',
     },
     refuse_private_addresses: refusal(
       'Refuse peers with an address that the internet cannot reach: private, loopback, link-local, multicast, reserved, documentation, 6to4, Teredo.',

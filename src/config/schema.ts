@@ -82,6 +82,17 @@ const TLS: Readonly<Record<string, KeySchema>> = {
   ),
 }
 
+const CONNECTIONS: Readonly<Record<string, KeySchema>> = {
+  max_connections: {
+    type: 'integer',
+    default: 0,
+    minimum: 0,
+    maximum: 1_000_000,
+    description:
+      'Connections to this address in each worker process; the newest are closed within about a second (Linux). 0 does not limit.',
+  },
+}
+
 /** Keys of a server that speaks HTTP. */
 const BEHIND_PROXIES: Readonly<Record<string, KeySchema>> = {
   real_ip: {
@@ -207,6 +218,7 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
       ...listening('0.0.0.0:6969', '[::]:6969'),
       ...TLS,
       ...BEHIND_PROXIES,
+      ...CONNECTIONS,
       use_payload_ip: {
         type: 'boolean',
         default: false,
@@ -231,6 +243,7 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
       ...listening('127.0.0.1:8080', '[::1]:8080'),
       ...TLS,
       ...BEHIND_PROXIES,
+      ...CONNECTIONS,
     },
   },
   udp_server: {

@@ -21,10 +21,13 @@ export const FrontendCounter = {
   /** Offers and answers of WebSocket peers that were passed on, and those that were not: to nobody who waits for them, or who is too slow. */
   relayed: 6,
   dropped: 7,
+  /** Connections that were ended because of connections_per_address, and of max_connections. */
+  overAddress: 8,
+  overListener: 9,
 } as const
 export type FrontendCounter = (typeof FrontendCounter)[keyof typeof FrontendCounter]
 
-const FAILURES_AT = 8
+const FAILURES_AT = 10
 const COUNTERS = FAILURES_AT + Math.max(...Object.values(Failure)) + 1
 
 /** The counters of one process. Whole numbers in doubles, so that nothing wraps before 2^53; one addition is all that a request costs. */

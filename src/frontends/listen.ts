@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { localEndpoint, openFiles } from './sockets.ts'
 import { type Libc, openLibc } from './udp/libc.ts'
 import { type App, type ListenSocket, loadUws } from './uws.ts'
 
@@ -7,8 +8,6 @@ import { type App, type ListenSocket, loadUws } from './uws.ts'
 const SOL_SOCKET = 1
 const SO_ATTACH_FILTER = 26
 const SO_ACCEPTCONN = 30
-const SOCKADDR_BYTES_MAX = 28
-const SOCKADDR_PORT = 2
 
 /** A handshake that began is over by then, unless a packet of it was lost; and a client sends a SYN again only after a second. */
 const HANDSHAKE_MILLIS = 500
@@ -36,7 +35,8 @@ export async function listen(app: App, host: string, port: number): Promise<List
   const localPort = uws.localPort(socket)
   // uWebSockets.js does not tell its file descriptor.
   const fd =
-    libc && listeningFiles(libc).find(fd => !before.has(fd) && portOf(libc, fd) === localPort)
+    libc &&
+    listeningFiles(libc).find(fd => !before.has(fd) && localEndpoint(libc, fd)?.port === localPort)
   let isOpen = true
   const stop = () => {
     if (isOpen) uws.closeListenSocket(socket)
@@ -57,16 +57,9 @@ export async function listen(app: App, host: string, port: number): Promise<List
 export function hasConnections(ports: ReadonlySet<number>): boolean | undefined {
   const libc = tryLibc()
   if (!libc) return undefined
-  return openFiles().some(fd => ports.has(portOf(libc, fd) ?? -1) && !isListening(libc, fd))
-}
-
-/** Empty where there is no procfs. */
-function openFiles(): number[] {
-  try {
-    return readdirSync('/proc/self/fd').map(Number)
-  } catch {
-    return []
-  }
+  return openFiles().some(
+    fd => ports.has(localEndpoint(libc, fd)?.port ?? -1) && !isListening(libc, fd),
+  )
 }
 
 function listeningFiles(libc: Libc): number[] {
@@ -97,19 +90,6 @@ function isListening(libc: Libc, fd: number): boolean {
   if (libc.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, out, new Uint8Array(bytes.buffer)) === -1)
     return false
   return value[0] === 1
-}
-
-/** Undefined for what is no IP socket. */
-function portOf(libc: Libc, fd: number): number | undefined {
-  const address = new Uint8Array(new ArrayBuffer(SOCKADDR_BYTES_MAX))
-  const bytes = new Int32Array([SOCKADDR_BYTES_MAX])
-  if (libc.getsockname(fd, address, new Uint8Array(bytes.buffer)) === -1) return undefined
-  const view = new DataView(address.buffer)
-  return isIpFamily(view.getUint16(0, true)) ? view.getUint16(SOCKADDR_PORT) : undefined
-}
-
-function isIpFamily(family: number): boolean {
-  return family === 2 || family === 10
 }
 
 /**

@@ -127,6 +127,11 @@ export const CATALOGUE = {
         'announces_per_address, max_torrents, peers_per_address, refuse_private_addresses, refuse_privileged_ports, client_blacklist, client_whitelist',
     },
   ),
+  muster_limited_connections_total: counter(
+    'connections',
+    'Connections over HTTP and WebSocket that a limit ended.',
+    { limit: 'connections_per_address, max_connections' },
+  ),
   muster_arena_bytes: gauge(
     'bytes',
     'Memory for swarms: reserved, taken by stripes, and of that in use.',
@@ -191,6 +196,11 @@ export const CATALOGUE = {
     ...PROCESS,
     state: 'total, used',
   }),
+  muster_process_connections: gauge(
+    'connections',
+    'Open connections over HTTP and WebSocket; counted where a limit on them is set.',
+    PROCESS,
+  ),
   muster_process_gc_runs_total: counter(
     'collections',
     'Collections of garbage in the main thread.',

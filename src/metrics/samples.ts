@@ -133,6 +133,14 @@ function addRequests(
     const dropped = readFrontend(frontends, Protocol.websocket, f, FrontendCounter.dropped)
     add('muster_websocket_dropped_total', dropped, { family })
   }
+  for (const [limit, counter] of [
+    ['connections_per_address', FrontendCounter.overAddress],
+    ['max_connections', FrontendCounter.overListener],
+  ] as const) {
+    const ofFamilies = FAMILIES.map(([, f]) => readFrontend(frontends, Protocol.http, f, counter))
+    const ended = ofFamilies.reduce((sum, count) => sum + count)
+    add('muster_limited_connections_total', ended, { limit })
+  }
   for (const [name, code] of Object.entries(Failure)) {
     if (code === Failure.none) continue
     const reason = snakeCase(name)
@@ -267,6 +275,8 @@ function addProcess(add: Add, addHistogram: AddHistogram, state: ProcessState, n
   add('muster_process_resident_memory_bytes', report.residentBytes, labels)
   add('muster_process_heap_bytes', report.heapBytes, { ...labels, state: 'total' })
   add('muster_process_heap_bytes', report.heapUsedBytes, { ...labels, state: 'used' })
+  if (report.connections !== undefined)
+    add('muster_process_connections', report.connections, labels)
   for (const kind of GC_KINDS) {
     const [runs, seconds] = report.gc[kind]
     add('muster_process_gc_runs_total', runs, { ...labels, kind })

@@ -23,7 +23,7 @@ import { createTestLog } from './fixtures/log-lines.ts'
 async function frontendOver(t: Parameters<typeof testFolder>[0], link: Link): Promise<string> {
   const listeners = await claimListeners([listenerOn('127.0.0.1', 0)], createTestLog().log)
   const frontends = await startFrontends({
-    listeners: { http: listeners, api: [] },
+    listeners: { http: listeners, api: [], connectionsPerAddress: 0 },
     websocket: { worker: 0, relayPath: undefined },
     link,
     admin: createMemoryAdmin(),

@@ -2,10 +2,9 @@ import { connect } from 'node:net'
 import { MessageChannel } from 'node:worker_threads'
 import t from 'tap'
 import { type FrontendsOptions, startFrontends } from '../../src/cluster/frontends.ts'
-import { claimListeners } from '../../src/cluster/listeners.ts'
+import { claimListeners, type HttpListener } from '../../src/cluster/listeners.ts'
 import { answer, answerBytesMax } from '../../src/engine/engine.ts'
 import { createFrontendCounters } from '../../src/frontends/counters.ts'
-import type { HttpServerOptions } from '../../src/frontends/http/server.ts'
 import type { Link } from '../../src/link/link.ts'
 import { connectPortLink, servePort } from '../../src/link/port.ts'
 import { RawConnection } from '../fixtures/http-client.ts'
@@ -26,9 +25,9 @@ function accepts(port: number): Promise<boolean> {
   })
 }
 
-function frontendsOn(listener: HttpServerOptions, link: Link): FrontendsOptions {
+function frontendsOn(listener: HttpListener, link: Link): FrontendsOptions {
   return {
-    listeners: { http: [listener], api: [] },
+    listeners: { http: [listener], api: [], connectionsPerAddress: 0 },
     websocket: { worker: 0, relayPath: undefined },
     link,
     admin: createMemoryAdmin(),

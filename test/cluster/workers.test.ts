@@ -30,7 +30,7 @@ async function begin(t: Test, count: number, wantedPort?: number) {
   const processes = createProcesses(() => performance.now())
   const workers = startWorkers({
     count,
-    listeners: { http: listeners, api: [] },
+    listeners: { http: listeners, api: [], connectionsPerAddress: 0 },
     admin: createMemoryAdmin(),
     processes,
     socketPathFor: engineThreads.socketPathFor,
@@ -171,7 +171,7 @@ t.test('a worker that the system cannot start is tried again, and the primary li
 t.test('workers that cannot take over leave those that run', async t => {
   const { lines, url, workers } = await begin(t, 2)
   await workers.listening
-  const nobodys = { http: [listenerOn('192.0.2.1', 6969)], api: [] }
+  const nobodys = { http: [listenerOn('192.0.2.1', 6969)], api: [], connectionsPerAddress: 0 }
   await t.rejects(workers.replace(nobodys, 'silent'), {
     message: 'worker 1 could not be replaced: exit status 1',
   })

@@ -92,7 +92,9 @@ t.test(
     }
     const file = `${t.testdir({ 'config.toml': TORRUST_ACTIX })}/config.toml`
     const { config } = loadConfig({ file, environment: {} })
-    t.match(config.http_server, [{ bind_address: '0.0.0.0:6969', trusted_proxies: [] }])
+    t.match(config.http_server, [
+      { bind_address: '0.0.0.0:6969', trusted_proxies: [], max_connections: 25000 },
+    ])
     t.match(config.database, { path: 'sqlite://data.db', persistent: false, chunk_size: 500 })
     t.match(config.database_structure, {
       torrents: { persistent: false },

@@ -1,8 +1,7 @@
 import { createRequire } from 'node:module'
 
 /**
- * The calls of the C library that a udp thread makes. Each returns -1 on failure; `errno` then says
- * why.
+ * The calls of the C library that are made here. Each returns -1 on failure; `errno` then says why.
  */
 export type Libc = {
   socket(domain: number, type: number, protocol: number): number
@@ -10,6 +9,9 @@ export type Libc = {
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, bytes: Uint8Array): number
   bind(fd: number, address: Uint8Array, bytes: number): number
   getsockname(fd: number, address: Uint8Array, bytes: Uint8Array): number
+  getpeername(fd: number, address: Uint8Array, bytes: Uint8Array): number
+  shutdown(fd: number, how: number): number
+  dup2(from: number, to: number): number
   inet_pton(family: number, text: string, address: Uint8Array): number
   close(fd: number): number
   recvmmsg(fd: number, messages: Uint8Array, count: number, flags: number, timeout: null): number
@@ -72,6 +74,9 @@ function bindLibc(): Libc {
     getsockopt: library.func('int getsockopt(int, int, int, void *, void *)'),
     bind: library.func('int bind(int, const void *, unsigned int)'),
     getsockname: library.func('int getsockname(int, void *, void *)'),
+    getpeername: library.func('int getpeername(int, void *, void *)'),
+    shutdown: library.func('int shutdown(int, int)'),
+    dup2: library.func('int dup2(int, int)'),
     inet_pton: library.func('int inet_pton(int, const char *, void *)'),
     close: library.func('int close(int)'),
     recvmmsg: library.func('int recvmmsg(int, void *, unsigned int, int, void *)'),
