@@ -53,9 +53,11 @@ export function startReporting(
   }, LAG_MILLIS)
   const lags: Histogram = new Float64Array(histogramLength(SECONDS_BOUNDS))
   const collections = watchCollections()
+  let memory = process.memoryUsage()
   const report = () => {
     const { system, user } = process.cpuUsage()
-    const { heapTotal, heapUsed, rss } = process.memoryUsage()
+    memory = memoryUsage() ?? memory
+    const { heapTotal, heapUsed, rss } = memory
     observe(lags, SECONDS_BOUNDS, lagMillis / 1000)
     send({
       ...counters,
@@ -82,6 +84,15 @@ export function startReporting(
       report()
       collections.stop()
     },
+  }
+}
+
+/** Undefined where the process may open no more files: the kernel tells it in one. */
+function memoryUsage(): NodeJS.MemoryUsage | undefined {
+  try {
+    return process.memoryUsage()
+  } catch {
+    return undefined
   }
 }
 
