@@ -6,7 +6,7 @@ import { getBencoded } from '../fixtures/http-client.ts'
 import { temporaryFolder } from '../fixtures/start-tracker.ts'
 import { createDatabaseTables } from './fixtures/database-tables.ts'
 
-t.setTimeout(170_000)
+t.setTimeout(290_000)
 
 /** Announces of ever new clients, a hundred a second: what is tested here is time, and not speed. */
 function startGentleLoad(url: string) {
