@@ -109,7 +109,7 @@ const BEHIND_PROXIES: Readonly<Record<string, KeySchema>> = {
     type: 'boolean',
     default: false,
     description:
-      'Take the address of the client from the PROXY protocol, version 2, where a trusted proxy speaks it. Needs trusted_proxies.',
+      'Take the address of the client from the PROXY protocol, version 2, where a trusted proxy speaks it. Needs trusted_proxies, and no ssl.',
   },
 }
 

@@ -166,11 +166,30 @@ function crossChecks(config: Config): string[] {
     ...sharedAddresses('http_server', servers),
     ...sharedAddresses('api_server', config.api_server),
     ...sharedAddresses('udp_server', config.udp_server),
+    ...serverChecks(config),
   )
+  const { engine, path } = config.database
+  if (parseDatabasePath(path)?.engine !== engine) {
+    lines.push(
+      `database.path: ${printed(path)} is not allowed; allowed with engine = "${engine}" is ${DATABASE_PATH_FORMS[engine]}`,
+    )
+  }
+  if (![...servers, ...config.udp_server].some(({ enabled }) => enabled)) {
+    lines.push('http_server, udp_server: no server is enabled; allowed is at least one')
+  }
+  return lines
+}
+
+/** What the keys of one server ask of each other. */
+function serverChecks(config: Config): string[] {
+  const lines: string[] = []
   for (const section of ['http_server', 'api_server'] as const) {
     config[section].forEach((server, n) => {
+      const proxyProtocol = `${section}[${n}].proxy_protocol`
       if (server.proxy_protocol && server.trusted_proxies.length === 0)
-        lines.push(needsProxies(`${section}[${n}].proxy_protocol`))
+        lines.push(needsProxies(proxyProtocol))
+      if (server.proxy_protocol && server.ssl)
+        lines.push(`${proxyProtocol}: true is not allowed with ssl; let the proxy speak TLS`)
       for (const key of ['ssl_key', 'ssl_cert'] as const) {
         if (server.ssl && server[key] === '')
           lines.push(`${section}[${n}].${key}: "" is not allowed with ssl; ${PEM_FILE}`)
@@ -181,15 +200,6 @@ function crossChecks(config: Config): string[] {
     if (server.simple_proxy_protocol && server.trusted_proxies.length === 0)
       lines.push(needsProxies(`udp_server[${n}].simple_proxy_protocol`))
   })
-  const { engine, path } = config.database
-  if (parseDatabasePath(path)?.engine !== engine) {
-    lines.push(
-      `database.path: ${printed(path)} is not allowed; allowed with engine = "${engine}" is ${DATABASE_PATH_FORMS[engine]}`,
-    )
-  }
-  if (![...servers, ...config.udp_server].some(({ enabled }) => enabled)) {
-    lines.push('http_server, udp_server: no server is enabled; allowed is at least one')
-  }
   return lines
 }
 

@@ -90,6 +90,10 @@ t.test('a wrong value is named with its key, what was found and what is allowed'
       'http_server[0].proxy_protocol: true is not allowed without trusted_proxies; anyone could enter any address',
     ],
     [
+      '[[http_server]]\nssl = true\nssl_key = "k"\nssl_cert = "c"\nproxy_protocol = true\ntrusted_proxies = ["10.0.0.0/8"]',
+      'http_server[0].proxy_protocol: true is not allowed with ssl; let the proxy speak TLS',
+    ],
+    [
       '[[udp_server]]\nsimple_proxy_protocol = true',
       'udp_server[0].simple_proxy_protocol: true is not allowed without trusted_proxies; anyone could enter any address',
     ],
