@@ -31,6 +31,8 @@ export type OverviewSources = {
 
 export type OverviewReader = {
   read(): Promise<Overview>
+  /** Announces a second over all protocols, by the last sample. */
+  readonly announceRate: number
   /** Adds a sample to the history. To be called every `SAMPLE_SECONDS`. */
   takeSample(): void
 }
@@ -78,6 +80,10 @@ export function createOverview(sources: OverviewSources): OverviewReader {
   }
 
   return {
+    get announceRate() {
+      const { http, udp, websocket } = history
+      return [http, udp, websocket].reduce((sum, line) => sum + (line.at(-1) ?? 0), 0)
+    },
     async read() {
       const { top, clients } = await readLargest()
       const { bytesReserved, bytesTaken } = totals(sources.engine)

@@ -154,7 +154,8 @@ async function start(run: Run): Promise<Reload | undefined> {
     },
   })
   parts.add(keeping)
-  const { admin } = keeping.administration
+  const { admin, overview } = keeping.administration
+  const status = () => statusLine(engine, overview.announceRate)
   if (parts.stopping) return undefined
   if (config.snapshot.enabled) {
     snapshots = startSnapshots({
@@ -205,7 +206,7 @@ async function start(run: Run): Promise<Reload | undefined> {
   watchdog = startWatchdog({
     manager,
     threads: [...engineThreads.watched, ...udpThreads.watched],
-    status: () => statusLine(engine),
+    status,
     log,
   })
   parts.add(watchdog)
@@ -218,15 +219,15 @@ async function start(run: Run): Promise<Reload | undefined> {
     snapshots,
     isStopping: () => parts.stopping,
     began: manager.reloading,
-    ended: () => manager.ready(statusLine(engine)),
+    ended: () => manager.ready(status()),
   })
   return reload
 }
 
 /** What `systemctl status` shows. */
-function statusLine(engine: Engine): string {
+function statusLine(engine: Engine, announceRate: number): string {
   const { torrents, peers } = totals(engine)
-  return `${torrents} torrents, ${peers[0]} peers over IPv4, ${peers[1]} over IPv6, ${peers[2]} over WebSocket`
+  return `${announceRate} announces/s, ${torrents} torrents, ${peers[0]} peers over IPv4, ${peers[1]} over IPv6, ${peers[2]} over WebSocket`
 }
 
 /** What the last line of the log says. */

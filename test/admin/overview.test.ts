@@ -65,6 +65,7 @@ t.test('the history tells announces per second of each protocol, and peers', asy
     seeders: [1, 5],
     leechers: [2, 6],
   })
+  t.equal(overview.announceRate, 66)
   for (let n = 0; n < 200; n++) {
     clock.now += 2000
     overview.takeSample()
