@@ -62,15 +62,23 @@ export function listItems(list: HTMLElement, count: number, create: () => HTMLLI
   return [...list.children]
 }
 
+let settle: ((isConfirmed: boolean) => void) | undefined
+
 /** Asks in a dialog whether to go on; the way out is chosen unless the other is. */
 export function confirmed(question: string, verb: string): Promise<boolean> {
   const dialog = byId('confirm', HTMLDialogElement)
+  const answer = () => settle?.(dialog.returnValue === 'yes')
+  // A dialog tells that it closed a moment later, when it may be open again with the next question.
+  answer()
+  dialog.onclose = () => {
+    if (!dialog.open) answer()
+  }
   setText(byId('confirm-text'), question)
   setText(byId('confirm-yes'), verb)
   dialog.returnValue = ''
   dialog.showModal()
   byId('confirm-no').focus()
   return new Promise(resolve => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue === 'yes'), { once: true })
+    settle = resolve
   })
 }
