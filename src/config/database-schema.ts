@@ -1,5 +1,5 @@
 import { DATABASE_PATH_FORMS } from './database-path.ts'
-import type { KeySchema, SectionSchema } from './schema.ts'
+import type { KeySchema, SectionSchema } from './key-schema.ts'
 
 /** Longest name that PostgreSQL takes whole; MySQL takes one more. */
 const NAME_CHARACTERS_MAX = 63

@@ -1,8 +1,4 @@
-import type { KeySchema, SectionSchema } from './schema.ts'
-
-function refusal(description: string): KeySchema {
-  return { type: 'boolean', default: false, description }
-}
+import { type KeySchema, type SectionSchema, switchedOff } from './key-schema.ts'
 
 function clientPrefixes(description: string): KeySchema {
   return {
@@ -61,10 +57,10 @@ export const LIMITS_SECTION: SectionSchema = {
       description:
         'Connections of one IPv4 address or IPv6 /64 to all HTTP and API servers, in each worker process; the newest are closed within about a second (Linux). Those through trusted_proxies are not counted. 0 does not limit.',
     },
-    refuse_private_addresses: refusal(
+    refuse_private_addresses: switchedOff(
       'Refuse peers with an address that the internet cannot reach: private, loopback, link-local, multicast, reserved, documentation, 6to4, Teredo.',
     ),
-    refuse_privileged_ports: refusal('Refuse peers with a port below 1024.'),
+    refuse_privileged_ports: switchedOff('Refuse peers with a port below 1024.'),
     client_blacklist: clientPrefixes('Refuse clients whose peer id begins with one of these.'),
     client_whitelist: clientPrefixes(
       'Refuse clients whose peer id begins with none of these. [] allows every client.',

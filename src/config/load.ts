@@ -3,7 +3,8 @@ import { parse, TomlError } from 'smol-toml'
 import { configError } from '../errors.ts'
 import type { Config } from './config.ts'
 import { takeForeignKeys } from './foreign-keys.ts'
-import { type KeySchema, SECTIONS, type SectionSchema } from './schema.ts'
+import type { KeySchema, SectionSchema } from './key-schema.ts'
+import { SECTIONS } from './schema.ts'
 import { validateConfig } from './validate.ts'
 
 export type LoadOptions = {

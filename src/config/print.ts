@@ -1,6 +1,7 @@
 import type { Config } from './config.ts'
 import { maskPassword } from './database-path.ts'
-import { type KeySchema, SECTIONS, type SectionSchema } from './schema.ts'
+import type { KeySchema, SectionSchema } from './key-schema.ts'
+import { SECTIONS } from './schema.ts'
 import { allowedText } from './validate.ts'
 
 const COMMENT_COLUMNS = 96

@@ -4,7 +4,8 @@ import type { OperatorError } from '../errors.ts'
 import { configError } from '../errors.ts'
 import type { Config } from './config.ts'
 import { DATABASE_PATH_FORMS, maskPassword, parseDatabasePath } from './database-path.ts'
-import { jsonSchema, type KeySchema, sectionAt, sectionNamesAt } from './schema.ts'
+import type { KeySchema } from './key-schema.ts'
+import { jsonSchema, sectionAt, sectionNamesAt } from './schema.ts'
 
 const SIZE = /^(\d+)\s*(KiB|MiB|GiB)$/
 const UNIT_BYTES: Record<string, number> = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 }

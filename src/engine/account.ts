@@ -4,7 +4,7 @@ import { Event } from '../protocol/events.ts'
 import type { Access } from './access.ts'
 import type { Arena } from './tables/arena.ts'
 import { DETAIL_DOWNLOADED, DETAIL_UPLOADED, DETAIL_USER } from './tables/layout.ts'
-import { lastSeen } from './tables/swarm.ts'
+import { lastSeen } from './tables/peer-list.ts'
 import { creditUser } from './tables/users.ts'
 
 /**

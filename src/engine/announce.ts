@@ -1,28 +1,18 @@
 import {
   ADDRESS,
   CLIENT_ADDRESS,
-  COMPLETED,
   CONNECTION_CLIENT,
   CONNECTION_WORKER,
   EVENT,
   FAILURE,
   FAMILY,
   Family,
-  FLAGS,
-  Flag,
   INFO_HASH,
   INTERVAL,
-  type IpFamily,
   KEY,
-  LEECHERS,
-  LEFT,
-  NUMWANT,
-  PEER_COUNT,
   PEER_ID,
   PORT,
-  REPLY_FLAGS,
   REPLY_HEADER_BYTES,
-  SEEDERS,
   UPLOADED,
   USER_KEY,
 } from '../protocol/announce-record.ts'
@@ -31,11 +21,13 @@ import { Event } from '../protocol/events.ts'
 import { Failure } from '../protocol/failures.ts'
 import { checkInfoHash, checkKeys } from './access.ts'
 import { accountPeer } from './account.ts'
+import { isSeeder, writeConnections, writeCounts, writePeers } from './announce-reply.ts'
 import type { Engine } from './engine.ts'
 import { evictOldest } from './evict.ts'
 import { checkLimits, limited } from './limits.ts'
 import { type Arena, arenaTorrents, increment, stripeHead } from './tables/arena.ts'
 import { hasManyOf } from './tables/count-address.ts'
+import { findPeer } from './tables/find-peer.ts'
 import { isGone } from './tables/gone-workers.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import {
@@ -50,28 +42,10 @@ import {
   TORRENT_COMPLETED,
 } from './tables/layout.ts'
 import { releaseLock, takeLock } from './tables/lock.ts'
-import { copyCompact, copyPeerIds, dropPeerId, pickPeers } from './tables/pick.ts'
+import { compactAt, detailAt, listOf, seederCount } from './tables/peer-list.ts'
 import { randomBelow } from './tables/random.ts'
-import {
-  compactAt,
-  detailAt,
-  findPeer,
-  insertPeer,
-  listOf,
-  removePeer,
-  seederCount,
-  setSeeder,
-  torrentPeers,
-  torrentSeeders,
-} from './tables/swarm.ts'
-import {
-  addTorrent,
-  findTorrent,
-  markChanged,
-  stripeOf,
-  torrentCompleted,
-  touchTorrent,
-} from './tables/torrents.ts'
+import { insertPeer, removePeer, setSeeder } from './tables/swarm.ts'
+import { addTorrent, findTorrent, markChanged, stripeOf, touchTorrent } from './tables/torrents.ts'
 
 /** Rounds of eviction for one announce before its peer is left out: each frees the oldest of the stripe. */
 const EVICTIONS_MAX = 2
@@ -190,10 +164,6 @@ function makeTorrent(
       return 0
     }
   }
-}
-
-function isSeeder(view: DataView, at: number): boolean {
-  return view.getUint32(at + LEFT, true) === 0 && view.getUint32(at + LEFT + 4, true) === 0
 }
 
 function stop(
@@ -348,97 +318,4 @@ function writeDetails(
   const owner = (detail + DETAIL_USER) >> 1
   arena.u16[owner] = user & 0xffff
   arena.u16[owner + 1] = user >>> 16
-}
-
-/** Picks the peers that the asker is given, writes them behind the reply's header, and returns where they end. */
-function writePeers(
-  engine: Engine,
-  arena: Arena,
-  torrent: number,
-  slot: number,
-  request: Bytes,
-  at: number,
-  reply: Bytes,
-  replyAt: number,
-): number {
-  const { u8, view } = request
-  const family = u8[at + FAMILY] as IpFamily
-  const other = family === Family.ipv4 ? Family.ipv6 : Family.ipv4
-  const flags = u8[at + FLAGS] as number
-  const seeder = isSeeder(view, at)
-  const wanted = view.getUint16(at + NUMWANT, true)
-  const own = engine.picks[family]
-  const others = engine.picks[other]
-  const picked = pickPeers(
-    own,
-    engine.random,
-    arena,
-    listOf(arena, torrent, family),
-    wanted,
-    slot,
-    seeder,
-  )
-  others.runCount = 0
-  if ((flags & Flag.bothFamilies) !== 0) {
-    const list = listOf(arena, torrent, other)
-    let count = pickPeers(others, engine.random, arena, list, wanted - picked, -1, seeder)
-    count -= dropPeerId(others, arena, list, other, view, at + PEER_ID)
-    reply.view.setUint16(replyAt + PEER_COUNT[other], count, true)
-  }
-  reply.view.setUint16(replyAt + PEER_COUNT[family], picked, true)
-  reply.u8[replyAt + REPLY_FLAGS] = flags
-  let end = replyAt + REPLY_HEADER_BYTES
-  for (let f = 0; f < engine.picks.length; f++) {
-    end = copyCompact(
-      engine.picks[f as IpFamily],
-      arena,
-      listOf(arena, torrent, f),
-      f,
-      reply.view,
-      end,
-    )
-  }
-  if ((flags & Flag.peerIds) === 0) return end
-  for (let f = 0; f < engine.picks.length; f++) {
-    end = copyPeerIds(
-      engine.picks[f as IpFamily],
-      arena,
-      listOf(arena, torrent, f),
-      f,
-      reply.view,
-      end,
-    )
-  }
-  return end
-}
-
-/** As `writePeers`, for a WebSocket peer: of its like, always with their ids. */
-function writeConnections(
-  engine: Engine,
-  arena: Arena,
-  torrent: number,
-  slot: number,
-  request: Bytes,
-  at: number,
-  reply: Bytes,
-  replyAt: number,
-): number {
-  const { view } = request
-  const family = Family.websocket
-  const list = listOf(arena, torrent, family)
-  const [picks] = engine.picks
-  const wanted = view.getUint16(at + NUMWANT, true)
-  const seeder = isSeeder(view, at)
-  const picked = pickPeers(picks, engine.random, arena, list, wanted, slot, seeder)
-  reply.view.setUint16(replyAt + PEER_COUNT[family], picked, true)
-  const end = copyCompact(picks, arena, list, family, reply.view, replyAt + REPLY_HEADER_BYTES)
-  return copyPeerIds(picks, arena, list, family, reply.view, end)
-}
-
-/** The counts of the whole swarm, of all families. */
-function writeCounts(arena: Arena, torrent: number, view: DataView, replyAt: number): void {
-  const seeders = torrentSeeders(arena, torrent)
-  view.setUint32(replyAt + SEEDERS, seeders, true)
-  view.setUint32(replyAt + LEECHERS, torrentPeers(arena, torrent) - seeders, true)
-  view.setUint32(replyAt + COMPLETED, torrentCompleted(arena, torrent), true)
 }

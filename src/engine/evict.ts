@@ -1,8 +1,9 @@
 import type { Engine } from './engine.ts'
 import { type Arena, increment } from './tables/arena.ts'
 import { FAMILY_COUNT, STRIPE_EVICTED } from './tables/layout.ts'
+import { detailAt, lastSeen, listOf, peerCount, torrentPeers } from './tables/peer-list.ts'
 import { randomBelow } from './tables/random.ts'
-import { detailAt, lastSeen, listOf, peerCount, removePeer, torrentPeers } from './tables/swarm.ts'
+import { removePeer } from './tables/swarm.ts'
 import { indexSize, removeTorrentAt, torrentAt, torrentFlags } from './tables/torrents.ts'
 
 /** Peers looked at in one eviction, so that a stripe with a huge swarm is not held for long. */

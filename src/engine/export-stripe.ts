@@ -4,7 +4,7 @@ import { type Arena, stripeHead } from './tables/arena.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import { DETAIL_BYTES, PEER_WIDTH, SEGMENT_PEERS, TORRENT_HASH } from './tables/layout.ts'
 import { releaseLock, takeLock } from './tables/lock.ts'
-import { compactAt, detailAt, listOf, peerCount } from './tables/swarm.ts'
+import { compactAt, detailAt, listOf, peerCount } from './tables/peer-list.ts'
 import {
   findTorrent,
   indexSize,

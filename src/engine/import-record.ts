@@ -2,6 +2,7 @@ import type { Bytes } from '../protocol/bytes.ts'
 import type { EngineSettings } from './engine.ts'
 import type { OpenTables } from './export-stripe.ts'
 import { type Arena, stripeHead } from './tables/arena.ts'
+import { findPeer } from './tables/find-peer.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import {
   DETAIL_BYTES,
@@ -12,15 +13,8 @@ import {
   TORRENT_COMPLETED,
 } from './tables/layout.ts'
 import { releaseLock, takeLock } from './tables/lock.ts'
-import {
-  compactAt,
-  detailAt,
-  findPeer,
-  insertPeer,
-  lastSeen,
-  listOf,
-  setSeeder,
-} from './tables/swarm.ts'
+import { compactAt, detailAt, lastSeen, listOf } from './tables/peer-list.ts'
+import { insertPeer, setSeeder } from './tables/swarm.ts'
 import {
   addTorrent,
   findTorrent,

@@ -26,11 +26,11 @@ import {
   lastSeen,
   listOf,
   peerCount,
-  removePeer,
   seederCount,
   torrentPeers,
   torrentSeeders,
-} from './tables/swarm.ts'
+} from './tables/peer-list.ts'
+import { removePeer } from './tables/swarm.ts'
 import {
   addTorrent,
   findTorrent,

@@ -18,7 +18,7 @@ import type { Engine } from './engine.ts'
 import { type Arena, stripeHead } from './tables/arena.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import { releaseLock, takeLock } from './tables/lock.ts'
-import { torrentPeers, torrentSeeders } from './tables/swarm.ts'
+import { torrentPeers, torrentSeeders } from './tables/peer-list.ts'
 import { findTorrent, stripeOf, torrentCompleted } from './tables/torrents.ts'
 
 /** Writes, if the keys are good, the counts of each torrent asked about, in the order asked, and returns the length of the reply. */

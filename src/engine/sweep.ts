@@ -2,7 +2,8 @@ import type { Engine } from './engine.ts'
 import { type Arena, increment, stripeHead } from './tables/arena.ts'
 import { FAMILY_COUNT, STRIPE_EXPIRED } from './tables/layout.ts'
 import { releaseLock, takeLock } from './tables/lock.ts'
-import { detailAt, lastSeen, listOf, peerCount, removePeer, torrentPeers } from './tables/swarm.ts'
+import { detailAt, lastSeen, listOf, peerCount, torrentPeers } from './tables/peer-list.ts'
+import { removePeer } from './tables/swarm.ts'
 import {
   indexSize,
   markChanged,

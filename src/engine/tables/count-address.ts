@@ -1,6 +1,6 @@
 import type { Arena } from './arena.ts'
 import { PEER_ADDRESS, SEGMENT_PEERS, WEBSOCKET_FAMILY } from './layout.ts'
-import { compactAt, peerCount, seederCount } from './swarm.ts'
+import { compactAt, peerCount, seederCount } from './peer-list.ts'
 
 /** Newcomers of each kind that are looked at in a large list. */
 const NEWCOMERS = SEGMENT_PEERS

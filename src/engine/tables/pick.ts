@@ -1,7 +1,8 @@
 import type { Arena } from './arena.ts'
+import { hasPeerId } from './find-peer.ts'
 import { DETAIL_PEER_ID, PEER_WIDTH, SEGMENT_PEERS } from './layout.ts'
+import { compactAt, detailAt, peerCount, seederCount } from './peer-list.ts'
 import { type Random, randomBelow } from './random.ts'
-import { compactAt, detailAt, hasPeerId, peerCount, seederCount } from './swarm.ts'
 
 /**
  * Which peers an answer names: runs of neighbouring slots from random offsets, so that an answer is a few copies whatever its size, and
