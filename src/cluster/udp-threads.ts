@@ -71,10 +71,11 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
     listener: UdpListener,
     socket: UdpSocket | undefined,
     counters: UdpCounters,
+    rounds = 0,
   ): Promise<Thread> {
     const { rules: announceRules, pathRules, trustedProxies } = listener
     const { host, port, receiveBufferBytes, sendBufferBytes } = listener
-    const control = createControl()
+    const control = createControl(rounds)
     const workerData: UdpThreadStart = {
       tables: { ...options.tables, access: { ...options.tables.access, rules: rules.access } },
       settings: rules.settings,
@@ -155,8 +156,11 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
     else if (socket.family === Family.ipv4)
       setDontFragment(socket.fd, listener.dontFragment === true)
     place.counting = place.counting === 0 ? 1 : 0
+    // More than was ever seen of the old one: who looks now and then must not take the new one for it, standing still.
+    const rounds = roundsOf(old.control) + 1
+    const counters = place.counters[place.counting]
     try {
-      place.thread = await startThread(name, listener, socket, place.counters[place.counting])
+      place.thread = await startThread(name, listener, socket, counters, rounds)
     } catch (error) {
       options.died(name, error)
     }

@@ -109,6 +109,20 @@ t.test('two threads on one address share its clients', async t => {
   t.same(start.deaths, [])
 })
 
+t.test('a thread that takes the place of another goes on counting its rounds', async t => {
+  const { log } = createTestLog()
+  const listeners = await claimListeners([listener('recvmmsg', 0, 1)], log, claimUdp)
+  const start = options(listeners)
+  const threads = await startUdpThreads(start)
+  t.teardown(threads.stop)
+  const [watched] = threads.watched
+  for (let n = 0; n < 5; n++) {
+    const before = watched?.rounds() ?? 0
+    await threads.setRules(listeners, { settings: SETTINGS, access: start.tables.access.rules })
+    t.ok((watched?.rounds() ?? 0) > before)
+  }
+})
+
 t.test('a thread that dies unasked is told of, with its reason', async t => {
   const { log } = createTestLog()
   const listeners = await claimListeners([listener('recvmmsg', 0)], log, claimUdp)

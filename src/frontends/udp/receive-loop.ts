@@ -28,8 +28,11 @@ export type Control = Int32Array<SharedArrayBuffer>
 const STOP = 0
 const ROUNDS = 1
 
-export function createControl(): Control {
-  return new Int32Array(new SharedArrayBuffer(8))
+/** `rounds` is where it begins to count. */
+export function createControl(rounds = 0): Control {
+  const control = new Int32Array(new SharedArrayBuffer(8))
+  control[ROUNDS] = rounds
+  return control
 }
 
 /** Grows at least once in BLOCK_MILLIS_MAX while the loop is alive; wraps around. */
