@@ -1,6 +1,8 @@
+import { adviseHugePages } from '../../src/cluster/huge-pages.ts'
 import { answer, createTables, type Engine, openEngine } from '../../src/engine/engine.ts'
 import { createRandom, randomBelow } from '../../src/engine/tables/random.ts'
 import { totals } from '../../src/engine/totals.ts'
+import { createLog } from '../../src/log.ts'
 import { ANNOUNCE_BYTES } from '../../src/protocol/announce-record.ts'
 import { allocate, type Bytes } from '../../src/protocol/bytes.ts'
 import { nanosEach } from '../measure.ts'
@@ -15,8 +17,10 @@ const BYTES_RESERVED = 160
 export type FilledEngine = { readonly engine: Engine; announce(count: number): number }
 
 /** Enters all peers and returns how to announce for random ones of them: `announce` returns nanoseconds of processor time for each. */
-export function fillEngine(torrents: number, peers: number): FilledEngine {
-  const engine = openEngine(createTables(Math.max(64 * 2 ** 20, peers * BYTES_RESERVED)), SETTINGS)
+export function fillEngine(torrents: number, peers: number, hugePages = false): FilledEngine {
+  const tables = createTables(Math.max(64 * 2 ** 20, peers * BYTES_RESERVED))
+  if (hugePages) adviseHugePages(tables.arenas, createLog('warn', 'bench'))
+  const engine = openEngine(tables, SETTINGS)
   const request = allocate(ANNOUNCE_BYTES)
   const reply = allocate(REPLY_BYTES)
   const random = createRandom(42)

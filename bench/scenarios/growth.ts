@@ -17,10 +17,12 @@ export const growth: Scenario = {
     )
     const count = bySize(plan, 1_000_000, 500_000, 1000)
     const rows = createRows()
-    const filled = sizes.map(peers => {
+    const fill = (peers: number, hugePages = false) => {
       const torrents = peers / PEERS_PER_TORRENT
-      return { ...fillEngine(torrents, peers), name: swarmsName(torrents, peers) }
-    })
+      const name = `${swarmsName(torrents, peers)}${hugePages ? ', huge_pages' : ''}`
+      return { ...fillEngine(torrents, peers, hugePages), name }
+    }
+    const filled = [...sizes.map(peers => fill(peers)), fill(sizes.at(-1) ?? 0, true)]
     for (const { announce } of filled) announce(count / 4)
     // In turn, so that a slow moment of the machine is everybody's.
     for (let round = 0; round < plan.runs; round++) {

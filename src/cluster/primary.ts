@@ -19,6 +19,7 @@ import { musterVersion } from '../version.ts'
 import { openCertificates } from './certificates.ts'
 import { engineRules } from './engine-rules.ts'
 import { type EngineThreads, startEngineThreads } from './engine-threads.ts'
+import { adviseHugePages } from './huge-pages.ts'
 import { type Keeping, startKeeping } from './keeping.ts'
 import { claimListeners, claimUdp, udpListeners } from './listeners.ts'
 import { createParts, type Parts } from './parts.ts'
@@ -45,6 +46,7 @@ export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig)
   for (const warning of loaded.warnings) log.warn({ warning }, 'configuration')
   const { access, settings } = engineRules(config)
   const tables = createTables(config.engine.memory, access)
+  if (config.engine.huge_pages) adviseHugePages(tables.arenas, log)
   const parts = createParts()
   const engine = openEngine(tables, settings)
   const udpCounters: UdpCounters[] = []

@@ -69,6 +69,7 @@ export type UdpServerConfig = {
 export type EngineConfig = {
   readonly threads: number
   readonly memory: number
+  readonly huge_pages: boolean
 }
 
 export type FrontendConfig = {

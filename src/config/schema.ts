@@ -121,6 +121,9 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
         description:
           'Memory for swarms, about 100 bytes a peer. It is address space that is used as peers come; when it is full, the peers that announced longest ago make room.',
       },
+      huge_pages: switchedOff(
+        'Ask the kernel for pages of 2 MiB for that memory (Linux): announces among millions of peers take less time, and a little more memory is used. A warning is logged where they cannot be had.',
+      ),
     },
   },
   frontend: {

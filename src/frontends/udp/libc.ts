@@ -14,6 +14,7 @@ export type Libc = {
   dup2(from: number, to: number): number
   inet_pton(family: number, text: string, address: Uint8Array): number
   close(fd: number): number
+  madvise(address: number, bytes: number, advice: number): number
   recvmmsg(fd: number, messages: Uint8Array, count: number, flags: number, timeout: null): number
   sendmmsg(fd: number, messages: Uint8Array, count: number, flags: number): number
   /** Of the last call made by this thread. */
@@ -79,6 +80,7 @@ function bindLibc(): Libc {
     dup2: library.func('int dup2(int, int)'),
     inet_pton: library.func('int inet_pton(int, const char *, void *)'),
     close: library.func('int close(int)'),
+    madvise: library.func('int madvise(uintptr_t, size_t, int)'),
     recvmmsg: library.func('int recvmmsg(int, void *, unsigned int, int, void *)'),
     sendmmsg: library.func('int sendmmsg(int, void *, unsigned int, int)'),
     errno: koffi.errno,
