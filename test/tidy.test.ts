@@ -105,8 +105,8 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/cluster/worker.ts': 'test/cluster/primary.test.ts',
   'src/cluster/udp-thread.ts': 'test/cluster/udp-threads.test.ts',
   'src/cluster/messages.ts': 'types only',
-  'src/cluster/serving.ts': 'test/cluster/reload.test.ts',
-  'src/cluster/engine-rules.ts': 'test/cluster/reload.test.ts',
+  'src/cluster/serving.ts': 'test/cluster/reload.long.test.ts',
+  'src/cluster/engine-rules.ts': 'test/cluster/reload.long.test.ts',
   'src/cluster/signals.ts': 'test/cluster/primary.test.ts',
   'src/snapshot/report.ts': 'test/snapshot/pool.test.ts',
   'src/snapshot/format.ts': 'test/snapshot/read.test.ts',
@@ -129,19 +129,19 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/frontends/api/body.ts': 'test/frontends/api/server.test.ts',
   'src/frontends/api/call.ts': 'test/frontends/api/contract.test.ts',
   'src/frontends/api/dashboard/answers.ts': 'types only',
-  'src/frontends/api/dashboard/api.ts': 'test/e2e/dashboard.test.ts',
-  'src/frontends/api/dashboard/charts.ts': 'test/e2e/dashboard.test.ts',
-  'src/frontends/api/dashboard/dom.ts': 'test/e2e/dashboard.test.ts',
-  'src/frontends/api/dashboard/format.ts': 'test/e2e/dashboard.test.ts',
-  'src/frontends/api/dashboard/forms.ts': 'test/e2e/dashboard.test.ts',
-  'src/frontends/api/dashboard/hashes.ts': 'test/e2e/dashboard.test.ts',
-  'src/frontends/api/dashboard/keys.ts': 'test/e2e/dashboard.test.ts',
-  'src/frontends/api/dashboard/lists.ts': 'test/e2e/dashboard.test.ts',
-  'src/frontends/api/dashboard/main.ts': 'test/e2e/dashboard.test.ts',
-  'src/frontends/api/dashboard/overview.ts': 'test/e2e/dashboard.test.ts',
-  'src/frontends/api/dashboard/theme.ts': 'test/e2e/dashboard.test.ts',
-  'src/frontends/api/dashboard/torrent.ts': 'test/e2e/dashboard.test.ts',
-  'src/frontends/api/dashboard/users.ts': 'test/e2e/dashboard.test.ts',
+  'src/frontends/api/dashboard/api.ts': 'test/e2e/dashboard.long.test.ts',
+  'src/frontends/api/dashboard/charts.ts': 'test/e2e/dashboard.long.test.ts',
+  'src/frontends/api/dashboard/dom.ts': 'test/e2e/dashboard.long.test.ts',
+  'src/frontends/api/dashboard/format.ts': 'test/e2e/dashboard.long.test.ts',
+  'src/frontends/api/dashboard/forms.ts': 'test/e2e/dashboard.long.test.ts',
+  'src/frontends/api/dashboard/hashes.ts': 'test/e2e/dashboard.long.test.ts',
+  'src/frontends/api/dashboard/keys.ts': 'test/e2e/dashboard.long.test.ts',
+  'src/frontends/api/dashboard/lists.ts': 'test/e2e/dashboard.long.test.ts',
+  'src/frontends/api/dashboard/main.ts': 'test/e2e/dashboard.long.test.ts',
+  'src/frontends/api/dashboard/overview.ts': 'test/e2e/dashboard.long.test.ts',
+  'src/frontends/api/dashboard/theme.ts': 'test/e2e/dashboard.long.test.ts',
+  'src/frontends/api/dashboard/torrent.ts': 'test/e2e/dashboard.long.test.ts',
+  'src/frontends/api/dashboard/users.ts': 'test/e2e/dashboard.long.test.ts',
   'src/frontends/api/exchange.ts': 'test/frontends/api/torrents.test.ts',
   'src/frontends/api/keys.ts': 'test/frontends/api/contract.test.ts',
   'src/frontends/api/limits.ts': 'constants only',
@@ -175,11 +175,11 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/protocol/scrape-record.ts': 'constants only',
   'src/database/database.ts': 'types only',
   'src/admin/admin.ts': 'types only',
-  'src/transfer/commands.ts': 'test/e2e/data-transfer.test.ts',
-  'src/transfer/export.ts': 'test/e2e/data-transfer.test.ts',
-  'src/transfer/import.ts': 'test/e2e/data-transfer.test.ts',
-  'src/transfer/rows.ts': 'test/e2e/data-transfer.test.ts',
-  'src/transfer/torrust-actix.ts': 'test/e2e/data-transfer.test.ts',
+  'src/transfer/commands.ts': 'test/e2e/data-transfer.long.test.ts',
+  'src/transfer/export.ts': 'test/e2e/data-transfer.long.test.ts',
+  'src/transfer/import.ts': 'test/e2e/data-transfer.long.test.ts',
+  'src/transfer/rows.ts': 'test/e2e/data-transfer.long.test.ts',
+  'src/transfer/torrust-actix.ts': 'test/e2e/data-transfer.long.test.ts',
   'src/admin/lists.ts': 'test/e2e/admin.test.ts',
   'src/admin/operations.ts': 'test/e2e/admin.test.ts',
   'src/admin/remote.ts': 'test/e2e/admin.test.ts',
@@ -220,9 +220,10 @@ const TESTED_ELSEWHERE: Record<string, string> = {
 
 t.test('every source file has its test, or a reason', async t => {
   for (const file of sources) {
-    const own = file.replace(/^src/, 'test').replace(/\.ts$/, '.test.ts')
-    const elsewhere = TESTED_ELSEWHERE[file]
-    if (!existsSync(join(root, own)) && !elsewhere) t.fail(`${file} has no ${own}`)
+    const own = file.replace(/^src/, 'test').replace(/\.ts$/, '')
+    const tests = [`${own}.test.ts`, `${own}.long.test.ts`]
+    const isTested = tests.some(test => existsSync(join(root, test))) || TESTED_ELSEWHERE[file]
+    if (!isTested) t.fail(`${file} has no ${tests[0]}`)
   }
   for (const [file, where] of Object.entries(TESTED_ELSEWHERE)) {
     t.ok(existsSync(join(root, file)), `${file} is still there`)
