@@ -1,13 +1,7 @@
 import { parseArgs } from 'node:util'
 import { guard } from './guard.ts'
 import { comparison } from './report/compare.ts'
-import {
-  drawLoadCurve,
-  fillPerformance,
-  LOAD_CURVE,
-  PERFORMANCE,
-  readmeTables,
-} from './report/docs.ts'
+import { drawLoadCurve, fillDocs, LOAD_CURVE, PERFORMANCE, README } from './report/docs.ts'
 import { readResults } from './report/results.ts'
 import { targetTable } from './report/targets.ts'
 import { runScenarios } from './run.ts'
@@ -17,8 +11,7 @@ import { SCENARIOS, scenarioNamed } from './suite.ts'
 const HELP = `Usage: npm run bench -- [SCENARIO...] [options]
        npm run bench -- targets [FILE]       the table of targets: measured, met or not
        npm run bench -- compare BEFORE AFTER what changed between two files of results, and what is beyond noise
-       npm run bench -- readme [FILE]        the README's tables
-       npm run bench -- docs [FILE]          fills the tables of ${PERFORMANCE} and draws ${LOAD_CURVE}
+       npm run bench -- docs [FILE]          fills the tables of ${README} and ${PERFORMANCE}, draws ${LOAD_CURVE}
        npm run bench -- guard                a few minutes; exit status 1 when the hot path became slower
 
 Without a scenario the whole suite runs and the targets are printed. Results are printed as Markdown, and kept in bench/results, which
@@ -73,14 +66,13 @@ const REPORTS: Readonly<Record<string, (files: readonly string[]) => number>> = 
     print(comparison(readResults(before), readResults(after)))
     return 0
   },
-  readme([file]) {
-    print(readmeTables(readResults(file)))
-    return 0
-  },
   docs([file]) {
     const results = readResults(file)
-    fillPerformance(results)
-    print([`filled ${PERFORMANCE}`, ...(drawLoadCurve(results) ? [`drew ${LOAD_CURVE}`] : [])])
+    fillDocs(results)
+    print([
+      `filled ${README} and ${PERFORMANCE}`,
+      ...(drawLoadCurve(results) ? [`drew ${LOAD_CURVE}`] : []),
+    ])
     return 0
   },
 }

@@ -3,6 +3,8 @@ import { bytesPerPeer, fillEngine, swarmsName } from '../micro/engine.ts'
 import { bySize, createRows, type Scenario } from '../scenario.ts'
 
 const PEERS_PER_TORRENT = 10
+/** How the name of a row ends whose memory is on huge pages. */
+export const ON_HUGE_PAGES = ', huge_pages'
 
 export const growth: Scenario = {
   name: 'growth',
@@ -19,7 +21,7 @@ export const growth: Scenario = {
     const rows = createRows()
     const fill = (peers: number, hugePages = false) => {
       const torrents = peers / PEERS_PER_TORRENT
-      const name = `${swarmsName(torrents, peers)}${hugePages ? ', huge_pages' : ''}`
+      const name = `${swarmsName(torrents, peers)}${hugePages ? ON_HUGE_PAGES : ''}`
       return { ...fillEngine(torrents, peers, hugePages), name }
     }
     const filled = [...sizes.map(peers => fill(peers)), fill(sizes.at(-1) ?? 0, true)]

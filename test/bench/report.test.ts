@@ -3,6 +3,7 @@ import { comparison } from '../../bench/report/compare.ts'
 import { costModel } from '../../bench/report/cost-model.ts'
 import { fillBlock } from '../../bench/report/docs.ts'
 import { loadCurveSvg } from '../../bench/report/load-curve-svg.ts'
+import { readmeTable } from '../../bench/report/readme-table.ts'
 import type { Results } from '../../bench/report/results.ts'
 import { resultTable } from '../../bench/report/table.ts'
 import { targetTable } from '../../bench/report/targets.ts'
@@ -84,3 +85,22 @@ t.test('a block is filled again and again, and one that is missing is named', as
   t.equal(fillBlock(once, 'x', ['new']), once)
   t.throws(() => fillBlock(text, 'y', []), /bench:y/)
 })
+
+t.test(
+  'the table of the README has a column for each tracker, and no line that was not measured',
+  async t => {
+    const udp = resultOf([
+      rowOf('muster, 2 threads', 'perCore', 5),
+      rowOf('muster', 'perCore', 200_000, 180_000, 190_000),
+      rowOf('opentracker', 'perCore', 100_000),
+      rowOf('bittorrent-tracker, 50,000 peers', 'perCore', 6000),
+    ])
+    const [head, , ...lines] = readmeTable(resultsOf({ udp }))
+    t.equal(
+      head,
+      '| requests/s per core | muster | opentracker (C) | bittorrent-tracker (npm) | a bare handler |',
+    )
+    t.match(lines[0], /^\| UDP.* \| 190000 \| 100000 \| 6000 \(50,000 peers\) \| {2}\|$/)
+    t.notMatch(lines.join(), /HTTP/)
+  },
+)
