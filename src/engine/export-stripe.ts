@@ -3,7 +3,7 @@ import type { Engine } from './engine.ts'
 import { type Arena, stripeHead } from './tables/arena.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import { DETAIL_BYTES, PEER_WIDTH, SEGMENT_PEERS, TORRENT_HASH } from './tables/layout.ts'
-import { releaseLock, takeLock } from './tables/lock.ts'
+import { passLock, takeLock } from './tables/lock.ts'
 import { compactAt, detailAt, listOf, peerCount } from './tables/peer-list.ts'
 import {
   findTorrent,
@@ -85,7 +85,7 @@ export function exportPiece(
     cursor.waiting.length > 0
       ? exportWaiting(tables, arena, stripe, cursor, out, at)
       : exportIndex(arena, stripe, cursor, out, at)
-  releaseLock(arena, stripe)
+  passLock(arena, stripe)
   cursor.done = cursor.place >= cursor.size && cursor.waiting.length === 0
   return end
 }

@@ -12,7 +12,7 @@ import {
   PEER_WIDTH,
   TORRENT_COMPLETED,
 } from './tables/layout.ts'
-import { releaseLock, takeLock } from './tables/lock.ts'
+import { passLock, takeLock } from './tables/lock.ts'
 import { compactAt, detailAt, lastSeen, listOf } from './tables/peer-list.ts'
 import { insertPeer, setSeeder } from './tables/swarm.ts'
 import {
@@ -95,7 +95,7 @@ export function importRecord(
     for (let peer = first; torrent !== 0 && peer < last; peer++) {
       importPeer(tables, arena, stripe, torrent, record, at, peer, rules, imported)
     }
-    releaseLock(arena, stripe)
+    passLock(arena, stripe)
     if (torrent !== 0 && first === 0 && (view.getUint32(at + RECORD_FLAGS, true) & CONTINUED) === 0)
       imported.torrents++
   }

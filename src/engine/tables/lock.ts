@@ -33,3 +33,18 @@ export function releaseLock(memory: Lockable, stripe: number): void {
   const at = (stripe + STRIPE_LOCK) >> 2
   if (Atomics.exchange(memory.i32, at, FREE) === CONTENDED) Atomics.notify(memory.i32, at, 1)
 }
+
+/** How long a thread that goes on with the same stripe leaves it to who waits, in milliseconds: a wake takes some tens of microseconds. */
+const PASS_MILLIS = 0.2
+const nobody = new Int32Array(new SharedArrayBuffer(4))
+
+/**
+ * As `releaseLock`, for a thread that takes the same lock again at once: it sleeps a moment if somebody waits, who would otherwise wake to find the
+ * lock taken, again and again.
+ */
+export function passLock(memory: Lockable, stripe: number): void {
+  const at = (stripe + STRIPE_LOCK) >> 2
+  if (Atomics.exchange(memory.i32, at, FREE) !== CONTENDED) return
+  Atomics.notify(memory.i32, at, 1)
+  Atomics.wait(nobody, 0, 0, PASS_MILLIS)
+}
