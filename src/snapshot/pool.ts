@@ -12,7 +12,6 @@ import {
 } from './report.ts'
 import type { WriteOptions } from './write.ts'
 
-/** The thread ends when there has been nothing to do for so long. */
 const IDLE_MILLIS_MAX = 1000
 
 export type SnapshotPool = {
@@ -26,15 +25,16 @@ export type SnapshotPool = {
 
 /**
  * One thread for snapshots, there while it is needed. Its jobs reject with a SnapshotError for what an operator can mend. Any other rejection
- * means that the thread died with a stripe's lock perhaps in its hand, and the process must end as for a dead engine thread.
+ * means that the thread died with a stripe's lock perhaps in its hand, and the process must end as for a dead engine thread. The thread ends when there
+ * has been nothing to do for `idleMillis`.
  */
-export function createSnapshotPool(): SnapshotPool {
+export function createSnapshotPool(idleMillis = IDLE_MILLIS_MAX): SnapshotPool {
   const stop: StopWord = new Int32Array(new SharedArrayBuffer(4))
   const pool = new Piscina({
     filename: threadUrl('./job', import.meta.url).href,
     minThreads: 0,
     maxThreads: 1,
-    idleTimeout: IDLE_MILLIS_MAX,
+    idleTimeout: idleMillis,
   })
   const jobs = new Set<Promise<unknown>>()
   const run = async <Report>(name: string, options: object): Promise<Report> => {
