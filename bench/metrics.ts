@@ -40,6 +40,7 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   loadSeconds: metric('loaded in s', 2, 'less'),
   peers: metric('peers', 0, 'neither'),
   bytesPerPeer: metric('bytes per peer', 1, 'less'),
+  bytesInUse: metric('of them in use', 1, 'less'),
   mib: metric('MiB', 0, 'less'),
   bodyBytes: metric('bytes of an answer', 0, 'neither'),
   lossPercent: metric('lost %', 3, 'less'),

@@ -40,9 +40,14 @@ export function fillEngine(torrents: number, peers: number, hugePages = false): 
   }
 }
 
-export function bytesPerPeer(engine: Engine): number {
-  const { bytesTaken, peers } = totals(engine)
-  return bytesTaken / (peers[0] + peers[1])
+/** What stripes took of the memory for each peer, and what of that is in use: the rest is not touched yet, or free between lists. */
+export function bytesOfPeers(engine: Engine): Run {
+  const { bytesTaken, bytesUsed, peers } = totals(engine)
+  const count = peers[0] + peers[1]
+  return {
+    bytesPerPeer: bytesTaken / count,
+    bytesInUse: bytesUsed.reduce((sum, bytes) => sum + bytes, 0) / count,
+  }
 }
 
 /** Cache lines that an announce of a small swarm has to fetch, roughly. */
@@ -105,7 +110,7 @@ export const engine: Scenario = {
       announce(count / 10)
       for (let round = 0; round < plan.runs; round++) {
         const nanos = announce(count)
-        const run: Run = { nanos, perCore: 1e9 / nanos, bytesPerPeer: bytesPerPeer(engine) }
+        const run: Run = { nanos, perCore: 1e9 / nanos, ...bytesOfPeers(engine) }
         rows.add(swarmsName(torrents, peers), run)
       }
     }

@@ -1,5 +1,5 @@
 import { median } from '../measure.ts'
-import { bytesPerPeer, fillEngine, swarmsName } from '../micro/engine.ts'
+import { bytesOfPeers, fillEngine, swarmsName } from '../micro/engine.ts'
 import { bySize, createRows, type Scenario } from '../scenario.ts'
 
 const PEERS_PER_TORRENT = 10
@@ -29,7 +29,7 @@ export const growth: Scenario = {
     // In turn, so that a slow moment of the machine is everybody's.
     for (let round = 0; round < plan.runs; round++) {
       for (const { announce, engine, name } of filled) {
-        rows.add(name, { nanos: announce(count), bytesPerPeer: bytesPerPeer(engine) })
+        rows.add(name, { nanos: announce(count), ...bytesOfPeers(engine) })
       }
     }
     const [smallest] = rows.rows
