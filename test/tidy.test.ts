@@ -208,7 +208,6 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/engine/totals.ts': 'test/engine/sweep.test.ts',
   'src/engine/tables/arena.ts': 'test/engine/tables/blocks.test.ts',
   'src/engine/tables/layout.ts': 'constants only',
-  'src/engine/tables/lock.ts': 'test/engine/threads.test.ts',
   'src/engine/tables/random.ts': 'test/engine/announce.test.ts',
   'src/engine/tables/find-peer.ts': 'test/engine/model.test.ts',
   'src/engine/tables/list-room.ts': 'test/engine/model.test.ts',
