@@ -121,7 +121,7 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/config/key-schema.ts': 'test/config/print.test.ts',
   'src/config/limits-schema.ts': 'test/config/print.test.ts',
   'src/config/server-schemas.ts': 'test/config/print.test.ts',
-  'src/cluster/limit-settings.ts': 'test/e2e/limits.test.ts',
+  'src/cluster/limit-settings.ts': 'test/e2e/limits.long.test.ts',
   'src/frontends/connection-look.ts': 'test/frontends/connection-limits.test.ts',
   'src/frontends/connection-thread.ts': 'test/frontends/connection-limits.test.ts',
   'src/frontends/sockets.ts': 'test/frontends/listen.test.ts',
