@@ -102,7 +102,7 @@ function isPeer(
       view,
       addressAt,
       PEER_ADDRESS[family]!,
-    ) && samePeerId(arena, detailAt(arena, list, family, slot) + DETAIL_PEER_ID, view, idAt)
+    ) && hasPeerId(arena, list, family, slot, view, idAt)
   )
 }
 

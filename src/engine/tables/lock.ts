@@ -28,10 +28,12 @@ function waitForLock(i32: Int32Array<SharedArrayBuffer>, at: number): void {
   while (Atomics.exchange(i32, at, CONTENDED) !== FREE) Atomics.wait(i32, at, CONTENDED)
 }
 
-/** Lets go of the stripe's lock, which this thread must hold, and wakes one who waits. */
-export function releaseLock(memory: Lockable, stripe: number): void {
+/** Lets go of the stripe's lock, which this thread must hold, and wakes one who waits. Returns whether somebody may have waited. */
+export function releaseLock(memory: Lockable, stripe: number): boolean {
   const at = (stripe + STRIPE_LOCK) >> 2
-  if (Atomics.exchange(memory.i32, at, FREE) === CONTENDED) Atomics.notify(memory.i32, at, 1)
+  if (Atomics.exchange(memory.i32, at, FREE) !== CONTENDED) return false
+  Atomics.notify(memory.i32, at, 1)
+  return true
 }
 
 /** How long a thread that goes on with the same stripe leaves it to who waits, in milliseconds: a wake takes some tens of microseconds. */
@@ -43,8 +45,5 @@ const nobody = new Int32Array(new SharedArrayBuffer(4))
  * lock taken, again and again.
  */
 export function passLock(memory: Lockable, stripe: number): void {
-  const at = (stripe + STRIPE_LOCK) >> 2
-  if (Atomics.exchange(memory.i32, at, FREE) !== CONTENDED) return
-  Atomics.notify(memory.i32, at, 1)
-  Atomics.wait(nobody, 0, 0, PASS_MILLIS)
+  if (releaseLock(memory, stripe)) Atomics.wait(nobody, 0, 0, PASS_MILLIS)
 }
