@@ -13,12 +13,17 @@ const REPLY_BYTES = 16_384
 /** Bytes of address space for each peer: more than it needs. */
 const BYTES_RESERVED = 160
 
+/** Bytes of address space that hold so many peers. */
+export function memoryFor(peers: number): number {
+  return Math.max(64 * 2 ** 20, peers * BYTES_RESERVED)
+}
+
 /** Swarms that are filled, and announces of their members, one thread. */
 export type FilledEngine = { readonly engine: Engine; announce(count: number): number }
 
 /** Enters all peers and returns how to announce for random ones of them: `announce` returns nanoseconds of processor time for each. */
 export function fillEngine(torrents: number, peers: number, hugePages = false): FilledEngine {
-  const tables = createTables(Math.max(64 * 2 ** 20, peers * BYTES_RESERVED))
+  const tables = createTables(memoryFor(peers))
   if (hugePages) adviseHugePages(tables.arenas, createLog('warn', 'bench'))
   const engine = openEngine(tables, SETTINGS)
   const request = allocate(ANNOUNCE_BYTES)

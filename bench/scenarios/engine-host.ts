@@ -9,6 +9,7 @@ import { connectSocketLink } from '../../src/link/socket.ts'
 import { ANNOUNCE_BYTES, NUMWANT } from '../../src/protocol/announce-record.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
 import { NOW, SETTINGS, writeMember } from '../micro/clients.ts'
+import { memoryFor } from '../micro/engine.ts'
 import { benchFolder } from '../rivals/muster.ts'
 
 /** Never within a measurement. */
@@ -89,9 +90,4 @@ export function filledTables(
     answer(engine, request, 0, reply, 0, nowSeconds - ageOf(client))
   }
   return tables
-}
-
-/** Bytes of address space that hold so many peers. */
-export function memoryFor(peers: number): number {
-  return Math.max(64 * 2 ** 20, peers * 160)
 }

@@ -8,11 +8,12 @@ import { allocate } from '../../src/protocol/bytes.ts'
 import { createSnapshotPool, type SnapshotPool } from '../../src/snapshot/pool.ts'
 import { quantile } from '../measure.ts'
 import { NOW, SETTINGS } from '../micro/clients.ts'
+import { memoryFor } from '../micro/engine.ts'
 import { besideInPlace } from '../micro/in-place.ts'
 import { benchFolder } from '../rivals/muster.ts'
 import { bySize, createRows, type Plan, type Rows, type Scenario } from '../scenario.ts'
 import { BESIDE_RATE, besideLink, besideRun } from './beside.ts'
-import { filledTables, memoryFor } from './engine-host.ts'
+import { filledTables } from './engine-host.ts'
 
 const PIECE_BYTES = 2 ** 20
 
