@@ -3,7 +3,12 @@ import type { Bytes } from '../protocol/bytes.ts'
 import { Event } from '../protocol/events.ts'
 import type { Access } from './access.ts'
 import type { Arena } from './tables/arena.ts'
-import { DETAIL_DOWNLOADED, DETAIL_UPLOADED, DETAIL_USER } from './tables/layout.ts'
+import {
+  COMPLETION_COUNTED,
+  DETAIL_DOWNLOADED,
+  DETAIL_UPLOADED,
+  DETAIL_USER,
+} from './tables/layout.ts'
 import { lastSeen } from './tables/peer-list.ts'
 import { creditUser } from './tables/users.ts'
 
@@ -64,7 +69,12 @@ function isOwner(arena: Arena, detail: number, user: number): boolean {
 
 export function readOwner(arena: Arena, detail: number): number {
   const at = (detail + DETAIL_USER) >> 1
-  return ((arena.u16[at] as number) | ((arena.u16[at + 1] as number) << 16)) >>> 0
+  return ownerOf((arena.u16[at] as number) | ((arena.u16[at + 1] as number) << 16))
+}
+
+/** The user's number in a word of DETAIL_USER. */
+export function ownerOf(word: number): number {
+  return word & ~COMPLETION_COUNTED
 }
 
 function readU48(arena: Arena, at: number): number {

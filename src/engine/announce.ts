@@ -31,6 +31,7 @@ import { findPeer } from './tables/find-peer.ts'
 import { isGone } from './tables/gone-workers.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import {
+  COMPLETION_COUNTED,
   DETAIL_PEER_ID,
   DETAIL_SEEN,
   DETAIL_UPLOADED,
@@ -42,7 +43,13 @@ import {
   TORRENT_COMPLETED,
 } from './tables/layout.ts'
 import { releaseLock, takeLock } from './tables/lock.ts'
-import { compactAt, detailAt, listOf, seederCount } from './tables/peer-list.ts'
+import {
+  compactAt,
+  detailAt,
+  isCompletionCounted,
+  listOf,
+  seederCount,
+} from './tables/peer-list.ts'
 import { randomBelow } from './tables/random.ts'
 import { insertPeer, removePeer, setSeeder } from './tables/swarm.ts'
 import { addTorrent, findTorrent, markChanged, stripeOf, touchTorrent } from './tables/torrents.ts'
@@ -224,8 +231,10 @@ function upsert(
   }
   touchTorrent(arena, torrent, nowSeconds)
   const turned = slot === -1 || seeder !== slot < seederCount(arena, list)
-  // A retried `completed` finds a seeder, and so does not count again.
-  const completed = seeder && turned && u8[at + EVENT] === Event.completed
+  const before = slot === -1 ? 0 : detailAt(arena, list, family, slot)
+  // Once for each time that a peer becomes a seeder, whenever it comes: an announce that says nothing but `left` may overtake it.
+  const counted = seeder && before !== 0 && isCompletionCounted(arena, before)
+  const completed = seeder && !counted && u8[at + EVENT] === Event.completed
   if (completed) {
     increment(arena, torrent + TORRENT_COMPLETED)
     increment(arena, stripe + STRIPE_COMPLETED)
@@ -234,8 +243,7 @@ function upsert(
     markChanged(arena, stripe, torrent)
   }
   if (access.rules.users) {
-    const detail = slot === -1 ? 0 : detailAt(arena, list, family, slot)
-    accountPeer(access, arena, detail, request, at, completed, nowSeconds)
+    accountPeer(access, arena, before, request, at, completed, nowSeconds)
   }
   if (slot !== -1) {
     slot = setSeeder(arena, stripe, list, family, slot, seeder, key)
@@ -253,7 +261,8 @@ function upsert(
     const id = detailAt(arena, list, family, slot) + DETAIL_PEER_ID
     for (let n = 0; n < 20; n++) arena.u8[id + n] = u8[at + PEER_ID + n] as number
   }
-  writeDetails(arena, list, family, slot, view, at, access.user, nowSeconds)
+  const owner = counted || completed ? access.user | COMPLETION_COUNTED : access.user
+  writeDetails(arena, list, family, slot, view, at, owner, nowSeconds)
   return slot
 }
 
@@ -296,7 +305,7 @@ function writeDetails(
   slot: number,
   view: DataView,
   at: number,
-  user: number,
+  owner: number,
   nowSeconds: number,
 ): void {
   const compact = compactAt(arena, list, family, slot)
@@ -315,7 +324,7 @@ function writeDetails(
   const seen = (detail + DETAIL_SEEN) >> 1
   arena.u16[seen] = nowSeconds & 0xffff
   arena.u16[seen + 1] = nowSeconds >>> 16
-  const owner = (detail + DETAIL_USER) >> 1
-  arena.u16[owner] = user & 0xffff
-  arena.u16[owner + 1] = user >>> 16
+  const ownerAt = (detail + DETAIL_USER) >> 1
+  arena.u16[ownerAt] = owner & 0xffff
+  arena.u16[ownerAt + 1] = owner >>> 16
 }

@@ -5,6 +5,7 @@ import { type Arena, stripeHead } from './tables/arena.ts'
 import { findPeer } from './tables/find-peer.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import {
+  COMPLETION_COUNTED,
   DETAIL_BYTES,
   DETAIL_PEER_ID,
   DETAIL_SEEN,
@@ -179,5 +180,6 @@ function importPeer(
   for (let n = 0; n < DETAIL_SEEN; n++) arena.u8[ownDetail + n] = record.u8[detail + n] as number
   arena.view.setUint32(ownDetail + DETAIL_SEEN, seen, true)
   // A user's number means nothing to another process: the peer is nobody's until it announces.
-  arena.view.setUint32(ownDetail + DETAIL_USER, 0, true)
+  const owner = view.getUint32(detail + DETAIL_USER, true) & COMPLETION_COUNTED
+  arena.view.setUint32(ownDetail + DETAIL_USER, owner, true)
 }

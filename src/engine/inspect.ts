@@ -1,6 +1,6 @@
 import { CONNECTION_CLIENT, Family } from '../protocol/announce-record.ts'
 import { type Bytes, bytesOf } from '../protocol/bytes.ts'
-import { readOwner } from './account.ts'
+import { ownerOf, readOwner } from './account.ts'
 import type { Engine } from './engine.ts'
 import { createExportCursor, exportPiece } from './export-stripe.ts'
 import { type Arena, stripeHead } from './tables/arena.ts'
@@ -322,7 +322,7 @@ export function eachUserPeer(
       for (const [count, details] of lists) {
         for (let n = 0; n < count; n++) {
           const detail = details + n * DETAIL_BYTES
-          const user = out.view.getUint32(detail + DETAIL_USER, true)
+          const user = ownerOf(out.view.getUint32(detail + DETAIL_USER, true))
           if (user !== 0) visit(hash, user, detailSeen(out.view, detail))
         }
       }

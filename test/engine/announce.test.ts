@@ -67,6 +67,21 @@ t.test(
   },
 )
 
+t.test('a `completed` counts though an announce with nothing left came before it', async t => {
+  for (const first of [5, 0]) {
+    const engine = newEngine()
+    const client = { infoHash, ...clientOf(1) }
+    announceTo(engine, { ...client, left: first, event: Event.started })
+    t.match(announceTo(engine, { ...client, left: 0 }), { seeders: 1, completed: 0 })
+    const done = { ...client, left: 0, event: Event.completed }
+    t.match(announceTo(engine, done), { completed: 1 })
+    announceTo(engine, { ...client, left: 0 })
+    t.match(announceTo(engine, done), { completed: 1 })
+    announceTo(engine, { ...client, left: 5 })
+    t.match(announceTo(engine, done), { completed: 2 }, 'it lost data and has it again')
+  }
+})
+
 t.test('a client that changes its port replaces itself', async t => {
   const engine = newEngine()
   for (const family of [4, 6] as const) {

@@ -91,6 +91,15 @@ t.test('the count of downloads is the larger of both, however often it is brough
   t.equal(scrapeFrom(ahead, [hashOf(1)])[0]?.completed, 30)
 })
 
+t.test('a `completed` that was counted does not count again when it is retried', async t => {
+  const from = newEngine()
+  const done = { ...peer, infoHash: hashOf(1), left: 0, event: Event.completed }
+  announceTo(from, done)
+  const into = newEngine()
+  copyAll(from, into)
+  t.match(announceTo(into, done), { seeders: 1, completed: 1 })
+})
+
 t.test(
   'peers silent for longer than the timeout are left out, and torrents nobody is in',
   async t => {

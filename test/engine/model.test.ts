@@ -16,7 +16,13 @@ import { type AnnounceFields, readReply, writeAnnounce } from '../fixtures/annou
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { checkTables } from '../fixtures/swarm-integrity.ts'
 
-type ModelPeer = { port: number; left: number; seen: number; uploaded: number }
+type ModelPeer = {
+  port: number
+  left: number
+  seen: number
+  uploaded: number
+  counted: boolean
+}
 type ModelTorrent = { completed: number; active: number; peers: Map<string, ModelPeer> }
 
 const SETTINGS = {
@@ -53,12 +59,15 @@ class Model {
     }
     torrent.active = now
     const before = torrent.peers.get(peer)
-    if (fields.event === Event.completed && left === 0 && before?.left !== 0) torrent.completed++
+    const counted = left === 0 && before?.counted === true
+    const completed = fields.event === Event.completed && left === 0 && !counted
+    if (completed) torrent.completed++
     torrent.peers.set(peer, {
       port: fields.port ?? 0,
       left,
       seen: now,
       uploaded: fields.uploaded ?? 0,
+      counted: counted || completed,
     })
   }
 

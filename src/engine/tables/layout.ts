@@ -89,7 +89,9 @@ export const DETAIL_UPLOADED = 20 // u48
 export const DETAIL_DOWNLOADED = 26 // u48
 export const DETAIL_LEFT = 32 // u48
 export const DETAIL_SEEN = 38 // u32, Unix seconds, two-byte aligned
-export const DETAIL_USER = 42 // u32, number of the user who announced it, two-byte aligned; 0 for nobody
+export const DETAIL_USER = 42 // u32, number of the user who announced it, two-byte aligned; 0 for nobody; and COMPLETION_COUNTED
+/** The bit of DETAIL_USER that a seeder has once its `completed` was counted: a retry must not count again. */
+export const COMPLETION_COUNTED = 0x8000_0000
 export const DETAIL_BYTES = 46
 
 /** Directory of a large list, and of its peer index: room and use, then references. */

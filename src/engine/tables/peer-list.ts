@@ -2,9 +2,11 @@ import type { Arena } from './arena.ts'
 import { allocateBlock, freeBlock } from './blocks.ts'
 import { type HashKey, hashPeer } from './keyed-hash.ts'
 import {
+  COMPLETION_COUNTED,
   DETAIL_BYTES,
   DETAIL_PEER_ID,
   DETAIL_SEEN,
+  DETAIL_USER,
   DIRECTORY_REFS,
   EMPTY_LIST,
   INDEX_REF_MIN,
@@ -126,6 +128,11 @@ export function detailAt(arena: Arena, list: number, family: number, slot: numbe
 export function lastSeen(arena: Arena, detail: number): number {
   const at = (detail + DETAIL_SEEN) >> 1
   return (arena.u16[at]! | (arena.u16[at + 1]! << 16)) >>> 0
+}
+
+/** Whether the `completed` of the seeder with these details was counted. */
+export function isCompletionCounted(arena: Arena, detail: number): boolean {
+  return (arena.u16[(detail + DETAIL_USER + 2) >> 1]! & (COMPLETION_COUNTED >>> 16)) !== 0
 }
 
 /** Keyed hash of the peer in `slot`, as its index has it. */
