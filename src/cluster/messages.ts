@@ -68,7 +68,7 @@ export type ToWorker =
       readonly level: LogConfig['level']
       readonly listeners: FrontendListeners
     }
-  /** Another process listens in its place. */
+  /** Another process listens in its place; it tells when no connection begins with it any more. */
   | { readonly type: 'hand-over' }
   | { readonly type: 'stop' }
   | RpcAnswer
@@ -80,4 +80,5 @@ export type FromWorker =
   /** Once a second, from the event loop that serves. */
   | { readonly type: 'report'; readonly report: ProcessReport }
   | { readonly type: 'failed'; readonly reason: string }
+  | { readonly type: 'handed-over' }
   | { readonly type: 'stopped' }

@@ -2,8 +2,8 @@
 export type Child = {
   /** Undefined when the system could not start it. */
   readonly pid: number | undefined
-  /** Finishes what it has begun, in its own time, and ends: another does its work. */
-  handOver(): void
+  /** Has it finish what it has begun, in its own time, and end: another does its work. Resolves when it begins nothing any more, or is gone. */
+  handOver(): Promise<void>
   stop(): void
   kill(): void
 }
@@ -31,8 +31,8 @@ export type SupervisorOptions = {
 
 export type Supervisor = {
   /**
-   * Starts another child number `n` beside the one that runs, which hands over to it when it is ready. Resolves then. Rejects when it ends
-   * before; then the old one goes on.
+   * Starts another child number `n` beside the one that runs, which hands over to it when it is ready. Resolves when it has. Rejects when the new
+   * one ends before; then the old one goes on.
    */
   replace(n: number): Promise<void>
   /** Stops all children, kills those that are not gone after `millis`, and resolves when none is left. */
@@ -122,7 +122,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   }
 
   /** The place is `child`'s, whether the one before runs, has died or is about to be started again. */
-  function takePlace(n: number, child: Child): void {
+  async function takePlace(n: number, child: Child): Promise<void> {
     successors.delete(n)
     timers.get(n)?.cancel()
     timers.delete(n)
@@ -130,10 +130,10 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     children.set(n, child)
     if (!old) return
     leaving.add(old)
-    old.handOver()
     options.setTimer(() => {
       if (leaving.has(old)) old.kill()
     }, LEAVE_MILLIS_MAX)
+    await old.handOver()
   }
 
   for (let n = 0; n < options.count; n++) startChild(n)
@@ -150,8 +150,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
             if (isInPlace || stopping) return
             isInPlace = true
             late.cancel()
-            takePlace(n, child)
-            resolve()
+            resolve(takePlace(n, child))
           },
           (why, child) => {
             if (isInPlace) return placeIsEmpty(n, child, why, started)

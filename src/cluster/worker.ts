@@ -39,7 +39,9 @@ process.on('message', async (message: ToWorker) => {
     return
   }
   if (message.type === 'hand-over' || message.type === 'stop') {
-    await (message.type === 'stop' ? frontends?.stop() : frontends?.handOver())
+    const done = message.type === 'stop' ? frontends?.stop() : frontends?.handOver()
+    if (message.type === 'hand-over') tell({ type: 'handed-over' })
+    await done
     reporting?.stop()
     // Behind the report in the channel, so that both arrive.
     tell({ type: 'stopped' }, () => process.exit(0))

@@ -61,7 +61,8 @@ export function startWorkers(options: WorkersOptions): Workers {
     serialization: 'advanced',
     exec: fileURLToPath(threadUrl('./worker', import.meta.url)),
     args: [],
-    execArgv: [...process.execArgv, `--max-semi-space-size=${YOUNG_MIB}`],
+    // First, so that an operator's own flag wins: the last one counts.
+    execArgv: [`--max-semi-space-size=${YOUNG_MIB}`, ...process.execArgv],
   })
   const listen = new Set<number>()
   let allListen = () => {}
@@ -151,8 +152,13 @@ function forkWorker(
     log.error({ worker: n + 1, pid }, 'worker makes no progress and is killed')
     kill()
   }, LOOK_MILLIS)
+  let tellHandedOver = () => {}
+  const handedOver = new Promise<void>(resolve => {
+    tellHandedOver = resolve
+  })
   const ended = (why: string) => {
     clearInterval(looking)
+    tellHandedOver()
     numbers.gone(processNumber)
     exited(why)
   }
@@ -174,6 +180,7 @@ function forkWorker(
       silence = watchProgress(() => heard, SILENT_LOOKS_MAX)
       log.info({ worker: number, pid }, 'worker started')
     }
+    if (message.type === 'handed-over') tellHandedOver()
     if (message.type === 'report' && pid !== undefined) processes.reported(pid, message.report)
     if (message.type === 'rpc-call') {
       void answerRemote(admin, message, send, err => {
@@ -193,7 +200,10 @@ function forkWorker(
   })
   return {
     pid,
-    handOver: () => send({ type: 'hand-over' }),
+    handOver() {
+      send({ type: 'hand-over' })
+      return handedOver
+    },
     // One that is not up would not hear it, and has no connections yet.
     stop: () => (isUp ? send({ type: 'stop' }) : kill()),
     kill,

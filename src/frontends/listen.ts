@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { localEndpoint, openFiles } from './sockets.ts'
 import { type Libc, openLibc } from './udp/libc.ts'
 import { type App, type ListenSocket, loadUws } from './uws.ts'
@@ -17,7 +17,7 @@ export type Listening = {
   readonly port: number
   /** Takes no new connections, and cuts off those that nobody accepted yet. */
   stop(): void
-  /** The same for when others listen on the address too: every connection that begins meanwhile is theirs or is still accepted here. */
+  /** The same for when others listen on the address too: every connection that begins after this call is theirs, what began is still accepted here. */
   handOver(): Promise<void>
 }
 
@@ -47,7 +47,11 @@ export async function listen(app: App, host: string, port: number): Promise<List
     stop,
     async handOver() {
       const canWait = isOpen && libc !== undefined && fd !== undefined && !kernelMigrates()
-      if (canWait && refuseHandshakes(libc, fd)) await sleep(HANDSHAKE_MILLIS)
+      if (canWait && refuseHandshakes(libc, fd)) {
+        await sleep(HANDSHAKE_MILLIS)
+        // A process that had no processor meanwhile accepts what waits first.
+        await turn()
+      }
       stop()
     },
   }

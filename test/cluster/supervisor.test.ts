@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { type Death, startSupervisor } from '../../src/cluster/supervisor.ts'
 
@@ -7,6 +8,8 @@ type TestChild = {
   readonly exited: (why: string) => void
   readonly ready: () => void
   asked: 'nothing' | 'hand over' | 'stop' | 'kill'
+  /** Settled when it has handed over. */
+  handedOver: Promise<void>
 }
 
 /** A supervisor whose clock and children the test moves. */
@@ -26,12 +29,20 @@ function supervise(count: number, failStarts = 0) {
     died: death => deaths.push(death),
     start: (n, exited, ready) => {
       if (startsToFail-- > 0) throw new Error('no process left')
-      const child: TestChild = { n, pid: 100 + children.length, exited, ready, asked: 'nothing' }
+      const child: TestChild = {
+        n,
+        pid: 100 + children.length,
+        exited,
+        ready,
+        asked: 'nothing',
+        handedOver: Promise.resolve(),
+      }
       children.push(child)
       return {
         pid: child.pid,
         handOver: () => {
           child.asked = 'hand over'
+          return child.handedOver
         },
         stop: () => {
           child.asked = 'stop'
@@ -212,6 +223,26 @@ t.test('a replacement takes the place when it is ready, and is then kept running
   pass(0)
   t.equal(children.length, 4)
   t.match(deaths, [{ n: 1, pid: 102 }])
+})
+
+t.test('it is replaced when the old one begins nothing any more', async t => {
+  const { supervisor, children, last } = supervise(1)
+  const [old] = children
+  if (!old) throw new Error('no child')
+  let handOver = () => {}
+  old.handedOver = new Promise(resolve => {
+    handOver = resolve
+  })
+  let isReplaced = false
+  const replaced = supervisor.replace(0).then(() => {
+    isReplaced = true
+  })
+  last().ready()
+  await setImmediate()
+  t.equal(old.asked, 'hand over')
+  t.equal(isReplaced, false)
+  handOver()
+  await replaced
 })
 
 t.test('a replacement that fails leaves the old one in its place', async t => {
