@@ -116,6 +116,7 @@ const TESTED_ELSEWHERE: Record<string, string> = {
   'src/version.ts': 'test/snapshot/read.test.ts',
   'src/thread-url.ts': 'test/cluster/engine-threads.test.ts',
   'src/errors.ts': 'test/config/load.test.ts',
+  'src/frontends/udp/bound-socket.ts': 'test/frontends/udp/socket.test.ts',
   'src/config/schema.ts': 'test/config/print.test.ts',
   'src/config/database-schema.ts': 'test/config/print.test.ts',
   'src/config/key-schema.ts': 'test/config/print.test.ts',

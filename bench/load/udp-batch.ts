@@ -1,10 +1,6 @@
+import { SOCKADDR_PORT } from '../../src/frontends/udp/bound-socket.ts'
 import { type Libc, openLibc } from '../../src/frontends/udp/libc.ts'
-import {
-  closeUdpSocket,
-  openUdpSocket,
-  SOCKADDR_PORT,
-  type UdpSocket,
-} from '../../src/frontends/udp/socket.ts'
+import { closeUdpSocket, openUdpSocket, type UdpSocket } from '../../src/frontends/udp/socket.ts'
 import { allocate, type Bytes } from '../../src/protocol/bytes.ts'
 
 /**

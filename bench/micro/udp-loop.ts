@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 import koffi from 'koffi'
+import { SOCKADDR_PORT } from '../../src/frontends/udp/bound-socket.ts'
 import { createConnectionSecret, writeConnectionId } from '../../src/frontends/udp/connection-id.ts'
 import { createUdpCounters, readCount, UdpCounter } from '../../src/frontends/udp/counters.ts'
 import {
@@ -14,12 +15,7 @@ import {
 } from '../../src/frontends/udp/mmsg.ts'
 import { createControl, receiveLoop, stopLoops } from '../../src/frontends/udp/receive-loop.ts'
 import { createResponder, respond, type UdpService } from '../../src/frontends/udp/respond.ts'
-import {
-  closeUdpSocket,
-  openUdpSocket,
-  SOCKADDR_PORT,
-  type UdpSocket,
-} from '../../src/frontends/udp/socket.ts'
+import { closeUdpSocket, openUdpSocket, type UdpSocket } from '../../src/frontends/udp/socket.ts'
 import {
   INTERVAL,
   LEECHERS,

@@ -13,6 +13,7 @@ import type { AnnounceRules } from '../protocol/http-request.ts'
 import type { PathRules } from '../protocol/tracker-path.ts'
 import { ANNOUNCE_ANSWER_HEADER_BYTES } from '../protocol/udp-packet.ts'
 import type { Certificates } from './certificates.ts'
+import { holdPort } from './hold-port.ts'
 
 type PairsOf = Pick<Certificates, 'pairOf'>
 
@@ -109,19 +110,25 @@ export function udpListeners(config: Config): UdpListener[] {
 
 type Listener = { readonly host: string; readonly port: number }
 
+/** Listeners on addresses that nobody else gets before `release`: once they listen, or for UDP when they are about to. */
+export type Claims<T> = { readonly listeners: readonly T[]; release(): void }
+
 /**
  * Makes sure that nobody else has the addresses: uWebSockets.js listens with SO_REUSEPORT and would share a port with another tracker in silence. A
  * port 0 becomes the free port that all workers then listen on. A family that this machine has not is left out with a warning, if anything else
- * is left. Throws an OperatorError with EX_UNAVAILABLE.
+ * is left. Rejects with an OperatorError with EX_UNAVAILABLE, and has claimed nothing then.
  */
 export async function claimListeners<T extends Listener>(
   wanted: readonly T[],
   log: Logger,
   claim: Claim<T> = claimTcp,
-): Promise<T[]> {
+): Promise<Claims<T>> {
   const held: Claimed[] = []
   const claimed: T[] = []
   const missing: string[] = []
+  const release = () => {
+    for (const address of held) address.release()
+  }
   try {
     for (const listener of wanted) {
       try {
@@ -139,19 +146,20 @@ export async function claimListeners<T extends Listener>(
         )
       }
     }
-  } finally {
-    await Promise.all(held.map(address => address.release()))
+  } catch (error) {
+    release()
+    throw error
   }
   if (claimed.length === 0 && missing.length > 0) {
     throw unavailableError(
       `this machine has none of the addresses to listen on: ${missing.join(', ')}`,
     )
   }
-  return claimed
+  return { listeners: claimed, release }
 }
 
 /** An address that nobody else can have until it is released. */
-type Claimed = { readonly port: number; release(): Promise<void> }
+type Claimed = { readonly port: number; release(): void }
 type Claim<T extends Listener = Listener> = (listener: T, wanted: readonly T[]) => Promise<Claimed>
 
 export const claimTcp: Claim = async ({ host, port }, wanted) => {
@@ -160,13 +168,12 @@ export const claimTcp: Claim = async ({ host, port }, wanted) => {
   const ipv6Only = wanted.some(other => isIPv4(other.host) && other.port === port)
   server.listen({ host, port, exclusive: true, ipv6Only })
   await once(server, 'listening')
-  return {
-    port: (server.address() as AddressInfo).port,
-    release: () => new Promise(resolve => server.close(() => resolve())),
-  }
+  const own = (server.address() as AddressInfo).port
+  await new Promise(resolve => server.close(resolve))
+  return { port: own, release: holdPort(host, own, ipv6Only) }
 }
 
-/** The same for UDP, where [::] is IPv6 alone. */
+/** The same for UDP, where [::] is IPv6 alone. It is released before another socket can be bound: what is sent meanwhile is lost. */
 export const claimUdp: Claim = async ({ host, port }) => {
   const socket = createSocket(isIPv4(host) ? { type: 'udp4' } : { type: 'udp6', ipv6Only: true })
   socket.bind({ address: host, port, exclusive: true })
@@ -174,10 +181,9 @@ export const claimUdp: Claim = async ({ host, port }) => {
     socket.close()
     throw error
   })
-  return {
-    port: socket.address().port,
-    release: () => new Promise(resolve => socket.close(() => resolve())),
-  }
+  // A start that is stopped does not release it.
+  socket.unref()
+  return { port: socket.address().port, release: () => socket.close() }
 }
 
 function takenError(

@@ -95,7 +95,7 @@ async function start(run: Run): Promise<Reload | undefined> {
   const certificates = openCertificates(config, log)
   parts.add(certificates)
   const claimed = await claimTcpListeners(config, certificates, log)
-  const udp = await claimListeners(
+  const claimedUdp = await claimListeners(
     udpListeners(config).map((listener, n) => ({ ...listener, n })),
     log,
     claimUdp,
@@ -113,6 +113,7 @@ async function start(run: Run): Promise<Reload | undefined> {
   let keeping: Keeping | undefined
   let snapshots: Snapshots | undefined
   let engineThreads: EngineThreads | undefined
+  const udp = claimedUdp.listeners
   const udpPorts = new Set(udp.map(({ port }) => port))
   let reload: Reload | undefined
   const metrics = createMetrics({
@@ -189,7 +190,9 @@ async function start(run: Run): Promise<Reload | undefined> {
   processes.started(0, process.pid)
   const { listeners } = claimed
   const serving = await startServing({ ...run, listeners, folder, admin, engineThreads })
+  claimed.release()
   if (parts.stopping) return undefined
+  claimedUdp.release()
   const udpThreads = await startUdpThreads({
     listeners: udp,
     tables,

@@ -70,7 +70,7 @@ export function createReload(options: ReloadOptions): Reload {
     tellOfFaults(pairs.results)
     const next = await claimTcpListeners(config, pairs, log, claimed.ports)
     await options.snapshots?.write()
-    await serving.replace(next.listeners, config.log.level)
+    await serving.replace(next.listeners, config.log.level).finally(next.release)
     pairs.use()
     tellOfNew(claimed.listeners, next.listeners)
     claimed = next
@@ -133,7 +133,7 @@ export function createReload(options: ReloadOptions): Reload {
         tellOfFaults(pairs.results)
         if (pairs.results.every(({ error }) => error !== undefined)) return pairs.results
         const next = await claimTcpListeners(running, pairs, log, claimed.ports)
-        await serving.replace(next.listeners, running.log.level)
+        await serving.replace(next.listeners, running.log.level).finally(next.release)
         pairs.use()
         claimed = next
         log.info('certificates reloaded')

@@ -32,6 +32,8 @@ export type ClaimedTcp = {
   readonly listeners: FrontendListeners
   /** By `address port`; a port 0 with the kind of the server and how many of these there are before it. */
   readonly ports: ReadonlyMap<string, number>
+  /** To be called when they listen, or will not. */
+  release(): void
 }
 
 /**
@@ -63,10 +65,14 @@ export async function claimTcpListeners(
       api,
     })),
   ]
-  const claimed = await claimListeners(wanted, log, async (listener, all) => {
-    const port = held.get(listener.name)
-    return port === undefined ? claimTcp(listener, all) : { port, release: async () => {} }
-  })
+  const { listeners: claimed, release } = await claimListeners(
+    wanted,
+    log,
+    async (listener, all) => {
+      const port = held.get(listener.name)
+      return port === undefined ? claimTcp(listener, all) : { port, release() {} }
+    },
+  )
   const listeners: FrontendListeners = {
     http: claimed.flatMap(({ http, port }) => (http ? [{ ...http, port }] : [])),
     api: claimed.flatMap(({ api: options, port }) => (options ? [{ ...options, port }] : [])),
@@ -77,6 +83,7 @@ export async function claimTcpListeners(
   return {
     listeners,
     ports: new Map(claimed.map(({ name, port }) => [name, port])),
+    release,
   }
 }
 

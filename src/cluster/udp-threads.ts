@@ -168,10 +168,15 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
   }
 
   let changing = Promise.resolve()
-  let ending = false
+  let ended: Promise<void> | undefined
 
-  async function stop(): Promise<void> {
-    ending = true
+  /** Once: the number of a descriptor that was closed is given out again. */
+  function stop(): Promise<void> {
+    ended ??= end()
+    return ended
+  }
+
+  async function end(): Promise<void> {
     await changing
     await Promise.all(places.map(({ thread }) => thread.stop()))
     for (const { socket } of places) if (socket) closeUdpSocket(socket)
@@ -194,7 +199,7 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
       listeners = wanted
       rules = wantedRules
       changing = changing.then(async () => {
-        if (!ending) await Promise.all(places.map(startAnew))
+        if (!ended) await Promise.all(places.map(startAnew))
       })
       return changing
     },

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { localEndpoint, openFiles } from './sockets.ts'
+import { SOL_SOCKET } from './udp/bound-socket.ts'
 import { type Libc, openLibc } from './udp/libc.ts'
 import { type App, type ListenSocket, loadUws } from './uws.ts'
 
 /** Linux's numbers, the same on x86-64 and arm64. */
-const SOL_SOCKET = 1
 const SO_ATTACH_FILTER = 26
 const SO_ACCEPTCONN = 30
 

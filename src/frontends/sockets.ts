@@ -1,13 +1,16 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import {
+  AF_INET,
+  AF_INET6,
+  SOCKADDR_ADDRESS,
+  SOCKADDR_BYTES,
+  SOCKADDR_FAMILY,
+  SOCKADDR_PORT,
+} from './udp/bound-socket.ts'
 import type { Libc } from './udp/libc.ts'
 
-/** Linux's numbers, the same on x86-64 and arm64. */
-const AF_INET = 2
-const AF_INET6 = 10
-const SOCKADDR_BYTES_MAX = 28
-const SOCKADDR_PORT = 2
-const SOCKADDR_IPV4 = 4
-const SOCKADDR_IPV6 = 8
+const [IPV4, IPV6] = SOCKADDR_ADDRESS
+const SOCKADDR_BYTES_MAX = Math.max(...SOCKADDR_BYTES)
 
 /** One end of an IP socket: 4 or 16 bytes, as the socket's family has them. */
 export type Endpoint = { readonly address: Uint8Array<ArrayBuffer>; readonly port: number }
@@ -30,11 +33,11 @@ export function remoteEndpoint(libc: Libc, fd: number): Endpoint | undefined {
 }
 
 function readEndpoint(): Endpoint | undefined {
-  const family = view.getUint16(0, true)
+  const family = view.getUint16(SOCKADDR_FAMILY, true)
   const port = view.getUint16(SOCKADDR_PORT)
-  if (family === AF_INET) return { address: sockaddr.slice(SOCKADDR_IPV4, SOCKADDR_IPV4 + 4), port }
+  if (family === AF_INET) return { address: sockaddr.slice(IPV4, IPV4 + 4), port }
   if (family !== AF_INET6) return undefined
-  return { address: sockaddr.slice(SOCKADDR_IPV6, SOCKADDR_IPV6 + 16), port }
+  return { address: sockaddr.slice(IPV6, IPV6 + 16), port }
 }
 
 /**

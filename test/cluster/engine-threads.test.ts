@@ -21,7 +21,9 @@ import {
 import { createTestLog } from './fixtures/log-lines.ts'
 
 async function frontendOver(t: Parameters<typeof testFolder>[0], link: Link): Promise<string> {
-  const listeners = await claimListeners([listenerOn('127.0.0.1', 0)], createTestLog().log)
+  const claims = await claimListeners([listenerOn('127.0.0.1', 0)], createTestLog().log)
+  t.teardown(claims.release)
+  const { listeners } = claims
   const frontends = await startFrontends({
     listeners: { http: listeners, api: [], connectionsPerAddress: 0 },
     websocket: { worker: 0, relayPath: undefined },

@@ -37,11 +37,13 @@ function frontendsOn(listener: HttpListener, link: Link): FrontendsOptions {
 }
 
 t.test('a stop takes no new connections and answers the request that waits', async t => {
-  const [listener] = await claimListeners([listenerOn('127.0.0.1', 0)], createTestLog().log)
+  const claims = await claimListeners([listenerOn('127.0.0.1', 0)], createTestLog().log)
+  const [listener] = claims.listeners
   if (!listener) throw new Error('no listener')
   const { port1, port2 } = new MessageChannel()
   const link = connectPortLink(port1)
   const frontends = await startFrontends(frontendsOn(listener, link))
+  claims.release()
   const connection = await RawConnection.open(listener.port)
   const answered = connection.get(announceTarget(1, 1))
   // The engine is not there yet, so the request waits.

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:net'
 import t from 'tap'
-import { claimListeners, httpListeners } from '../../src/cluster/listeners.ts'
+import { claimListeners, claimTcp, claimUdp, httpListeners } from '../../src/cluster/listeners.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { createTestLog } from './fixtures/log-lines.ts'
 
@@ -44,11 +44,19 @@ t.test('port 0 becomes a free port, another one for each listener, free again', 
     { host: '127.0.0.1', port: 0, name: 'first' },
     { host: '127.0.0.1', port: 0, name: 'second' },
   ]
-  const claimed = await claimListeners(wanted, log)
-  t.match(claimed, [{ name: 'first' }, { name: 'second' }])
-  t.ok(claimed.every(({ port }) => port > 0))
-  t.not(claimed[0]?.port, claimed[1]?.port)
-  t.same(await claimListeners(claimed, log), claimed, 'whoever comes next can have them')
+  for (const claim of [claimTcp, claimUdp]) {
+    const { listeners, release } = await claimListeners(wanted, log, claim)
+    t.match(listeners, [{ name: 'first' }, { name: 'second' }])
+    t.ok(listeners.every(({ port }) => port > 0))
+    t.not(listeners[0]?.port, listeners[1]?.port)
+    for (const listener of listeners) {
+      await t.rejects(claimListeners([listener], log, claim), /another program has it/)
+    }
+    release()
+    const again = await claimListeners(listeners, log, claim)
+    again.release()
+    t.same(again.listeners, listeners, 'whoever comes next can have them')
+  }
 })
 
 t.test('a port that another program has is named', async t => {
@@ -83,7 +91,9 @@ t.test('0.0.0.0 and [::] can have the same port', async t => {
     { host: '0.0.0.0', port },
     { host: '::', port },
   ]
-  t.same(await claimListeners(wanted, log), wanted)
+  const { listeners, release } = await claimListeners(wanted, log)
+  release()
+  t.same(listeners, wanted)
 })
 
 t.test('[::] alone takes IPv4 too, so it must be free there', async t => {
@@ -98,9 +108,13 @@ t.test('[::] alone takes IPv4 too, so it must be free there', async t => {
 
 t.test('an address that this machine has not is left out with a warning', async t => {
   const { log, lines } = createTestLog()
-  const claimed = await claimListeners([NOBODYS, { host: '127.0.0.1', port: 0 }], log)
-  t.match(claimed, [{ host: '127.0.0.1' }])
-  t.equal(claimed.length, 1)
+  const { listeners, release } = await claimListeners(
+    [NOBODYS, { host: '127.0.0.1', port: 0 }],
+    log,
+  )
+  release()
+  t.match(listeners, [{ host: '127.0.0.1' }])
+  t.equal(listeners.length, 1)
   t.match(lines, [{ level: 40, address: '192.0.2.1', port: 6969, code: 'EADDRNOTAVAIL' }])
 })
 
@@ -120,5 +134,7 @@ t.test('what was claimed is let go of when another address is taken', async t =>
   const { log } = createTestLog()
   const first = { host: '127.0.0.1', port: free.port }
   await t.rejects(claimListeners([first, { host: '127.0.0.1', port }], log))
-  t.same(await claimListeners([first], log), [first])
+  const again = await claimListeners([first], log)
+  again.release()
+  t.same(again.listeners, [first])
 })

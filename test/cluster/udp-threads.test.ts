@@ -56,18 +56,24 @@ function options(listeners: readonly UdpListener[]) {
   }
 }
 
+/** `wanted`, its addresses free a moment ago. */
+async function free(wanted: UdpListener): Promise<readonly UdpListener[]> {
+  const { listeners, release } = await claimListeners([wanted], createTestLog().log, claimUdp)
+  release()
+  return listeners
+}
+
 for (const method of ['recvmmsg', 'dgram'] as const) {
   t.test(`${method}: a taken port is named, and what was started is stopped`, async t => {
     const taken = await takenPort(t)
-    const { log } = createTestLog()
-    const free = await claimListeners([listener(method, 0, 2)], log, claimUdp)
-    const start = options([...free, listener(method, taken)])
+    const first = await free(listener(method, 0, 2))
+    const start = options([...first, listener(method, taken)])
     await t.rejects(startUdpThreads(start), {
       name: 'OperatorError',
       exitStatus: 69,
       message: new RegExp(`^cannot listen on 127\\.0\\.0\\.1 port ${taken} for UDP: .*EADDRINUSE`),
     })
-    t.same(await claimListeners(free, log, claimUdp), free, 'the other address is free again')
+    t.same(await free(first[0] as UdpListener), first, 'the other address is free again')
     t.same(start.deaths, [], 'and no thread is said to have died')
   })
 
@@ -82,8 +88,7 @@ for (const method of ['recvmmsg', 'dgram'] as const) {
 }
 
 t.test('two threads on one address share its clients', async t => {
-  const { log } = createTestLog()
-  const listeners = await claimListeners([listener('recvmmsg', 0, 2)], log, claimUdp)
+  const listeners = await free(listener('recvmmsg', 0, 2))
   const start = options(listeners)
   const threads = await startUdpThreads(start)
   t.teardown(threads.stop)
@@ -110,8 +115,7 @@ t.test('two threads on one address share its clients', async t => {
 })
 
 t.test('a thread that takes the place of another goes on counting its rounds', async t => {
-  const { log } = createTestLog()
-  const listeners = await claimListeners([listener('recvmmsg', 0, 1)], log, claimUdp)
+  const listeners = await free(listener('recvmmsg', 0, 1))
   const start = options(listeners)
   const threads = await startUdpThreads(start)
   t.teardown(threads.stop)
@@ -124,8 +128,7 @@ t.test('a thread that takes the place of another goes on counting its rounds', a
 })
 
 t.test('a thread that dies unasked is told of, with its reason', async t => {
-  const { log } = createTestLog()
-  const listeners = await claimListeners([listener('recvmmsg', 0)], log, claimUdp)
+  const listeners = await free(listener('recvmmsg', 0))
   const start = options(listeners)
   // Not stopped: that would close the socket a second time, or what has its number by then.
   await startUdpThreads(start)

@@ -23,10 +23,10 @@ async function until(holds: () => boolean): Promise<void> {
 async function begin(t: Test, count: number, wantedPort?: number) {
   const engineThreads = await runningEngineThreads(t)
   const testLog = createTestLog()
+  const claims = await claimListeners([listenerOn('127.0.0.1', 0)], testLog.log)
+  t.teardown(claims.release)
   const listeners =
-    wantedPort === undefined
-      ? await claimListeners([listenerOn('127.0.0.1', 0)], testLog.log)
-      : [listenerOn('127.0.0.1', wantedPort)]
+    wantedPort === undefined ? claims.listeners : [listenerOn('127.0.0.1', wantedPort)]
   const processes = createProcesses(() => performance.now())
   const workers = startWorkers({
     count,
@@ -74,7 +74,7 @@ t.test('a killed worker is replaced under its number', async t => {
 })
 
 t.test('what a killed worker reported stays counted, and its successor reports too', async t => {
-  const { processes, workers, url } = await begin(t, 1)
+  const { line, processes, workers, url } = await begin(t, 1)
   await workers.listening
   const announces = () =>
     readFrontend(processes.counts().frontends, Protocol.http, Family.ipv4, FrontendCounter.announce)
@@ -83,10 +83,13 @@ t.test('what a killed worker reported stays counted, and its successor reports t
   const [first] = processes.all
   t.match(first, { number: 1, report: { cpuSeconds: Number, residentBytes: Number } })
   process.kill(first?.pid ?? 0, 'SIGKILL')
+  // It reports before it listens.
+  await line(({ msg, pid }) => msg === 'worker started' && pid !== first?.pid)
   await until(() => processes.all[0]?.report !== undefined && processes.all[0].pid !== first?.pid)
   t.equal(processes.restarts, 1)
   await getBencoded(url, announceTarget(4, 1))
-  await workers.stop(5000)
+  // One that is killed for being late would report no more.
+  await workers.stop(60_000)
   await until(() => processes.all.length === 0)
   t.equal(announces(), 4, 'one that is stopped reports to the end')
 })
@@ -124,13 +127,16 @@ t.test('workers that cannot listen are the operator’s to mend', async t => {
 })
 
 t.test('a worker that keeps dying is logged a few times, not for ever', async t => {
-  const { workers, line, lines } = await begin(t, 1)
+  const { processes, workers, line, lines } = await begin(t, 1)
   await workers.listening
-  const killed = new Set<unknown>()
+  const killed = new Set<number>()
+  const alive = () => processes.all.find(({ pid }) => !killed.has(pid))
   for (let death = 1; death <= 5; death++) {
-    const { pid } = await line(({ msg, pid }) => msg === 'worker started' && !killed.has(pid))
+    // Before it listens: whoever lives for a while dies for the first time again.
+    await until(() => alive() !== undefined)
+    const pid = alive()?.pid ?? 0
     killed.add(pid)
-    process.kill(Number(pid), 'SIGKILL')
+    process.kill(pid, 'SIGKILL')
     await line(({ pid: dead, msg }) => dead === pid && msg !== 'worker started')
   }
   t.same(
