@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'smol-toml'
-import { freePort, type Rival, type RunningRival, startProgram } from './rival.ts'
+import { freePort } from './free-port.ts'
+import { type Rival, type RunningRival, startProgram } from './rival.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 

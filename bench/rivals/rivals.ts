@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePort } from './free-port.ts'
 import { benchFolder, withFolder } from './muster.ts'
-import { absentProgram, freePort, type Rival, startProgram } from './rival.ts'
+import { absentProgram, type Rival, startProgram } from './rival.ts'
 
 /** A server of this folder in a process of its own. */
 function benchServer(

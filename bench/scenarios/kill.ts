@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { generateHttp } from '../load/generators.ts'
 import type { HttpLoad } from '../load/http.ts'
+import { freePort } from '../rivals/free-port.ts'
 import { muster } from '../rivals/muster.ts'
-import { freePort } from '../rivals/rival.ts'
 import { bySize, createRows, type Plan, type Run, type Scenario } from '../scenario.ts'
 import { httpConnections, httpMix } from './http.ts'
 

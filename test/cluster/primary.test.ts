@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { setEnvironment } from '../fixtures/environment.ts'
 import { getBencoded } from '../fixtures/http-client.ts'
 import { announceTarget } from '../fixtures/load.ts'
@@ -9,6 +9,12 @@ import { configFile, isAlive, LOOPBACK, launch, startTracker } from '../fixtures
 import { testFolder } from './fixtures/engine-start.ts'
 
 const BREAKER = fileURLToPath(new URL('./fixtures/breaking-engine-threads.js', import.meta.url))
+const HANGER = fileURLToPath(new URL('./fixtures/hanging-workers.js', import.meta.url))
+
+/** Has what is launched from now on load this first. */
+function preload(t: Test, file: string): void {
+  setEnvironment(t, 'NODE_OPTIONS', `${process.env['NODE_OPTIONS'] ?? ''} --import=${file}`)
+}
 
 async function gone(pids: readonly number[]): Promise<void> {
   while (pids.some(isAlive)) await new Promise(resolve => setImmediate(resolve))
@@ -47,7 +53,7 @@ for (const workers of [0, 1]) {
 t.test('an engine thread that dies ends the process with status 70, workers and all', async t => {
   const folder = testFolder(t)
   setEnvironment(t, 'BREAK_ENGINE_THREADS', folder)
-  setEnvironment(t, 'NODE_OPTIONS', `${process.env['NODE_OPTIONS'] ?? ''} --import=${BREAKER}`)
+  preload(t, BREAKER)
   const tracker = await startTracker(t, { frontend: { workers: 2 } })
   const workers = tracker.log
     .filter(({ msg }) => msg === 'worker started')
@@ -65,6 +71,8 @@ t.test('an engine thread that dies ends the process with status 70, workers and 
 t.test('SIGTERM while it starts stops it too, and leaves no folder', async t => {
   const folder = testFolder(t)
   setEnvironment(t, 'RUNTIME_DIRECTORY', folder)
+  // However late the signal comes, the start is not over.
+  preload(t, HANGER)
   const tracker = launch(t, [
     '--config',
     configFile(t, { ...LOOPBACK, frontend: { workers: 2 }, log: { level: 'info' } }),

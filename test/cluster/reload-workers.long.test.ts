@@ -1,0 +1,3 @@
+import { testReloads } from './fixtures/reloads.ts'
+
+testReloads(2)
