@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { WRITE_SHARE } from '../../src/cluster/snapshots.ts'
 import { createTables, type EngineTables } from '../../src/engine/engine.ts'
 import { createExportCursor, exportPiece } from '../../src/engine/export-stripe.ts'
 import { viewArena } from '../../src/engine/tables/arena.ts'
@@ -49,7 +50,7 @@ async function measureRound(
   const { tables, torrents, peers } = swarms
   let millis = 0
   const write = async () => {
-    ;({ millis } = await pool.write({ tables, file, nowSeconds: NOW }))
+    ;({ millis } = await pool.write({ tables, file, nowSeconds: NOW, share: WRITE_SHARE }))
   }
   const restoreInto = (into: EngineTables) => async () => {
     const request = { tables: into, settings: SETTINGS, file, nowSeconds: NOW }

@@ -13,6 +13,9 @@ import {
 } from '../snapshot/report.ts'
 import type { Part } from './parts.ts'
 
+/** Of one processor's time: a second's work may take five, announces need not wait for it. */
+export const WRITE_SHARE = 0.2
+
 export type SnapshotsOptions = {
   readonly config: SnapshotConfig
   readonly tables: EngineTables
@@ -70,7 +73,7 @@ export function startSnapshots(options: SnapshotsOptions): Snapshots {
 
   async function write(): Promise<void> {
     try {
-      lastWrite = await pool.write({ tables, file, nowSeconds: nowSeconds() })
+      lastWrite = await pool.write({ tables, file, nowSeconds: nowSeconds(), share: WRITE_SHARE })
       const { bytes, millis, peers, torrents } = lastWrite
       log.debug({ file, torrents, peers, bytes, millis }, 'snapshot written')
     } catch (error) {
@@ -100,6 +103,7 @@ export function startSnapshots(options: SnapshotsOptions): Snapshots {
     },
     async stop() {
       clearInterval(timer)
+      pool.hurry()
       await writeUnlessRestoring()
       await pool.close()
     },

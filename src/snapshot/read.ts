@@ -24,12 +24,8 @@ import {
   sectionKind,
   sectionLength,
 } from './format.ts'
-import {
-  type RestoreReport,
-  type SnapshotContents,
-  type StopWord,
-  throwIfStopped,
-} from './report.ts'
+import { createJobWords, type JobWords, throwIfStopped } from './job-words.ts'
+import type { RestoreReport, SnapshotContents } from './report.ts'
 
 export type RestoreOptions = {
   readonly tables: SharedTables
@@ -37,7 +33,7 @@ export type RestoreOptions = {
   readonly file: string
   /** Unix seconds, as announces are given. */
   readonly nowSeconds: number
-  readonly stop?: StopWord
+  readonly words?: JobWords
 }
 
 /** One checked section. Its payload lies behind SECTION_HEAD_BYTES of memory that the next one reuses. */
@@ -49,7 +45,7 @@ type Section = { readonly kind: number; readonly bytes: Bytes; readonly end: num
  * stopped, or when the tables themselves break.
  */
 export async function restoreSnapshot(options: RestoreOptions): Promise<RestoreReport> {
-  const { file, tables, settings, nowSeconds, stop } = options
+  const { file, tables, settings, nowSeconds, words = createJobWords() } = options
   const begun = performance.now()
   const opened: OpenTables = { ...tables, arenas: tables.arenas.map(viewArena) }
   const rules: ImportRules = { nowSeconds, settings }
@@ -59,7 +55,7 @@ export async function restoreSnapshot(options: RestoreOptions): Promise<RestoreR
   let loaded: { file: string; contents: SnapshotContents } | undefined
   for (const candidate of [file, previousFile(file)]) {
     try {
-      const contents = await load(candidate, opened, rules, imported, stop)
+      const contents = await load(candidate, opened, rules, imported, words)
       loaded = { file: candidate, contents }
       break
     } catch (error) {
@@ -91,13 +87,13 @@ async function load(
   tables: OpenTables,
   rules: ImportRules,
   imported: Imported,
-  stop: StopWord | undefined,
+  words: JobWords,
 ): Promise<SnapshotContents> {
   const handle = await open(file, 'r')
   try {
     const section = allocate(SECTION_HEAD_BYTES + SECTION_PAYLOAD_MAX)
-    const contents = await verify(handle, section, stop)
-    for await (const { kind, bytes, end } of sections(handle, section, stop)) {
+    const contents = await verify(handle, section, words)
+    for await (const { kind, bytes, end } of sections(handle, section, words)) {
       if (kind !== SectionKind.torrents) continue
       for (let at = SECTION_HEAD_BYTES; at < end; ) {
         at = importRecord(tables, bytes, at, rules, imported)
@@ -113,12 +109,12 @@ async function load(
 async function verify(
   handle: FileHandle,
   section: Bytes,
-  stop: StopWord | undefined,
+  words: JobWords,
 ): Promise<SnapshotContents> {
   const counts: Counts = { torrents: 0, peers: [0, 0] }
   const { createdSeconds } = await readFileHeader(handle)
   let bytes = HEADER_BYTES
-  for await (const { kind, bytes: memory, end } of sections(handle, section, stop)) {
+  for await (const { kind, bytes: memory, end } of sections(handle, section, words)) {
     bytes += end
     if (kind === SectionKind.torrents) {
       if (!countRecords(memory.view, SECTION_HEAD_BYTES, end, counts)) {
@@ -159,13 +155,13 @@ async function readFileHeader(
 async function* sections(
   handle: FileHandle,
   section: Bytes,
-  stop: StopWord | undefined,
+  words: JobWords,
 ): AsyncGenerator<Section> {
   let { crc } = await readFileHeader(handle)
   let position = HEADER_BYTES
   let ended = false
   for (;;) {
-    throwIfStopped(stop)
+    throwIfStopped(words)
     const head = await readAt(handle, section.u8, 0, SECTION_HEAD_BYTES, position)
     if (ended && head > 0) throw new SnapshotDamaged('something follows its end')
     if (ended) return

@@ -40,11 +40,3 @@ export class SnapshotStopped extends SnapshotError {
     super('the snapshot was stopped')
   }
 }
-
-/** Word 0 of what stops a job under way when it is not 0: a thread must not be ended while it may hold a stripe's lock. */
-export type StopWord = Int32Array<SharedArrayBuffer>
-
-/** Throws SnapshotStopped once the word is set. */
-export function throwIfStopped(stop: StopWord | undefined): void {
-  if (stop && Atomics.load(stop, 0) !== 0) throw new SnapshotStopped()
-}

@@ -24,15 +24,21 @@ import {
   writeHeader,
   writeSectionHead,
 } from './format.ts'
-import { SnapshotError, type StopWord, throwIfStopped, type WriteReport } from './report.ts'
+import { createJobWords, createPace, type JobWords, throwIfStopped } from './job-words.ts'
+import { SnapshotError, type WriteReport } from './report.ts'
 
 export type WriteOptions = {
   readonly tables: SharedTables
   readonly file: string
   /** Unix seconds, as announces are given. */
   readonly nowSeconds: number
-  readonly stop?: StopWord
+  /** How much of one processor's time it takes at most, 0 to 1; all of it by default. */
+  readonly share?: number
+  readonly words?: JobWords
 }
+
+/** Short sections: what is between two rests is short too. A record fits. */
+const SECTION_BYTES = Math.min(SECTION_PAYLOAD_MAX, 2 * RECORD_BYTES_MAX)
 
 /** A snapshot on its way into a file. */
 type Output = {
@@ -85,11 +91,11 @@ function writeError(file: string, error: unknown): unknown {
 
 async function writeContents(
   handle: FileHandle,
-  { tables, nowSeconds, stop }: WriteOptions,
+  { tables, nowSeconds, share = 1, words = createJobWords() }: WriteOptions,
 ): Promise<Counts & { bytes: number }> {
   const open: OpenTables = { ...tables, arenas: tables.arenas.map(viewArena) }
   const header = allocate(HEADER_BYTES)
-  const section = allocate(SECTION_HEAD_BYTES + SECTION_PAYLOAD_MAX)
+  const section = allocate(SECTION_HEAD_BYTES + SECTION_BYTES)
   const output: Output = { handle, section, crc: writeHeader(header, nowSeconds), bytes: 0 }
   await writeAll(output, header.u8)
 
@@ -105,7 +111,7 @@ async function writeContents(
   await writeSection(output, SectionKind.metadata, metadata.length)
 
   const counts: Counts = { torrents: 0, peers: [0, 0] }
-  await writeTorrents(output, open, counts, stop)
+  await writeTorrents(output, open, counts, words, createPace(share, words))
   writeEnd(section.view, SECTION_HEAD_BYTES, counts)
   await writeSection(output, SectionKind.end, END_BYTES)
   return { ...counts, bytes: output.bytes }
@@ -115,12 +121,13 @@ async function writeTorrents(
   output: Output,
   tables: OpenTables,
   counts: Counts,
-  stop: StopWord | undefined,
+  words: JobWords,
+  rest: () => void,
 ): Promise<void> {
   const { section } = output
   let at = SECTION_HEAD_BYTES
   const flush = async () => {
-    throwIfStopped(stop)
+    throwIfStopped(words)
     if (at === SECTION_HEAD_BYTES) return
     countRecords(section.view, SECTION_HEAD_BYTES, at, counts)
     await writeSection(output, SectionKind.torrents, at - SECTION_HEAD_BYTES)
@@ -131,6 +138,7 @@ async function writeTorrents(
     while (!cursor.done) {
       if (section.u8.length - at < RECORD_BYTES_MAX) await flush()
       at = exportPiece(tables, cursor, section, at)
+      rest()
     }
   }
   await flush()

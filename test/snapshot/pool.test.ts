@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { createSnapshotPool } from '../../src/snapshot/pool.ts'
 import { SnapshotError, SnapshotStopped } from '../../src/snapshot/report.ts'
@@ -36,6 +37,20 @@ t.test('what an operator can mend arrives as a SnapshotError', async t => {
     .catch(error => error)
   t.ok(error instanceof SnapshotError && !(error instanceof SnapshotStopped))
   t.match(error.message, /cannot write the snapshot .*nowhere/)
+})
+
+t.test('a write that takes its time hurries when it is told to', async t => {
+  const pool = createSnapshotPool()
+  t.teardown(() => pool.close())
+  const folder = t.testdir({})
+  const file = join(folder, 'swarms')
+  const { tables, engine } = newTables()
+  for (let torrent = 0; torrent < 100; torrent++) fillTorrent(engine, torrent, 30)
+  // By itself it would rest for minutes.
+  const written = pool.write({ tables, file, nowSeconds: NOW, share: 1e-6 })
+  while (readdirSync(folder).length === 0) await setImmediate()
+  pool.hurry()
+  t.match(await written, { torrents: 100, peers: [2000, 1000] })
 })
 
 t.test('closing stops what is under way and what waits, and no lock stays held', async t => {

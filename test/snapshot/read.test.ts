@@ -4,6 +4,7 @@ import { Packr } from 'msgpackr'
 import t, { type Test } from 'tap'
 import { totals } from '../../src/engine/totals.ts'
 import { Event } from '../../src/protocol/events.ts'
+import { createJobWords, JobWord, sayToJobs } from '../../src/snapshot/job-words.ts'
 import { restoreSnapshot } from '../../src/snapshot/read.ts'
 import { type RestoreReport, SnapshotStopped } from '../../src/snapshot/report.ts'
 import { writeSnapshot } from '../../src/snapshot/write.ts'
@@ -203,8 +204,9 @@ t.test('a stopped restore ends, and leaves no lock held', async t => {
   const file = join(t.testdir({}), 'swarms')
   await snapshotOf(file, 3)
   const { tables, engine } = newTables()
-  const stop = new Int32Array(new SharedArrayBuffer(4)).fill(1)
-  const options = { tables, settings: SETTINGS, file, nowSeconds: NOW, stop }
+  const words = createJobWords()
+  sayToJobs(words, JobWord.stop)
+  const options = { tables, settings: SETTINGS, file, nowSeconds: NOW, words }
   await t.rejects(restoreSnapshot(options), new SnapshotStopped())
   t.equal(checkTables(engine).size, 0)
   t.ok(existsSync(file))

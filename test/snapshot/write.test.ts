@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
+import { createJobWords, JobWord, sayToJobs } from '../../src/snapshot/job-words.ts'
 import { restoreSnapshot } from '../../src/snapshot/read.ts'
 import { SnapshotError, SnapshotStopped } from '../../src/snapshot/report.ts'
 import { writeSnapshot } from '../../src/snapshot/write.ts'
@@ -83,10 +84,11 @@ t.test('where it cannot be written, the error says so in a sentence', async t =>
 
 t.test('a stopped write leaves everything as it was', async t => {
   const folder = t.testdir({ swarms: 'the last one' })
-  const stop = new Int32Array(new SharedArrayBuffer(4)).fill(1)
+  const words = createJobWords()
+  sayToJobs(words, JobWord.stop)
   const file = join(folder, 'swarms')
   await t.rejects(
-    writeSnapshot({ tables: newTables().tables, file, nowSeconds: NOW, stop }),
+    writeSnapshot({ tables: newTables().tables, file, nowSeconds: NOW, words }),
     new SnapshotStopped(),
   )
   t.same(readdirSync(folder), ['swarms'])
@@ -125,6 +127,18 @@ t.test('a disk without room leaves the last snapshots as they were', async t => 
   t.same([readFileSync(file), readFileSync(`${file}.previous`)], before)
 })
 
+/** Resolves once a process that was sent SIGSTOP does nothing any more: that each of its threads stops takes a moment. */
+async function stopped(pid: number): Promise<void> {
+  const tasks = `/proc/${pid}/task`
+  const stateOf = (task: string) => {
+    const stat = readFileSync(join(tasks, task, 'stat'), 'latin1')
+    return stat[stat.lastIndexOf(')') + 2]
+  }
+  while (!readdirSync(tasks).every(task => stateOf(task) === 'T')) {
+    await new Promise(resolve => setImmediate(resolve))
+  }
+}
+
 t.test('kill -9 in the middle of a write leaves the last snapshot whole', async t => {
   const folder = t.testdir({})
   const file = join(folder, 'swarms')
@@ -138,6 +152,7 @@ t.test('kill -9 in the middle of a write leaves the last snapshot whole', async 
     const [, name] = (await once(watcher, 'change')) as [string, string]
     if (!name.endsWith('.tmp')) continue
     child.kill('SIGSTOP')
+    await stopped(child.pid ?? 0)
     if (existsSync(join(folder, name))) break
     child.kill('SIGCONT')
   }

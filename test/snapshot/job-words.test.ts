@@ -1,0 +1,55 @@
+import t from 'tap'
+import {
+  createJobWords,
+  createPace,
+  JobWord,
+  sayToJobs,
+  throwIfStopped,
+} from '../../src/snapshot/job-words.ts'
+import { SnapshotStopped } from '../../src/snapshot/report.ts'
+
+/** Works for so long, as a processor sees it. */
+function work(millis: number): void {
+  const end = performance.now() + millis
+  while (performance.now() < end);
+}
+
+/** Milliseconds that `act` takes. */
+function millisOf(act: () => void): number {
+  const begun = performance.now()
+  act()
+  return performance.now() - begun
+}
+
+t.test('it rests in proportion to its work', async t => {
+  const rest = createPace(0.01, createJobWords())
+  work(0.2)
+  t.ok(millisOf(rest) >= 0.2 * 99)
+})
+
+t.test('a step that others interrupted counts for a short one', async t => {
+  const words = createJobWords()
+  const rest = createPace(0.01, words)
+  work(1000)
+  t.ok(millisOf(rest) < 1000 * 99)
+})
+
+t.test('told to hurry, or to stop, it rests no more', async t => {
+  for (const word of Object.values(JobWord)) {
+    const words = createJobWords()
+    const rest = createPace(1e-9, words)
+    sayToJobs(words, word)
+    work(0.2)
+    rest()
+    t.equal(Atomics.load(words, JobWord.hurry), 1)
+  }
+})
+
+t.test('only who is told to stop stops', async t => {
+  const words = createJobWords()
+  throwIfStopped(words)
+  sayToJobs(words, JobWord.hurry)
+  throwIfStopped(words)
+  sayToJobs(words, JobWord.stop)
+  t.throws(() => throwIfStopped(words), new SnapshotStopped())
+})
