@@ -79,15 +79,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
     await untilText(page, '#peers', /^1$/)
     await untilText(page, '#torrents', /^1$/)
     const client = await openUdpClient(t, '127.0.0.1', tracker.port('udp', '127.0.0.1'))
-    let isMoving = false
-    void page
-      .locator('#announces')
-      .filter({ hasText: /[1-9]/ })
-      .waitFor()
-      .then(() => {
-        isMoving = true
-      })
-    while (!isMoving) {
+    while (!/[1-9]/.test((await page.textContent('#announces')) ?? '')) {
       await client.announce({ infoHash: hashOf(2), peerId: Buffer.from('-qB4650-000000000000') })
     }
     await untilText(page, '#peers', /^2$/)
@@ -158,7 +150,12 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
     await page.click('#keys-form button[value=add]')
     await untilText(page, '#keys-message', '2 added.')
     await page.click('#keys-form button[value=look]')
-    await untilText(page, '#keys-message', /2 valid for 29 d 23 h|2 valid for 30 d 0 h/)
+    // Each is looked up for itself, and an hour may end between the two.
+    await untilText(
+      page,
+      '#keys-message',
+      /^(2|1 valid for (30 d 0|29 d 23) h, 1) valid for (30 d 0|29 d 23) h\.$/,
+    )
     await page.selectOption('#keys-unit', { label: 'for ever' })
     await page.click('#keys-form button[value=add]')
     await untilText(page, '#keys-message', '2 changed.')
@@ -304,15 +301,15 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
   })
 
   await t.test('tells who sent too many wrong tokens to wait', async t => {
-    let status = 0
-    for (let n = 0; n < 50 && status !== 429; n++) {
-      const headers = { authorization: `Bearer wrong ${n}` }
-      status = (await fetch(`${url}/stats`, { headers })).status
-    }
-    t.equal(status, 429)
     const { page } = await openPage(browser, url)
-    await signIn(page)
-    await untilText(page, '#token-error', /^Too many wrong tokens: wait \d+ seconds/)
+    let told = ''
+    // One more where the minute of the first ones is over meanwhile.
+    for (let n = 0; n < 50 && !told.startsWith('Too many'); n++) {
+      await signIn(page, `wrong ${n}`)
+      await untilText(page, '#token-error', /./)
+      told = (await page.textContent('#token-error')) ?? ''
+    }
+    t.match(told, /^Too many wrong tokens: wait \d+ seconds/)
     t.equal(await page.evaluate('sessionStorage.length'), 0)
   })
 })

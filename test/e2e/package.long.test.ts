@@ -40,7 +40,8 @@ const PACK = ['pack', '--ignore-scripts', '--json']
 type Packed = { filename: string; files: { path: string }[] }
 
 /** What npm says when it cannot reach the registry for what its cache has not. */
-const UNREACHABLE = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTCACHED)\b/
+const UNREACHABLE =
+  /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ERR_SOCKET_TIMEOUT|ENOTCACHED|E429|E502|E503|E504)\b/
 
 async function pack(folder: string): Promise<Packed> {
   const { stdout } = await run('npm', [...PACK, '--pack-destination', folder], {

@@ -10,6 +10,7 @@ import { RawConnection } from '../fixtures/http-client.ts'
 import { residentMib } from '../fixtures/resident-memory.ts'
 import { type Tracker, temporaryFolder } from '../fixtures/start-tracker.ts'
 import { fillTorrent, newTables } from '../snapshot/fixtures/swarms.ts'
+import { threadsSettled } from './fixtures/settled-threads.ts'
 
 const PEERS = 1_000_000
 const LISTED = 100_000
@@ -31,6 +32,7 @@ async function startFull(t: Test) {
   await writeSnapshot({ tables, file: join(folder, 'data/swarm.snapshot'), nowSeconds })
   const started = await startWithApi(t, { frontend: { workers: 1 } }, folder)
   await started.tracker.line(({ msg }) => msg === 'swarms are back')
+  await threadsSettled(started.tracker.pid)
   return started
 }
 

@@ -13,9 +13,6 @@ const BURST = 64
 const GROWTH_MIB_MAX = 32
 const UNPROVEN_ID = Buffer.from('fedcba9876543210', 'hex')
 
-// With room for a request that a client has to repeat.
-t.setTimeout(120_000)
-
 /** Whom the garbage goes to, and who is served meanwhile. */
 type Target = {
   readonly family: 4 | 6

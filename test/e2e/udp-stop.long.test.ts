@@ -7,7 +7,6 @@ import type { UdpFlood } from './fixtures/udp-flood-thread.ts'
 
 const SOCKETS = 16
 const TORRENTS = 3
-const STOP_MILLIS_MAX = 5000
 
 type Flood = { stop(): Promise<{ sent: number; answers: number }> }
 
@@ -69,7 +68,6 @@ for (const [signal, method, threads] of [
         expired: 0,
         evicted: 0,
       })
-      t.ok(line('stopped').time - line('stopping').time < STOP_MILLIS_MAX, 'within seconds')
       t.equal(tracker.log.at(-1), line('stopped'), 'and it said nothing more')
       t.same(
         tracker.log.filter(({ level }) => level >= 40),

@@ -55,6 +55,9 @@ t.test('two browsers on two workers meet over wss and exchange data', { skip }, 
   await tracker.line(({ msg, pid }) => msg === 'worker died' && pid === first)
   t.same(await leecher.exchange(bytes), [...bytes].reverse(), 'the peers need no tracker now')
   await seeder.connect(`wss://127.0.0.1:${tracker.port('http', '127.0.0.1')}/announce`)
-  t.match(await seeder.announce(infoHash, idOf(1), false), { complete: 1, incomplete: 1 })
+  // The engine hears of the death on its own time: until then the seeder is in the swarm with its old socket too.
+  let counts = await seeder.announce(infoHash, idOf(1), false)
+  while (counts.complete !== 1) counts = await seeder.announce(infoHash, idOf(1), false)
+  t.match(counts, { complete: 1, incomplete: 1 })
   t.equal(await tracker.stop(), 0)
 })

@@ -1,0 +1,4 @@
+import { startMariadb } from '../fixtures/database-servers.ts'
+import { testServer } from './fixtures/persistence.ts'
+
+testServer('mysql', startMariadb)
