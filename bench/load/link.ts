@@ -1,8 +1,8 @@
+import { LinkCounter } from '../../src/counters/link.ts'
 import { createRandom, randomBelow } from '../../src/engine/tables/random.ts'
-import { LinkCounter } from '../../src/link/counters.ts'
 import type { Link } from '../../src/link/link.ts'
-import { ANNOUNCE_BYTES } from '../../src/protocol/announce-record.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
+import { ANNOUNCE_BYTES } from '../../src/protocol/records.ts'
 import { writeMember } from '../micro/clients.ts'
 import { createLatencies, type Latencies } from './latencies.ts'
 

@@ -17,7 +17,7 @@ import {
   PACKET_TRANSACTION_ID,
   PROTOCOL_ID,
   REQUEST_HEADER_BYTES,
-} from '../../src/protocol/udp-packet.ts'
+} from '../../src/protocol/udp/packet.ts'
 import { Event, infoHashOf, isSeeder, type Mix, numwantOf, randomEvent, torrentOf } from './mix.ts'
 import {
   addressDatagram,

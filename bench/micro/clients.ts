@@ -1,6 +1,6 @@
-import { NO_LIMITS } from '../../src/engine/limits.ts'
-import * as record from '../../src/protocol/announce-record.ts'
+import { NO_LIMITS } from '../../src/engine/policy.ts'
 import type { Bytes } from '../../src/protocol/bytes.ts'
+import * as record from '../../src/protocol/records.ts'
 
 export const SETTINGS = {
   interval: 1800,

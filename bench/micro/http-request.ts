@@ -1,12 +1,12 @@
-import * as record from '../../src/protocol/announce-record.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
-import { parseAnnounce, parseScrape } from '../../src/protocol/http-request.ts'
+import { parseAnnounce, parseScrape } from '../../src/protocol/http/request.ts'
 import {
   announceAnswerBytesMax,
   formatAnnounce,
   formatScrape,
-} from '../../src/protocol/http-response.ts'
+} from '../../src/protocol/http/response.ts'
 import { SCRAPE_HASHES_MAX } from '../../src/protocol/limits.ts'
+import * as record from '../../src/protocol/records.ts'
 import * as scrape from '../../src/protocol/scrape-record.ts'
 import { nanosEach } from '../measure.ts'
 import { bySize, createRows, type Run, type Scenario } from '../scenario.ts'

@@ -1,9 +1,7 @@
 import { once } from 'node:events'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 import koffi from 'koffi'
-import { SOCKADDR_PORT } from '../../src/frontends/udp/bound-socket.ts'
-import { createConnectionSecret, writeConnectionId } from '../../src/frontends/udp/connection-id.ts'
-import { createUdpCounters, readCount, UdpCounter } from '../../src/frontends/udp/counters.ts'
+import { createUdpCounters, readCount, UdpCounter } from '../../src/counters/udp.ts'
 import {
   addressReply,
   createBatch,
@@ -16,6 +14,8 @@ import {
 import { createControl, receiveLoop, stopLoops } from '../../src/frontends/udp/receive-loop.ts'
 import { createResponder, respond, type UdpService } from '../../src/frontends/udp/respond.ts'
 import { closeUdpSocket, openUdpSocket, type UdpSocket } from '../../src/frontends/udp/socket.ts'
+import { SOCKADDR_PORT } from '../../src/native/socket.ts'
+import { allocate, type Bytes } from '../../src/protocol/bytes.ts'
 import {
   INTERVAL,
   LEECHERS,
@@ -23,8 +23,8 @@ import {
   PEER_COUNT,
   REPLY_HEADER_BYTES,
   SEEDERS,
-} from '../../src/protocol/announce-record.ts'
-import { allocate, type Bytes } from '../../src/protocol/bytes.ts'
+} from '../../src/protocol/records.ts'
+import { createConnectionSecret, writeConnectionId } from '../../src/protocol/udp/connection-id.ts'
 import {
   Action,
   ANNOUNCE_PACKET_BYTES,
@@ -34,7 +34,7 @@ import {
   PACKET_INFO_HASH,
   PACKET_NUM_WANT,
   PACKET_PORT,
-} from '../../src/protocol/udp-packet.ts'
+} from '../../src/protocol/udp/packet.ts'
 import { nanosEach } from '../measure.ts'
 import { bySize, createRows, type Run, type Scenario } from '../scenario.ts'
 

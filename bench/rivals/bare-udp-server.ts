@@ -1,6 +1,6 @@
 import { createServer } from 'node:net'
-import { openLibc } from '../../src/frontends/udp/libc.ts'
 import { openUdpSocket } from '../../src/frontends/udp/socket.ts'
+import { openLibc } from '../../src/native/libc.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
 
 /**

@@ -1,6 +1,6 @@
-import { createFrontendCounters } from '../../src/frontends/counters.ts'
+import { createFrontendCounters } from '../../src/counters/frontend.ts'
+import { LinkCounter } from '../../src/counters/link.ts'
 import { startHttpServer } from '../../src/frontends/http/server.ts'
-import { LinkCounter } from '../../src/link/counters.ts'
 import type { Link } from '../../src/link/link.ts'
 import { filledTables, NO_SWEEP_SECONDS, startEngineHost } from '../scenarios/engine-host.ts'
 

@@ -1,6 +1,6 @@
-import { createProcesses } from '../../src/cluster/processes.ts'
+import { createProcesses } from '../../src/counters/processes.ts'
 import { openEngine } from '../../src/engine/engine.ts'
-import { limitCounts } from '../../src/engine/limits.ts'
+import { limitCounts } from '../../src/engine/policy.ts'
 import { keyCount } from '../../src/engine/tables/hash-table.ts'
 import { totals } from '../../src/engine/totals.ts'
 import { createMetrics } from '../../src/metrics/metrics.ts'

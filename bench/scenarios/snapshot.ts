@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { WRITE_SHARE } from '../../src/cluster/snapshots.ts'
+import { WRITE_SHARE } from '../../src/app/snapshots.ts'
 import { createTables, type EngineTables } from '../../src/engine/engine.ts'
 import { createExportCursor, exportPiece } from '../../src/engine/export-stripe.ts'
 import { viewArena } from '../../src/engine/tables/arena.ts'

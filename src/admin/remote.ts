@@ -1,3 +1,4 @@
+import { type Admin, AdminError } from './admin.ts'
 import {
   answerRpc,
   createRpcClient,
@@ -5,8 +6,7 @@ import {
   type RpcClient,
   type RpcFailure,
   type RpcRequest,
-} from '../link/rpc.ts'
-import { type Admin, AdminError } from './admin.ts'
+} from './rpc.ts'
 
 /** What another process may call. Checked against the type, so that none is forgotten. */
 const METHODS = Object.keys({

@@ -14,7 +14,7 @@ import {
   torrentsOfStripe,
 } from '../engine/inspect.ts'
 import { TorrentFlag } from '../engine/tables/layout.ts'
-import { formatAddress } from '../protocol/ip-address.ts'
+import { formatAddress } from '../protocol/ip.ts'
 import { AdminError, type Outcome, type PeerPage, type Torrent } from './admin.ts'
 import { keptFirst } from './kept-first.ts'
 

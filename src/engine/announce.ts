@@ -1,3 +1,6 @@
+import type { Bytes } from '../protocol/bytes.ts'
+import { Event } from '../protocol/events.ts'
+import { Failure } from '../protocol/failures.ts'
 import {
   ADDRESS,
   CLIENT_ADDRESS,
@@ -15,16 +18,13 @@ import {
   REPLY_HEADER_BYTES,
   UPLOADED,
   USER_KEY,
-} from '../protocol/announce-record.ts'
-import type { Bytes } from '../protocol/bytes.ts'
-import { Event } from '../protocol/events.ts'
-import { Failure } from '../protocol/failures.ts'
+} from '../protocol/records.ts'
 import { checkInfoHash, checkKeys } from './access.ts'
 import { accountPeer } from './account.ts'
-import { isSeeder, writeConnections, writeCounts, writePeers } from './announce-reply.ts'
 import type { Engine } from './engine.ts'
 import { evictOldest } from './evict.ts'
-import { checkLimits, limited } from './limits.ts'
+import { checkLimits, limited } from './policy.ts'
+import { isSeeder, writeConnections, writeCounts, writePeers } from './reply.ts'
 import { type Arena, arenaTorrents, increment, stripeHead } from './tables/arena.ts'
 import { hasManyOf } from './tables/count-address.ts'
 import { findPeer } from './tables/find-peer.ts'

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Bytes } from '../protocol/bytes.ts'
 import {
   FAMILY,
   KIND,
@@ -6,8 +7,7 @@ import {
   NUMWANT,
   REPLY_HEADER_BYTES,
   replyBytesMax,
-} from '../protocol/announce-record.ts'
-import type { Bytes } from '../protocol/bytes.ts'
+} from '../protocol/records.ts'
 import { ENTRY_BYTES, HASH_COUNT, SCRAPE_HEADER_BYTES } from '../protocol/scrape-record.ts'
 import {
   type Access,
@@ -25,7 +25,7 @@ import {
   type Limits,
   openLimits,
   type SharedLimits,
-} from './limits.ts'
+} from './policy.ts'
 import { scrape } from './scrape.ts'
 import { type Arena, reserveTables, type SharedTables, viewArena } from './tables/arena.ts'
 import { createGoneWorkers, type GoneWorkers, openGoneWorkers } from './tables/gone-workers.ts'

@@ -1,5 +1,5 @@
-import { CONNECTION_CLIENT, Family } from '../protocol/announce-record.ts'
 import { type Bytes, bytesOf } from '../protocol/bytes.ts'
+import { CONNECTION_CLIENT, Family } from '../protocol/records.ts'
 import { ownerOf, readOwner } from './account.ts'
 import type { Engine } from './engine.ts'
 import { createExportCursor, exportPiece } from './export-stripe.ts'

@@ -1,5 +1,5 @@
-import { ADDRESS, INFO_HASH, PEER_ID } from '../protocol/announce-record.ts'
 import type { Bytes } from '../protocol/bytes.ts'
+import { ADDRESS, INFO_HASH, PEER_ID } from '../protocol/records.ts'
 import type { Engine } from './engine.ts'
 import { type Arena, stripeHead } from './tables/arena.ts'
 import { findPeer } from './tables/find-peer.ts'

@@ -1,6 +1,6 @@
-import { FAILURE, HASH_BYTES } from '../protocol/announce-record.ts'
 import type { Bytes } from '../protocol/bytes.ts'
 import { Failure } from '../protocol/failures.ts'
+import { FAILURE, HASH_BYTES } from '../protocol/records.ts'
 import {
   ENTRY_BYTES,
   ENTRY_COMPLETED,

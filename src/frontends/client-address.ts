@@ -1,7 +1,7 @@
-import { ADDRESS, FAMILY, Family } from '../protocol/announce-record.ts'
 import type { Bytes } from '../protocol/bytes.ts'
 import { Failure } from '../protocol/failures.ts'
-import { parseIpv4, parseIpv6 } from '../protocol/ip-address.ts'
+import { parseIpv4, parseIpv6 } from '../protocol/ip.ts'
+import { ADDRESS, FAMILY, Family } from '../protocol/records.ts'
 
 /** Ranges of addresses, each as its first bytes and how many bits of them count. */
 export type CidrList = readonly { readonly bytes: Uint8Array; readonly bits: number }[]

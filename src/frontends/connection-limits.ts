@@ -1,9 +1,14 @@
 import { Worker } from 'node:worker_threads'
-import type { IpFamily } from '../protocol/announce-record.ts'
+import {
+  countFrontend,
+  FrontendCounter,
+  type FrontendCounters,
+  Protocol,
+} from '../counters/frontend.ts'
+import { openLibc } from '../native/libc.ts'
+import type { IpFamily } from '../protocol/records.ts'
 import { threadUrl } from '../thread-url.ts'
-import { countFrontend, FrontendCounter, type FrontendCounters, Protocol } from './counters.ts'
 import type { ConnectionLimit } from './surplus-connections.ts'
-import { openLibc } from './udp/libc.ts'
 
 /** Limits on the connections of one process; 0 does not limit. They can be cloned. */
 export type ConnectionLimitsOptions = {

@@ -1,11 +1,17 @@
 import { closeSync, openSync } from 'node:fs'
-import { parseIpv4, parseIpv6 } from '../protocol/ip-address.ts'
+import { familyOf } from '../counters/frontend.ts'
+import type { Libc } from '../native/libc.ts'
+import {
+  type Endpoint,
+  localEndpoint,
+  openFiles,
+  openFilesMax,
+  remoteEndpoint,
+} from '../native/open-sockets.ts'
+import { parseIpv4, parseIpv6 } from '../protocol/ip.ts'
 import { compileCidrs, isInCidrs, socketAddress } from './client-address.ts'
 import type { ConnectionLimitsOptions, LookReport } from './connection-limits.ts'
-import { familyOf } from './counters.ts'
-import { type Endpoint, localEndpoint, openFiles, openFilesMax, remoteEndpoint } from './sockets.ts'
 import { type Connection, surplusConnections } from './surplus-connections.ts'
-import type { Libc } from './udp/libc.ts'
 
 const SHUT_RDWR = 2
 /** What a customer of IPv6 has at least, a /64, is one address. */

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
+import { openLibc } from '../native/libc.ts'
 import { openConnectionLook } from './connection-look.ts'
-import { openLibc } from './udp/libc.ts'
 
 /** Entry of the thread that limits the connections of its process. */
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
-import { localEndpoint, openFiles } from './sockets.ts'
-import { SOL_SOCKET } from './udp/bound-socket.ts'
-import { type Libc, openLibc } from './udp/libc.ts'
+import { type Libc, openLibc } from '../native/libc.ts'
+import { localEndpoint, openFiles } from '../native/open-sockets.ts'
+import { SOL_SOCKET } from '../native/socket.ts'
 import { type App, type ListenSocket, loadUws } from './uws.ts'
 
 /** Linux's numbers, the same on x86-64 and arm64. */

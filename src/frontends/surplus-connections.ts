@@ -1,4 +1,4 @@
-import type { IpFamily } from '../protocol/announce-record.ts'
+import type { IpFamily } from '../protocol/records.ts'
 
 /** The limits on connections, by their names in the configuration. */
 export type ConnectionLimit = 'connections_per_address' | 'max_connections'

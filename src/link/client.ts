@@ -1,15 +1,15 @@
-import { COUNT_BOUNDS, observe, SECONDS_BOUNDS } from '../histogram.ts'
-import { ID, LENGTH } from '../protocol/announce-record.ts'
-import type { Bytes } from '../protocol/bytes.ts'
-import { Failure } from '../protocol/failures.ts'
-import { REQUESTS_WAITING_MAX } from '../protocol/limits.ts'
+import { COUNT_BOUNDS, observe, SECONDS_BOUNDS } from '../counters/histogram.ts'
 import {
   countLink,
   createLinkCounters,
   frameRecords,
   LinkCounter,
   waitSeconds,
-} from './counters.ts'
+} from '../counters/link.ts'
+import type { Bytes } from '../protocol/bytes.ts'
+import { Failure } from '../protocol/failures.ts'
+import { REQUESTS_WAITING_MAX } from '../protocol/limits.ts'
+import { ID, LENGTH } from '../protocol/records.ts'
 import {
   clearFrame,
   createFrame,

@@ -1,3 +1,5 @@
+import { allocate, type Bytes, bytesOf } from '../protocol/bytes.ts'
+import { FRAME_BYTES_MAX } from '../protocol/limits.ts'
 import {
   ANNOUNCE_BYTES,
   FAMILY,
@@ -7,9 +9,7 @@ import {
   Kind,
   LENGTH,
   WEBSOCKET_ANNOUNCE_BYTES,
-} from '../protocol/announce-record.ts'
-import { allocate, type Bytes, bytesOf } from '../protocol/bytes.ts'
-import { FRAME_BYTES_MAX } from '../protocol/limits.ts'
+} from '../protocol/records.ts'
 import { HASH_COUNT, SCRAPE_REQUEST_HEADER_BYTES } from '../protocol/scrape-record.ts'
 
 /**

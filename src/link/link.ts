@@ -1,6 +1,6 @@
+import type { LinkCounters } from '../counters/link.ts'
 import type { Bytes } from '../protocol/bytes.ts'
 import type { Failure } from '../protocol/failures.ts'
-import type { LinkCounters } from './counters.ts'
 
 /** Who asked. Exactly one of the two is called, once, for each submitted request. */
 export type Waiter = {

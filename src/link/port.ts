@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads'
-import type { Histogram } from '../histogram.ts'
+import type { Histogram } from '../counters/histogram.ts'
 import { bytesOf } from '../protocol/bytes.ts'
 import { createLink } from './client.ts'
 import { FRAME_HEADER_BYTES, frameLength } from './frame.ts'

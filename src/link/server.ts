@@ -1,6 +1,6 @@
-import { type Histogram, observe, SECONDS_BOUNDS } from '../histogram.ts'
-import { ID, LENGTH } from '../protocol/announce-record.ts'
+import { type Histogram, observe, SECONDS_BOUNDS } from '../counters/histogram.ts'
 import type { Bytes } from '../protocol/bytes.ts'
+import { ID, LENGTH } from '../protocol/records.ts'
 import {
   clearFrame,
   createFrame,

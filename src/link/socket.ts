@@ -1,6 +1,6 @@
 import { chmodSync, rmSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
-import type { Histogram } from '../histogram.ts'
+import type { Histogram } from '../counters/histogram.ts'
 import { createLink } from './client.ts'
 import { createFrame, createFrameReader } from './frame.ts'
 import type { Answer, AnswerBytesMax, Link } from './link.ts'

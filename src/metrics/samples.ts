@@ -1,32 +1,27 @@
-import { EngineCounter, frameSeconds } from '../cluster/engine-counters.ts'
-import { GC_KINDS } from '../cluster/process-report.ts'
-import type { ProcessState } from '../cluster/processes.ts'
-import { USED_CLASS_BYTES } from '../engine/tables/layout.ts'
+import { EngineCounter, frameSeconds } from '../counters/engine.ts'
 import {
   FrontendCounter,
   type FrontendCounters,
   Protocol,
   readFailure,
   readFrontend,
-} from '../frontends/counters.ts'
-import {
-  batchSeconds,
-  sumUdpCounters,
-  sumUdpFailures,
-  type UdpCounters,
-} from '../frontends/udp/counters.ts'
+} from '../counters/frontend.ts'
 import {
   addCounts,
   COUNT_BOUNDS,
   type Histogram,
   histogramLength,
   SECONDS_BOUNDS,
-} from '../histogram.ts'
-import { frameRecords, LinkCounter, type LinkCounters, waitSeconds } from '../link/counters.ts'
+} from '../counters/histogram.ts'
+import { frameRecords, LinkCounter, type LinkCounters, waitSeconds } from '../counters/link.ts'
+import { GC_KINDS } from '../counters/process-report.ts'
+import type { ProcessState } from '../counters/processes.ts'
+import { batchSeconds, sumUdpCounters, sumUdpFailures, type UdpCounters } from '../counters/udp.ts'
+import { USED_CLASS_BYTES } from '../engine/tables/layout.ts'
+import { readUdpSockets } from '../native/proc-net-udp.ts'
 import { Failure } from '../protocol/failures.ts'
 import type { MetricName } from './catalogue.ts'
 import type { MetricSources } from './sources.ts'
-import { readUdpSockets } from './udp-sockets.ts'
 
 export type Labels = Readonly<Record<string, string>>
 /** One line of a metric; a histogram's tell which of its parts they are. */

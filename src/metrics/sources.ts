@@ -1,8 +1,8 @@
-import type { EngineCounters } from '../cluster/engine-counters.ts'
-import type { Processes } from '../cluster/processes.ts'
-import type { LimitName } from '../engine/limits.ts'
+import type { EngineCounters } from '../counters/engine.ts'
+import type { Processes } from '../counters/processes.ts'
+import type { UdpCounters } from '../counters/udp.ts'
+import type { LimitName } from '../engine/policy.ts'
 import type { Totals } from '../engine/totals.ts'
-import type { UdpCounters } from '../frontends/udp/counters.ts'
 
 /** Where the numbers come from: plain functions, so that this room knows nobody who starts or stops anything. */
 export type MetricSources = {

@@ -1,9 +1,9 @@
-import { EngineCounter } from '../cluster/engine-counters.ts'
+import { EngineCounter } from '../counters/engine.ts'
+import { FrontendCounter, Protocol, readFailures, readFrontend } from '../counters/frontend.ts'
+import { sumUdpCounters } from '../counters/udp.ts'
 import { sumFamilies } from '../engine/totals.ts'
-import { FrontendCounter, Protocol, readFailures, readFrontend } from '../frontends/counters.ts'
-import { sumUdpCounters } from '../frontends/udp/counters.ts'
+import { readUdpSockets } from '../native/proc-net-udp.ts'
 import type { MetricSources } from './sources.ts'
-import { readUdpSockets } from './udp-sockets.ts'
 
 /** Numbers of this moment under Torrust-Actix's names. What waits to be written has `_updates`: lists and keys never wait. */
 export function momentary(sources: MetricSources) {

@@ -1,4 +1,4 @@
-import { HASH_BYTES } from './announce-record.ts'
+import { HASH_BYTES } from './records.ts'
 
 /**
  * Info hashes as text, and bytes as clients percent-encode them. For the API, tests and benches:

@@ -2,8 +2,8 @@ import { crc32 } from 'node:zlib'
 import { Packr } from 'msgpackr'
 import { DETAIL_BYTES, PEER_WIDTH } from '../engine/tables/layout.ts'
 import { RECORD_HEAD_BYTES } from '../engine/torrent-record.ts'
-import { readU64, writeU64 } from '../protocol/announce-record.ts'
 import type { Bytes } from '../protocol/bytes.ts'
+import { readU64, writeU64 } from '../protocol/records.ts'
 import { SnapshotError } from './report.ts'
 
 /**

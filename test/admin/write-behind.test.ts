@@ -1,6 +1,6 @@
 import t from 'tap'
 import { startWriteBehind } from '../../src/admin/write-behind.ts'
-import { createTestLog } from '../cluster/fixtures/log-lines.ts'
+import { createTestLog } from '../app/fixtures/log-lines.ts'
 
 /** A database that is away until it is told to be there. */
 function switchable() {

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { openNotifySocket } from '../cluster/fixtures/notify-socket.ts'
+import { openNotifySocket } from '../app/fixtures/notify-socket.ts'
 import { startWithApi } from '../fixtures/admin-client.ts'
 import { setEnvironment } from '../fixtures/environment.ts'
 import { getBencoded, scrapeCounts } from '../fixtures/http-client.ts'
@@ -11,7 +11,7 @@ import { startTracker, temporaryFolder } from '../fixtures/start-tracker.ts'
 import { hashOf } from '../fixtures/tracker-client.ts'
 
 function fixture(name: string): string {
-  return fileURLToPath(new URL(`../cluster/fixtures/${name}.js`, import.meta.url))
+  return fileURLToPath(new URL(`../app/fixtures/${name}.js`, import.meta.url))
 }
 
 /** Loads a fixture into the trackers that are started from now on; it does its work when the function is called. */

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import t from 'tap'
-import { testFolder } from '../cluster/fixtures/engine-start.ts'
+import { testFolder } from '../app/fixtures/engine-start.ts'
 import { setEnvironment } from '../fixtures/environment.ts'
 import { RawConnection } from '../fixtures/http-client.ts'
 import { announceTarget, answers, startLoad } from '../fixtures/load.ts'

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { UDP_REQUEST_BYTES_MAX } from '../../src/protocol/udp-packet.ts'
+import { UDP_REQUEST_BYTES_MAX } from '../../src/protocol/udp/packet.ts'
 import { residentMib } from '../fixtures/resident-memory.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { startTracker, type Tracker } from '../fixtures/start-tracker.ts'

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { totals } from '../../src/engine/totals.ts'
-import { Flag } from '../../src/protocol/announce-record.ts'
 import { Event } from '../../src/protocol/events.ts'
+import { Flag } from '../../src/protocol/records.ts'
 import { checkTables } from '../fixtures/swarm-integrity.ts'
 import {
   announceTo,

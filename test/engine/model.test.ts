@@ -6,12 +6,12 @@ import {
   type Engine,
   openEngine,
 } from '../../src/engine/engine.ts'
-import { NO_LIMITS } from '../../src/engine/limits.ts'
+import { NO_LIMITS } from '../../src/engine/policy.ts'
 import { createSweepCursor, sweepSlice, sweepSlicesPerPass } from '../../src/engine/sweep.ts'
 import { sumFamilies, totals } from '../../src/engine/totals.ts'
-import { FAMILY, type Family, Flag } from '../../src/protocol/announce-record.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
 import { Event } from '../../src/protocol/events.ts'
+import { FAMILY, type Family, Flag } from '../../src/protocol/records.ts'
 import { type AnnounceFields, readReply, writeAnnounce } from '../fixtures/announce-request.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { checkTables } from '../fixtures/swarm-integrity.ts'

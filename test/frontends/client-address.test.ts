@@ -9,10 +9,10 @@ import {
   socketAddress,
   writeClientAddress,
 } from '../../src/frontends/client-address.ts'
-import { ADDRESS, FAMILY } from '../../src/protocol/announce-record.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
 import { Failure } from '../../src/protocol/failures.ts'
-import { parseIpv4, parseIpv6 } from '../../src/protocol/ip-address.ts'
+import { parseIpv4, parseIpv6 } from '../../src/protocol/ip.ts'
+import { ADDRESS, FAMILY } from '../../src/protocol/records.ts'
 
 function bytes(text: string): Uint8Array {
   const parsed = parseIpv4(text) ?? parseIpv6(text)

@@ -3,19 +3,19 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import {
+  createFrontendCounters,
+  FrontendCounter,
+  Protocol,
+  readFrontend,
+} from '../../src/counters/frontend.ts'
+import {
   type ConnectionLimitsOptions,
   startConnectionLimits,
   whyUnlimited,
 } from '../../src/frontends/connection-limits.ts'
 import { openConnectionLook } from '../../src/frontends/connection-look.ts'
-import {
-  createFrontendCounters,
-  FrontendCounter,
-  Protocol,
-  readFrontend,
-} from '../../src/frontends/counters.ts'
-import { openLibc } from '../../src/frontends/udp/libc.ts'
-import { Family } from '../../src/protocol/announce-record.ts'
+import { openLibc } from '../../src/native/libc.ts'
+import { Family } from '../../src/protocol/records.ts'
 
 if (process.platform !== 'linux') t.bailout('connections are limited on Linux')
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { type Connection, surplusConnections } from '../../src/frontends/surplus-connections.ts'
-import { Family } from '../../src/protocol/announce-record.ts'
+import { Family } from '../../src/protocol/records.ts'
 
 function connection(fd: number, more: Partial<Connection> = {}): Connection {
   const common = { peer: `peer ${fd}`, family: Family.ipv4, listener: 0, firstSeen: 0 }

@@ -10,6 +10,8 @@ import {
   recordLength,
   sealFrame,
 } from '../../src/link/frame.ts'
+import { allocate, bytesOf } from '../../src/protocol/bytes.ts'
+import { FRAME_BYTES_MAX } from '../../src/protocol/limits.ts'
 import {
   ANNOUNCE_BYTES,
   FAMILY,
@@ -19,9 +21,7 @@ import {
   Kind,
   LENGTH,
   WEBSOCKET_ANNOUNCE_BYTES,
-} from '../../src/protocol/announce-record.ts'
-import { allocate, bytesOf } from '../../src/protocol/bytes.ts'
-import { FRAME_BYTES_MAX } from '../../src/protocol/limits.ts'
+} from '../../src/protocol/records.ts'
 import { HASH_COUNT, SCRAPE_REQUEST_HEADER_BYTES } from '../../src/protocol/scrape-record.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 

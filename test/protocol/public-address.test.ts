@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import ipaddr from 'ipaddr.js'
 import t from 'tap'
-import { parseIpv4, parseIpv6 } from '../../src/protocol/ip-address.ts'
+import { parseIpv4, parseIpv6 } from '../../src/protocol/ip.ts'
 import { isPublicIpv4, isPublicIpv6 } from '../../src/protocol/public-address.ts'
 
 /** What IANA's registries of special-purpose addresses have as not globally reachable, with multicast and the deprecated transitions to IPv6. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { HASH_BYTES, KIND } from '../../src/protocol/announce-record.ts'
+import { HASH_BYTES, KIND } from '../../src/protocol/records.ts'
 import * as scrape from '../../src/protocol/scrape-record.ts'
 
 t.test('no field of a scrape overlaps another', async t => {

@@ -3,12 +3,17 @@ import { clientAddress, compileCidrs, type ProxyRules } from '../client-address.
 import type { HttpRequest } from '../uws.ts'
 import { readBody } from './body.ts'
 import type { Call, Handler, Services } from './call.ts'
-import { certificateHandlers } from './certificates.ts'
 import type { Exchange } from './exchange.ts'
-import { keyHandlers } from './keys.ts'
-import { listHandlers } from './lists.ts'
 import { listOperations, type Operation } from './openapi.ts'
-import { overviewHandlers } from './overview.ts'
+import { certificateHandlers } from './operations/certificates.ts'
+import { keyHandlers } from './operations/keys.ts'
+import { listHandlers } from './operations/lists.ts'
+import { overviewHandlers } from './operations/overview.ts'
+import { statusHandlers } from './operations/status.ts'
+import { torrentHandlers } from './operations/torrents.ts'
+import { userHandlers } from './operations/users.ts'
+import { serveStatic } from './pages/static-files.ts'
+import { loadSwaggerUi } from './pages/swagger-ui.ts'
 import {
   DATABASE_ERROR,
   INTERNAL_ERROR,
@@ -19,12 +24,7 @@ import {
 } from './replies.ts'
 import { createRouter } from './router.ts'
 import type { ApiServerOptions } from './server.ts'
-import { serveStatic } from './static-files.ts'
-import { statusHandlers } from './status.ts'
-import { loadSwaggerUi } from './swagger-ui.ts'
 import { createTokenGuard, readToken } from './token.ts'
-import { torrentHandlers } from './torrents.ts'
-import { userHandlers } from './users.ts'
 
 /** Served as files, when at all. */
 const STATIC_OPERATIONS = new Set(['getDocument', 'getSwaggerUi'])

@@ -1,17 +1,17 @@
 import type { Admin } from '../../admin/admin.ts'
-import { socketAddress } from '../client-address.ts'
 import {
   countFrontend,
   FrontendCounter,
   type FrontendCounters,
   familyOf,
   Protocol,
-} from '../counters.ts'
+} from '../../counters/frontend.ts'
+import { socketAddress } from '../client-address.ts'
 import { listen } from '../listen.ts'
 import { loadUws, type TlsKeyPair } from '../uws.ts'
 import { openExchange } from './exchange.ts'
+import type { StaticFiles } from './pages/static-files.ts'
 import { createResponder } from './respond.ts'
-import type { StaticFiles } from './static-files.ts'
 
 export type ApiServerOptions = {
   readonly host: string

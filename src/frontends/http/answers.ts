@@ -1,5 +1,12 @@
+import {
+  countFailure,
+  countFrontend,
+  FrontendCounter,
+  type FrontendCounters,
+  familyOf,
+  Protocol,
+} from '../../counters/frontend.ts'
 import type { Waiter } from '../../link/link.ts'
-import { FAILURE, type IpFamily } from '../../protocol/announce-record.ts'
 import type { Bytes } from '../../protocol/bytes.ts'
 import { Failure } from '../../protocol/failures.ts'
 import {
@@ -9,15 +16,8 @@ import {
   formatFailure,
   formatScrape,
   scrapeAnswerBytesMax,
-} from '../../protocol/http-response.ts'
-import {
-  countFailure,
-  countFrontend,
-  FrontendCounter,
-  type FrontendCounters,
-  familyOf,
-  Protocol,
-} from '../counters.ts'
+} from '../../protocol/http/response.ts'
+import { FAILURE, type IpFamily } from '../../protocol/records.ts'
 import type { HttpRequest, HttpResponse } from '../uws.ts'
 
 const ANSWER_BYTES_AT_FIRST = 16 * 1024

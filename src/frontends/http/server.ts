@@ -1,31 +1,31 @@
-import type { Link } from '../../link/link.ts'
-import { ANNOUNCE_BYTES, HASH_BYTES, KEY, Kind, USER_KEY } from '../../protocol/announce-record.ts'
-import { Failure } from '../../protocol/failures.ts'
-import { parseAnnounce, parseScrape } from '../../protocol/http-request.ts'
-import { SCRAPE_HASHES_MAX } from '../../protocol/limits.ts'
-import {
-  HASH_COUNT,
-  SCRAPE_KEY,
-  SCRAPE_REQUEST_HEADER_BYTES,
-  SCRAPE_USER_KEY,
-} from '../../protocol/scrape-record.ts'
-import { type PathRules, parsePathKeys, pathKind } from '../../protocol/tracker-path.ts'
-import {
-  clientAddress,
-  compileCidrs,
-  type ProxyRules,
-  writeClientAddress,
-} from '../client-address.ts'
 import {
   countFrontend,
   FrontendCounter,
   type FrontendCounters,
   familyOf,
   Protocol,
-} from '../counters.ts'
+} from '../../counters/frontend.ts'
+import type { Link } from '../../link/link.ts'
+import { Failure } from '../../protocol/failures.ts'
+import { type PathRules, parsePathKeys, pathKind } from '../../protocol/http/path.ts'
+import { parseAnnounce, parseScrape } from '../../protocol/http/request.ts'
+import { SCRAPE_HASHES_MAX } from '../../protocol/limits.ts'
+import { ANNOUNCE_BYTES, HASH_BYTES, KEY, Kind, USER_KEY } from '../../protocol/records.ts'
+import {
+  HASH_COUNT,
+  SCRAPE_KEY,
+  SCRAPE_REQUEST_HEADER_BYTES,
+  SCRAPE_USER_KEY,
+} from '../../protocol/scrape-record.ts'
+import {
+  clientAddress,
+  compileCidrs,
+  type ProxyRules,
+  writeClientAddress,
+} from '../client-address.ts'
 import { listen } from '../listen.ts'
 import { type App, type HttpRequest, type HttpResponse, loadUws, type TlsKeyPair } from '../uws.ts'
-import type { WebsocketRoute, WebsocketTracker } from '../websocket/server.ts'
+import type { WebsocketRoute, WebsocketTracker } from '../websocket/tracker.ts'
 import { createAnswers, type HttpAnswers } from './answers.ts'
 
 export type HttpServerOptions = {

@@ -1,8 +1,8 @@
-import type { IpFamily } from '../../protocol/announce-record.ts'
+import { Errno, type Libc, openLibc } from '../../native/libc.ts'
+import { SOCKADDR_ADDRESS, SOCKADDR_BYTES } from '../../native/socket.ts'
 import { allocate, type Bytes } from '../../protocol/bytes.ts'
-import { PACKET_AT, UDP_REPLY_BYTES, UDP_REQUEST_BYTES_MAX } from '../../protocol/udp-packet.ts'
-import { SOCKADDR_ADDRESS, SOCKADDR_BYTES } from './bound-socket.ts'
-import { Errno, type Libc, openLibc } from './libc.ts'
+import type { IpFamily } from '../../protocol/records.ts'
+import { PACKET_AT, UDP_REPLY_BYTES, UDP_REQUEST_BYTES_MAX } from '../../protocol/udp/packet.ts'
 
 /** Linux on 64-bit machines, little-endian. Offsets in bytes. */
 const MSG_NAME = 0 // pointer to a sockaddr

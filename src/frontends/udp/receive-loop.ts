@@ -1,6 +1,6 @@
-import { observe, SECONDS_BOUNDS } from '../../histogram.ts'
-import { batchSeconds, count, UdpCounter } from './counters.ts'
-import { Errno, errnoName } from './libc.ts'
+import { observe, SECONDS_BOUNDS } from '../../counters/histogram.ts'
+import { batchSeconds, count, UdpCounter } from '../../counters/udp.ts'
+import { Errno, errnoName } from '../../native/libc.ts'
 import {
   addressReply,
   type Batch,

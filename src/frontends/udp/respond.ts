@@ -1,4 +1,9 @@
+import { count, countUdpFailure, UdpCounter, type UdpCounters } from '../../counters/udp.ts'
 import type { Answer } from '../../link/link.ts'
+import { allocate, type Bytes } from '../../protocol/bytes.ts'
+import { Failure } from '../../protocol/failures.ts'
+import { type PathRules, parsePathKeys } from '../../protocol/http/path.ts'
+import type { AnnounceRules } from '../../protocol/http/request.ts'
 import {
   ADDRESS,
   ANNOUNCE_BYTES,
@@ -8,11 +13,12 @@ import {
   type IpFamily,
   KEY,
   USER_KEY,
-} from '../../protocol/announce-record.ts'
-import { allocate, type Bytes } from '../../protocol/bytes.ts'
-import { Failure } from '../../protocol/failures.ts'
-import type { AnnounceRules } from '../../protocol/http-request.ts'
-import { type PathRules, parsePathKeys } from '../../protocol/tracker-path.ts'
+} from '../../protocol/records.ts'
+import {
+  type ConnectionSecret,
+  isConnectionId,
+  writeConnectionId,
+} from '../../protocol/udp/connection-id.ts'
 import {
   Action,
   ANNOUNCE_PACKET_BYTES,
@@ -33,11 +39,13 @@ import {
   SCRAPE_RECORD_BYTES,
   UDP_REQUEST_BYTES_MAX,
   writeAnswerHeader,
-} from '../../protocol/udp-packet.ts'
+} from '../../protocol/udp/packet.ts'
+import {
+  isIpv4Client,
+  proxiedClientAt,
+  SIMPLE_PROXY_BYTES,
+} from '../../protocol/udp/simple-proxy.ts'
 import { type CidrList, compileCidrs } from '../client-address.ts'
-import { type ConnectionSecret, isConnectionId, writeConnectionId } from './connection-id.ts'
-import { count, countUdpFailure, UdpCounter, type UdpCounters } from './counters.ts'
-import { isIpv4Client, proxiedClientAt, SIMPLE_PROXY_BYTES } from './simple-proxy.ts'
 
 /** What a UDP listener is given: how to answer, and by which rules. */
 export type UdpService = {

@@ -1,12 +1,12 @@
-import { Family, type IpFamily } from '../../protocol/announce-record.ts'
+import { type Libc, openLibc } from '../../native/libc.ts'
 import {
   int,
   openBoundSocket,
   SO_REUSEPORT,
   SOL_SOCKET,
   type SocketAddress,
-} from './bound-socket.ts'
-import { type Libc, openLibc } from './libc.ts'
+} from '../../native/socket.ts'
+import { Family, type IpFamily } from '../../protocol/records.ts'
 
 /** Linux's numbers, the same on x86-64 and arm64. */
 const SO_SNDBUF = 7

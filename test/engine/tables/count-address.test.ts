@@ -1,5 +1,5 @@
 import t from 'tap'
-import { NO_LIMITS } from '../../../src/engine/limits.ts'
+import { NO_LIMITS } from '../../../src/engine/policy.ts'
 import { failureText } from '../../../src/protocol/failures.ts'
 import {
   announceTo,

@@ -1,12 +1,12 @@
 import t from 'tap'
-import { startApiServer } from '../../../src/frontends/api/server.ts'
 import {
   createFrontendCounters,
   FrontendCounter,
   Protocol,
   readFrontend,
-} from '../../../src/frontends/counters.ts'
-import { Family } from '../../../src/protocol/announce-record.ts'
+} from '../../../src/counters/frontend.ts'
+import { startApiServer } from '../../../src/frontends/api/server.ts'
+import { Family } from '../../../src/protocol/records.ts'
 import { RawConnection } from '../../fixtures/http-client.ts'
 import { hexOf, startApi, TOKEN } from './fixtures/api-client.ts'
 import { createMemoryAdmin } from './fixtures/memory-admin.ts'

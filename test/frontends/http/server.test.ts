@@ -1,7 +1,6 @@
 import { MessageChannel } from 'node:worker_threads'
 import bencode from 'bencode'
 import t, { type Test } from 'tap'
-import { answer, answerBytesMax } from '../../../src/engine/engine.ts'
 import {
   createFrontendCounters,
   FrontendCounter,
@@ -9,17 +8,18 @@ import {
   Protocol,
   readFailure,
   readFrontend,
-} from '../../../src/frontends/counters.ts'
+} from '../../../src/counters/frontend.ts'
+import { LinkCounter } from '../../../src/counters/link.ts'
+import { answer, answerBytesMax } from '../../../src/engine/engine.ts'
 import {
   type HttpServer,
   type HttpServerOptions,
   startHttpServer,
 } from '../../../src/frontends/http/server.ts'
-import { LinkCounter } from '../../../src/link/counters.ts'
 import type { Link } from '../../../src/link/link.ts'
 import { connectPortLink, servePort } from '../../../src/link/port.ts'
-import { Family, type IpFamily } from '../../../src/protocol/announce-record.ts'
 import { Failure } from '../../../src/protocol/failures.ts'
+import { Family, type IpFamily } from '../../../src/protocol/records.ts'
 import { type Dictionary, latin1, query, RawConnection } from '../../fixtures/http-client.ts'
 import { clientOf, hashOf, NOW, newEngine } from '../../fixtures/tracker-client.ts'
 

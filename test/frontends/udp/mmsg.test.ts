@@ -1,11 +1,5 @@
 import t, { type Test } from 'tap'
 import {
-  SOCKADDR_BYTES,
-  SOCKADDR_FAMILY,
-  SOCKADDR_PORT,
-} from '../../../src/frontends/udp/bound-socket.ts'
-import { Errno } from '../../../src/frontends/udp/libc.ts'
-import {
   addressReply,
   type Batch,
   createBatch,
@@ -18,7 +12,9 @@ import {
   senderAt,
 } from '../../../src/frontends/udp/mmsg.ts'
 import { closeUdpSocket, openUdpSocket, type UdpSocket } from '../../../src/frontends/udp/socket.ts'
-import { PACKET_AT, UDP_REQUEST_BYTES_MAX } from '../../../src/protocol/udp-packet.ts'
+import { Errno } from '../../../src/native/libc.ts'
+import { SOCKADDR_BYTES, SOCKADDR_FAMILY, SOCKADDR_PORT } from '../../../src/native/socket.ts'
+import { PACKET_AT, UDP_REQUEST_BYTES_MAX } from '../../../src/protocol/udp/packet.ts'
 
 const HOSTS = ['127.0.0.1', '::1'] as const
 const OWN_ADDRESS = [Buffer.of(127, 0, 0, 1), Buffer.from(`${'00'.repeat(15)}01`, 'hex')] as const

@@ -1,10 +1,5 @@
 import t, { type Test } from 'tap'
-import { SOCKADDR_ADDRESS, SOCKADDR_PORT } from '../../../src/frontends/udp/bound-socket.ts'
-import {
-  createConnectionSecret,
-  writeConnectionId,
-} from '../../../src/frontends/udp/connection-id.ts'
-import { createUdpCounters, readCount, UdpCounter } from '../../../src/frontends/udp/counters.ts'
+import { createUdpCounters, readCount, UdpCounter } from '../../../src/counters/udp.ts'
 import { createBatch, senderAt } from '../../../src/frontends/udp/mmsg.ts'
 import {
   createControl,
@@ -14,7 +9,12 @@ import {
 } from '../../../src/frontends/udp/receive-loop.ts'
 import { ADDRESS_BYTES, type UdpService } from '../../../src/frontends/udp/respond.ts'
 import { closeUdpSocket, openUdpSocket, type UdpSocket } from '../../../src/frontends/udp/socket.ts'
+import { SOCKADDR_ADDRESS, SOCKADDR_PORT } from '../../../src/native/socket.ts'
 import { bytesOf } from '../../../src/protocol/bytes.ts'
+import {
+  createConnectionSecret,
+  writeConnectionId,
+} from '../../../src/protocol/udp/connection-id.ts'
 import { cannedAnswer } from './fixtures/canned-answer.ts'
 import { announcePacket } from './fixtures/packets.ts'
 import { senderFor } from './fixtures/sender.ts'

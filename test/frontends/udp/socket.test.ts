@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import t from 'tap'
 import { closeUdpSocket, openUdpSocket } from '../../../src/frontends/udp/socket.ts'
-import { Family } from '../../../src/protocol/announce-record.ts'
+import { Family } from '../../../src/protocol/records.ts'
 
 const ANY = { port: 0, receiveBufferBytes: 0, sendBufferBytes: 0 }
 

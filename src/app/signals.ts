@@ -1,0 +1,43 @@
+import { ExitStatus } from '../errors.ts'
+import type { Parts } from '../lifecycle.ts'
+import type { Logger } from '../log.ts'
+
+/** A snapshot of millions of peers, and the last counts for the database, take their time. */
+const STOP_MILLIS_MAX = 60_000
+
+/**
+ * Stops the parts on SIGTERM or SIGINT and exits 0, after logging `summary`; a second signal, or a stop that takes too long, ends the process
+ * at once. So does an error that nobody caught. SIGHUP calls `reload`.
+ */
+export function obeySignals(
+  log: Logger,
+  parts: Parts,
+  summary: () => object,
+  reload: () => void,
+): void {
+  let stopping = false
+  const fail = (fields: object, message: string) => {
+    log.fatal(fields, message)
+    parts.kill()
+    process.exit(ExitStatus.software)
+  }
+  const stop = async (signal: string) => {
+    log.info({ signal }, 'stopping')
+    setTimeout(
+      () => fail({ millis: STOP_MILLIS_MAX }, 'stopping took too long'),
+      STOP_MILLIS_MAX,
+    ).unref()
+    await parts.stop()
+    log.info(summary(), 'stopped')
+    process.exit(ExitStatus.ok)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (stopping) return fail({ signal }, 'second signal, not waiting any longer')
+      stopping = true
+      stop(signal).catch((error: unknown) => fail({ err: error }, 'stopping failed'))
+    })
+  }
+  process.on('SIGHUP', reload)
+  process.on('uncaughtException', error => fail({ err: error }, 'primary process failed'))
+}

@@ -1,0 +1,120 @@
+import { mkdirSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { SnapshotConfig } from '../config/config.ts'
+import type { EngineSettings, EngineTables } from '../engine/engine.ts'
+import { configError } from '../errors.ts'
+import type { Part } from '../lifecycle.ts'
+import type { Logger } from '../log.ts'
+import { createSnapshotPool } from '../snapshot/pool.ts'
+import {
+  type RestoreReport,
+  SnapshotError,
+  SnapshotStopped,
+  type WriteReport,
+} from '../snapshot/report.ts'
+
+/** Of one processor's time: a second's work may take five, announces need not wait for it. */
+export const WRITE_SHARE = 0.2
+
+export type SnapshotsOptions = {
+  readonly config: SnapshotConfig
+  readonly tables: EngineTables
+  readonly settings: EngineSettings
+  readonly nowSeconds: () => number
+  readonly log: Logger
+  /** Called when the thread died, perhaps with a lock in its hand. */
+  readonly died: (name: string, error: unknown) => void
+}
+
+export type Snapshots = Part & {
+  /** Writes one now, unless the last one is still being read. */
+  write(): Promise<void>
+  setInterval(seconds: number): void
+  /** Resolves when the last swarm is back, or could not be brought back. */
+  readonly restored: Promise<void>
+  readonly lastWrite: WriteReport | undefined
+  readonly failures: number
+}
+
+/**
+ * Brings the swarms of the last snapshot back while the tracker serves, and writes a new one every `interval` and at the end. Throws an
+ * OperatorError when there can be no such file.
+ */
+export function startSnapshots(options: SnapshotsOptions): Snapshots {
+  const { config, log, nowSeconds, settings, tables } = options
+  const file = resolve(config.path)
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o750 })
+  } catch (error) {
+    throw configError([
+      `snapshot.path: ${JSON.stringify(config.path)} cannot be used: ${(error as Error).message}`,
+    ])
+  }
+  const pool = createSnapshotPool()
+  let lastWrite: WriteReport | undefined
+  let failures = 0
+  let isRestoring = true
+
+  function failed(error: unknown, message: string): void {
+    if (error instanceof SnapshotStopped) return
+    failures++
+    if (error instanceof SnapshotError) log.error({ reason: error.message }, message)
+    else options.died('snapshot', error)
+  }
+
+  async function restore(): Promise<void> {
+    try {
+      tellRestored(await pool.restore({ tables, settings, file, nowSeconds: nowSeconds() }), log)
+    } catch (error) {
+      failed(error, 'the last swarms could not be brought back')
+    }
+    isRestoring = false
+  }
+
+  async function write(): Promise<void> {
+    try {
+      lastWrite = await pool.write({ tables, file, nowSeconds: nowSeconds(), share: WRITE_SHARE })
+      const { bytes, millis, peers, torrents } = lastWrite
+      log.debug({ file, torrents, peers, bytes, millis }, 'snapshot written')
+    } catch (error) {
+      failed(error, 'snapshot not written')
+    }
+  }
+
+  const restored = restore()
+  // Before the last swarm is back there is nothing that should take its place.
+  const writeUnlessRestoring = async () => {
+    if (!isRestoring) await write()
+  }
+  const writeEvery = (seconds: number) => setInterval(writeUnlessRestoring, seconds * 1000)
+  let timer = writeEvery(config.interval)
+  return {
+    restored,
+    write: writeUnlessRestoring,
+    setInterval(seconds) {
+      clearInterval(timer)
+      timer = writeEvery(seconds)
+    },
+    get lastWrite() {
+      return lastWrite
+    },
+    get failures() {
+      return failures
+    },
+    async stop() {
+      clearInterval(timer)
+      pool.hurry()
+      await writeUnlessRestoring()
+      await pool.close()
+    },
+  }
+}
+
+function tellRestored(report: RestoreReport, log: Logger): void {
+  for (const { file, reason } of report.skipped) {
+    log.error({ file, reason }, 'a damaged snapshot was passed over')
+  }
+  if (!report.file) return
+  const { expired, file, millis, newer, peers, refused, torrents } = report
+  log.info({ file, torrents, peers, expired, newer, refused, millis }, 'swarms are back')
+}

@@ -1,0 +1,180 @@
+import type { Bytes } from '../protocol/bytes.ts'
+import { Failure } from '../protocol/failures.ts'
+import { isPublicIpv4, isPublicIpv6 } from '../protocol/public-address.ts'
+import {
+  ADDRESS,
+  CLIENT_ADDRESS,
+  FAMILY,
+  Family,
+  FLAGS,
+  Flag,
+  PEER_ID,
+  PORT,
+  SOURCE,
+} from '../protocol/records.ts'
+import { type ClientPrefixes, compilePrefixes, hasPrefix } from './client-prefixes.ts'
+import { type HashKey, hashSource } from './tables/keyed-hash.ts'
+import { createRateBuckets, type Rate, type RateBuckets, takeToken } from './tables/rate-buckets.ts'
+import {
+  addOne,
+  createCounters,
+  readCounter,
+  type SharedCounters,
+} from './tables/shared-counters.ts'
+
+/** Ports below it are for privileged services (RFC 6335 §6). */
+const PRIVILEGED_PORTS = 1024
+const MINUTE_MILLIS = 60_000
+
+/** What is asked of strangers, whatever protocol they speak; 0, false and [] ask nothing. It can be cloned. */
+export type LimitSettings = {
+  /** Announces a minute of one IPv4 address or IPv6 /64, and how many at once. */
+  readonly announcesPerAddress: number
+  readonly announcesBurst: number
+  /** Torrents that announces may make. */
+  readonly maxTorrents: number
+  /** Peers in one torrent of one IPv4 address or IPv6 /64. */
+  readonly peersPerAddress: number
+  readonly refusePrivateAddresses: boolean
+  readonly refusePrivilegedPorts: boolean
+  /** Prefixes of peer ids, in Latin-1. */
+  readonly clientBlacklist: readonly string[]
+  readonly clientWhitelist: readonly string[]
+}
+
+export const NO_LIMITS: LimitSettings = {
+  announcesPerAddress: 0,
+  announcesBurst: 0,
+  maxTorrents: 0,
+  peersPerAddress: 0,
+  refusePrivateAddresses: false,
+  refusePrivilegedPorts: false,
+  clientBlacklist: [],
+  clientWhitelist: [],
+}
+
+/** What threads share of it. */
+export type SharedLimits = {
+  readonly buckets: SharedArrayBuffer
+  readonly counters: SharedArrayBuffer
+}
+
+export type Limits = {
+  /** Whether `checkLimits` has anything to ask. */
+  readonly isChecked: boolean
+  readonly rate: Rate | undefined
+  readonly maxTorrents: number
+  readonly peersPerAddress: number
+  readonly publicOnly: boolean
+  readonly portMin: number
+  readonly blacklist: ClientPrefixes | undefined
+  readonly whitelist: ClientPrefixes | undefined
+  readonly buckets: RateBuckets
+  readonly counters: SharedCounters
+}
+
+/** Every limit by its name in the configuration, with the failure of whom it meets. */
+const LIMITS = {
+  announces_per_address: Failure.tooManyAnnounces,
+  max_torrents: Failure.tooManyTorrents,
+  peers_per_address: Failure.tooManyPeers,
+  refuse_private_addresses: Failure.privateAddress,
+  refuse_privileged_ports: Failure.privilegedPort,
+  client_blacklist: Failure.blacklistedClient,
+  client_whitelist: Failure.unlistedClient,
+} as const
+
+export type LimitName = keyof typeof LIMITS
+
+/** One counter for each failure, most of them of no limit. */
+const COUNTERS = Object.keys(Failure).length
+
+export function createLimits(): SharedLimits {
+  return { buckets: createRateBuckets(), counters: createCounters(COUNTERS) }
+}
+
+/** What one thread checks. Made anew, over the same memory, where the settings change. */
+export function openLimits(shared: SharedLimits, settings: LimitSettings): Limits {
+  const { announcesBurst, announcesPerAddress } = settings
+  const rate =
+    announcesPerAddress > 0
+      ? { period: Math.ceil(MINUTE_MILLIS / announcesPerAddress), burst: announcesBurst }
+      : undefined
+  const portMin = settings.refusePrivilegedPorts ? PRIVILEGED_PORTS : 0
+  const blacklist = compilePrefixes(settings.clientBlacklist)
+  const whitelist = compilePrefixes(settings.clientWhitelist)
+  const publicOnly = settings.refusePrivateAddresses
+  return {
+    isChecked: publicOnly || portMin > 0 || [rate, blacklist, whitelist].some(Boolean),
+    rate,
+    maxTorrents: settings.maxTorrents,
+    peersPerAddress: settings.peersPerAddress,
+    publicOnly,
+    portMin,
+    blacklist,
+    whitelist,
+    buckets: new Int32Array(shared.buckets),
+    counters: new Uint32Array(shared.counters),
+  }
+}
+
+/** What can be said of the announce at `at` before any torrent is looked at. The rate comes first: it is to bound what is refused, too. */
+export function checkLimits(
+  limits: Limits,
+  key: HashKey,
+  request: Bytes,
+  at: number,
+  nowSeconds: number,
+): Failure {
+  const { rate, publicOnly, blacklist, whitelist } = limits
+  const { u8, view } = request
+  if (rate && !takeToken(limits.buckets, hashOfSource(key, request, at), nowSeconds, rate)) {
+    return limited(limits, Failure.tooManyAnnounces)
+  }
+  if (blacklist && hasPrefix(blacklist, u8, at + PEER_ID)) {
+    return limited(limits, Failure.blacklistedClient)
+  }
+  if (whitelist && !hasPrefix(whitelist, u8, at + PEER_ID)) {
+    return limited(limits, Failure.unlistedClient)
+  }
+  if (publicOnly && !isPublic(u8, at)) return limited(limits, Failure.privateAddress)
+  if (u8[at + FAMILY] !== Family.websocket && view.getUint16(at + PORT, true) < limits.portMin) {
+    return limited(limits, Failure.privilegedPort)
+  }
+  return Failure.none
+}
+
+/** Whether the peer can be reached; a WebSocket peer through the tracker, wherever it is. */
+function isPublic(u8: Uint8Array, at: number): boolean {
+  const family = u8[at + FAMILY]
+  if (family === Family.ipv4) return isPublicIpv4(u8, at + ADDRESS)
+  return family !== Family.ipv6 || isPublicIpv6(u8, at + ADDRESS)
+}
+
+/** Of the address that the announce came from, whichever it claims: an IPv4 address, or the /64 that a customer of IPv6 has at least. */
+function hashOfSource(key: HashKey, { u8, view }: Bytes, at: number): number {
+  const claimed = ((u8[at + FLAGS] as number) & Flag.claimedAddress) !== 0
+  if (claimed) return hashSource(key, view, at + SOURCE, false)
+  const family = u8[at + FAMILY]
+  if (family !== Family.websocket) {
+    return hashSource(key, view, at + ADDRESS, family === Family.ipv4)
+  }
+  const client = at + CLIENT_ADDRESS
+  const isMapped = view.getInt32(client) === 0 && view.getInt32(client + 4) === 0
+  return hashSource(key, view, isMapped ? client + 12 : client, isMapped)
+}
+
+/** Counts whom a limit met, and returns the failure. */
+export function limited(limits: Limits, failure: Failure): Failure {
+  addOne(limits.counters, failure)
+  return failure
+}
+
+/** How many announces each limit refused since the start. */
+export function limitCounts({ counters }: Limits): Record<LimitName, number> {
+  const counts = Object.entries(LIMITS).map(([name, failure]) => [
+    name,
+    readCounter(counters, failure),
+  ])
+  return Object.fromEntries(counts) as Record<LimitName, number>
+}

@@ -1,0 +1,75 @@
+import { type Handler, inBatches } from '../call.ts'
+import { isHash, readCount, readHash, uniqueHashes } from '../hashes.ts'
+import { BAD_JSON_BODY, jsonReply, OK, statusReply } from '../replies.ts'
+
+export const keyHandlers: Record<string, Handler> = {
+  async getKey({ admin, param }) {
+    const hash = readHash(param('keyhash'), 'key_hash')
+    if (typeof hash !== 'string') return hash
+    const [timeout] = await admin.keys([hash])
+    if (timeout === undefined) return statusReply(404, `unknown key_hash ${hash}`)
+    return jsonReply({ status: 'ok', timeout })
+  },
+
+  async postKey({ admin, param }) {
+    const hash = readHash(param('keyhash'), 'key_hash')
+    if (typeof hash !== 'string') return hash
+    const timeout = readCount(param('timeout'), 'timeout')
+    if (typeof timeout !== 'number') return timeout
+    const [outcome] = await admin.setKeys([[hash, timeout]])
+    return outcome === 'added' ? OK : statusReply(304, `key_hash updated ${hash}`)
+  },
+
+  async deleteKey({ admin, param }) {
+    const hash = readHash(param('keyhash'), 'key_hash')
+    if (typeof hash !== 'string') return hash
+    const [outcome] = await admin.removeKeys([hash])
+    return outcome === 'deleted' ? OK : statusReply(304, `unknown key_hash ${hash}`)
+  },
+
+  /** A hash that is no key is left out: 0 is a key for ever. */
+  async getKeys({ admin, body }) {
+    const hashes = uniqueHashes(body as string[])
+    const timeouts = await inBatches(hashes, batch => admin.keys(batch))
+    const known = hashes
+      .map((hash, n) => [hash, timeouts[n]] as const)
+      .filter(([, timeout]) => timeout !== undefined)
+    return jsonReply({ status: 'ok', keys: Object.fromEntries(known) })
+  },
+
+  /** What is no hash is said so in its place, and the others are set. */
+  async postKeys({ admin, body }) {
+    const entries = new Map<string, number>()
+    const texts = new Map<string, string>()
+    for (const [text, timeout] of Object.entries(body as Record<string, number>)) {
+      if (timeout < 0) return BAD_JSON_BODY
+      if (isHash(text)) entries.set(text.toLowerCase(), timeout)
+      else texts.set(text, 'invalid key_hash')
+    }
+    const list = [...entries]
+    const outcomes = await inBatches(list, batch => admin.setKeys(batch))
+    for (const [n, [hash]] of list.entries()) {
+      texts.set(hash, outcomes[n] === 'added' ? 'ok' : 'key_hash updated')
+    }
+    return jsonReply({ status: 'ok', keys: Object.fromEntries(texts) })
+  },
+
+  async deleteKeys({ admin, body }) {
+    const hashes = uniqueHashes(body as string[])
+    const outcomes = await inBatches(hashes, batch => admin.removeKeys(batch))
+    return jsonReply({
+      status: 'ok',
+      keys: Object.fromEntries(
+        hashes.map((hash, n) => [
+          hash,
+          { status: outcomes[n] === 'deleted' ? 'ok' : 'unknown key_hash' },
+        ]),
+      ),
+    })
+  },
+
+  async clearKeys({ admin }) {
+    await admin.clearKeys()
+    return OK
+  },
+}

@@ -1,0 +1,183 @@
+import type { Admin, Outcome, Peer, PeerPage, Torrent } from '../../../admin/admin.ts'
+import { clientOfPeerId } from '../../../protocol/peer-client.ts'
+import { type Call, type Handler, inBatches } from '../call.ts'
+import { invalid, isHash, readCount, readHash, uniqueHashes } from '../hashes.ts'
+import { CHUNK_CHARACTERS, PAGE_PEERS, TORRENTS_PER_CALL } from '../limits.ts'
+import {
+  BAD_JSON_BODY,
+  type Chunks,
+  chunkedReply,
+  jsonReply,
+  OK,
+  type Reply,
+  statusReply,
+} from '../replies.ts'
+
+export const torrentHandlers: Record<string, Handler> = {
+  async getTorrent({ admin, param }) {
+    const hash = readHash(param('infohash'), 'info_hash')
+    if (typeof hash !== 'string') return hash
+    const [torrent] = await admin.torrents([hash])
+    if (!torrent) return statusReply(404, `unknown info_hash ${hash}`)
+    return chunkedReply(oneTorrent(admin, torrent))
+  },
+
+  postTorrent: call => setTorrent(call, undefined),
+
+  async postTorrentCompleted(call) {
+    const completed = readCount(call.param('completed'), 'completed')
+    return typeof completed === 'number' ? setTorrent(call, completed) : completed
+  },
+
+  async deleteTorrent({ admin, param }) {
+    const hash = readHash(param('infohash'), 'info_hash')
+    if (typeof hash !== 'string') return hash
+    const [outcome] = await admin.removeTorrents([hash])
+    return outcome === 'deleted' ? OK : statusReply(304, `unknown info_hash ${hash}`)
+  },
+
+  async getTorrents({ admin, body }) {
+    return chunkedReply(manyTorrents(admin, uniqueHashes(body as string[])))
+  },
+
+  async postTorrents({ admin, body }) {
+    const entries = new Map<string, number>()
+    for (const [text, completed] of Object.entries(body as Record<string, number>)) {
+      if (!isHash(text)) return invalid('info_hash', text)
+      if (completed < 0) return BAD_JSON_BODY
+      entries.set(text.toLowerCase(), completed)
+    }
+    const list = [...entries]
+    const outcomes = await inBatches(list, batch => admin.setTorrents(batch))
+    return jsonReply({
+      status: 'ok',
+      torrents: Object.fromEntries(list.map(([hash], n) => [hash, setText(outcomes[n])])),
+    })
+  },
+
+  async deleteTorrents({ admin, body }) {
+    const hashes = uniqueHashes(body as string[])
+    const outcomes = await inBatches(hashes, batch => admin.removeTorrents(batch))
+    return jsonReply({ status: 'ok', torrents: removedTexts(hashes, outcomes) })
+  },
+}
+
+async function setTorrent({ admin, param }: Call, completed: number | undefined): Promise<Reply> {
+  const hash = readHash(param('infohash'), 'info_hash')
+  if (typeof hash !== 'string') return hash
+  const [outcome] = await admin.setTorrents([completed === undefined ? [hash] : [hash, completed]])
+  return outcome === 'added' ? OK : statusReply(304, `info_hash updated ${hash}`)
+}
+
+/** What a bulk answer says of an info hash that was put somewhere. */
+export function setText(outcome: Outcome | undefined): string {
+  return outcome === 'added' ? 'ok' : 'info_hash updated'
+}
+
+/** What a bulk answer says of each info hash that was taken away. */
+export function removedTexts(hashes: readonly string[], outcomes: readonly Outcome[]): object {
+  return Object.fromEntries(
+    hashes.map((hash, n) => [
+      hash,
+      { status: outcomes[n] === 'deleted' ? 'ok' : 'unknown info_hash' },
+    ]),
+  )
+}
+
+async function* oneTorrent(admin: Admin, torrent: Torrent): Chunks {
+  const first = await admin.torrentPeers(torrent.hash, 0, PAGE_PEERS)
+  let text = '{"status":"ok",'
+  for await (const piece of torrentMembers(admin, torrent, first)) {
+    yield text + piece
+    text = ''
+  }
+  yield '}'
+}
+
+/** A hash that is no torrent is left out. Small torrents are read together, as many as make one page of peers. */
+async function* manyTorrents(admin: Admin, hashes: readonly string[]): Chunks {
+  let text = '{"status":"ok","torrents":{'
+  let separator = ''
+  for (let n = 0; n < hashes.length; n += TORRENTS_PER_CALL) {
+    const found = await admin.torrents(hashes.slice(n, n + TORRENTS_PER_CALL))
+    for (const group of groupByPeers(found.filter(torrent => torrent !== undefined))) {
+      const pages = await Promise.all(group.map(torrent => firstPage(admin, torrent)))
+      for (const [index, torrent] of group.entries()) {
+        text += `${separator}"${torrent.hash}":{`
+        separator = ','
+        for await (const piece of torrentMembers(admin, torrent, pages[index] ?? NO_PEERS)) {
+          text += piece
+          if (text.length < CHUNK_CHARACTERS) continue
+          yield text
+          text = ''
+        }
+        text += '}'
+      }
+    }
+  }
+  yield `${text}}}`
+}
+
+const NO_PEERS: PeerPage = { peers: [], next: -1 }
+
+function firstPage(admin: Admin, torrent: Torrent): Promise<PeerPage> {
+  if (torrent.seeders + torrent.leechers === 0) return Promise.resolve(NO_PEERS)
+  return admin.torrentPeers(torrent.hash, 0, PAGE_PEERS)
+}
+
+/** Neighbours that together have a page of peers at most, or one torrent alone that has more. */
+function groupByPeers(torrents: readonly Torrent[]): Torrent[][] {
+  const groups: Torrent[][] = []
+  let peersInGroup = Number.POSITIVE_INFINITY
+  for (const torrent of torrents) {
+    const peers = torrent.seeders + torrent.leechers
+    if (peersInGroup + peers > PAGE_PEERS) {
+      groups.push([])
+      peersInGroup = 0
+    }
+    groups.at(-1)?.push(torrent)
+    peersInGroup += peers
+  }
+  return groups
+}
+
+/**
+ * `"seeds":[…],"peers":[…],"completed":…,"updated":…`, a page of peers at a time. A leecher that becomes a seeder while its torrent is read
+ * may come after the last of the seeders: it stays where it was, with nothing left.
+ */
+async function* torrentMembers(admin: Admin, torrent: Torrent, first: PeerPage): Chunks {
+  let text = '"seeds":['
+  let separator = ''
+  let atSeeds = true
+  for (let page = first; ; page = await admin.torrentPeers(torrent.hash, page.next, PAGE_PEERS)) {
+    for (const peer of page.peers) {
+      if (atSeeds && peer.left > 0) {
+        text += '],"peers":['
+        separator = ''
+        atSeeds = false
+      }
+      text += separator + formatPeer(peer)
+      separator = ','
+    }
+    if (page.next === -1) break
+    if (text !== '') yield text
+    text = ''
+  }
+  if (atSeeds) text += '],"peers":['
+  yield `${text}],"completed":${torrent.completed},"updated":${torrent.updated}`
+}
+
+function formatPeer(peer: Peer): string {
+  return JSON.stringify(peerJson(peer))
+}
+
+export function peerJson({ id, address, updated, uploaded, downloaded, left }: Peer): object {
+  return {
+    peer_id: { id, client: clientOfPeerId(id) },
+    peer_addr: address,
+    updated,
+    uploaded,
+    downloaded,
+    left,
+  }
+}

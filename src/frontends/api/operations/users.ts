@@ -1,0 +1,154 @@
+import type { User, UserEntry } from '../../../admin/admin.ts'
+import { type Call, type Handler, inBatches } from '../call.ts'
+import { invalid, isHash, readCount, readHash, uniqueHashes } from '../hashes.ts'
+import { BAD_JSON_BODY, jsonReply, OK, type Reply, statusReply } from '../replies.ts'
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+export const userHandlers: Record<string, Handler> = {
+  async getUser({ admin, param }) {
+    const hash = readHash(param('userhash'), 'user_hash')
+    if (typeof hash !== 'string') return hash
+    const [user] = await admin.users([hash])
+    return user ? jsonReply(userJson(user)) : statusReply(404, `unknown user_hash ${hash}`)
+  },
+
+  async postUser(call) {
+    const user = readPathUser(call)
+    if ('status' in user) return user
+    const [outcome] = await call.admin.setUsers([user])
+    return outcome === 'added'
+      ? statusReply(200, `user_hash added ${user.key}`)
+      : statusReply(304, `user_hash updated ${user.key}`)
+  },
+
+  async deleteUser({ admin, param }) {
+    const hash = readHash(param('userhash'), 'user_hash')
+    if (typeof hash !== 'string') return hash
+    const [outcome] = await admin.removeUsers([hash])
+    return outcome === 'deleted' ? OK : statusReply(304, `unknown user_hash ${hash}`)
+  },
+
+  async getUsers({ admin, body }) {
+    const hashes = uniqueHashes(body as string[])
+    const users = await inBatches(hashes, batch => admin.users(batch))
+    return jsonReply({
+      status: 'ok',
+      users: Object.fromEntries(
+        hashes.map((hash, n) => {
+          const user = users[n]
+          return [hash, user ? { status: 'ok', ...userJson(user) } : { status: UNKNOWN }]
+        }),
+      ),
+    })
+  },
+
+  /** An entry that is wrong refuses all of them; of several for one key the last counts. */
+  async postUsers({ admin, body, userIdUuid }) {
+    const users = new Map<string, UserEntry>()
+    for (const entry of body as unknown[][]) {
+      const user = readBodyUser(entry, userIdUuid)
+      if ('status' in user) return user
+      users.set(user.key, user)
+    }
+    const list = [...users.values()]
+    const outcomes = await inBatches(list, batch => admin.setUsers(batch))
+    return jsonReply({
+      status: 'ok',
+      users: Object.fromEntries(
+        list.map(({ key }, n) => [
+          key,
+          outcomes[n] === 'added' ? 'user_hash added' : 'user_hash updated',
+        ]),
+      ),
+    })
+  },
+
+  async deleteUsers({ admin, body }) {
+    const hashes = uniqueHashes(body as string[])
+    const outcomes = await inBatches(hashes, batch => admin.removeUsers(batch))
+    return jsonReply({
+      status: 'ok',
+      users: Object.fromEntries(
+        hashes.map((hash, n) => [hash, { status: outcomes[n] === 'deleted' ? 'ok' : UNKNOWN }]),
+      ),
+    })
+  },
+
+  async clearUsers({ admin }) {
+    await admin.clearUsers()
+    return OK
+  },
+}
+
+const UNKNOWN = 'unknown user_hash'
+
+function userJson({ id, key, active, torrentsActive, ...counts }: User): object {
+  return {
+    ...(UUID.test(id) ? { uuid: id } : { id: Number(id) }),
+    key,
+    uploaded: counts.uploaded,
+    downloaded: counts.downloaded,
+    completed: counts.completed,
+    updated: counts.updated,
+    active: active ? 1 : 0,
+    torrents_active: torrentsActive.map(([hash, seen]) => ({ [hash]: seen })),
+  }
+}
+
+function readPathUser({ param, userIdUuid }: Call): UserEntry | Reply {
+  const key = readHash(param('key'), 'key_hash')
+  if (typeof key !== 'string') return key
+  const id = readId(param('id'), userIdUuid)
+  if (typeof id !== 'string') return id
+  const uploaded = readCount(param('uploaded'), 'uploaded')
+  if (typeof uploaded !== 'number') return uploaded
+  const downloaded = readCount(param('downloaded'), 'downloaded')
+  if (typeof downloaded !== 'number') return downloaded
+  const completed = readCount(param('completed'), 'completed')
+  if (typeof completed !== 'number') return completed
+  const updated = readCount(param('updated'), 'updated')
+  if (typeof updated !== 'number') return updated
+  const active = param('active')
+  if (active !== '0' && active !== '1') return invalid('active', active)
+  return { id, key, uploaded, downloaded, completed, updated, active: active === '1' }
+}
+
+/** `[id, key, uploaded, downloaded, completed, updated, active]`, of which the document says the length only. */
+function readBodyUser(entry: readonly unknown[], isUuid: boolean): UserEntry | Reply {
+  const [idValue, key, uploaded, downloaded, completed, updated, active] = entry
+  if (typeof key !== 'string' || (typeof idValue !== 'string' && !isCount(idValue))) {
+    return BAD_JSON_BODY
+  }
+  if (!isCount(uploaded) || !isCount(downloaded) || !isCount(completed) || !isCount(updated)) {
+    return BAD_JSON_BODY
+  }
+  if (active !== 0 && active !== 1) return BAD_JSON_BODY
+  if (!isHash(key)) return invalid('key_hash', key)
+  const id = readId(String(idValue), isUuid)
+  if (typeof id !== 'string') return id
+  return {
+    id,
+    key: key.toLowerCase(),
+    uploaded,
+    downloaded,
+    completed,
+    updated,
+    active: active === 1,
+  }
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+/** A user's id, or the refusal, which says what the text seems to be, and otherwise what it should be. */
+function readId(text: string, isUuid: boolean): string | Reply {
+  if (UUID.test(text)) return isUuid ? text : invalid('uuid', text)
+  if (/^\d+$/.test(text)) {
+    const number = Number(text)
+    const isValid = !isUuid && number > 0 && Number.isSafeInteger(number)
+    return isValid ? String(number) : invalid('id', text)
+  }
+  return invalid(isUuid ? 'uuid' : 'id', text)
+}

@@ -1,0 +1,38 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { basename, dirname, extname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { StaticFile, StaticFiles } from './static-files.ts'
+
+/** What of the page's folder is served; beside it lie what it was compiled from and how. */
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+}
+
+/** Of uPlot, the files that the page loads. */
+const UPLOT_FILES = ['uPlot.iife.min.js', 'uPlot.min.css']
+
+/** The dashboard: its page at `/`, what that loads under `/dashboard/`. Throws when it was not built, or uPlot is not installed. */
+export function loadDashboard(): StaticFiles {
+  const folder = fileURLToPath(new URL('../../../dashboard', import.meta.url))
+  const uplot = dirname(createRequire(import.meta.url).resolve('uplot/package.json'))
+  const paths = [
+    ...readdirSync(folder).map(name => join(folder, name)),
+    ...UPLOT_FILES.map(name => join(uplot, 'dist', name)),
+  ]
+  const files = new Map<string, StaticFile>()
+  for (const path of paths) {
+    const type = TYPES[extname(path)]
+    if (type) files.set(urlOf(path), { type, bytes: readFileSync(path) })
+  }
+  if (!files.has('/')) throw new Error('the dashboard is not there: npm run build makes it')
+  return files
+}
+
+function urlOf(path: string): string {
+  const name = basename(path)
+  return name === 'index.html' ? '/' : `/dashboard/${name}`
+}

@@ -1,0 +1,327 @@
+import type { Bytes } from '../bytes.ts'
+import { Event } from '../events.ts'
+import { Failure, failureText } from '../failures.ts'
+import type { AnnounceRules } from '../http/request.ts'
+import { TRANSFER_BYTES_MAX } from '../limits.ts'
+import {
+  ADDRESS,
+  COMPACT_BYTES,
+  DOWNLOADED,
+  EVENT,
+  FAMILY,
+  Family,
+  FLAGS,
+  Flag,
+  HASH_BYTES,
+  INFO_HASH,
+  INTERVAL,
+  type IpFamily,
+  KIND,
+  Kind,
+  LEECHERS,
+  LEFT,
+  NUMWANT,
+  PEER_COUNT,
+  PEER_ID,
+  PORT,
+  REPLY_HEADER_BYTES,
+  SEEDERS,
+  UPLOADED,
+  writeSource,
+} from '../records.ts'
+import {
+  ENTRY_BYTES,
+  ENTRY_COMPLETED,
+  ENTRY_LEECHERS,
+  ENTRY_SEEDERS,
+  HASH_COUNT,
+  SCRAPE_HEADER_BYTES,
+  SCRAPE_REQUEST_HEADER_BYTES,
+} from '../scrape-record.ts'
+
+/**
+ * The packets of BEP 15. Offsets in bytes from the start of a packet; integers big-endian.
+ * Every request begins with these three.
+ */
+export const PACKET_CONNECTION_ID = 0 // u64; in a connect, PROTOCOL_ID
+export const PACKET_ACTION = 8 // u32
+export const PACKET_TRANSACTION_ID = 12 // u32
+export const REQUEST_HEADER_BYTES = 16
+
+export const Action = { connect: 0, announce: 1, scrape: 2, error: 3 } as const
+
+/** What a connect has in place of a connection id: 0x41727101980, in two words. */
+export const PROTOCOL_ID = [0x417, 0x27101980] as const
+
+/** Announce; its options (BEP 41) follow. The client's `key`, u32 at 88, is of no use to us. */
+export const PACKET_INFO_HASH = 16 // 20
+export const PACKET_PEER_ID = 36 // 20
+export const PACKET_DOWNLOADED = 56 // u64
+export const PACKET_LEFT = 64 // u64
+export const PACKET_UPLOADED = 72 // u64
+export const PACKET_EVENT = 80 // u32
+export const PACKET_IP = 84 // 4, also from IPv6
+export const PACKET_NUM_WANT = 92 // i32
+export const PACKET_PORT = 96 // u16
+export const ANNOUNCE_PACKET_BYTES = 98
+
+/** Scrape. */
+export const PACKET_HASHES = 16 // 20 each
+export const SCRAPE_PACKET_HASHES_MAX = 74
+
+/**
+ * Longer datagrams are none of ours: a scrape of 74 hashes has 1496 bytes, an announce with a long
+ * URL far less.
+ */
+export const UDP_REQUEST_BYTES_MAX = 2048
+
+/** Every answer begins with these two. */
+export const ANSWER_ACTION = 0 // u32
+export const ANSWER_TRANSACTION_ID = 4 // u32
+export const ANSWER_HEADER_BYTES = 8
+
+export const ANSWER_CONNECTION_ID = 8 // u64
+export const CONNECT_ANSWER_BYTES = 16
+
+/** Answer to an announce; the peers in the compact form follow. */
+export const ANSWER_INTERVAL = 8 // u32, seconds
+export const ANSWER_LEECHERS = 12 // u32
+export const ANSWER_SEEDERS = 16 // u32
+export const ANNOUNCE_ANSWER_HEADER_BYTES = 20
+
+/** Answer to a scrape: an entry for each hash, in the order asked. */
+export const ANSWER_ENTRIES = 8
+export const ANSWER_ENTRY_SEEDERS = 0 // u32
+export const ANSWER_ENTRY_COMPLETED = 4 // u32
+export const ANSWER_ENTRY_LEECHERS = 8 // u32
+export const ANSWER_ENTRY_BYTES = 12
+
+/**
+ * Peers that fit an Ethernet frame of 1500 bytes, per family: fragments of an answer are often
+ * dropped on the way.
+ */
+export const PACKET_PEERS_MAX = [
+  Math.floor((1500 - 20 - 8 - ANNOUNCE_ANSWER_HEADER_BYTES) / COMPACT_BYTES[Family.ipv4]),
+  Math.floor((1500 - 40 - 8 - ANNOUNCE_ANSWER_HEADER_BYTES) / COMPACT_BYTES[Family.ipv6]),
+] as const
+
+/**
+ * Where a packet begins in the memory of the reply record that it is made from: the header of an
+ * announce's answer ends where the record's header ends, so the peers stay where the engine put
+ * them.
+ */
+export const PACKET_AT = REPLY_HEADER_BYTES - ANNOUNCE_ANSWER_HEADER_BYTES
+
+/** Room for the request record of any scrape packet. */
+export const SCRAPE_RECORD_BYTES =
+  SCRAPE_REQUEST_HEADER_BYTES + SCRAPE_PACKET_HASHES_MAX * HASH_BYTES
+
+/** Room for any reply record with the packet made from it. */
+export const UDP_REPLY_BYTES = Math.max(
+  REPLY_HEADER_BYTES + PACKET_PEERS_MAX[Family.ipv4] * COMPACT_BYTES[Family.ipv4],
+  REPLY_HEADER_BYTES + PACKET_PEERS_MAX[Family.ipv6] * COMPACT_BYTES[Family.ipv6],
+  SCRAPE_HEADER_BYTES + SCRAPE_PACKET_HASHES_MAX * ENTRY_BYTES,
+)
+
+/** BEP 41. URLData may come in several options, whose data are joined. */
+const Option = { end: 0, nop: 1, urlData: 2 } as const
+
+/** Whether the request at `at` asks for a connection id as BEP 15 has it. */
+export function isConnect(view: DataView, at: number): boolean {
+  return (
+    view.getInt32(at + PACKET_CONNECTION_ID) === PROTOCOL_ID[0] &&
+    view.getInt32(at + PACKET_CONNECTION_ID + 4) === PROTOCOL_ID[1]
+  )
+}
+
+/**
+ * Parses the announce at `at`, of ANNOUNCE_PACKET_BYTES or more, into the request record at
+ * `intoAt`. The caller has written FAMILY and ADDRESS from the packet's source; the packet's `ip`
+ * replaces an IPv4 ADDRESS under usePayloadIp.
+ */
+export function parseAnnouncePacket(
+  packet: Bytes,
+  at: number,
+  into: Bytes,
+  intoAt: number,
+  rules: AnnounceRules,
+): Failure {
+  const from = packet.view
+  const to = into.view
+  const port = from.getUint16(at + PACKET_PORT)
+  if (port === 0) return Failure.invalidPort
+  const family = into.u8[intoAt + FAMILY] as IpFamily
+  const event = from.getInt32(at + PACKET_EVENT)
+  const wanted = from.getInt32(at + PACKET_NUM_WANT)
+  const bound = Math.min(rules.numwantMaximum, PACKET_PEERS_MAX[family])
+  into.u8[intoAt + KIND] = Kind.announce
+  // libtorrent sends 4 for BEP 21's `paused`: like any other number, an announce without an event.
+  into.u8[intoAt + EVENT] = event >= Event.none && event <= Event.stopped ? event : Event.none
+  into.u8[intoAt + FLAGS] = 0
+  to.setUint16(intoAt + PORT, port, true)
+  to.setUint16(intoAt + NUMWANT, Math.min(wanted < 0 ? rules.numwantDefault : wanted, bound), true)
+  copyHash(from, at + PACKET_INFO_HASH, to, intoAt + INFO_HASH)
+  copyHash(from, at + PACKET_PEER_ID, to, intoAt + PEER_ID)
+  copyCount(from, at + PACKET_UPLOADED, to, intoAt + UPLOADED)
+  copyCount(from, at + PACKET_DOWNLOADED, to, intoAt + DOWNLOADED)
+  copyCount(from, at + PACKET_LEFT, to, intoAt + LEFT)
+  if (rules.usePayloadIp && family === Family.ipv4) {
+    const ip = from.getInt32(at + PACKET_IP)
+    if (ip !== 0) {
+      writeSource(to, intoAt)
+      into.u8[intoAt + FLAGS] = Flag.claimedAddress
+      to.setInt32(intoAt + ADDRESS, ip)
+    }
+  }
+  return Failure.none
+}
+
+/**
+ * Joins the URLData options (BEP 41) of the announce of `length` bytes at `at`: the path and query
+ * of the tracker's URL, as bytes at `outAt` of `out`, which has room for `length`. Options end
+ * where one does not fit the packet. Returns how many bytes were written.
+ */
+export function readUrlData(
+  packet: Uint8Array,
+  at: number,
+  length: number,
+  out: Uint8Array,
+  outAt: number,
+): number {
+  const end = at + length
+  let written = 0
+  for (let n = at + ANNOUNCE_PACKET_BYTES; n < end; ) {
+    const option = packet[n++]
+    if (option === Option.end) break
+    if (option === Option.nop) continue
+    if (n === end) break
+    const size = packet[n++] as number
+    if (n + size > end) break
+    if (option === Option.urlData) {
+      for (let byte = 0; byte < size; byte++) out[outAt + written++] = packet[n + byte] as number
+    }
+    n += size
+  }
+  return written
+}
+
+/**
+ * Parses the scrape of `length` bytes at `at` into the request record at `intoAt`, which has room
+ * for SCRAPE_PACKET_HASHES_MAX hashes. Bytes past the last whole hash are ignored.
+ */
+export function parseScrapePacket(
+  packet: Bytes,
+  at: number,
+  length: number,
+  into: Bytes,
+  intoAt: number,
+): Failure {
+  const count = Math.floor((length - PACKET_HASHES) / HASH_BYTES)
+  if (count < 1) return Failure.missingInfoHash
+  if (count > SCRAPE_PACKET_HASHES_MAX) return Failure.tooManyHashes
+  into.u8[intoAt + KIND] = Kind.scrape
+  into.view.setUint16(intoAt + HASH_COUNT, count, true)
+  for (let n = 0; n < count; n++) {
+    const hash = intoAt + SCRAPE_REQUEST_HEADER_BYTES + n * HASH_BYTES
+    copyHash(packet.view, at + PACKET_HASHES + n * HASH_BYTES, into.view, hash)
+  }
+  return Failure.none
+}
+
+function copyHash(from: DataView, at: number, to: DataView, toAt: number): void {
+  for (let n = 0; n < HASH_BYTES; n += 4) to.setInt32(toAt + n, from.getInt32(at + n))
+}
+
+/**
+ * Big-endian u64 to little-endian, bounded by TRANSFER_BYTES_MAX; clients that do not know `left`
+ * send 2^64 - 1.
+ */
+function copyCount(from: DataView, at: number, to: DataView, toAt: number): void {
+  const high = from.getUint32(at)
+  const over = high >= (TRANSFER_BYTES_MAX + 1) / 0x1_0000_0000
+  to.setUint32(toAt, over ? 0xffff_ffff : from.getUint32(at + 4), true)
+  to.setUint32(toAt + 4, over ? Math.floor(TRANSFER_BYTES_MAX / 0x1_0000_0000) : high, true)
+}
+
+/** Writes what every answer begins with. */
+export function writeAnswerHeader(
+  view: DataView,
+  at: number,
+  action: number,
+  transactionId: number,
+): void {
+  view.setInt32(at + ANSWER_ACTION, action)
+  view.setInt32(at + ANSWER_TRANSACTION_ID, transactionId)
+}
+
+/**
+ * Turns the reply record at `at` into an announce's answer, PACKET_AT behind, in place; peers of
+ * the other family are left out. Returns the answer's length.
+ */
+export function formatAnnouncePacket(
+  reply: Bytes,
+  at: number,
+  family: IpFamily,
+  transactionId: number,
+): number {
+  const { u8, view } = reply
+  const packet = at + PACKET_AT
+  const interval = view.getInt32(at + INTERVAL, true)
+  const leechers = view.getInt32(at + LEECHERS, true)
+  const seeders = view.getInt32(at + SEEDERS, true)
+  const peers = view.getUint16(at + PEER_COUNT[family], true) * COMPACT_BYTES[family]
+  const before =
+    family === Family.ipv4
+      ? 0
+      : view.getUint16(at + PEER_COUNT[Family.ipv4], true) * COMPACT_BYTES[Family.ipv4]
+  if (before !== 0) {
+    const start = at + REPLY_HEADER_BYTES + before
+    u8.copyWithin(at + REPLY_HEADER_BYTES, start, start + peers)
+  }
+  writeAnswerHeader(view, packet, Action.announce, transactionId)
+  view.setInt32(packet + ANSWER_INTERVAL, interval)
+  view.setInt32(packet + ANSWER_LEECHERS, leechers)
+  view.setInt32(packet + ANSWER_SEEDERS, seeders)
+  return ANNOUNCE_ANSWER_HEADER_BYTES + peers
+}
+
+/**
+ * Turns the reply record at `at` into a scrape's answer, PACKET_AT behind, in place: its entries
+ * are shorter than the record's, so none is overwritten before it is read. Returns the answer's
+ * length.
+ */
+export function formatScrapePacket(reply: Bytes, at: number, transactionId: number): number {
+  const { view } = reply
+  const packet = at + PACKET_AT
+  const count = view.getUint16(at + HASH_COUNT, true)
+  writeAnswerHeader(view, packet, Action.scrape, transactionId)
+  for (let n = 0; n < count; n++) {
+    const entry = at + SCRAPE_HEADER_BYTES + n * ENTRY_BYTES
+    const out = packet + ANSWER_ENTRIES + n * ANSWER_ENTRY_BYTES
+    const seeders = view.getInt32(entry + ENTRY_SEEDERS, true)
+    const completed = view.getInt32(entry + ENTRY_COMPLETED, true)
+    const leechers = view.getInt32(entry + ENTRY_LEECHERS, true)
+    view.setInt32(out + ANSWER_ENTRY_SEEDERS, seeders)
+    view.setInt32(out + ANSWER_ENTRY_COMPLETED, completed)
+    view.setInt32(out + ANSWER_ENTRY_LEECHERS, leechers)
+  }
+  return ANSWER_ENTRIES + count * ANSWER_ENTRY_BYTES
+}
+
+/**
+ * Writes an error packet with the text of `failure` PACKET_AT behind `at` and returns its length.
+ */
+export function formatErrorPacket(
+  reply: Bytes,
+  at: number,
+  transactionId: number,
+  failure: number,
+): number {
+  const packet = at + PACKET_AT
+  const text = failureText(failure)
+  writeAnswerHeader(reply.view, packet, Action.error, transactionId)
+  for (let n = 0; n < text.length; n++) {
+    reply.u8[packet + ANSWER_HEADER_BYTES + n] = text.charCodeAt(n)
+  }
+  return ANSWER_HEADER_BYTES + text.length
+}

@@ -1,0 +1,146 @@
+import type { Certificate, CertificateFilter, CertificateReload } from '../admin/admin.ts'
+import type { ApiServerConfig, Config } from '../config/config.ts'
+import { configError } from '../errors.ts'
+import type { Part } from '../lifecycle.ts'
+import type { Logger } from '../log.ts'
+import { type KeyPair, KeyPairError, readKeyPair } from '../tls/key-pair.ts'
+
+const DAY_MILLIS = 86_400_000
+/** Tools that renew do it a month before the end: who is warned has a tool that fails, or none. */
+const WARNED_DAYS = 21
+
+export type TlsSection = 'http_server' | 'api_server'
+
+/** The key and certificate of every enabled server with TLS, read and checked here, whoever listens with them. */
+export type Certificates = Part & {
+  /** Of the server at this place of its section; undefined where it speaks no TLS. */
+  pairOf(section: TlsSection, n: number): KeyPair | undefined
+  list(): Certificate[]
+  /**
+   * Reads again those that `filter` fits. A server keeps its pair where the new one cannot be used. Nothing is in use before `use` is
+   * called. Throws an OperatorError where a server would have none.
+   */
+  reread(config: Config, filter?: CertificateFilter): Reread
+}
+
+export type Reread = Pick<Certificates, 'pairOf'> & {
+  readonly results: readonly CertificateReload[]
+  use(): void
+}
+
+type Held = Certificate & {
+  readonly section: TlsSection
+  readonly n: number
+  readonly pair: KeyPair
+}
+
+/** Reads them all, and warns daily of those that are about to end. Throws an OperatorError that names every fault. */
+export function openCertificates(config: Config, log: Logger): Certificates {
+  let held = readPairs(config, [], {}).held
+  tellOfDates(held, log)
+  const timer = setInterval(() => tellOfDates(held, log), DAY_MILLIS)
+  return {
+    pairOf: (section, n) => pairIn(held, section, n),
+    list: () => held.map(({ n, pair, section, ...certificate }) => certificate),
+    reread(config, filter = {}) {
+      const read = readPairs(config, held, filter)
+      return {
+        pairOf: (section, n) => pairIn(read.held, section, n),
+        results: read.results,
+        use() {
+          held = read.held
+          tellOfDates(held, log)
+        },
+      }
+    },
+    async stop() {
+      clearInterval(timer)
+    },
+  }
+}
+
+/** Throws an OperatorError where `openCertificates` would. */
+export function checkCertificates(config: Config): void {
+  readPairs(config, [], {})
+}
+
+function pairIn(held: readonly Held[], section: TlsSection, n: number): KeyPair | undefined {
+  return held.find(one => one.section === section && one.n === n)?.pair
+}
+
+function readPairs(
+  config: Config,
+  before: readonly Held[],
+  filter: CertificateFilter,
+): { readonly held: Held[]; readonly results: CertificateReload[] } {
+  const held: Held[] = []
+  const results: CertificateReload[] = []
+  const faults: string[] = []
+  for (const section of ['http_server', 'api_server'] as const) {
+    config[section].forEach((server, n) => {
+      if (!server.enabled || !server.ssl) return
+      const serverType = section === 'http_server' ? 'http' : 'api'
+      const bindAddress = server.bind_address
+      const old = findOld(before, section, n, bindAddress)
+      const { serverType: type = serverType, bindAddress: address = bindAddress } = filter
+      if (old && (type !== serverType || address !== bindAddress)) {
+        held.push({ ...old, n })
+        return
+      }
+      try {
+        const now = Date.now()
+        const pair = readKeyPair(filesOf(section, n, server), now)
+        const paths = { certPath: server.ssl_cert, keyPath: server.ssl_key }
+        held.push({ section, n, pair, serverType, bindAddress, ...paths, loadedAt: now })
+        results.push({ serverType, bindAddress, loadedAt: now })
+      } catch (error) {
+        if (!(error instanceof KeyPairError)) throw error
+        if (!old) {
+          faults.push(error.message)
+          return
+        }
+        held.push({ ...old, n })
+        results.push({ serverType, bindAddress, loadedAt: old.loadedAt, error: error.message })
+      }
+    })
+  }
+  if (faults.length > 0) throw configError(faults)
+  return { held, results }
+}
+
+/** What the server had: that of its place, or, where servers were moved, of its address. */
+function findOld(
+  before: readonly Held[],
+  section: TlsSection,
+  n: number,
+  bindAddress: string,
+): Held | undefined {
+  const own = before.filter(one => one.section === section && one.bindAddress === bindAddress)
+  return own.find(one => one.n === n) ?? own[0]
+}
+
+function filesOf(section: TlsSection, n: number, { ssl_cert, ssl_key }: ApiServerConfig) {
+  return {
+    keyFile: ssl_key,
+    certificateFile: ssl_cert,
+    keyName: `${section}[${n}].ssl_key`,
+    certificateName: `${section}[${n}].ssl_cert`,
+  }
+}
+
+/** One line for each file that clients do not take, or will soon not. */
+function tellOfDates(held: readonly Held[], log: Logger): void {
+  const now = Date.now()
+  const byFile = new Map(held.map(({ certPath, pair }) => [certPath, pair]))
+  for (const [file, { notAfter, notBefore }] of byFile) {
+    const fields = { file, from: isoTime(notBefore), to: isoTime(notAfter) }
+    if (notAfter <= now) log.error(fields, 'certificate has ended: clients refuse it')
+    else if (notAfter - now <= WARNED_DAYS * DAY_MILLIS)
+      log.warn(fields, 'certificate ends soon: renew it')
+    else if (notBefore > now) log.warn(fields, 'certificate is not good yet, by the clock here')
+  }
+}
+
+function isoTime(millis: number): string {
+  return new Date(millis).toISOString()
+}

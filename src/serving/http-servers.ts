@@ -1,0 +1,172 @@
+import { availableParallelism } from 'node:os'
+import { MessageChannel } from 'node:worker_threads'
+import type { Admin } from '../admin/admin.ts'
+import type { Config, LogConfig } from '../config/config.ts'
+import { createFrontendCounters } from '../counters/frontend.ts'
+import { createLinkCounters, type LinkCounters } from '../counters/link.ts'
+import { startReporting } from '../counters/process-report.ts'
+import type { Processes } from '../counters/processes.ts'
+import type { Engine } from '../engine/engine.ts'
+import { unavailableError } from '../errors.ts'
+import { whyUnlimited } from '../frontends/connection-limits.ts'
+import type { Part, Parts } from '../lifecycle.ts'
+import { connectPortLink } from '../link/port.ts'
+import type { Logger } from '../log.ts'
+import type { EngineThreads } from '../threads/engine-threads.ts'
+import { findApiKey } from './api-key.ts'
+import type { Certificates } from './certificates.ts'
+import { apiListeners, claimListeners, claimTcp, httpListeners } from './listeners.ts'
+import {
+  connectionLimits,
+  type FrontendListeners,
+  type Frontends,
+  startFrontends,
+} from './local-servers.ts'
+import { createWorkerNumbers } from './worker-ids.ts'
+import { startWorkers } from './workers.ts'
+
+const WORKERS_STOP_MILLIS_MAX = 8000
+
+/** Listeners whose addresses are surely ours, and the ports that those of port 0 got. */
+export type ClaimedTcp = {
+  readonly listeners: FrontendListeners
+  /** By `address port`; a port 0 with the kind of the server and how many of these there are before it. */
+  readonly ports: ReadonlyMap<string, number>
+  /** To be called when they listen, or will not. */
+  release(): void
+}
+
+/**
+ * Makes sure of the addresses of both kinds together: they must not have the same one. Those of `held` are ours already. Throws an
+ * OperatorError.
+ */
+export async function claimTcpListeners(
+  config: Config,
+  certificates: Pick<Certificates, 'pairOf'>,
+  log: Logger,
+  held: ClaimedTcp['ports'] = new Map(),
+): Promise<ClaimedTcp> {
+  const api = config.api_server.some(({ enabled }) => enabled)
+  const token = api ? findApiKey(config.tracker_config, log) : ''
+  const free = { http: 0, api: 0 }
+  const nameOf = (kind: 'http' | 'api', { host, port }: { host: string; port: number }) =>
+    `${host} ${port === 0 ? `${kind} ${free[kind]++}` : port}`
+  const wanted = [
+    ...httpListeners(config, certificates).map(http => ({
+      ...http,
+      name: nameOf('http', http),
+      http,
+      api: undefined,
+    })),
+    ...apiListeners(config, token, certificates).map(api => ({
+      ...api,
+      name: nameOf('api', api),
+      http: undefined,
+      api,
+    })),
+  ]
+  const { listeners: claimed, release } = await claimListeners(
+    wanted,
+    log,
+    async (listener, all) => {
+      const port = held.get(listener.name)
+      return port === undefined ? claimTcp(listener, all) : { port, release() {} }
+    },
+  )
+  const listeners: FrontendListeners = {
+    http: claimed.flatMap(({ http, port }) => (http ? [{ ...http, port }] : [])),
+    api: claimed.flatMap(({ api: options, port }) => (options ? [{ ...options, port }] : [])),
+    connectionsPerAddress: config.limits.connections_per_address,
+  }
+  const reason = whyUnlimited(connectionLimits(listeners))
+  if (reason !== undefined) log.warn({ reason }, 'connections cannot be limited here')
+  return {
+    listeners,
+    ports: new Map(claimed.map(({ name, port }) => [name, port])),
+    release,
+  }
+}
+
+/** The HTTP tracker and the API, in cluster workers or in this process. */
+export type Serving = Part & {
+  readonly workers: number
+  /** Serves `listeners` from now on. No connection is refused. Rejects when that cannot be, and then all stays as it was. */
+  replace(listeners: FrontendListeners, level: LogConfig['level']): Promise<void>
+}
+
+export type ServingOptions = {
+  readonly config: Config
+  readonly listeners: FrontendListeners
+  /** Where the workers' sockets for each other are. */
+  readonly folder: string
+  readonly engine: Engine
+  readonly admin: Admin
+  readonly engineThreads: EngineThreads
+  readonly processes: Processes
+  /** Takes what is started, while it starts. */
+  readonly parts: Parts
+  readonly log: Logger
+}
+
+/** Starts them. Rejects with an OperatorError. */
+export async function startServing(options: ServingOptions): Promise<Serving> {
+  const { admin, config, engineThreads, listeners, log, parts, processes } = options
+  const workers = workerCount(config)
+  const frontends = createFrontendCounters()
+  let ownFrontends: Frontends | undefined
+  const report = (link: LinkCounters) => {
+    const reporting = startReporting(
+      { frontends, link },
+      report => processes.reported(process.pid, report),
+      () => ownFrontends?.connections,
+    )
+    parts.add({ stop: async () => reporting.stop() })
+  }
+  if (workers === 0) {
+    const { port1, port2 } = new MessageChannel()
+    engineThreads.link(port2)
+    const link = connectPortLink(port1)
+    report(link.counters)
+    const running = await startFrontends({
+      listeners,
+      websocket: { worker: 0, relayPath: undefined },
+      link,
+      admin,
+      counters: frontends,
+      log,
+    }).catch((error: Error) => {
+      throw unavailableError(error.message)
+    })
+    ownFrontends = running
+    const serving = { workers, replace: running.replace, stop: running.stop }
+    parts.add(serving)
+    return serving
+  }
+  report(createLinkCounters())
+  const running = startWorkers({
+    count: workers,
+    listeners,
+    admin,
+    processes,
+    socketPathFor: engineThreads.socketPathFor,
+    folder: options.folder,
+    numbers: createWorkerNumbers(options.engine.goneWorkers, engineThreads.takeOutGone),
+    level: config.log.level,
+    log,
+  })
+  const serving = {
+    workers,
+    replace: running.replace,
+    stop: () => running.stop(WORKERS_STOP_MILLIS_MAX),
+    kill: running.kill,
+  }
+  parts.add(serving)
+  await running.listening
+  return serving
+}
+
+/** Cluster workers that a configuration means; 0 serves from this process. */
+function workerCount({ engine, frontend }: Config): number {
+  if (frontend.workers !== 'auto') return frontend.workers
+  return Math.max(1, availableParallelism() - engine.threads)
+}

@@ -1,0 +1,212 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, isIPv4 } from 'node:net'
+import type { Config, UdpServerConfig } from '../config/config.ts'
+import { parseBindAddress } from '../config/validate.ts'
+import { type OperatorError, unavailableError } from '../errors.ts'
+import type { ApiServerOptions } from '../frontends/api/server.ts'
+import type { HttpServerOptions } from '../frontends/http/server.ts'
+import type { UdpSocketOptions } from '../frontends/udp/socket.ts'
+import type { Logger } from '../log.ts'
+import { holdPort } from '../native/port-reservation.ts'
+import type { PathRules } from '../protocol/http/path.ts'
+import type { AnnounceRules } from '../protocol/http/request.ts'
+import { COMPACT_BYTES, Family } from '../protocol/records.ts'
+import { ANNOUNCE_ANSWER_HEADER_BYTES } from '../protocol/udp/packet.ts'
+import type { Certificates } from './certificates.ts'
+
+type PairsOf = Pick<Certificates, 'pairOf'>
+
+/** How many connections a listener may have in each process; 0 does not limit. */
+type Bounded = { readonly maxConnections: number }
+
+/** An HTTP server of the configuration. */
+export type HttpListener = HttpServerOptions & Bounded
+
+/** Every enabled HTTP server, as its frontend wants it. */
+export function httpListeners(config: Config, certificates: PairsOf): HttpListener[] {
+  return config.http_server.flatMap((server, n) => {
+    if (!server.enabled) return []
+    return {
+      ...(parseBindAddress(server.bind_address) ?? { host: '', port: 0 }),
+      tls: certificates.pairOf('http_server', n),
+      realIpHeader: server.real_ip,
+      trustedProxies: server.trusted_proxies,
+      proxyProtocol: server.proxy_protocol,
+      maxConnections: server.max_connections,
+      pathRules: pathRules(config),
+      usePayloadIp: server.use_payload_ip,
+      numwantDefault: config.tracker_config.numwant_default,
+      numwantMaximum: config.tracker_config.numwant_maximum,
+      minInterval: config.tracker_config.request_interval_minimum,
+      websocket: server.websocket,
+      websocketInterval: config.tracker_config.websocket_interval,
+    }
+  })
+}
+
+function pathRules({ tracker_config: tracker }: Config): PathRules {
+  return { keys: tracker.keys_enabled, users: tracker.users_enabled }
+}
+
+/** An API server of the configuration, as its frontend wants it; the frontend adds what cannot cross to another process. */
+export type ApiListener = Omit<ApiServerOptions, 'onError' | 'pages'> & Bounded
+
+/** Every enabled API server. */
+export function apiListeners(config: Config, token: string, certificates: PairsOf): ApiListener[] {
+  return config.api_server.flatMap((server, n) => {
+    if (!server.enabled) return []
+    return {
+      ...(parseBindAddress(server.bind_address) ?? { host: '', port: 0 }),
+      tls: certificates.pairOf('api_server', n),
+      token,
+      swagger: config.tracker_config.swagger,
+      userIdUuid: config.database_structure.users.id_uuid,
+      realIpHeader: server.real_ip,
+      trustedProxies: server.trusted_proxies,
+      proxyProtocol: server.proxy_protocol,
+      maxConnections: server.max_connections,
+    }
+  })
+}
+
+/** A UDP server of the configuration. */
+export type UdpListener = UdpSocketOptions & {
+  readonly threads: number
+  readonly method: UdpServerConfig['receive_method']
+  readonly rules: AnnounceRules
+  readonly pathRules: PathRules
+  /** Ranges whose Simple Proxy Protocol is believed; empty: it is not spoken. */
+  readonly trustedProxies: readonly string[]
+}
+
+/** UDP payload that every link takes whole: IPv6's smallest MTU (RFC 8200 §5), less the headers. */
+const UNCUT_BYTES_MAX = 1280 - 40 - 8
+
+function longestAnswer(numwant: number): number {
+  return ANNOUNCE_ANSWER_HEADER_BYTES + numwant * COMPACT_BYTES[Family.ipv4]
+}
+
+/** Every enabled UDP server. */
+export function udpListeners(config: Config): UdpListener[] {
+  return config.udp_server
+    .filter(server => server.enabled)
+    .map(server => ({
+      ...(parseBindAddress(server.bind_address) ?? { host: '', port: 0 }),
+      receiveBufferBytes: server.receive_buffer_size,
+      sendBufferBytes: server.send_buffer_size,
+      dontFragment: longestAnswer(config.tracker_config.numwant_maximum) <= UNCUT_BYTES_MAX,
+      threads: server.udp_threads,
+      method: server.receive_method,
+      pathRules: pathRules(config),
+      trustedProxies: server.simple_proxy_protocol ? server.trusted_proxies : [],
+      rules: {
+        numwantDefault: config.tracker_config.numwant_default,
+        numwantMaximum: config.tracker_config.numwant_maximum,
+        usePayloadIp: server.use_payload_ip,
+      },
+    }))
+}
+
+type Listener = { readonly host: string; readonly port: number }
+
+/** Listeners on addresses that nobody else gets before `release`: once they listen, or for UDP when they are about to. */
+export type Claims<T> = { readonly listeners: readonly T[]; release(): void }
+
+/**
+ * Makes sure that nobody else has the addresses: uWebSockets.js listens with SO_REUSEPORT and would share a port with another tracker in silence. A
+ * port 0 becomes the free port that all workers then listen on. A family that this machine has not is left out with a warning, if anything else
+ * is left. Rejects with an OperatorError with EX_UNAVAILABLE, and has claimed nothing then.
+ */
+export async function claimListeners<T extends Listener>(
+  wanted: readonly T[],
+  log: Logger,
+  claim: Claim<T> = claimTcp,
+): Promise<Claims<T>> {
+  const held: Claimed[] = []
+  const claimed: T[] = []
+  const missing: string[] = []
+  const release = () => {
+    for (const address of held) address.release()
+  }
+  try {
+    for (const listener of wanted) {
+      try {
+        const address = await claim(listener, wanted)
+        claimed.push({ ...listener, port: address.port })
+        held.push(address)
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        if (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL')
+          throw takenError(listener, claimed, error)
+        missing.push(`${listener.host} port ${listener.port}`)
+        log.warn(
+          { address: listener.host, port: listener.port, code },
+          'this machine has not this address',
+        )
+      }
+    }
+  } catch (error) {
+    release()
+    throw error
+  }
+  if (claimed.length === 0 && missing.length > 0) {
+    throw unavailableError(
+      `this machine has none of the addresses to listen on: ${missing.join(', ')}`,
+    )
+  }
+  return { listeners: claimed, release }
+}
+
+/** An address that nobody else can have until it is released. */
+type Claimed = { readonly port: number; release(): void }
+type Claim<T extends Listener = Listener> = (listener: T, wanted: readonly T[]) => Promise<Claimed>
+
+export const claimTcp: Claim = async ({ host, port }, wanted) => {
+  const server = createServer()
+  // [::] takes IPv4 too, unless another of our listeners has that.
+  const ipv6Only = wanted.some(other => isIPv4(other.host) && other.port === port)
+  server.listen({ host, port, exclusive: true, ipv6Only })
+  await once(server, 'listening')
+  const own = (server.address() as AddressInfo).port
+  await new Promise(resolve => server.close(resolve))
+  return { port: own, release: holdPort(host, own, ipv6Only) }
+}
+
+/** The same for UDP, where [::] is IPv6 alone. It is released before another socket can be bound: what is sent meanwhile is lost. */
+export const claimUdp: Claim = async ({ host, port }) => {
+  const socket = createSocket(isIPv4(host) ? { type: 'udp4' } : { type: 'udp6', ipv6Only: true })
+  socket.bind({ address: host, port, exclusive: true })
+  await once(socket, 'listening').catch(error => {
+    socket.close()
+    throw error
+  })
+  // A start that is stopped does not release it.
+  socket.unref()
+  return { port: socket.address().port, release: () => socket.close() }
+}
+
+function takenError(
+  { host, port }: Listener,
+  claimed: readonly Listener[],
+  error: unknown,
+): OperatorError {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') {
+    const own = claimed.find(other => other.port === port)
+    if (own) {
+      return unavailableError(
+        `cannot listen on ${host} port ${port}: another listener of the configuration, on ${own.host}, has it. Remove one of the two.`,
+      )
+    }
+    return unavailableError(
+      `cannot listen on ${host} port ${port}: another program has it. Stop that one, or change bind_address.`,
+    )
+  }
+  if (code === 'EACCES') {
+    return unavailableError(
+      `cannot listen on ${host} port ${port}: not permitted. Ports below 1024 need the capability CAP_NET_BIND_SERVICE.`,
+    )
+  }
+  return unavailableError(`cannot listen on ${host} port ${port}: ${message}`)
+}

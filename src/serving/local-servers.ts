@@ -1,0 +1,171 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Admin } from '../admin/admin.ts'
+import { isReported } from '../admin/remote.ts'
+import type { FrontendCounters } from '../counters/frontend.ts'
+import { loadDashboard } from '../frontends/api/pages/dashboard.ts'
+import { startApiServer } from '../frontends/api/server.ts'
+import {
+  type ConnectionLimitsOptions,
+  startConnectionLimits,
+} from '../frontends/connection-limits.ts'
+import { startHttpServer } from '../frontends/http/server.ts'
+import { hasConnections } from '../frontends/listen.ts'
+import { startWebsocketTracker, type WebsocketOptions } from '../frontends/websocket/tracker.ts'
+import type { Link } from '../link/link.ts'
+import type { Logger } from '../log.ts'
+import type { ApiListener, HttpListener } from './listeners.ts'
+
+const STOP_MILLIS_MAX = 5000
+const STOP_CHECK_MILLIS = 10
+/** uWebSockets.js closes a connection without a request after some twelve seconds: then none is left that could have one on its way. */
+const HAND_OVER_MILLIS = 16_000
+/** Longest that an answer is waited for after that. */
+const LAST_ANSWER_MILLIS_MAX = 60_000
+const HAND_OVER_CHECK_MILLIS = 250
+
+/** What the frontends of a process listen on. It can be cloned. */
+export type FrontendListeners = {
+  readonly http: readonly HttpListener[]
+  readonly api: readonly ApiListener[]
+  /** Connections that one address may have to all of them in each process; 0 does not limit. */
+  readonly connectionsPerAddress: number
+}
+
+/** The limits on their connections. */
+export function connectionLimits(listeners: FrontendListeners): ConnectionLimitsOptions {
+  const { api, connectionsPerAddress, http } = listeners
+  const bounded = [...http, ...api].map(({ host, maxConnections, port, trustedProxies }) => ({
+    host,
+    port,
+    maxConnections,
+    trustedProxies,
+  }))
+  return { perAddress: connectionsPerAddress, listeners: bounded }
+}
+
+/** The listeners of one process, with their link. */
+export type Frontends = {
+  /** Open connections of clients; undefined where nothing limits them. */
+  readonly connections: number | undefined
+  /**
+   * Starts servers for `listeners`, and has them take over from those that were: no connection is refused, and open ones are closed behind
+   * an answer or when they had nothing to ask. Resolves when the new ones listen. Rejects when one cannot, and then the old ones stay.
+   */
+  replace(listeners: FrontendListeners): Promise<void>
+  /** Ends as `replace` ends what was, for when another process has taken over. */
+  handOver(): Promise<void>
+  /** Takes no new connections, answers what waits, for five seconds at most, and closes everything. */
+  stop(): Promise<void>
+}
+
+type Server = {
+  readonly port: number
+  readonly inFlight: number
+  stopListening(): void
+  handOver(): Promise<void>
+  close(): void
+}
+
+export type FrontendsOptions = {
+  readonly listeners: FrontendListeners
+  readonly websocket: WebsocketOptions
+  readonly link: Link
+  readonly admin: Admin
+  readonly counters: FrontendCounters
+  readonly log: Logger
+}
+
+/** Starts all listeners once the link is up. Rejects when one cannot listen. */
+export async function startFrontends(options: FrontendsOptions): Promise<Frontends> {
+  const { link, admin, counters, log } = options
+  const onError = (err: unknown, operation: string) => {
+    if (!isReported(err)) log.error({ err, operation }, 'the API could not do what it was asked')
+  }
+  async function startServers(wanted: FrontendListeners): Promise<Server[]> {
+    const pages = wanted.api.length > 0 ? loadDashboard() : undefined
+    const started: Server[] = []
+    try {
+      for (const listener of wanted.http)
+        started.push(await startHttpServer(listener, link, counters, websocket))
+      for (const listener of wanted.api) {
+        const more = { onError, ...(pages && { pages }) }
+        started.push(await startApiServer({ ...listener, ...more }, admin, counters))
+      }
+    } catch (error) {
+      for (const server of started) server.close()
+      throw error
+    }
+    return started
+  }
+
+  /** The limits first, so that no connection comes before them. */
+  async function startLimited(wanted: FrontendListeners) {
+    const limits = await startConnectionLimits(connectionLimits(wanted), counters, err => {
+      log.error({ err }, 'connections are no longer limited')
+    })
+    try {
+      return { limits, servers: await startServers(wanted) }
+    } catch (error) {
+      await limits.stop()
+      throw error
+    }
+  }
+
+  const leaving = new Set<Server>()
+  const isAnswering = (some: readonly Server[]) =>
+    [...some, websocket].some(({ inFlight }) => inFlight > 0)
+
+  /** Resolves when `servers` are closed, which they are early where `isIdle` says that nobody is connected. */
+  async function leave(servers: readonly Server[], isIdle: () => boolean): Promise<void> {
+    for (const server of servers) leaving.add(server)
+    await Promise.all(servers.map(server => server.handOver()))
+    const begun = performance.now()
+    const passed = () => performance.now() - begun
+    while (
+      passed() < LAST_ANSWER_MILLIS_MAX &&
+      (isAnswering(servers) || (passed() < HAND_OVER_MILLIS && !isIdle()))
+    ) {
+      await sleep(HAND_OVER_CHECK_MILLIS)
+    }
+    for (const server of servers) {
+      if (leaving.delete(server)) server.close()
+    }
+  }
+
+  await link.whenUp()
+  const websocket = await startWebsocketTracker(options.websocket, link, counters)
+  let { limits, servers } = await startLimited(options.listeners)
+  return {
+    get connections() {
+      return limits.open
+    },
+    async replace(wanted) {
+      const old = { limits, servers }
+      ;({ limits, servers } = await startLimited(wanted))
+      await old.limits.stop()
+      // Others listen on the same ports, so that it cannot be seen whose a connection is.
+      void leave(old.servers, () => false)
+    },
+    async handOver() {
+      const ports = new Set(servers.map(({ port }) => port))
+      await leave(servers, () => hasConnections(ports) === false)
+      await limits.stop()
+      await websocket.close()
+      link.close()
+    },
+    async stop() {
+      const all = [...servers, ...leaving]
+      leaving.clear()
+      for (const server of all) server.stopListening()
+      websocket.closeSockets()
+      const until = performance.now() + STOP_MILLIS_MAX
+      while (isAnswering(all) && performance.now() < until) {
+        await sleep(STOP_CHECK_MILLIS)
+      }
+      for (const server of all) server.close()
+      await limits.stop()
+      await websocket.close()
+      link.close()
+    },
+  }
+}

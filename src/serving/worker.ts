@@ -1,0 +1,74 @@
+import { createRemoteAdmin } from '../admin/remote.ts'
+import { createFrontendCounters } from '../counters/frontend.ts'
+import { type Reporting, startReporting } from '../counters/process-report.ts'
+import { connectSocketLink } from '../link/socket.ts'
+import { createLog } from '../log.ts'
+import { type Frontends, startFrontends } from './local-servers.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
+import { relayPathIn } from './private-folder.ts'
+
+/** Entry of a cluster worker: sockets of clients on one side, the link to an engine thread on the other. */
+
+let log = createLog('info', 'worker')
+let frontends: Frontends | undefined
+let reporting: Reporting | undefined
+
+function tell(message: FromWorker, sent = () => {}): void {
+  // The channel may close under us; its `disconnect` then ends this process.
+  if (process.connected) process.send?.(message, undefined, undefined, sent)
+}
+
+const remote = createRemoteAdmin(tell)
+
+process.title = 'muster: worker'
+
+// A terminal's Ctrl-C reaches the whole process group; the primary decides when a worker stops.
+process.on('SIGINT', () => {})
+process.on('SIGTERM', () => {})
+process.on('SIGHUP', () => {})
+// Without its primary a worker has no engine either.
+process.on('disconnect', () => process.exit(0))
+process.on('uncaughtException', error => {
+  log.fatal({ err: error }, 'worker failed')
+  process.exit(1)
+})
+
+process.on('message', async (message: ToWorker) => {
+  if (message.type === 'rpc-answer' || message.type === 'rpc-failure') {
+    remote.answer(message)
+    return
+  }
+  if (message.type === 'hand-over' || message.type === 'stop') {
+    const done = message.type === 'stop' ? frontends?.stop() : frontends?.handOver()
+    if (message.type === 'hand-over') tell({ type: 'handed-over' })
+    await done
+    reporting?.stop()
+    // Behind the report in the channel, so that both arrive.
+    tell({ type: 'stopped' }, () => process.exit(0))
+    return
+  }
+  process.title = `muster: worker ${message.number}`
+  log = createLog(message.level, 'worker')
+  const link = connectSocketLink(message.socketPath)
+  const counters = createFrontendCounters()
+  reporting = startReporting(
+    { frontends: counters, link: link.counters },
+    report => tell({ type: 'report', report }),
+    () => frontends?.connections,
+  )
+  try {
+    frontends = await startFrontends({
+      listeners: message.listeners,
+      websocket: { worker: message.process, relayPath: relayPathIn(message.folder) },
+      link,
+      admin: remote.service,
+      counters,
+      log,
+    })
+    tell({ type: 'listening' })
+  } catch (error) {
+    tell({ type: 'failed', reason: (error as Error).message }, () => process.exit(1))
+  }
+})
+
+tell({ type: 'up' })

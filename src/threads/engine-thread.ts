@@ -1,0 +1,102 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { unixSeconds } from '../clock.ts'
+import { EngineCounter, frameSeconds } from '../counters/engine.ts'
+import { answer, answerBytesMax, openEngine, setRules } from '../engine/engine.ts'
+import { createLeaveCursor, leaveSlice } from '../engine/leave.ts'
+import { createSweepCursor, sweepSlice, sweepSlicesPerPass } from '../engine/sweep.ts'
+import type { Answer } from '../link/link.ts'
+import { servePort } from '../link/port.ts'
+import type { LinkServer } from '../link/server.ts'
+import { serveSocket } from '../link/socket.ts'
+import type { EngineThreadStart, FromEngineThread, ToEngineThread } from '../serving/messages.ts'
+
+/** Longest that the sweep, or taking out peers, keeps frontends waiting at a time. */
+const SWEEP_SLICE_MILLIS_MAX = 1
+const SWEEP_TICK_MILLIS = 100
+const SWEEP_BEHIND_TICK_MILLIS = 5
+
+const start = workerData as EngineThreadStart
+const engine = openEngine(start.tables, start.settings)
+const servers: LinkServer[] = []
+const { counters } = start
+
+/** Unix time, told by every tick of the sweep: asking the clock for each record would cost more than looking up its torrent. */
+let nowSeconds = unixSeconds(start.clockOffset)
+
+const answerRecord: Answer = (request, at, reply, replyAt) =>
+  answer(engine, request, at, reply, replyAt, nowSeconds)
+
+/** Notes the end of a pass that began at `begun`, and returns when that was. */
+function notePass(begun: number): number {
+  const ended = performance.now()
+  counters[EngineCounter.sweepPass] = (ended - begun) / 1000
+  counters[EngineCounter.sweepEnded] = nowSeconds
+  return ended
+}
+
+/** Sweeps stripes as they fall due, evenly over the interval, and lets requests through in between. */
+function startSweep(seconds: number): () => void {
+  const cursor = createSweepCursor(start.index, start.threads)
+  const slicesPerPass = sweepSlicesPerPass(engine, cursor)
+  const perSecond = slicesPerPass / seconds
+  const begun = performance.now()
+  let done = 0
+  let passBegun = begun
+  let timer: NodeJS.Timeout | undefined
+  const tick = () => {
+    Atomics.add(start.rounds, 0, 1)
+    nowSeconds = unixSeconds(start.clockOffset)
+    const now = performance.now()
+    const due = ((now - begun) / 1000) * perSecond
+    while (done < due && performance.now() - now < SWEEP_SLICE_MILLIS_MAX) {
+      if (!sweepSlice(engine, cursor, nowSeconds)) continue
+      if (++done % slicesPerPass === 0) passBegun = notePass(passBegun)
+    }
+    counters[EngineCounter.sweepBusy] =
+      (counters[EngineCounter.sweepBusy] as number) + (performance.now() - now) / 1000
+    timer = setTimeout(tick, done < due ? SWEEP_BEHIND_TICK_MILLIS : SWEEP_TICK_MILLIS)
+  }
+  tick()
+  return () => clearTimeout(timer)
+}
+
+let leaveTimer: NodeJS.Immediate | undefined
+
+/** Takes the peers of gone workers out of the thread's stripes, from the first one on, and lets requests through in between. */
+function takeOutGone(): void {
+  clearImmediate(leaveTimer)
+  const cursor = createLeaveCursor(start.index, start.threads)
+  const tick = () => {
+    const until = performance.now() + SWEEP_SLICE_MILLIS_MAX
+    let done = false
+    while (!done && performance.now() < until) done = leaveSlice(engine, cursor)
+    if (!done) leaveTimer = setImmediate(tick)
+  }
+  tick()
+}
+
+servers.push(
+  await serveSocket(start.socketPath, answerRecord, answerBytesMax, frameSeconds(counters)),
+)
+let stopSweep = startSweep(start.sweepSeconds)
+
+parentPort?.on('message', async (message: ToEngineThread) => {
+  if (message.type === 'link') {
+    servers.push(servePort(message.port, answerRecord, answerBytesMax, frameSeconds(counters)))
+    return
+  }
+  if (message.type === 'workers-gone') {
+    takeOutGone()
+    return
+  }
+  stopSweep()
+  if (message.type === 'rules') {
+    setRules(engine, start.tables, message.rules)
+    stopSweep = startSweep(message.sweepSeconds)
+    return
+  }
+  clearImmediate(leaveTimer)
+  await Promise.all(servers.map(server => server.close()))
+  parentPort?.close()
+})
+parentPort?.postMessage({ type: 'ready' } satisfies FromEngineThread)

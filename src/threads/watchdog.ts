@@ -1,0 +1,69 @@
+import type { Part } from '../lifecycle.ts'
+import type { Logger } from '../log.ts'
+import type { ServiceManager } from '../native/sd-notify.ts'
+import { watchProgress } from './progress.ts'
+
+/** A thread of this process: its rounds grow for as long as it does its work. */
+export type WatchedThread = { readonly name: string; rounds(): number }
+
+export type WatchdogOptions = {
+  readonly manager: ServiceManager
+  readonly threads: readonly WatchedThread[]
+  /** One line of live numbers. */
+  readonly status: () => string
+  readonly log: Logger
+}
+
+export type Watchdog = Part & {
+  /** Whether a thread stands still. */
+  readonly stalled: boolean
+}
+
+const LOOK_MILLIS = 1000
+/** A thread makes a round at least every quarter of a second, unless it waits for a lock that nobody gives back. */
+const STALL_MILLIS = 10_000
+const STATUS_MILLIS = 5000
+
+/**
+ * Tells systemd that the service is ready, and from then on that it lives: from this thread's event loop, and only while every thread
+ * makes progress. One that does not is logged; systemd, missing its signs of life, then starts the service again.
+ */
+export function startWatchdog({ log, manager, status, threads }: WatchdogOptions): Watchdog {
+  const lookMillis = Math.min(LOOK_MILLIS, (manager.watchdogMillis ?? Infinity) / 2)
+  const looksPerStatus = Math.ceil(STATUS_MILLIS / lookMillis)
+  const watched = threads.map(({ name, rounds }) => ({
+    name,
+    ...watchProgress(rounds, Math.ceil(STALL_MILLIS / lookMillis)),
+  }))
+  const stalledNames = new Set<string>()
+  let looks = 0
+
+  function look(): void {
+    for (const { name, stalled } of watched) {
+      const isStalled = stalled()
+      if (isStalled === stalledNames.has(name)) continue
+      if (isStalled) {
+        stalledNames.add(name)
+        log.error({ thread: name, seconds: STALL_MILLIS / 1000 }, 'thread makes no progress')
+      } else {
+        stalledNames.delete(name)
+        log.warn({ thread: name }, 'thread makes progress again')
+      }
+    }
+    if (stalledNames.size === 0) manager.alive()
+    if (++looks % looksPerStatus === 0) manager.status(status())
+  }
+
+  manager.ready(status())
+  look()
+  const timer = setInterval(look, lookMillis)
+  return {
+    get stalled() {
+      return stalledNames.size > 0
+    },
+    async stop() {
+      clearInterval(timer)
+      manager.stopping()
+    },
+  }
+}

@@ -1,0 +1,37 @@
+import t from 'tap'
+import { HELP, parseCommandLine } from '../../src/app/command-line.ts'
+import { OperatorError } from '../../src/errors.ts'
+
+t.test('words become a command', async t => {
+  t.same(parseCommandLine([]), { does: 'run', file: undefined })
+  t.same(parseCommandLine(['--config', 'a.toml']), { does: 'run', file: 'a.toml' })
+  t.same(parseCommandLine(['--check-config', '--config=a.toml']), {
+    does: 'check-config',
+    file: 'a.toml',
+  })
+  for (const does of ['help', 'version', 'print-config', 'print-reference'] as const) {
+    t.same(parseCommandLine([`--${does}`]), { does })
+    t.match(HELP, `--${does} `)
+  }
+})
+
+t.test('a self-signed certificate goes where it is said, or beside', async t => {
+  t.same(parseCommandLine(['--create-selfsigned']), {
+    does: 'create-selfsigned',
+    domain: 'localhost',
+    keyFile: 'key.pem',
+    certificateFile: 'cert.pem',
+  })
+  const words = ['--selfsigned-domain=a', '--selfsigned-keyfile=b', '--selfsigned-certfile=c']
+  t.match(parseCommandLine(['--create-selfsigned', ...words]), {
+    domain: 'a',
+    keyFile: 'b',
+    certificateFile: 'c',
+  })
+})
+
+t.test('anything else is a wrong usage', async t => {
+  for (const words of [['--what'], ['file'], ['--config'], ['-x']]) {
+    t.throws(() => parseCommandLine(words), OperatorError)
+  }
+})

@@ -1,3 +1,0 @@
-import { testReloads } from './fixtures/reloads.ts'
-
-testReloads(2)

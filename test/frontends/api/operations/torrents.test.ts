@@ -1,0 +1,130 @@
+import t from 'tap'
+import type { Peer } from '../../../../src/admin/admin.ts'
+import { hexOf, startApi } from '../fixtures/api-client.ts'
+import { createMemoryAdmin } from '../fixtures/memory-admin.ts'
+
+const A = hexOf(1)
+
+function peer(n: number, left: number): Peer {
+  return {
+    id: n.toString(16).padStart(40, '0'),
+    address: `10.0.${n & 0xff}.1:6881`,
+    uploaded: n,
+    downloaded: 0,
+    left,
+    updated: 1_700_000_000_000,
+  }
+}
+
+type PeerJson = { peer_id: { id: string }; left: number }
+type TorrentJson = { seeds: PeerJson[]; peers: PeerJson[]; completed: number }
+
+/** Distinct ids, so that nobody is told of twice or not at all. */
+function idsOf(peers: PeerJson[]): number {
+  return new Set(peers.map(({ peer_id }) => peer_id.id)).size
+}
+
+t.test('a torrent of 200,000 peers is sent no faster than it is read', async t => {
+  const admin = createMemoryAdmin()
+  for (let n = 0; n < 200_000; n++) admin.addPeer(A, peer(n, n < 50_000 ? 0 : 5))
+  const { server, open } = await startApi(t, {}, admin)
+  const incoming = await open({ method: 'GET', path: `/api/torrent/${A}` })
+  t.equal(incoming.headers['transfer-encoding'], 'chunked')
+  // Nobody reads yet: the server goes on until the sockets' buffers are full, and then waits.
+  let before = -1
+  while (before !== admin.pagesRead) {
+    before = admin.pagesRead
+    for (let turn = 0; turn < 200; turn++) await new Promise(resolve => setImmediate(resolve))
+  }
+  t.ok(before < 150, `${before} of 200 pages were read ahead`)
+  t.equal(server.inFlight, 1)
+  const chunks: Buffer[] = []
+  for await (const chunk of incoming) chunks.push(chunk as Buffer)
+  const torrent = JSON.parse(Buffer.concat(chunks).toString()) as TorrentJson
+  t.equal(admin.pagesRead, 200)
+  t.same([torrent.seeds.length, idsOf(torrent.seeds)], [50_000, 50_000])
+  t.same([torrent.peers.length, idsOf(torrent.peers)], [150_000, 150_000])
+  t.ok(torrent.seeds.every(({ left }) => left === 0) && torrent.peers.every(({ left }) => left > 0))
+  t.equal(server.inFlight, 0)
+})
+
+t.test('a reader that goes away ends the reading of pages', async t => {
+  const admin = createMemoryAdmin()
+  for (let n = 0; n < 200_000; n++) admin.addPeer(A, peer(n, 0))
+  const { server, open } = await startApi(t, {}, admin)
+  const incoming = await open({ method: 'GET', path: `/api/torrent/${A}` })
+  incoming.destroy()
+  while (server.inFlight > 0) await new Promise(resolve => setImmediate(resolve))
+  t.ok(admin.pagesRead < 200, `${admin.pagesRead} of 200 pages were read`)
+})
+
+t.test('seeders and leechers come apart wherever a page ends', async t => {
+  for (const [seeders, leechers] of [
+    [0, 0],
+    [0, 1],
+    [1, 0],
+    [1000, 0],
+    [0, 1000],
+    [1000, 1000],
+    [999, 1002],
+    [2500, 1],
+  ] as const) {
+    const admin = createMemoryAdmin()
+    await admin.setTorrents([[A, 7]])
+    for (let n = 0; n < seeders; n++) admin.addPeer(A, peer(n, 0))
+    for (let n = 0; n < leechers; n++) admin.addPeer(A, peer(seeders + n, 1))
+    const { ask, server } = await startApi(t, {}, admin)
+    const one = (await ask({ method: 'GET', path: `/api/torrent/${A}` })).json as TorrentJson
+    const many = await ask({ method: 'GET', path: '/api/torrents', body: [A] })
+    const { [A]: same } = (many.json as { torrents: Record<string, TorrentJson> }).torrents
+    for (const torrent of [one, same]) {
+      t.same(
+        [torrent?.seeds.length, torrent?.peers.length, torrent?.completed],
+        [seeders, leechers, 7],
+        `${seeders} and ${leechers}`,
+      )
+    }
+    server.close()
+  }
+})
+
+t.test('100,000 torrents in one body are answered in pieces, known ones only', async t => {
+  const admin = createMemoryAdmin()
+  const hashes = Array.from({ length: 100_000 }, (_, n) => hexOf(n))
+  await admin.setTorrents(hashes.slice(0, 60_000).map(hash => [hash, 1] as const))
+  for (let n = 0; n < 3_000; n++) admin.addPeer(hexOf(n % 1500), peer(n, n % 2))
+  for (let n = 0; n < 2_500; n++) admin.addPeer(hexOf(2000), peer(n, 0))
+  const { ask } = await startApi(t, {}, admin)
+  const answer = await ask({ method: 'GET', path: '/api/torrents', body: hashes })
+  const { torrents } = answer.json as { torrents: Record<string, TorrentJson> }
+  t.equal(Object.keys(torrents).length, 60_000)
+  const all = Object.values(torrents)
+  t.equal(
+    all.reduce((sum, { seeds, peers }) => sum + seeds.length + peers.length, 0),
+    5_500,
+  )
+  t.equal(torrents[hexOf(2000)]?.seeds.length, 2_500)
+})
+
+t.test('an answer that cannot be finished is cut, so that nobody takes it for whole', async t => {
+  const admin = createMemoryAdmin()
+  for (let n = 0; n < 5_000; n++) admin.addPeer(A, peer(n, 0))
+  const failure = new Error('the engine is gone')
+  const read = admin.torrentPeers
+  admin.torrentPeers = (hash, cursor, count) =>
+    cursor >= 2000 ? Promise.reject(failure) : read(hash, cursor, count)
+  const { ask, server, errors } = await startApi(t, {}, admin)
+  await t.rejects(ask({ method: 'GET', path: `/api/torrent/${A}` }), { code: 'ECONNRESET' })
+  t.same(errors, [[failure, 'getTorrent']])
+  t.equal(server.inFlight, 0)
+  t.equal((await ask({ method: 'GET', path: '/health' })).status, 200)
+})
+
+t.test('a completed count is kept when a torrent is set without one', async t => {
+  const { ask, admin } = await startApi(t)
+  await ask({ method: 'POST', path: `/api/torrent/${A}/150` })
+  await ask({ method: 'POST', path: `/api/torrent/${A}` })
+  t.match(await admin.torrents([A]), [{ completed: 150 }])
+  await ask({ method: 'POST', path: '/api/torrents', body: { [A.toUpperCase()]: 3 } })
+  t.match(await admin.torrents([A]), [{ completed: 3 }])
+})

@@ -1,0 +1,55 @@
+import t from 'tap'
+import { createParts } from '../src/lifecycle.ts'
+
+t.test('parts are stopped one after the other, the last one first', async t => {
+  const parts = createParts()
+  const order: string[] = []
+  for (const name of ['engine', 'workers']) {
+    parts.add({
+      async stop() {
+        order.push(`${name} stops`)
+        await new Promise(resolve => setImmediate(resolve))
+        order.push(`${name} stopped`)
+      },
+    })
+  }
+  t.notOk(parts.stopping)
+  const stop = parts.stop()
+  t.ok(parts.stopping, 'known at once, so that nothing more is started')
+  await stop
+  t.same(order, ['workers stops', 'workers stopped', 'engine stops', 'engine stopped'])
+  await parts.stop()
+  t.equal(order.length, 4, 'a second stop finds nothing')
+})
+
+t.test('what would outlive the process is killed, a thread is not', async t => {
+  const parts = createParts()
+  const killed: string[] = []
+  parts.add({ stop: async () => {} })
+  parts.add({ stop: async () => {}, kill: () => killed.push('workers') })
+  parts.kill()
+  t.same(killed, ['workers'])
+})
+
+t.test('a part that does not stop can still be killed', async t => {
+  const parts = createParts()
+  const killed: string[] = []
+  let letGo = () => {}
+  parts.add({ stop: async () => {}, kill: () => killed.push('first') })
+  parts.add({
+    stop: () =>
+      new Promise(resolve => {
+        letGo = resolve
+      }),
+    kill: () => {
+      killed.push('hanging')
+      letGo()
+    },
+  })
+  const stop = parts.stop()
+  parts.kill()
+  await stop
+  t.same(killed.sort(), ['first', 'hanging'])
+  parts.kill()
+  t.equal(killed.length, 2, 'what has stopped is not killed any more')
+})

@@ -1,0 +1,52 @@
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import t from 'tap'
+import { createPrivateFolder, removePrivateFolder } from '../../src/serving/private-folder.ts'
+import { testFolder } from '../app/fixtures/engine-start.ts'
+
+t.test('only this user can look into the folder, and each start gets its own', async t => {
+  const first = createPrivateFolder({})
+  const second = createPrivateFolder({})
+  t.equal(dirname(first), tmpdir())
+  t.not(first, second)
+  t.equal(statSync(first).mode & 0o777, 0o700)
+  writeFileSync(join(first, 'engine-0.sock'), '')
+  removePrivateFolder(first)
+  removePrivateFolder(second)
+  t.notOk(existsSync(first) || existsSync(second))
+  t.doesNotThrow(() => removePrivateFolder(first), 'removing it twice is no fault')
+})
+
+t.test('systemd’s runtime directory is used, the first of several', async t => {
+  const base = testFolder(t)
+  const folder = createPrivateFolder({ RUNTIME_DIRECTORY: `${base}:/run/other` })
+  t.equal(dirname(folder), base)
+})
+
+t.test('a folder that cannot be made is explained', async t => {
+  t.throws(() => createPrivateFolder({ RUNTIME_DIRECTORY: '/nonexistent/muster' }), {
+    exitStatus: 69,
+    message:
+      'cannot make a folder below /nonexistent/muster: ENOENT. Set RUNTIME_DIRECTORY to a folder that muster can write to.',
+  })
+})
+
+t.test('the longest path that is allowed still fits a socket, a longer one is refused', async t => {
+  const parent = testFolder(t)
+  const room = 76 - parent.length - 1
+  const longest = join(parent, 'x'.repeat(room))
+  mkdirSync(longest)
+  const path = join(createPrivateFolder({ RUNTIME_DIRECTORY: longest }), 'relay-65535.sock')
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(path, resolve))
+  t.ok(existsSync(path), 'nothing was cut off')
+  await new Promise(resolve => server.close(resolve))
+  const tooLong = join(parent, 'x'.repeat(room + 1))
+  mkdirSync(tooLong)
+  t.throws(() => createPrivateFolder({ RUNTIME_DIRECTORY: tooLong }), {
+    exitStatus: 69,
+    message: /longer than 76 bytes/,
+  })
+})

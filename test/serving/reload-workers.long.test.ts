@@ -1,0 +1,3 @@
+import { testReloads } from '../app/fixtures/reloads.ts'
+
+testReloads(2)

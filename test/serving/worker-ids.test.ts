@@ -1,0 +1,31 @@
+import t from 'tap'
+import {
+  createGoneWorkers,
+  isGone,
+  openGoneWorkers,
+  WORKER_NUMBERS,
+} from '../../src/engine/tables/gone-workers.ts'
+import { createWorkerNumbers } from '../../src/serving/worker-ids.ts'
+
+t.test('no two processes have a number at a time, and one that is gone is marked', async t => {
+  const workers = openGoneWorkers(createGoneWorkers())
+  let passes = 0
+  const numbers = createWorkerNumbers(workers, () => passes++)
+  const first = numbers.next()
+  const second = numbers.next()
+  t.not(first, second)
+  t.notOk(isGone(workers, second))
+  numbers.gone(second)
+  t.ok(isGone(workers, second))
+  t.notOk(isGone(workers, first))
+  t.equal(passes, 1)
+  const later = new Set<number>()
+  for (let n = 0; n < WORKER_NUMBERS; n++) {
+    const number = numbers.next()
+    later.add(number)
+    numbers.gone(number)
+  }
+  t.notOk(later.has(first), 'it still runs')
+  t.notOk(later.has(0), 'that is a process without workers')
+  t.ok(later.has(second), 'numbers are given again')
+})

@@ -1,0 +1,197 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { createClockOffset } from '../../src/clock.ts'
+import { createTables, openEngine } from '../../src/engine/engine.ts'
+import { totals } from '../../src/engine/totals.ts'
+import { openLibc } from '../../src/native/libc.ts'
+import { claimListeners, claimUdp, type UdpListener } from '../../src/serving/listeners.ts'
+import { startUdpThreads } from '../../src/threads/udp-threads.ts'
+import { createTestLog } from '../app/fixtures/log-lines.ts'
+import { openUdpClient } from '../e2e/fixtures/udp-client.ts'
+import { setEnvironment } from '../fixtures/environment.ts'
+import { configFile, LOOPBACK, launch, startTracker } from '../fixtures/start-tracker.ts'
+import { clientOf, SETTINGS } from '../fixtures/tracker-client.ts'
+
+const FORBID_RECVMMSG = fileURLToPath(
+  new URL('../app/fixtures/forbid-recvmmsg.js', import.meta.url),
+)
+const CLIENTS = 64
+
+async function takenPort(t: Test): Promise<number> {
+  const socket = createSocket('udp4')
+  t.teardown(() => socket.close())
+  socket.bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  return socket.address().port
+}
+
+function listener(method: UdpListener['method'], port: number, threads = 1): UdpListener {
+  const access = { pathRules: { keys: false, users: false }, trustedProxies: [] }
+  const rules = { numwantDefault: 50, numwantMaximum: 72, usePayloadIp: false }
+  const buffers = { receiveBufferBytes: 0, sendBufferBytes: 0 }
+  return { host: '127.0.0.1', port, threads, method, rules, ...access, ...buffers }
+}
+
+/** What the primary starts UDP threads with. */
+function options(listeners: readonly UdpListener[]) {
+  const test = createTestLog()
+  const deaths: { name: string; error: unknown }[] = []
+  let told = (): void => {}
+  const death = new Promise<void>(resolve => {
+    told = resolve
+  })
+  return {
+    ...test,
+    deaths,
+    death,
+    listeners,
+    tables: createTables(64 * 2 ** 20),
+    settings: SETTINGS,
+    clockOffset: createClockOffset(),
+    died: (name: string, error: unknown) => {
+      deaths.push({ name, error })
+      told()
+    },
+  }
+}
+
+/** `wanted`, its addresses free a moment ago. */
+async function free(wanted: UdpListener): Promise<readonly UdpListener[]> {
+  const { listeners, release } = await claimListeners([wanted], createTestLog().log, claimUdp)
+  release()
+  return listeners
+}
+
+for (const method of ['recvmmsg', 'dgram'] as const) {
+  t.test(`${method}: a taken port is named, and what was started is stopped`, async t => {
+    const taken = await takenPort(t)
+    const first = await free(listener(method, 0, 2))
+    const start = options([...first, listener(method, taken)])
+    await t.rejects(startUdpThreads(start), {
+      name: 'OperatorError',
+      exitStatus: 69,
+      message: new RegExp(`^cannot listen on 127\\.0\\.0\\.1 port ${taken} for UDP: .*EADDRINUSE`),
+    })
+    t.same(await free(first[0] as UdpListener), first, 'the other address is free again')
+    t.same(start.deaths, [], 'and no thread is said to have died')
+  })
+
+  t.test(`${method}: the tracker names a taken UDP port and exits with status 69`, async t => {
+    const port = await takenPort(t)
+    const udp_server = [{ bind_address: `127.0.0.1:${port}`, receive_method: method }]
+    const file = configFile(t, { ...LOOPBACK, udp_server, frontend: { workers: 0 } })
+    const tracker = launch(t, ['--config', file])
+    t.equal(await tracker.ended, 69)
+    t.match(tracker.stderr(), `cannot listen on 127.0.0.1 port ${port}: another program has it`)
+  })
+}
+
+t.test('two threads on one address share its clients', async t => {
+  const listeners = await free(listener('recvmmsg', 0, 2))
+  const start = options(listeners)
+  const threads = await startUdpThreads(start)
+  t.teardown(threads.stop)
+  const { port } = listeners[0] as UdpListener
+  const local = `:${port.toString(16).toUpperCase().padStart(4, '0')} `
+  const bound = readFileSync('/proc/net/udp', 'utf8').split('\n')
+  t.equal(bound.filter(line => line.includes(local)).length, 2, 'each has a socket')
+  // The kernel chooses the socket by the client's port: with a deaf thread half of them got nothing.
+  const clients = await Promise.all(
+    Array.from({ length: CLIENTS }, () => openUdpClient(t, '127.0.0.1', port)),
+  )
+  const answers = await Promise.all(
+    clients.map((client, n) => client.announce({ peerId: clientOf(n).peerId, port: 1024 + n })),
+  )
+  t.equal(Math.max(...answers.map(({ leechers }) => leechers)), CLIENTS)
+  t.equal(
+    clients.reduce((sum, { repeats }) => sum + repeats, 0),
+    0,
+    'each was answered at once',
+  )
+  t.same(totals(openEngine(start.tables, SETTINGS)).peers, [CLIENTS, 0, 0])
+  await threads.stop()
+  t.same(start.deaths, [])
+})
+
+t.test('a thread that takes the place of another goes on counting its rounds', async t => {
+  const listeners = await free(listener('recvmmsg', 0, 1))
+  const start = options(listeners)
+  const threads = await startUdpThreads(start)
+  t.teardown(threads.stop)
+  const [watched] = threads.watched
+  for (let n = 0; n < 5; n++) {
+    const before = watched?.rounds() ?? 0
+    await threads.setRules(listeners, { settings: SETTINGS, access: start.tables.access.rules })
+    t.ok((watched?.rounds() ?? 0) > before)
+  }
+})
+
+t.test('a thread that dies unasked is told of, with its reason', async t => {
+  const listeners = await free(listener('recvmmsg', 0))
+  const start = options(listeners)
+  // Not stopped: that would close the socket a second time, or what has its number by then.
+  await startUdpThreads(start)
+  const { port } = listeners[0] as UdpListener
+  const libc = openLibc()
+  const address = Buffer.alloc(16)
+  const sockets = readdirSync('/proc/self/fd')
+    .map(Number)
+    .filter(
+      fd =>
+        // A Unix socket's name is too short to overwrite what the one before left.
+        address.fill(0) &&
+        libc.getsockname(fd, address, Buffer.of(16, 0, 0, 0)) === 0 &&
+        address.readUInt16BE(2) === port,
+    )
+  t.equal(sockets.length, 1)
+  for (const fd of sockets) t.equal(libc.close(fd), 0)
+  await start.death
+  t.match(start.deaths, [{ name: 'udp-0', error: { message: /^recvmmsg E(BADF|NOTSOCK)$/ } }])
+  t.equal(start.deaths.length, 1)
+})
+
+for (const [why, nodeOptions, reason, http_server] of [
+  // Without native code there is no HTTP either.
+  ['Node loads no native code', '--no-addons', /addons is disabled/, []],
+  [
+    'the kernel refuses the call',
+    `--import=${FORBID_RECVMMSG}`,
+    /^recvmmsg is not available: EPERM$/,
+    LOOPBACK.http_server,
+  ],
+] as const) {
+  // Nor SQLite.
+  const kept = { frontend: { workers: 0 }, database: { persistent: false } }
+
+  t.test(`where ${why}, auto is dgram, and one warning says why`, async t => {
+    setEnvironment(t, 'NODE_OPTIONS', `${process.env['NODE_OPTIONS'] ?? ''} ${nodeOptions}`)
+    const tracker = await startTracker(t, { http_server, ...kept })
+    const warnings = tracker.log.filter(({ level }) => level >= 40)
+    t.match(warnings, [{ msg: /^recvmmsg cannot be used here/, reason }])
+    t.equal(warnings.length, 1)
+    for (const host of ['127.0.0.1', '::1']) {
+      const listening = tracker.log.find(
+        ({ address, server }) => address === host && server === 'udp',
+      )
+      t.match(listening, { method: 'dgram', threads: 1 })
+      const client = await openUdpClient(t, host, tracker.port('udp', host))
+      t.match(await client.announce({ port: 1024 }), { leechers: host === '::1' ? 2 : 1 })
+    }
+    t.equal(await tracker.stop(), 0)
+  })
+
+  t.test(`where ${why}, recvmmsg asked for is an error`, async t => {
+    setEnvironment(t, 'NODE_OPTIONS', `${process.env['NODE_OPTIONS'] ?? ''} ${nodeOptions}`)
+    const udp_server = [{ bind_address: '127.0.0.1:0', receive_method: 'recvmmsg' }]
+    const tracker = launch(t, [
+      '--config',
+      configFile(t, { http_server, udp_server, api_server: [], ...kept }),
+    ])
+    t.equal(await tracker.ended, 69)
+    t.match(tracker.stderr(), /^udp_server.receive_method: recvmmsg cannot be used here: .+$/m)
+    t.notOk(tracker.log.some(({ server }) => server === 'udp'))
+  })
+}
