@@ -48,7 +48,10 @@ export type HttpServerConfig = {
   readonly websocket: boolean
 }
 
-export type ApiServerConfig = Omit<HttpServerConfig, 'use_payload_ip' | 'websocket'>
+export type ApiServerConfig = Omit<HttpServerConfig, 'use_payload_ip' | 'websocket'> & {
+  readonly repeat_status: 'document' | 'ok'
+  readonly allowed_hosts: readonly string[]
+}
 
 export type UdpServerConfig = {
   readonly enabled: boolean

@@ -111,6 +111,21 @@ export const SERVER_SECTIONS: Readonly<
       ...TLS,
       ...BEHIND_PROXIES,
       ...CONNECTIONS,
+      repeat_status: {
+        type: 'string',
+        enum: ['document', 'ok'],
+        default: 'document',
+        description:
+          'Status of a change that is already in effect, such as adding a hash to the whitelist again or removing an unknown key: document, the 304 or 404 of the OpenAPI document; ok, 200 with the same text.',
+      },
+      allowed_hosts: {
+        type: 'array',
+        items: { type: 'string' },
+        default: [],
+        allowed: 'a list of host names, such as ["tracker.example.org"]',
+        description:
+          'Host names that requests may use besides IP addresses, localhost and names without a dot. Empty: any name, but a server on a loopback address without trusted_proxies accepts no further names.',
+      },
     },
   },
   udp_server: {

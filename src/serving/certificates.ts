@@ -1,5 +1,5 @@
 import type { Certificate, CertificateFilter, CertificateReload } from '../admin/admin.ts'
-import type { ApiServerConfig, Config } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
 import { configError } from '../errors.ts'
 import type { Part } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
@@ -119,7 +119,9 @@ function findOld(
   return own.find(one => one.n === n) ?? own[0]
 }
 
-function filesOf(section: TlsSection, n: number, { ssl_cert, ssl_key }: ApiServerConfig) {
+type TlsFiles = { readonly ssl_cert: string; readonly ssl_key: string }
+
+function filesOf(section: TlsSection, n: number, { ssl_cert, ssl_key }: TlsFiles) {
   return {
     keyFile: ssl_key,
     certificateFile: ssl_cert,

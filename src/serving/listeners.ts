@@ -62,6 +62,8 @@ export function apiListeners(config: Config, token: string, certificates: PairsO
       token,
       swagger: config.tracker_config.swagger,
       userIdUuid: config.database_structure.users.id_uuid,
+      repeatStatus: server.repeat_status,
+      allowedHosts: server.allowed_hosts,
       realIpHeader: server.real_ip,
       trustedProxies: server.trusted_proxies,
       proxyProtocol: server.proxy_protocol,

@@ -3,12 +3,13 @@ import { BODY_BYTES_MAX } from './limits.ts'
 import type { BodyRule } from './openapi.ts'
 import { BAD_JSON_BODY, BODY_OVERFLOW, type Reply } from './replies.ts'
 
-/** A body that may be used, or the refusal. */
+/** A valid body, or the refusal. */
 export type BodyResult = { readonly body: unknown } | { readonly refusal: Reply }
 
 /**
- * Reads a body to its end and checks it. Has to be called before the request's handler returns. Never settles for a client that goes away.
- * More bytes than allowed are refused at once; what still comes is dropped as it arrives.
+ * Reads a body to its end and validates it. The caller must call it before the request's handler
+ * returns. The promise never settles if the client disconnects. A body over the limit is refused at
+ * once, and the rest of it is dropped.
  */
 export function readBody(exchange: Exchange, rule: BodyRule): Promise<BodyResult> {
   return new Promise(resolve => {
@@ -21,7 +22,7 @@ export function readBody(exchange: Exchange, rule: BodyRule): Promise<BodyResult
         resolve({ refusal: BODY_OVERFLOW })
         return
       }
-      // A copy: the chunk's memory is taken back.
+      // The server reuses the chunk's memory, so it is copied.
       chunks.push(new Uint8Array(chunk.slice(0)))
       if (isLast) resolve(parseBody(Buffer.concat(chunks, bytes), rule))
     })

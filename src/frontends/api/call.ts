@@ -1,25 +1,26 @@
 import type { Admin } from '../../admin/admin.ts'
 import { ENTRIES_PER_CALL } from './limits.ts'
-import type { Reply } from './replies.ts'
+import type { RepeatStatus, Reply } from './replies.ts'
 
-/** What the handlers of all operations ask. */
+/** What every handler has access to. */
 export type Services = {
   readonly admin: Admin
-  /** Whether users are kept by UUID or by number. */
+  /** Whether the ids of users are UUIDs. Otherwise they are numbers. */
   readonly userIdUuid: boolean
+  readonly repeatStatus: RepeatStatus
 }
 
-/** One request to an operation of the document. */
+/** One request for an operation of the document. */
 export type Call = Services & {
-  /** Of the path, percent-decoded, by the document's names. */
+  /** A parameter of the path, percent-decoded, by its name in the document. */
   param(name: string): string
-  /** Of the shape that the document says; undefined when there may be none and is none. */
+  /** The JSON body, valid for the document's schema. Undefined if it is optional and absent. */
   readonly body: unknown
 }
 
 export type Handler = (call: Call) => Promise<Reply>
 
-/** Calls `ask` for so many entries at a time as one call may have, in order. */
+/** Calls `ask` with at most ENTRIES_PER_CALL entries at a time, and returns all answers in order. */
 export async function inBatches<Entry, Answer>(
   entries: readonly Entry[],
   ask: (batch: readonly Entry[]) => Promise<readonly Answer[]>,

@@ -2,44 +2,74 @@ import { STATUS_CODES } from 'node:http'
 import type { HttpResponse } from '../uws.ts'
 import type { Chunks, Reply } from './replies.ts'
 
-/** One request on its way: a response that may be written to until it is settled. */
-export type Exchange = {
-  readonly response: HttpResponse
-  readonly isHead: boolean
-  /** Answered, or the client went away. */
-  readonly isSettled: boolean
-  /** Writes the answer. Rejects when the pieces of its body do; then nothing was written yet, or the connection was cut. */
-  send(reply: Reply): Promise<void>
-}
-
-/** Sent with every answer: a website may use the API from its own pages, and nobody is to keep what it says. */
+/**
+ * Headers of every answer. A website may call the API from its own pages, and no cache stores an
+ * answer.
+ */
 const COMMON_HEADERS: readonly (readonly [string, string])[] = [
   ['access-control-allow-origin', '*'],
   ['access-control-expose-headers', 'x-status, retry-after, allow'],
   ['x-content-type-options', 'nosniff'],
 ]
 
-/** `settled` is called once; `isClosing` says whether an answer is its connection's last. */
-export function openExchange(
-  response: HttpResponse,
-  isHead: boolean,
-  settled: () => void,
-  isClosing: () => boolean = () => false,
-): Exchange {
-  let isSettled = false
-  let wake: (() => void) | undefined
+export type ExchangeOptions = {
+  readonly isHead: boolean
+  /** Called once, when the answer is written or the client has disconnected. */
+  readonly onSettled: () => void
+  /** Whether an answer is the last one of its connection. */
+  readonly isClosing?: () => boolean
+}
 
-  function settle(): void {
-    if (isSettled) return
-    isSettled = true
-    settled()
-    wake?.()
+/** One request and its response. */
+export class Exchange {
+  readonly response: HttpResponse
+  readonly isHead: boolean
+  readonly #isClosing: () => boolean
+  readonly #onSettled: () => void
+  #isSettled = false
+  /** Resumes a chunked answer that waits for a slow client. */
+  #wake: (() => void) | undefined
+
+  constructor(response: HttpResponse, options: ExchangeOptions) {
+    this.response = response
+    this.isHead = options.isHead
+    this.#isClosing = options.isClosing ?? (() => false)
+    this.#onSettled = options.onSettled
+    response.onAborted(() => this.#settle())
   }
 
-  function writeHead(reply: Reply): void {
+  /** Whether the request is answered or its client has disconnected. */
+  get isSettled(): boolean {
+    return this.#isSettled
+  }
+
+  /**
+   * Writes the answer. Rejects when the chunks of its body do. In that case either nothing was
+   * written, or the connection was closed.
+   */
+  async send(reply: Reply): Promise<void> {
+    if (typeof reply.body === 'string' || reply.body instanceof Uint8Array) {
+      this.#sendWhole(reply, reply.body)
+      return
+    }
+    try {
+      await this.#sendChunks(reply, reply.body)
+    } finally {
+      await reply.body.return()
+    }
+  }
+
+  #settle(): void {
+    if (this.#isSettled) return
+    this.#isSettled = true
+    this.#onSettled()
+    this.#wake?.()
+  }
+
+  #writeHead(reply: Reply): void {
+    const { response } = this
     response.writeStatus(`${reply.status} ${STATUS_CODES[reply.status] ?? ''}`)
-    if (reply.status !== 304 && reply.status !== 204)
-      response.writeHeader('content-type', reply.type)
+    if (hasBody(reply)) response.writeHeader('content-type', reply.type)
     for (const [name, value] of COMMON_HEADERS) response.writeHeader(name, value)
     for (const [name, value] of reply.headers ?? []) response.writeHeader(name, value)
     if (!reply.headers?.some(([name]) => name === 'cache-control')) {
@@ -47,86 +77,78 @@ export function openExchange(
     }
   }
 
-  function sendWhole(reply: Reply, body: string | Uint8Array): void {
-    if (isSettled) return
+  #sendWhole(reply: Reply, body: string | Uint8Array): void {
+    if (this.#isSettled) return
+    const { response } = this
     response.cork(() => {
-      writeHead(reply)
-      const hasBody = reply.status !== 304 && reply.status !== 204
-      if (hasBody && !isHead) response.end(body, isClosing())
-      else {
-        if (isClosing()) response.writeHeader('connection', 'close')
-        // Given the length itself, endWithoutBody would wait for a body.
-        if (hasBody) response.writeHeader('content-length', String(Buffer.byteLength(body)))
-        response.endWithoutBody()
-      }
-    })
-    settle()
-  }
-
-  /** Nobody knows how long the body would be. */
-  function sendHead(reply: Reply): void {
-    response.cork(() => {
-      writeHead(reply)
-      if (isClosing()) response.writeHeader('connection', 'close')
-      response.endWithoutBody()
-    })
-    settle()
-  }
-
-  /** Resolves when a slow reader has taken what was written, or has gone. */
-  function untilTaken(): Promise<void> {
-    return new Promise(resolve => {
-      wake = resolve
-    })
-  }
-
-  async function sendChunks(reply: Reply, chunks: Chunks): Promise<void> {
-    // The first before the head, so that what fails at once can still be said.
-    let next = await chunks.next()
-    if (isSettled) return
-    if (isHead) return sendHead(reply)
-    response.onWritable(() => {
-      wake?.()
-      return true
-    })
-    response.cork(() => writeHead(reply))
-    try {
-      for (; !next.done; next = await chunks.next()) {
-        const chunk = next.value
-        if (isSettled) return
-        let isTaken = true
-        response.cork(() => {
-          isTaken = response.write(chunk)
-        })
-        if (!isTaken) await untilTaken()
-        if (isSettled) return
-      }
-    } catch (error) {
-      if (!isSettled) response.close()
-      throw error
-    }
-    if (isSettled) return
-    response.cork(() => response.end(undefined, isClosing()))
-    settle()
-  }
-
-  response.onAborted(settle)
-  return {
-    response,
-    isHead,
-    get isSettled() {
-      return isSettled
-    },
-    async send(reply) {
-      if (typeof reply.body === 'string' || reply.body instanceof Uint8Array) {
-        sendWhole(reply, reply.body)
+      this.#writeHead(reply)
+      if (hasBody(reply) && !this.isHead) {
+        response.end(body, this.#isClosing())
         return
       }
-      try {
-        await sendChunks(reply, reply.body)
-      } finally {
-        await reply.body.return()
-      }
-    },
+      if (this.#isClosing()) response.writeHeader('connection', 'close')
+      // With a length as its argument, endWithoutBody would wait for a body.
+      if (hasBody(reply)) response.writeHeader('content-length', String(Buffer.byteLength(body)))
+      response.endWithoutBody()
+    })
+    this.#settle()
   }
+
+  /** Answers HEAD for a chunked body, whose length is not known. */
+  #sendHead(reply: Reply): void {
+    const { response } = this
+    response.cork(() => {
+      this.#writeHead(reply)
+      if (this.#isClosing()) response.writeHeader('connection', 'close')
+      response.endWithoutBody()
+    })
+    this.#settle()
+  }
+
+  async #sendChunks(reply: Reply, chunks: Chunks): Promise<void> {
+    const { response } = this
+    // The first chunk is made before the head is written, so that an early failure gets a status.
+    let next = await chunks.next()
+    if (this.#isSettled) return
+    if (this.isHead) return this.#sendHead(reply)
+    response.onWritable(() => {
+      this.#wake?.()
+      return true
+    })
+    response.cork(() => this.#writeHead(reply))
+    try {
+      for (; !next.done; next = await chunks.next()) {
+        if (this.#isSettled) return
+        if (!this.#write(next.value)) await this.#untilDrained()
+        if (this.#isSettled) return
+      }
+    } catch (error) {
+      if (!this.#isSettled) response.close()
+      throw error
+    }
+    if (this.#isSettled) return
+    response.cork(() => response.end(undefined, this.#isClosing()))
+    this.#settle()
+  }
+
+  /** Returns false when the client does not read as fast as the answer is written. */
+  #write(chunk: string): boolean {
+    let isDrained = true
+    this.response.cork(() => {
+      isDrained = this.response.write(chunk)
+    })
+    return isDrained
+  }
+
+  /** Resolves when a slow client has read what was written, or has disconnected. */
+  #untilDrained(): Promise<void> {
+    return new Promise(resolve => {
+      this.#wake = resolve
+    })
+  }
+}
+
+/** RFC 9110 sections 15.3.5 and 15.4.5: 204 and 304 do not have a body. */
+function hasBody({ status }: Reply): boolean {
+  return status !== 304 && status !== 204
 }

@@ -4,21 +4,21 @@ import { invalid } from './hashes.ts'
 import document from './openapi.json' with { type: 'json' }
 import { BAD_JSON_BODY, type Reply } from './replies.ts'
 
-/** One operation of the document: what is asked with which method at which path, and how. */
+/** One operation of the OpenAPI document. */
 export type Operation = {
   readonly id: string
   /** In upper case. */
   readonly method: string
-  /** As the document has it, with `{name}` for a parameter. */
+  /** Path template of the document, with `{name}` for a parameter. */
   readonly path: string
-  /** Whether it wants the token. */
+  /** Whether the operation requires the token. */
   readonly isSecured: boolean
   readonly body: BodyRule | undefined
 }
 
 export type BodyRule = {
   readonly isRequired: boolean
-  /** The refusal of a body that has not the document's shape. */
+  /** Returns the refusal of a body that does not match the document's schema. */
   check(body: unknown): Reply | undefined
 }
 
@@ -28,7 +28,7 @@ type DocumentedOperation = {
   requestBody?: { required: boolean; content: { 'application/json': { schema: { $ref: string } } } }
 }
 
-/** How a hash is called in the refusal of a list of them. */
+/** Name of a hash in the refusal of a list, by the name of the list's schema. */
 const HASHES_OF_SCHEMA: Record<string, HashName> = {
   InfoHashArray: 'info_hash',
   KeyHashArray: 'key_hash',
@@ -37,7 +37,7 @@ const HASHES_OF_SCHEMA: Record<string, HashName> = {
 
 let compiled: readonly Operation[] | undefined
 
-/** The operations of the document: it is the one place that says which there are. */
+/** Lists the operations of the document, which is the only list of routes. */
 export function listOperations(): readonly Operation[] {
   compiled ??= compileOperations()
   return compiled
@@ -45,7 +45,7 @@ export function listOperations(): readonly Operation[] {
 
 function compileOperations(): Operation[] {
   const ajv = new Ajv2020({ verbose: true, keywords: VOCABULARY })
-  // Whole numbers that JavaScript would round are refused, not changed.
+  // Integers that a JavaScript number cannot represent are refused instead of rounded.
   ajv.addFormat('int64', { type: 'number', validate: Number.isSafeInteger })
   ajv.addSchema({ $id: 'document', components: document.components })
   return Object.entries(document.paths).flatMap(([path, methods]) =>
@@ -59,12 +59,12 @@ function compileOperations(): Operation[] {
   )
 }
 
-/** The document as it is sent. */
+/** Returns the document as the API serves it. */
 export function documentBytes(): Uint8Array {
   return Buffer.from(JSON.stringify(document))
 }
 
-/** What OpenAPI adds to JSON Schema. */
+/** Keywords that OpenAPI adds to JSON Schema. */
 const VOCABULARY = ['components', 'example']
 
 function bodyRule(

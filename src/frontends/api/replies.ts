@@ -1,4 +1,4 @@
-/** Pieces of a body, none of them empty. */
+/** Chunks of a body. No chunk is empty. */
 export type Chunks = AsyncGenerator<string, void, void>
 
 /** An answer before it is written. */
@@ -11,17 +11,33 @@ export type Reply = {
 
 export const JSON_TYPE = 'application/json'
 
-/** `{"status": text}`; a 304 has no body (RFC 9110 §15.4.5), so its text goes in the header `x-status`. */
+/**
+ * `{"status": text}`. A 304 does not have a body (RFC 9110 section 15.4.5), so the header `x-status`
+ * has its text.
+ */
 export function statusReply(status: number, text: string): Reply {
   return status === 304
     ? { status, type: JSON_TYPE, body: '', headers: [['x-status', text]] }
     : { status, type: JSON_TYPE, body: JSON.stringify({ status: text }) }
 }
 
+/**
+ * Status of a change whose effect is already there, and of the removal of an unknown entry.
+ * `document` is what the OpenAPI document says, 304 or 404. `ok` is 200 with the same text, for HTTP
+ * clients that treat every other status as a failure.
+ */
+export type RepeatStatus = 'document' | 'ok'
+
+/** Answers a repeated change; `documented` is its status in the OpenAPI document. */
+export function repeatReply(mode: RepeatStatus, documented: number, text: string): Reply {
+  return statusReply(mode === 'ok' ? 200 : documented, text)
+}
+
 export const OK = statusReply(200, 'ok')
 export const BAD_JSON_BODY = statusReply(400, 'bad json body')
 export const BODY_OVERFLOW = statusReply(400, 'body overflow')
 export const NOT_FOUND = statusReply(404, 'not found')
+export const FOREIGN_HOST = statusReply(421, 'host is not allowed')
 export const DATABASE_ERROR = statusReply(500, 'database error')
 export const INTERNAL_ERROR = statusReply(500, 'internal error')
 

@@ -4,6 +4,7 @@ import type { HttpRequest } from '../uws.ts'
 import { readBody } from './body.ts'
 import type { Call, Handler, Services } from './call.ts'
 import type { Exchange } from './exchange.ts'
+import { createHostGuard } from './host.ts'
 import { listOperations, type Operation } from './openapi.ts'
 import { certificateHandlers } from './operations/certificates.ts'
 import { keyHandlers } from './operations/keys.ts'
@@ -16,6 +17,7 @@ import { serveStatic } from './pages/static-files.ts'
 import { loadSwaggerUi } from './pages/swagger-ui.ts'
 import {
   DATABASE_ERROR,
+  FOREIGN_HOST,
   INTERNAL_ERROR,
   methodNotAllowed,
   NOT_FOUND,
@@ -24,9 +26,9 @@ import {
 } from './replies.ts'
 import { createRouter } from './router.ts'
 import type { ApiServerOptions } from './server.ts'
-import { createTokenGuard, readToken } from './token.ts'
+import { readToken, TokenGuard } from './token.ts'
 
-/** Served as files, when at all. */
+/** Operations of the document that static files answer. */
 const STATIC_OPERATIONS = new Set(['getDocument', 'getSwaggerUi'])
 
 const HANDLERS: Record<string, Handler> = {
@@ -39,7 +41,7 @@ const HANDLERS: Record<string, Handler> = {
   ...certificateHandlers,
 }
 
-/** What `Access-Control-Request-*` asks about, and for how long the answer holds. */
+/** Answer to a CORS preflight request. */
 const PREFLIGHT: Reply = {
   status: 204,
   type: '',
@@ -51,20 +53,25 @@ const PREFLIGHT: Reply = {
   ],
 }
 
-/** Answers one request; the request may be read only until it returns. */
+/** Answers one request. The request object is valid only until the function returns. */
 export type Responder = (exchange: Exchange, request: HttpRequest) => void
 
-/** What every request meets, in this order: files, the route, the token, the body, the operation. */
+/**
+ * Creates the function that answers every request. It checks, in this order: host, files, route,
+ * token and body; then it runs the operation.
+ */
 export function createResponder(options: ApiServerOptions, admin: Admin): Responder {
   const files = serveStatic(
     new Map([...(options.swagger ? loadSwaggerUi() : []), ...(options.pages ?? [])]),
   )
   const router = createRouter(routedOperations())
-  const guard = createTokenGuard(options.token, () => performance.now() / 1000)
+  const guard = new TokenGuard(options.token, () => performance.now() / 1000)
   const services: Services = {
     admin,
     userIdUuid: options.userIdUuid,
+    repeatStatus: options.repeatStatus,
   }
+  const isForeign = createHostGuard(options)
   const rules: ProxyRules = {
     trusted: compileCidrs(options.trustedProxies),
     header: options.realIpHeader.toLowerCase(),
@@ -94,6 +101,7 @@ export function createResponder(options: ApiServerOptions, admin: Admin): Respon
 
   function findReply(exchange: Exchange, request: HttpRequest): Reply | undefined {
     const method = request.getMethod().toUpperCase()
+    if (isForeign(request.getHeader('host'))) return FOREIGN_HOST
     if (method === 'OPTIONS') return PREFLIGHT
     const path = request.getUrl()
     const file = files(method, path, request.getHeader('if-none-match'))
@@ -124,11 +132,11 @@ function routedOperations(): Operation[] {
 
 function handlerOf({ id }: Operation): Handler {
   const handler = HANDLERS[id]
-  if (!handler) throw new Error(`the document has an operation ${id} that nobody answers`)
+  if (!handler) throw new Error(`operation ${id} of the document does not have a handler`)
   return handler
 }
 
-/** What the admin side refuses is the client's affair, all else is ours. */
+/** Maps a refusal of the admin side to its status. Every other error is a fault of the tracker. */
 function failureReply(error: unknown): Reply {
   if (!(error instanceof AdminError)) return INTERNAL_ERROR
   return error.kind === 'not enabled' ? statusReply(400, error.message) : DATABASE_ERROR

@@ -1,21 +1,24 @@
 import type { Operation } from './openapi.ts'
 
-/** What a method and path lead to: an operation, or a path that knows other methods. */
+/** The result for a known path: its operation, or the methods that it supports. */
 export type Route =
   | { readonly operation: Operation; param(name: string): string }
   | { readonly operation: undefined; readonly allow: readonly string[] }
 
-/** Finds what is asked for; undefined for a path that there is not. `method` is in upper case, the path as it was sent. */
+/**
+ * Finds the route of a request, or undefined for an unknown path. `method` is in upper case, the path
+ * as the client sent it.
+ */
 export type Router = (method: string, path: string) => Route | undefined
 
-/** One part of a path: what may follow it. A word is preferred to a parameter. */
+/** One segment of a path and its possible successors. A literal word wins over a parameter. */
 type Node = {
   readonly words: Map<string, Node>
   parameter: Node | undefined
   readonly operations: Map<string, Operation>
 }
 
-/** HEAD is served wherever GET is. */
+/** Builds a router. It serves HEAD wherever the document has GET. */
 export function createRouter(operations: readonly Operation[]): Router {
   const root = createNode()
   for (const operation of operations) addOperation(root, operation)
@@ -48,7 +51,7 @@ function addOperation(root: Node, operation: Operation): void {
   node.operations.set(operation.method, operation)
 }
 
-/** A path has few parts, and at most one parameter can stand in the place of each. */
+/** Searches both the literal and the parameter branch; paths are short, so this is cheap. */
 function findNode(node: Node, parts: readonly string[], at: number): Node | undefined {
   const part = parts[at]
   if (part === undefined) return node.operations.size > 0 ? node : undefined
@@ -62,7 +65,7 @@ function allowedMethods(node: Node): string[] {
   return [...methods, ...(node.operations.has('GET') ? ['HEAD'] : []), 'OPTIONS']
 }
 
-/** Text that cannot be decoded stays as it is. */
+/** Percent-decodes `text`, and returns malformed text unchanged. */
 function decode(text: string): string {
   try {
     return decodeURIComponent(text)

@@ -9,45 +9,53 @@ import {
 import { socketAddress } from '../client-address.ts'
 import { listen } from '../listen.ts'
 import { loadUws, type TlsKeyPair } from '../uws.ts'
-import { openExchange } from './exchange.ts'
+import { Exchange } from './exchange.ts'
 import type { StaticFiles } from './pages/static-files.ts'
+import type { RepeatStatus } from './replies.ts'
 import { createResponder } from './respond.ts'
 
 export type ApiServerOptions = {
   readonly host: string
   readonly port: number
-  /** Speaks HTTPS with it, and no HTTP. */
+  /** Serves HTTPS with this key pair, and plain HTTP without one. */
   readonly tls?: TlsKeyPair | undefined
   readonly token: string
-  /** Serves the API's document and Swagger UI, to everybody. */
+  /** Serves the OpenAPI document and Swagger UI, without a token. */
   readonly swagger: boolean
-  /** Whether users are kept by UUID or by number. */
+  /** Whether the ids of users are UUIDs. Otherwise they are numbers. */
   readonly userIdUuid: boolean
+  /** Status of a change that finds its effect already there, and of a removal that finds nothing. */
+  readonly repeatStatus: RepeatStatus
+  /** Host names that a request may have besides IP addresses and `localhost`. Empty: see host.ts. */
+  readonly allowedHosts: readonly string[]
   readonly realIpHeader: string
-  /** CIDR ranges whose `realIpHeader` is believed. */
+  /** CIDR ranges of the proxies that may set `realIpHeader`. */
   readonly trustedProxies: readonly string[]
-  /** Whether their PROXY protocol is believed too. */
+  /** Whether these proxies send a PROXY protocol header. */
   readonly proxyProtocol: boolean
-  /** Pages that are served to everybody, by path. */
+  /** Pages that are served without a token, by path. */
   readonly pages?: StaticFiles
-  /** Told of what was answered with 500, by operation. */
+  /** Called for every request that is answered with 500. */
   onError(error: unknown, operation: string): void
 }
 
 /** The admin API on one address. */
 export type ApiServer = {
   readonly port: number
-  /** Requests that are not answered to the end. */
+  /** Requests whose answers are not complete. */
   readonly inFlight: number
-  /** Takes no new connections; open ones go on. */
+  /** Accepts no new connections. Open connections stay. */
   stopListening(): void
-  /** The same for when another server listens in its place already: no connection is refused, and open ones get one more answer. */
+  /**
+   * Stops listening after another server has taken over the address: no connection is refused, and
+   * an open one gets one more answer.
+   */
   handOver(): Promise<void>
-  /** Closes every connection too. */
+  /** Closes the listener and every connection. */
   close(): void
 }
 
-/** Starts the admin API on one address. Rejects when it cannot be listened on. */
+/** Starts the admin API on one address. Rejects if the address is not available. */
 export async function startApiServer(
   options: ApiServerOptions,
   admin: Admin,
@@ -63,12 +71,11 @@ export async function startApiServer(
     countFrontend(counters, Protocol.http, family, FrontendCounter.api)
     const isHead = request.getMethod() === 'head'
     respond(
-      openExchange(
-        response,
+      new Exchange(response, {
         isHead,
-        () => inFlight--,
-        () => closing,
-      ),
+        onSettled: () => inFlight--,
+        isClosing: () => closing,
+      }),
       request,
     )
   })

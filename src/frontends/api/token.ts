@@ -6,57 +6,57 @@ import {
 } from './limits.ts'
 import { type Reply, statusReply } from './replies.ts'
 
-/** Says who may use the API. */
-export type TokenGuard = {
-  /** The refusal of a request, or undefined. `address` is 4 or 16 bytes; those that nobody knows count as one. */
-  refuse(given: string | undefined, address: Uint8Array | undefined): Reply | undefined
-}
-
 const MISSING = statusReply(400, 'missing token')
 const INVALID = statusReply(400, 'invalid token')
 
-type Failures = { count: number; windowEnd: number }
+type Failures = { count: number; readonly windowEnd: number }
 
 /**
- * Counts the invalid tokens of each address, IPv6 by its /64, and makes it wait when there were too many, with whatever token: otherwise it
- * could go on guessing. `now` in seconds, ever increasing. Throws for an empty token, which everybody would know.
+ * Checks the token of a request. The valid token is always accepted. Invalid ones are counted by
+ * address, IPv6 by its /64, and past the limit they are answered with 429.
  */
-export function createTokenGuard(token: string, now: () => number): TokenGuard {
-  if (token === '') throw new Error('the API token is empty')
-  const expected = digest(token)
-  // In the order of their windows' ends: all windows have the same length.
-  const failures = new Map<string, Failures>()
+export class TokenGuard {
+  readonly #expected: Buffer
+  readonly #now: () => number
+  /** In the order of the ends of their windows: all windows have the same length. */
+  readonly #failures = new Map<string, Failures>()
 
-  function countFailure(key: string, at: number): void {
-    const known = failures.get(key)
-    if (known && known.windowEnd > at) {
+  /** `now` returns seconds of a monotonic clock. Throws for an empty token. */
+  constructor(token: string, now: () => number) {
+    if (token === '') throw new Error('the API token is empty')
+    this.#expected = digest(token)
+    this.#now = now
+  }
+
+  /**
+   * Returns the refusal of a request, or undefined if its token is valid. `address` is 4 or 16
+   * bytes; all clients without a known address are counted together.
+   */
+  refuse(given: string | undefined, address: Uint8Array | undefined): Reply | undefined {
+    if (!given) return MISSING
+    // Digests have equal lengths, so the comparison's time does not depend on the token's length.
+    if (timingSafeEqual(digest(given), this.#expected)) return undefined
+    const now = this.#now()
+    const { count, windowEnd } = this.#countFailure(countedAs(address), now)
+    return count > INVALID_TOKENS_MAX ? tooMany(Math.ceil(windowEnd - now)) : INVALID
+  }
+
+  #countFailure(key: string, now: number): Failures {
+    const known = this.#failures.get(key)
+    if (known && known.windowEnd > now) {
       known.count++
-      return
+      return known
     }
-    failures.delete(key)
-    if (failures.size >= COUNTED_ADDRESSES_MAX) {
-      for (const oldest of failures.keys()) {
-        failures.delete(oldest)
+    this.#failures.delete(key)
+    if (this.#failures.size >= COUNTED_ADDRESSES_MAX) {
+      for (const oldest of this.#failures.keys()) {
+        this.#failures.delete(oldest)
         break
       }
     }
-    failures.set(key, { count: 1, windowEnd: at + INVALID_TOKENS_WINDOW_SECONDS })
-  }
-
-  return {
-    refuse(given, address) {
-      if (!given) return MISSING
-      const at = now()
-      const key = countedAs(address)
-      const known = failures.get(key)
-      if (known && known.windowEnd > at && known.count >= INVALID_TOKENS_MAX) {
-        return tooMany(Math.ceil(known.windowEnd - at))
-      }
-      // Digests have one length, so that the comparison's time says nothing of the token's.
-      if (timingSafeEqual(digest(given), expected)) return undefined
-      countFailure(key, at)
-      return INVALID
-    },
+    const first = { count: 1, windowEnd: now + INVALID_TOKENS_WINDOW_SECONDS }
+    this.#failures.set(key, first)
+    return first
   }
 }
 
@@ -77,8 +77,8 @@ function tooMany(seconds: number): Reply {
 }
 
 /**
- * The token of a request: `Authorization: Bearer X` or the bare value first, then `?token=X`. Another scheme of authorization is the
- * business of a proxy on the way.
+ * Returns the token of a request: `Authorization: Bearer X` or the bare value, otherwise `?token=X`.
+ * Another authorization scheme, such as Basic, belongs to a proxy and is ignored.
  */
 export function readToken(authorization: string, query: string): string | undefined {
   const [, scheme, value] = /^([A-Za-z]+) +(.*)$/.exec(authorization) ?? []

@@ -198,6 +198,8 @@ t.test('an address that cannot be listened on rejects, and so does an empty toke
     token: TOKEN,
     swagger: false,
     userIdUuid: true,
+    repeatStatus: 'document' as const,
+    allowedHosts: [],
     realIpHeader: 'X-Real-IP',
     trustedProxies: [],
     proxyProtocol: false,

@@ -1,6 +1,6 @@
 import { type Handler, inBatches } from '../call.ts'
 import { isHash, readCount, readHash, uniqueHashes } from '../hashes.ts'
-import { BAD_JSON_BODY, jsonReply, OK, statusReply } from '../replies.ts'
+import { BAD_JSON_BODY, jsonReply, OK, repeatReply, statusReply } from '../replies.ts'
 
 export const keyHandlers: Record<string, Handler> = {
   async getKey({ admin, param }) {
@@ -11,23 +11,23 @@ export const keyHandlers: Record<string, Handler> = {
     return jsonReply({ status: 'ok', timeout })
   },
 
-  async postKey({ admin, param }) {
+  async postKey({ admin, param, repeatStatus }) {
     const hash = readHash(param('keyhash'), 'key_hash')
     if (typeof hash !== 'string') return hash
     const timeout = readCount(param('timeout'), 'timeout')
     if (typeof timeout !== 'number') return timeout
     const [outcome] = await admin.setKeys([[hash, timeout]])
-    return outcome === 'added' ? OK : statusReply(304, `key_hash updated ${hash}`)
+    return outcome === 'added' ? OK : repeatReply(repeatStatus, 304, `key_hash updated ${hash}`)
   },
 
-  async deleteKey({ admin, param }) {
+  async deleteKey({ admin, param, repeatStatus }) {
     const hash = readHash(param('keyhash'), 'key_hash')
     if (typeof hash !== 'string') return hash
     const [outcome] = await admin.removeKeys([hash])
-    return outcome === 'deleted' ? OK : statusReply(304, `unknown key_hash ${hash}`)
+    return outcome === 'deleted' ? OK : repeatReply(repeatStatus, 304, `unknown key_hash ${hash}`)
   },
 
-  /** A hash that is no key is left out: 0 is a key for ever. */
+  /** Unknown keys are omitted, because 0 means a key that never expires. */
   async getKeys({ admin, body }) {
     const hashes = uniqueHashes(body as string[])
     const timeouts = await inBatches(hashes, batch => admin.keys(batch))
@@ -37,7 +37,7 @@ export const keyHandlers: Record<string, Handler> = {
     return jsonReply({ status: 'ok', keys: Object.fromEntries(known) })
   },
 
-  /** What is no hash is said so in its place, and the others are set. */
+  /** Reports an invalid hash in its place, and sets the other keys. */
   async postKeys({ admin, body }) {
     const entries = new Map<string, number>()
     const texts = new Map<string, string>()

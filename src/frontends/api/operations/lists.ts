@@ -1,7 +1,7 @@
 import type { ListName } from '../../../admin/admin.ts'
 import { type Handler, inBatches } from '../call.ts'
 import { readHash, uniqueHashes } from '../hashes.ts'
-import { jsonReply, OK, statusReply } from '../replies.ts'
+import { jsonReply, OK, repeatReply, statusReply } from '../replies.ts'
 import { removedTexts, setText } from './torrents.ts'
 
 export const listHandlers: Record<string, Handler> = {
@@ -10,7 +10,7 @@ export const listHandlers: Record<string, Handler> = {
   deleteWhitelist: removeOne('whitelist'),
   getWhitelists: many('whitelist'),
   postWhitelists: addMany('whitelist'),
-  // As the document has it: the whitelist's answer is that of torrents.
+  // The document names this member `torrents`, as in the answer for torrents.
   deleteWhitelists: removeMany('whitelist', 'torrents'),
   clearWhitelist: clear('whitelist'),
   getBlacklist: one('blacklist'),
@@ -32,20 +32,20 @@ function one(list: ListName): Handler {
 }
 
 function addOne(list: ListName): Handler {
-  return async ({ admin, param }) => {
+  return async ({ admin, param, repeatStatus }) => {
     const hash = readHash(param('infohash'), 'info_hash')
     if (typeof hash !== 'string') return hash
     const [outcome] = await admin.addListed(list, [hash])
-    return outcome === 'added' ? OK : statusReply(404, `info_hash updated ${hash}`)
+    return outcome === 'added' ? OK : repeatReply(repeatStatus, 404, `info_hash updated ${hash}`)
   }
 }
 
 function removeOne(list: ListName): Handler {
-  return async ({ admin, param }) => {
+  return async ({ admin, param, repeatStatus }) => {
     const hash = readHash(param('infohash'), 'info_hash')
     if (typeof hash !== 'string') return hash
     const [outcome] = await admin.removeListed(list, [hash])
-    return outcome === 'deleted' ? OK : statusReply(404, `unknown ${list} ${hash}`)
+    return outcome === 'deleted' ? OK : repeatReply(repeatStatus, 404, `unknown ${list} ${hash}`)
   }
 }
 

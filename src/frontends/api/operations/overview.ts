@@ -5,7 +5,7 @@ import { OVERVIEW_PEERS } from '../limits.ts'
 import { jsonReply } from '../replies.ts'
 import { peerJson } from './torrents.ts'
 
-/** What the dashboard reads, which Torrust-Actix has not. */
+/** Routes of the dashboard, which Torrust-Actix does not have. */
 export const overviewHandlers: Record<string, Handler> = {
   async getOverview({ admin }) {
     const { top, database, ...rest } = await admin.overview()
@@ -17,7 +17,7 @@ export const overviewHandlers: Record<string, Handler> = {
     })
   },
 
-  /** Of a torrent that is not there too: whether it may come. */
+  /** Answers for unknown torrents too, with their entries in the lists. */
   async getTorrentOverview({ admin, param }) {
     const hash = readHash(param('infohash'), 'info_hash')
     if (typeof hash !== 'string') return hash

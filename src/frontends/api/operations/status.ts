@@ -13,7 +13,7 @@ export const statusHandlers: Record<string, Handler> = {
 
   getHealth: () => Promise.resolve(OK),
 
-  /** Not ready as well while nobody can say so. */
+  /** A worker without a connection to the primary is not ready either. */
   async getReady({ admin }) {
     const isReady = await admin.ready().catch(() => false)
     return isReady ? OK : statusReply(503, 'not ready')

@@ -2,7 +2,7 @@ import type { Admin, Outcome, Peer, PeerPage, Torrent } from '../../../admin/adm
 import { clientOfPeerId } from '../../../protocol/peer-client.ts'
 import { type Call, type Handler, inBatches } from '../call.ts'
 import { invalid, isHash, readCount, readHash, uniqueHashes } from '../hashes.ts'
-import { CHUNK_CHARACTERS, PAGE_PEERS, TORRENTS_PER_CALL } from '../limits.ts'
+import { CHUNK_CHARACTERS, COMPLETED_MAX, PAGE_PEERS, TORRENTS_PER_CALL } from '../limits.ts'
 import {
   BAD_JSON_BODY,
   type Chunks,
@@ -10,6 +10,7 @@ import {
   jsonReply,
   OK,
   type Reply,
+  repeatReply,
   statusReply,
 } from '../replies.ts'
 
@@ -25,15 +26,15 @@ export const torrentHandlers: Record<string, Handler> = {
   postTorrent: call => setTorrent(call, undefined),
 
   async postTorrentCompleted(call) {
-    const completed = readCount(call.param('completed'), 'completed')
+    const completed = readCount(call.param('completed'), 'completed', COMPLETED_MAX)
     return typeof completed === 'number' ? setTorrent(call, completed) : completed
   },
 
-  async deleteTorrent({ admin, param }) {
+  async deleteTorrent({ admin, param, repeatStatus }) {
     const hash = readHash(param('infohash'), 'info_hash')
     if (typeof hash !== 'string') return hash
     const [outcome] = await admin.removeTorrents([hash])
-    return outcome === 'deleted' ? OK : statusReply(304, `unknown info_hash ${hash}`)
+    return outcome === 'deleted' ? OK : repeatReply(repeatStatus, 304, `unknown info_hash ${hash}`)
   },
 
   async getTorrents({ admin, body }) {
@@ -44,7 +45,7 @@ export const torrentHandlers: Record<string, Handler> = {
     const entries = new Map<string, number>()
     for (const [text, completed] of Object.entries(body as Record<string, number>)) {
       if (!isHash(text)) return invalid('info_hash', text)
-      if (completed < 0) return BAD_JSON_BODY
+      if (completed < 0 || completed > COMPLETED_MAX) return BAD_JSON_BODY
       entries.set(text.toLowerCase(), completed)
     }
     const list = [...entries]
@@ -62,19 +63,22 @@ export const torrentHandlers: Record<string, Handler> = {
   },
 }
 
-async function setTorrent({ admin, param }: Call, completed: number | undefined): Promise<Reply> {
+async function setTorrent(
+  { admin, param, repeatStatus }: Call,
+  completed: number | undefined,
+): Promise<Reply> {
   const hash = readHash(param('infohash'), 'info_hash')
   if (typeof hash !== 'string') return hash
   const [outcome] = await admin.setTorrents([completed === undefined ? [hash] : [hash, completed]])
-  return outcome === 'added' ? OK : statusReply(304, `info_hash updated ${hash}`)
+  return outcome === 'added' ? OK : repeatReply(repeatStatus, 304, `info_hash updated ${hash}`)
 }
 
-/** What a bulk answer says of an info hash that was put somewhere. */
+/** Text of a bulk answer for an added info hash. */
 export function setText(outcome: Outcome | undefined): string {
   return outcome === 'added' ? 'ok' : 'info_hash updated'
 }
 
-/** What a bulk answer says of each info hash that was taken away. */
+/** Texts of a bulk answer for removed info hashes. */
 export function removedTexts(hashes: readonly string[], outcomes: readonly Outcome[]): object {
   return Object.fromEntries(
     hashes.map((hash, n) => [
@@ -87,14 +91,14 @@ export function removedTexts(hashes: readonly string[], outcomes: readonly Outco
 async function* oneTorrent(admin: Admin, torrent: Torrent): Chunks {
   const first = await admin.torrentPeers(torrent.hash, 0, PAGE_PEERS)
   let text = '{"status":"ok",'
-  for await (const piece of torrentMembers(admin, torrent, first)) {
-    yield text + piece
+  for await (const chunk of torrentMembers(admin, torrent, first)) {
+    yield text + chunk
     text = ''
   }
   yield '}'
 }
 
-/** A hash that is no torrent is left out. Small torrents are read together, as many as make one page of peers. */
+/** Omits unknown torrents. Reads small torrents together, up to one page of peers. */
 async function* manyTorrents(admin: Admin, hashes: readonly string[]): Chunks {
   let text = '{"status":"ok","torrents":{'
   let separator = ''
@@ -105,8 +109,8 @@ async function* manyTorrents(admin: Admin, hashes: readonly string[]): Chunks {
       for (const [index, torrent] of group.entries()) {
         text += `${separator}"${torrent.hash}":{`
         separator = ','
-        for await (const piece of torrentMembers(admin, torrent, pages[index] ?? NO_PEERS)) {
-          text += piece
+        for await (const chunk of torrentMembers(admin, torrent, pages[index] ?? NO_PEERS)) {
+          text += chunk
           if (text.length < CHUNK_CHARACTERS) continue
           yield text
           text = ''
@@ -125,7 +129,7 @@ function firstPage(admin: Admin, torrent: Torrent): Promise<PeerPage> {
   return admin.torrentPeers(torrent.hash, 0, PAGE_PEERS)
 }
 
-/** Neighbours that together have a page of peers at most, or one torrent alone that has more. */
+/** Groups neighbours with at most one page of peers together. A larger torrent is its own group. */
 function groupByPeers(torrents: readonly Torrent[]): Torrent[][] {
   const groups: Torrent[][] = []
   let peersInGroup = Number.POSITIVE_INFINITY
@@ -142,8 +146,9 @@ function groupByPeers(torrents: readonly Torrent[]): Torrent[][] {
 }
 
 /**
- * `"seeds":[…],"peers":[…],"completed":…,"updated":…`, a page of peers at a time. A leecher that becomes a seeder while its torrent is read
- * may come after the last of the seeders: it stays where it was, with nothing left.
+ * Yields `"seeds":[…],"peers":[…],"completed":…,"updated":…`, one page of peers at a time. A leecher
+ * that becomes a seeder during the read may come after the last seeder. It stays in `peers`, with
+ * `left` 0.
  */
 async function* torrentMembers(admin: Admin, torrent: Torrent, first: PeerPage): Chunks {
   let text = '"seeds":['

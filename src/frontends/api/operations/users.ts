@@ -1,7 +1,7 @@
 import type { User, UserEntry } from '../../../admin/admin.ts'
 import { type Call, type Handler, inBatches } from '../call.ts'
 import { invalid, isHash, readCount, readHash, uniqueHashes } from '../hashes.ts'
-import { BAD_JSON_BODY, jsonReply, OK, type Reply, statusReply } from '../replies.ts'
+import { BAD_JSON_BODY, jsonReply, OK, type Reply, repeatReply, statusReply } from '../replies.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
@@ -19,14 +19,14 @@ export const userHandlers: Record<string, Handler> = {
     const [outcome] = await call.admin.setUsers([user])
     return outcome === 'added'
       ? statusReply(200, `user_hash added ${user.key}`)
-      : statusReply(304, `user_hash updated ${user.key}`)
+      : repeatReply(call.repeatStatus, 304, `user_hash updated ${user.key}`)
   },
 
-  async deleteUser({ admin, param }) {
+  async deleteUser({ admin, param, repeatStatus }) {
     const hash = readHash(param('userhash'), 'user_hash')
     if (typeof hash !== 'string') return hash
     const [outcome] = await admin.removeUsers([hash])
-    return outcome === 'deleted' ? OK : statusReply(304, `unknown user_hash ${hash}`)
+    return outcome === 'deleted' ? OK : repeatReply(repeatStatus, 304, `unknown user_hash ${hash}`)
   },
 
   async getUsers({ admin, body }) {
@@ -43,7 +43,7 @@ export const userHandlers: Record<string, Handler> = {
     })
   },
 
-  /** An entry that is wrong refuses all of them; of several for one key the last counts. */
+  /** One invalid entry refuses the whole list. The last of several entries for one key wins. */
   async postUsers({ admin, body, userIdUuid }) {
     const users = new Map<string, UserEntry>()
     for (const entry of body as unknown[][]) {
@@ -114,7 +114,10 @@ function readPathUser({ param, userIdUuid }: Call): UserEntry | Reply {
   return { id, key, uploaded, downloaded, completed, updated, active: active === '1' }
 }
 
-/** `[id, key, uploaded, downloaded, completed, updated, active]`, of which the document says the length only. */
+/**
+ * Reads `[id, key, uploaded, downloaded, completed, updated, active]`. The document's schema checks
+ * only the length.
+ */
 function readBodyUser(entry: readonly unknown[], isUuid: boolean): UserEntry | Reply {
   const [idValue, key, uploaded, downloaded, completed, updated, active] = entry
   if (typeof key !== 'string' || (typeof idValue !== 'string' && !isCount(idValue))) {
@@ -142,7 +145,7 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
-/** A user's id, or the refusal, which says what the text seems to be, and otherwise what it should be. */
+/** Returns the id of a user, or the refusal, which names the kind of id that the text resembles. */
 function readId(text: string, isUuid: boolean): string | Reply {
   if (UUID.test(text)) return isUuid ? text : invalid('uuid', text)
   if (/^\d+$/.test(text)) {

@@ -4,7 +4,7 @@ import { basename, dirname, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { StaticFile, StaticFiles } from './static-files.ts'
 
-/** What of the page's folder is served; beside it lie what it was compiled from and how. */
+/** Types of the files that are served. The folder has source files too, which are not. */
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
@@ -12,10 +12,13 @@ const TYPES: Record<string, string> = {
   '.svg': 'image/svg+xml',
 }
 
-/** Of uPlot, the files that the page loads. */
+/** Files of uPlot that the page loads. */
 const UPLOT_FILES = ['uPlot.iife.min.js', 'uPlot.min.css']
 
-/** The dashboard: its page at `/`, what that loads under `/dashboard/`. Throws when it was not built, or uPlot is not installed. */
+/**
+ * Loads the dashboard: the page at `/`, and its resources under `/dashboard/`. Throws if the
+ * dashboard was not built or uPlot is not installed.
+ */
 export function loadDashboard(): StaticFiles {
   const folder = fileURLToPath(new URL('../../../dashboard', import.meta.url))
   const uplot = dirname(createRequire(import.meta.url).resolve('uplot/package.json'))
@@ -28,7 +31,7 @@ export function loadDashboard(): StaticFiles {
     const type = TYPES[extname(path)]
     if (type) files.set(urlOf(path), { type, bytes: readFileSync(path) })
   }
-  if (!files.has('/')) throw new Error('the dashboard is not there: npm run build makes it')
+  if (!files.has('/')) throw new Error('the dashboard is not built; run npm run build')
   return files
 }
 

@@ -1,20 +1,23 @@
 import { createHash } from 'node:crypto'
 import { methodNotAllowed, type Reply, statusReply } from '../replies.ts'
 
-/** What lies at which path, all of it in memory. */
+/** Files in memory, by path. */
 export type StaticFiles = ReadonlyMap<string, StaticFile>
 export type StaticFile = { readonly type: string; readonly bytes: Uint8Array }
 
-/** The answer for a file; undefined when there is none at that path. `method` is in upper case, `ifNoneMatch` the header of that name. */
+/**
+ * Returns the answer for a file, or undefined if the path does not have one. `method` is in upper
+ * case, `ifNoneMatch` is the header of that name.
+ */
 export type StaticServer = (method: string, path: string, ifNoneMatch: string) => Reply | undefined
 
-/** Pages may use what comes from this server, styles of their own and pictures in their text; nobody may frame them. */
+/** Pages load resources from this server, inline styles and data: images. No site may frame them. */
 const POLICY =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 
 /**
- * Serves files from memory with an entity tag each, so that a browser asks again and is told that nothing changed. A folder without its
- * slash leads to the one with it.
+ * Serves files from memory. Each has an entity tag, so that a browser revalidates its copy. The path
+ * of a folder without its slash redirects to the one with it.
  */
 export function serveStatic(files: StaticFiles): StaticServer {
   const replies = new Map([...files].map(([path, file]) => [path, fileReply(file)] as const))

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { documentBytes } from '../openapi.ts'
 import type { StaticFile, StaticFiles } from './static-files.ts'
 
-/** Of the package, the files that its page loads. */
+/** Files of the package that its page loads. */
 const FILES: Record<string, string> = {
   'swagger-ui.css': 'text/css; charset=utf-8',
   'index.css': 'text/css; charset=utf-8',
@@ -15,7 +15,7 @@ const FILES: Record<string, string> = {
   'index.html': 'text/html; charset=utf-8',
 }
 
-/** In place of the package's own, which shows another API. */
+/** Replaces the package's own initializer, which shows a demo API. */
 const INITIALIZER = `window.ui = SwaggerUIBundle({
   url: '/api/openapi.json',
   dom_id: '#swagger-ui',
@@ -26,7 +26,10 @@ const INITIALIZER = `window.ui = SwaggerUIBundle({
 })
 `
 
-/** The API's document and Swagger UI on it, under `/swagger-ui/`. Throws when the package is not installed. */
+/**
+ * Loads the OpenAPI document, and Swagger UI under `/swagger-ui/`. Throws if the package is not
+ * installed.
+ */
 export function loadSwaggerUi(): StaticFiles {
   const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
   const files = new Map<string, StaticFile>()
