@@ -1,6 +1,6 @@
-import type { DatabaseConfig } from './config.ts'
+export type DatabaseEngine = 'sqlite3' | 'mysql' | 'pgsql'
 
-/** What `database.path` stands for. */
+/** The parts of `database.path`. */
 export type DatabasePath =
   | { readonly engine: 'sqlite3'; readonly file: string }
   | ({ readonly engine: 'mysql' | 'pgsql' } & ServerAddress)
@@ -11,14 +11,14 @@ export type ServerAddress = {
   readonly user: string
   readonly password: string
   readonly database: string
-  /** A socket file (MySQL) or the folder of one (PostgreSQL), in place of host and port. */
+  /** A socket file (MySQL) or its directory (PostgreSQL), used instead of host and port. */
   readonly socket?: string
-  /** `require` encrypts and believes any certificate, `verify-full` only one that is good for the host. */
+  /** `require` encrypts and accepts any certificate; `verify-full` checks it for the host name. */
   readonly tls: 'disable' | 'require' | 'verify-full'
 }
 
-/** The forms of a path, by engine, as an error message says them. */
-export const DATABASE_PATH_FORMS: Readonly<Record<DatabaseConfig['engine'], string>> = {
+/** The form of a path for each engine, for error messages. */
+export const DATABASE_PATH_FORMS: Readonly<Record<DatabaseEngine, string>> = {
   sqlite3: 'sqlite://FILE',
   mysql: 'mysql://USER:PASSWORD@HOST:PORT/DATABASE',
   pgsql: 'postgres://USER:PASSWORD@HOST:PORT/DATABASE',
@@ -31,7 +31,7 @@ const SERVERS: Readonly<Record<string, { engine: 'mysql' | 'pgsql'; port: number
   'postgresql:': { engine: 'pgsql', port: 5432 },
 }
 
-/** Parts of a `database.path`; undefined for what is none. */
+/** Parses `database.path`. Returns undefined if it is not valid. */
 export function parseDatabasePath(text: string): DatabasePath | undefined {
   const [, file] = /^sqlite:\/\/([^?]+)(?:\?.*)?$/.exec(text) ?? []
   if (file !== undefined) return { engine: 'sqlite3', file }
@@ -69,7 +69,10 @@ function parseServer(url: URL): DatabasePath | undefined {
   }
 }
 
-/** `text` with the password of a URL in it made unreadable, up to the last @: a password that should have been escaped is hidden too. */
+/**
+ * Masks the password of a URL in `text`, up to the last @, so that a password that is not escaped
+ * is masked too.
+ */
 export function maskPassword(text: string): string {
   return text.replace(/(:\/\/[^:@/]*:).*(?=@)/s, '$1********')
 }

@@ -1,64 +1,55 @@
 import { DATABASE_PATH_FORMS } from './database-path.ts'
-import type { KeySchema, SectionSchema } from './key-schema.ts'
+import {
+  type BooleanKey,
+  type SectionSchema,
+  type StringKey,
+  switchedOff,
+  switchedOn,
+} from './key-schema.ts'
 
-/** Longest name that PostgreSQL takes whole; MySQL takes one more. */
+/** PostgreSQL truncates longer names; MySQL allows one character more. */
 const NAME_CHARACTERS_MAX = 63
 
-function flag(defaultValue: boolean, description: string): KeySchema {
-  return { type: 'boolean', default: defaultValue, description }
-}
-
-/** Names go into SQL, so that nothing but a name may stand there. */
-function tableName(name: string): KeySchema {
+/** Names become part of SQL statements, so the pattern allows nothing else. */
+function tableName(name: string): StringKey {
   return {
     type: 'string',
     pattern: `^([A-Za-z_][A-Za-z0-9_]{0,${NAME_CHARACTERS_MAX - 1}}\\.)?[A-Za-z_][A-Za-z0-9_]{0,${NAME_CHARACTERS_MAX - 1}}$`,
     default: name,
     allowed:
-      'a name of letters, digits and underscores, with its schema and a dot before it or not',
-    description: 'Name of the table. PostgreSQL gets this and the names of columns in lower case.',
+      'a name of letters, digits and underscores, optionally with its schema in front, such as "site.torrents"',
+    description:
+      'Name of the table. For PostgreSQL, this and the column names are converted to lower case.',
   }
 }
 
-function column(name: string, description: string): KeySchema {
+function column(name: string, content: string): StringKey {
   return {
     type: 'string',
     pattern: `^[A-Za-z_][A-Za-z0-9_]{0,${NAME_CHARACTERS_MAX - 1}}$`,
     default: name,
     allowed: 'a name of letters, digits and underscores',
-    description: `Column ${description}.`,
+    description: `Column of ${content}.`,
   }
 }
 
-function binary(what: string): KeySchema {
-  return flag(
-    true,
-    `Whether ${what} is kept as 20 bytes (BLOB, BYTEA, BINARY(20)), else as 40 hexadecimal digits (TEXT, CHAR(40), VARCHAR(40)).`,
+function binary(content: string): BooleanKey {
+  return switchedOn(
+    `Store ${content} as 20 bytes (BLOB, BYTEA, BINARY(20)). With false, as 40 hexadecimal digits (TEXT, CHAR(40), VARCHAR(40)).`,
   )
 }
 
-function structure(
-  name: string,
-  description: string,
-  keys: SectionSchema['keys'],
-): Record<string, SectionSchema> {
-  return {
-    [`database_structure.${name}`]: {
-      description,
-      list: false,
-      environment: `DATABASE_STRUCTURE__${name.toUpperCase()}__`,
-      restart: 'all' as const,
-      keys: { table_name: tableName(name), ...keys },
-    },
-  }
+const INFO_HASH = column('infohash', 'the info hash, the primary key')
+
+const LIST_KEYS = {
+  column_infohash: INFO_HASH,
+  bin_type_infohash: binary('the info hash'),
 }
 
-const INFO_HASH = column('infohash', 'of the info hash, the primary key')
-
-/** Where what the operator changes is kept. Names and defaults are those of Torrust-Actix, so that its databases fit as they are. */
-export const DATABASE_SECTIONS: Readonly<Record<string, SectionSchema>> = {
+/** The database. Names and defaults are those of Torrust-Actix, so that its databases fit as they are. */
+export const DATABASE_SECTIONS = {
   database: {
-    description: 'The database that keeps torrents, lists, keys and users.',
+    description: 'The database, which stores torrents, lists, keys and users.',
     list: false,
     environment: 'DATABASE__',
     restart: [
@@ -77,7 +68,7 @@ export const DATABASE_SECTIONS: Readonly<Record<string, SectionSchema>> = {
         enum: ['sqlite3', 'mysql', 'pgsql'],
         default: 'sqlite3',
         description:
-          'Kind of the database: sqlite3, a file of its own; mysql, a MySQL or MariaDB server; pgsql, a PostgreSQL server.',
+          'Kind of database: sqlite3 is a local file, mysql a MySQL or MariaDB server, pgsql a PostgreSQL server.',
       },
       path: {
         type: 'string',
@@ -85,76 +76,100 @@ export const DATABASE_SECTIONS: Readonly<Record<string, SectionSchema>> = {
         default: 'sqlite://data/muster.db',
         allowed: `${DATABASE_PATH_FORMS.sqlite3}, ${DATABASE_PATH_FORMS.mysql} or ${DATABASE_PATH_FORMS.pgsql}`,
         description:
-          'Where the database is. A file is relative to the working directory unless it begins with a slash: sqlite:///var/lib/muster/muster.db. What is not a letter or digit in a user or password is written as %XX. A server takes ?sslmode=require or ?sslmode=verify-full for TLS, and ?socket=PATH for a Unix socket (PostgreSQL: its folder). The password is masked wherever the configuration is printed.',
+          'Location of the database. A file is relative to the working directory unless it starts with a slash, such as sqlite:///var/lib/muster/muster.db. In a user name or password, write characters other than letters and digits as %XX. For a server, ?sslmode=require or ?sslmode=verify-full enables TLS, and ?socket=PATH selects a Unix socket (for PostgreSQL, the directory of the socket). The password is masked wherever the configuration is printed.',
       },
-      persistent: flag(
-        true,
-        'Whether a database is used at all. Without one, what is changed is forgotten when muster stops. Torrust-Actix has false here.',
+      persistent: switchedOn(
+        'Use a database. Without one, changes are lost when muster stops. The default of Torrust-Actix is false.',
       ),
       persistent_interval: {
         type: 'integer',
         default: 60,
         minimum: 1,
         maximum: 86_400,
+        unit: 'seconds',
         description:
-          'Seconds between writes of counters: completed downloads, and uploaded and downloaded bytes of users. What the API changes is written at once.',
+          'Seconds between writes of counters: completed downloads, and the bytes that users uploaded and downloaded. Changes made through the API are written at once.',
       },
-      insert_vacant: flag(
-        false,
-        'Whether torrents that clients announce are added to the database; else only those are updated that are there.',
+      insert_vacant: switchedOff(
+        'Add announced torrents to the database. With false, only torrents that are already in it are updated.',
       ),
-      remove_action: flag(
-        false,
-        'Whether torrents that the tracker has forgotten are removed from the database.',
+      remove_action: switchedOff(
+        'Delete torrents from the database when the tracker removes them from memory.',
       ),
-      update_completed: flag(true, 'Whether completed downloads are written for torrents.'),
-      update_peers: flag(false, 'Whether counts of seeders and leechers are written for torrents.'),
+      update_completed: switchedOn("Write each torrent's count of completed downloads."),
+      update_peers: switchedOff("Write each torrent's counts of seeders and leechers."),
       chunk_size: {
         type: 'integer',
         default: 1000,
         minimum: 1,
         maximum: 100_000,
-        description: 'Rows written in one transaction.',
+        unit: 'rows',
+        description: 'Rows per transaction.',
       },
     },
   },
-  ...structure('torrents', 'The table of torrents.', {
-    column_infohash: INFO_HASH,
-    bin_type_infohash: binary('the info hash'),
-    column_seeds: column('seeds', 'of the count of seeders'),
-    column_peers: column('peers', 'of the count of leechers'),
-    column_completed: column('completed', 'of the count of completed downloads'),
-    persistent: flag(true, 'Whether torrents are kept in the database, where it is persistent.'),
-  }),
-  ...structure('whitelist', 'The table of info hashes that may be announced.', {
-    column_infohash: INFO_HASH,
-    bin_type_infohash: binary('the info hash'),
-  }),
-  ...structure('blacklist', 'The table of info hashes that may not be announced.', {
-    column_infohash: INFO_HASH,
-    bin_type_infohash: binary('the info hash'),
-  }),
-  ...structure('keys', 'The table of keys that open the tracker.', {
-    column_hash: column('hash', 'of the key, the primary key of the table'),
-    bin_type_hash: binary('the key'),
-    column_timeout: column(
-      'timeout',
-      'of the Unix time in seconds at which the key ends; 0 for never',
-    ),
-  }),
-  ...structure('users', 'The table of users.', {
-    id_uuid: flag(
-      true,
-      'Whether users are numbered by UUID in column_uuid, else by number in column_id.',
-    ),
-    column_uuid: column('uuid', 'of the UUID, the primary key with id_uuid = true'),
-    column_id: column('id', 'of the number, the primary key with id_uuid = false'),
-    column_active: column('active', 'of whether the user may announce, 1 or 0'),
-    column_key: column('key', "of the user's key"),
-    bin_type_key: binary("the user's key"),
-    column_uploaded: column('uploaded', 'of the bytes uploaded'),
-    column_downloaded: column('downloaded', 'of the bytes downloaded'),
-    column_completed: column('completed', 'of the count of completed downloads'),
-    column_updated: column('updated', 'of the Unix time in seconds of the last change'),
-  }),
-}
+  'database_structure.torrents': {
+    description: 'The table of torrents.',
+    list: false,
+    environment: 'DATABASE_STRUCTURE__TORRENTS__',
+    restart: 'all',
+    keys: {
+      table_name: tableName('torrents'),
+      ...LIST_KEYS,
+      column_seeds: column('seeds', 'the number of seeders'),
+      column_peers: column('peers', 'the number of leechers'),
+      column_completed: column('completed', 'the number of completed downloads'),
+      persistent: switchedOn('Store torrents in the database, if database.persistent is set.'),
+    },
+  },
+  'database_structure.whitelist': {
+    description: 'The table of info hashes that may be announced.',
+    list: false,
+    environment: 'DATABASE_STRUCTURE__WHITELIST__',
+    restart: 'all',
+    keys: { table_name: tableName('whitelist'), ...LIST_KEYS },
+  },
+  'database_structure.blacklist': {
+    description: 'The table of info hashes that may not be announced.',
+    list: false,
+    environment: 'DATABASE_STRUCTURE__BLACKLIST__',
+    restart: 'all',
+    keys: { table_name: tableName('blacklist'), ...LIST_KEYS },
+  },
+  'database_structure.keys': {
+    description: 'The table of tracker keys.',
+    list: false,
+    environment: 'DATABASE_STRUCTURE__KEYS__',
+    restart: 'all',
+    keys: {
+      table_name: tableName('keys'),
+      column_hash: column('hash', 'the key, the primary key of the table'),
+      bin_type_hash: binary('the key'),
+      column_timeout: column(
+        'timeout',
+        'the Unix time in seconds at which the key expires; 0 means never',
+      ),
+    },
+  },
+  'database_structure.users': {
+    description: 'The table of users.',
+    list: false,
+    environment: 'DATABASE_STRUCTURE__USERS__',
+    restart: 'all',
+    keys: {
+      table_name: tableName('users'),
+      id_uuid: switchedOn(
+        'Identify users by the UUID in column_uuid. With false, by the number in column_id.',
+      ),
+      column_uuid: column('uuid', 'the UUID, the primary key with id_uuid = true'),
+      column_id: column('id', 'the number, the primary key with id_uuid = false'),
+      column_active: column('active', 'the flag that allows the user to announce, 1 or 0'),
+      column_key: column('key', "the user's key"),
+      bin_type_key: binary("the user's key"),
+      column_uploaded: column('uploaded', 'the bytes uploaded'),
+      column_downloaded: column('downloaded', 'the bytes downloaded'),
+      column_completed: column('completed', 'the number of completed downloads'),
+      column_updated: column('updated', 'the Unix time in seconds of the last change'),
+    },
+  },
+} as const satisfies Readonly<Record<string, SectionSchema>>

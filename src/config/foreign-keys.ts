@@ -1,10 +1,10 @@
 /**
- * Keys of Torrust-Actix that have no meaning here, or none yet. Its operators' files carry over: a key that muster solves by other means is
- * taken with a warning, but one that asks for what this version cannot do is an error, never silence.
+ * Keys of Torrust-Actix that muster does not use. A key that is not needed is ignored with a
+ * warning. A key that asks for a missing feature is an error.
  */
 
-/** Taken and warned about. `*` ends a prefix; `[]` stands for any table of a list. */
-const WITHOUT_MEANING: readonly string[] = [
+/** Ignored with a warning. `*` matches the rest of a name, `[]` any table of a list. */
+const IGNORED: readonly string[] = [
   'log_console_interval',
   'tracker_config.peers_cleanup_threads',
   'tracker_config.total_downloads',
@@ -26,36 +26,35 @@ const WITHOUT_MEANING: readonly string[] = [
   'sentry_config.*',
 ]
 
-/** Switches of what this version has not: harmless while they are off. */
-const NOT_IN_THIS_VERSION: Readonly<Record<string, string>> = {
+/** Flags of missing features. `false` is accepted. */
+const NOT_SUPPORTED: Readonly<Record<string, string>> = {
   'http_server[].rtctorrent': 'RtcTorrent',
-  'cache.enabled': 'a cache',
+  'cache.enabled': 'the cache',
   'sentry_config.enabled': 'Sentry',
 }
 
 export type ForeignKeys = { readonly warnings: string[]; readonly faults: string[] }
 
-/** Takes all such keys out of a parsed configuration, and says what there is to say about them. */
+/** Removes all such keys from a parsed configuration and returns the warnings and errors for them. */
 export function takeForeignKeys(raw: Record<string, unknown>): ForeignKeys {
   const ignored: string[] = []
   const faults: string[] = []
   walk(raw, '', (name, value) => {
     const pattern = name.replace(/\[\d+\]/g, '[]')
-    const feature = NOT_IN_THIS_VERSION[pattern]
+    const feature = NOT_SUPPORTED[pattern]
     if (feature !== undefined) {
       if (value !== false)
         faults.push(
-          `${name}: ${JSON.stringify(value)} is not allowed; this version has not ${feature} yet, so only false is`,
+          `${name}: muster does not support ${feature}; set it to false or remove it (found ${JSON.stringify(value)})`,
         )
       return true
     }
-    if (!WITHOUT_MEANING.some(known => fits(pattern, known))) return false
+    if (!IGNORED.some(known => fits(pattern, known))) return false
     ignored.push(name)
     return true
   })
   return {
-    warnings:
-      ignored.length > 0 ? [`without meaning here, and ignored: ${ignored.join(', ')}`] : [],
+    warnings: ignored.length > 0 ? [`ignored (not used by muster): ${ignored.join(', ')}`] : [],
     faults,
   }
 }
@@ -68,7 +67,10 @@ function fits(name: string, pattern: string): boolean {
   return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern
 }
 
-/** Visits every key that holds no table, removes those that `take` returns true for, and then what became empty by it. */
+/**
+ * Calls `take` for every key that is not a table. Removes the keys for which it returns true, and
+ * tables that become empty.
+ */
 function walk(
   table: Record<string, unknown>,
   prefix: string,

@@ -1,10 +1,12 @@
-/** One key: a JSON schema, with what the configuration file and the documentation say about it. */
+/** One key: a JSON schema, with the texts of the configuration file and the reference. */
 export type KeySchema = {
   readonly type: string | readonly string[]
   readonly default: unknown
   readonly description: string
-  /** What may stand here, where the schema's own words do not say it well. */
+  /** Completes the sentence "must be ...", where it cannot be derived from the other fields. */
   readonly allowed?: string
+  /** Plural noun of an integer, such as "seconds". */
+  readonly unit?: string
   readonly enum?: readonly string[]
   readonly minimum?: number
   readonly minLength?: number
@@ -17,25 +19,57 @@ export type KeySchema = {
   readonly secret?: boolean
 }
 
+export type BooleanKey = KeySchema & { readonly type: 'boolean' }
+export type IntegerKey = KeySchema & { readonly type: 'integer' }
+export type StringKey = KeySchema & { readonly type: 'string' }
+export type ListKey = KeySchema & { readonly type: 'array' }
+
 export type SectionSchema = {
   readonly description: string
   /** A list of tables, `[[name]]`. */
   readonly list: boolean
-  /** What a list holds when the file says nothing. */
+  /** Tables of a list that the file does not set. */
   readonly defaults?: readonly Record<string, unknown>[]
-  /** `TRACKER__X` for a table, `HTTP_0_X` for a list. */
+  /** Prefix of environment variables: `TRACKER__` for a table, `HTTP_` for a list (`HTTP_0_X`). */
   readonly environment: string
-  /** Keys that are read at the start alone; a reload takes the others. */
+  /** Keys that are read at startup only; a reload applies the others. */
   readonly restart?: 'all' | readonly string[]
   readonly keys: Readonly<Record<string, KeySchema>>
 }
 
-/** A number of seconds. */
-export function seconds(defaultValue: number, minimum: number, description: string): KeySchema {
-  return { type: 'integer', default: defaultValue, minimum, maximum: 86_400, description }
+/** An integer of seconds, at most a day. */
+export function seconds(defaultValue: number, minimum: number, description: string): IntegerKey {
+  return {
+    type: 'integer',
+    default: defaultValue,
+    minimum,
+    maximum: 86_400,
+    unit: 'seconds',
+    description,
+  }
 }
 
-/** A switch that is off unless it is set. */
-export function switchedOff(description: string): KeySchema {
-  return { type: 'boolean', default: false, description }
+export function flag(defaultValue: boolean, description: string): BooleanKey {
+  return { type: 'boolean', default: defaultValue, description }
+}
+
+/** A flag that is off by default. */
+export function switchedOff(description: string): BooleanKey {
+  return flag(false, description)
+}
+
+/** A flag that is on by default. */
+export function switchedOn(description: string): BooleanKey {
+  return flag(true, description)
+}
+
+/** The path of a file. */
+export function filePath(defaultValue: string, description: string): StringKey {
+  return {
+    type: 'string',
+    minLength: 1,
+    default: defaultValue,
+    allowed: 'the path of a file',
+    description,
+  }
 }

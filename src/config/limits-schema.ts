@@ -1,19 +1,19 @@
-import { type KeySchema, type SectionSchema, switchedOff } from './key-schema.ts'
+import { type ListKey, type SectionSchema, switchedOff } from './key-schema.ts'
 
-function clientPrefixes(description: string): KeySchema {
+function clientPrefixes(description: string): ListKey {
   return {
     type: 'array',
     items: { type: 'string', format: 'peer-id-prefix' },
     default: [],
-    allowed: 'a list of texts of 1 to 20 visible ASCII characters, as ["-XL", "-SD0"]',
+    allowed: 'a list of strings of 1 to 20 visible ASCII characters, such as ["-XL", "-SD0"]',
     description,
   }
 }
 
-/** What strangers may do. */
-export const LIMITS_SECTION: SectionSchema = {
+/** Limits on what clients may do. */
+export const LIMITS_SECTION = {
   description:
-    'What strangers may do, whatever protocol they speak. An announce that a limit meets gets a failure that says which, and metrics count it.',
+    'Limits that apply to clients of every protocol. An announce that exceeds a limit is answered with a failure that names the limit, and is counted in the metrics.',
   list: false,
   environment: 'LIMITS__',
   keys: {
@@ -22,48 +22,53 @@ export const LIMITS_SECTION: SectionSchema = {
       default: 0,
       minimum: 0,
       maximum: 60_000,
+      unit: 'announces',
       description:
-        'Announces a minute of one IPv4 address or IPv6 /64, by whichever protocol. Many clients may share an address. 0 does not limit.',
+        'Announces per minute from one IPv4 address or IPv6 /64, over all protocols together. Many clients may share one address. 0 means no limit.',
     },
     announces_per_address_burst: {
       type: 'integer',
       default: 200,
       minimum: 1,
       maximum: 30_000,
+      unit: 'announces',
       description:
-        'Announces that one address may make at once, before announces_per_address counts: a client announces all its torrents when it starts.',
+        'Announces that one address may send at once before announces_per_address applies. A client announces all its torrents when it starts.',
     },
     max_torrents: {
       type: 'integer',
       default: 0,
       minimum: 0,
       maximum: 1_000_000_000,
+      unit: 'torrents',
       description:
-        'Torrents at which announces make no new ones; the API and snapshots still may. 0 does not limit.',
+        'Number of torrents above which announces no longer add new ones. The API and snapshots still can. 0 means no limit.',
     },
     peers_per_address: {
       type: 'integer',
       default: 0,
       minimum: 0,
       maximum: 512,
+      unit: 'peers',
       description:
-        'Peers that one IPv4 address or IPv6 /64 may have in one torrent; where a torrent has more than 512 seeders or leechers, of the last 512 of them. 0 does not limit.',
+        'Peers that one IPv4 address or IPv6 /64 may have in one torrent. In a torrent with more than 512 seeders or leechers, only the newest 512 of them are checked. 0 means no limit.',
     },
     connections_per_address: {
       type: 'integer',
       default: 0,
       minimum: 0,
       maximum: 1_000_000,
+      unit: 'connections',
       description:
-        'Connections of one IPv4 address or IPv6 /64 to all HTTP and API servers, in each worker process; the newest are closed within about a second (Linux). Those through trusted_proxies are not counted. 0 does not limit.',
+        'Connections from one IPv4 address or IPv6 /64 to all HTTP and API servers, in each worker process. The newest are closed within about a second (Linux). Connections from trusted_proxies are not counted. 0 means no limit.',
     },
     refuse_private_addresses: switchedOff(
-      'Refuse peers with an address that the internet cannot reach: private, loopback, link-local, multicast, reserved, documentation, 6to4, Teredo.',
+      'Reject peers whose address is not reachable from the internet: private, loopback, link-local, multicast, reserved, documentation, 6to4 and Teredo addresses.',
     ),
-    refuse_privileged_ports: switchedOff('Refuse peers with a port below 1024.'),
-    client_blacklist: clientPrefixes('Refuse clients whose peer id begins with one of these.'),
+    refuse_privileged_ports: switchedOff('Reject peers with a port below 1024.'),
+    client_blacklist: clientPrefixes('Reject clients whose peer id starts with one of these.'),
     client_whitelist: clientPrefixes(
-      'Refuse clients whose peer id begins with none of these. [] allows every client.',
+      'Reject clients whose peer id starts with none of these. [] allows every client.',
     ),
   },
-}
+} as const satisfies SectionSchema

@@ -4,13 +4,13 @@ import { deepFreeze } from './validate.ts'
 
 export type LiveConfig = {
   readonly config: Config
-  /** Keys whose new value waits for a restart. */
+  /** Keys whose new value takes effect at the next restart. */
   readonly waiting: readonly string[]
 }
 
 type Table = Record<string, unknown>
 
-/** `wanted`, but for what a tracker that runs by `running` can only take when it starts. */
+/** `wanted` with the keys that need a restart set as in `running`. */
 export function takeLive(running: Config, wanted: Config): LiveConfig {
   const config = structuredClone(wanted)
   const waiting: string[] = []
@@ -30,7 +30,7 @@ export function takeLive(running: Config, wanted: Config): LiveConfig {
     const path = name.split('.')
     const last = path.pop() as string
     const tableOf = (config: Config) =>
-      path.reduce((table, part) => table[part] as Table, config as unknown as Table)
+      path.reduce((table, part) => table[part] as Table, config as Table)
     const [from, to] = [tableOf(running), tableOf(config)]
     if (!section.list) {
       keep(name, keys, from[last] as Table, to[last] as Table)

@@ -8,7 +8,7 @@ import { SECTIONS } from './schema.ts'
 import { validateConfig } from './validate.ts'
 
 export type LoadOptions = {
-  /** Path of a TOML file; without one there are only the defaults and the environment. */
+  /** Path of a TOML file. Without it, only the defaults and the environment apply. */
   readonly file?: string
   readonly environment: Readonly<Record<string, string | undefined>>
 }
@@ -17,7 +17,10 @@ export type LoadedConfig = { readonly config: Config; readonly warnings: readonl
 
 type Table = Record<string, unknown>
 
-/** Reads the file, lays the environment over it, and checks the whole. Throws an OperatorError that says what to mend. */
+/**
+ * Reads the file, applies the environment variables and validates the result. Throws an
+ * OperatorError with one line for each error.
+ */
 export function loadConfig({ file, environment }: LoadOptions): LoadedConfig {
   const raw = file === undefined ? {} : readToml(file)
   applyEnvironment(raw, environment)
@@ -32,7 +35,7 @@ function readToml(file: string): Table {
   try {
     text = readFileSync(file, 'utf8')
   } catch (error) {
-    throw configError([`${file}: cannot be read: ${(error as Error).message}`])
+    throw configError([`${file}: cannot read the file: ${(error as Error).message}`])
   }
   try {
     return parse(text)
@@ -42,7 +45,7 @@ function readToml(file: string): Table {
   }
 }
 
-/** What Torrust-Actix spells otherwise. */
+/** Translates the spellings of Torrust-Actix. */
 function takeAliases(raw: Table): string[] {
   const warnings: string[] = []
   if ('log_level' in raw) {
@@ -51,7 +54,7 @@ function takeAliases(raw: Table): string[] {
   }
   for (const section of ['http_server', 'api_server']) {
     for (const server of Array.isArray(raw[section]) ? (raw[section] as Table[]) : []) {
-      // There it is a switch; believing everybody is not to be had here.
+      // A flag in Torrust-Actix. `true`, which trusts every address, is not supported.
       if (server?.['trusted_proxies'] === false) server['trusted_proxies'] = []
     }
   }
@@ -59,12 +62,15 @@ function takeAliases(raw: Table): string[] {
     const method = server?.['receive_method']
     if (method !== 'io_uring' && method !== 'rio') continue
     server['receive_method'] = 'auto'
-    warnings.push(`udp_server.receive_method: "${method}" is taken as "auto"`)
+    warnings.push(`udp_server.receive_method: "${method}" is not supported; using "auto"`)
   }
   return warnings
 }
 
-/** The table `name`, made if need be, and those that a dot in it leads through. One of another type is left for validation to refuse. */
+/**
+ * The table `name`, created if it is missing, with the outer tables of a dotted name. A value of
+ * another type is left for validation to reject.
+ */
 function table(raw: Table, name: string): Table {
   return name.split('.').reduce((outer, part) => {
     outer[part] ??= {}
@@ -89,7 +95,7 @@ function applyEnvironment(raw: Table, environment: LoadOptions['environment']): 
   }
 }
 
-/** The table and key that an environment variable of this section stands for. */
+/** The table and key that an environment variable of this section sets. */
 function environmentTarget(
   raw: Table,
   sectionName: string,
@@ -106,7 +112,9 @@ function environmentTarget(
   const list = raw[sectionName]
   if (!Array.isArray(list)) return undefined
   if (Number(number) > list.length) {
-    throw configError([`${name}: there is no ${sectionName}[${Number(number) - 1}] before it`])
+    throw configError([
+      `${name}: ${sectionName}[${Number(number) - 1}] is not configured; number the tables without gaps`,
+    ])
   }
   list[Number(number)] ??= {}
   return { table: list[Number(number)] as Table, key: key.toLowerCase() }

@@ -9,14 +9,25 @@ const COMMENT_COLUMNS = 96
 /** The defaults as a commented config.toml. */
 export function printDefaults(): string {
   const sections = Object.entries(SECTIONS).map(([name, section]) => {
-    const tables = section.list ? (section.defaults ?? []) : [{}]
-    return tables.map((table, n) => printTable(name, section, table, n === 0)).join('\n')
+    const [first = {}, ...others] = section.list ? (section.defaults ?? []) : [{}]
+    const tables = [printTable(name, section, first, true), ...others.map(shortTable(name))]
+    return tables.join('\n')
   })
-  const head = comment('muster: every key with its default. Remove what you do not change.', '')
+  const head = comment(
+    'muster: every key with its default. Remove the keys that you do not change.',
+  )
   return `${head}\n${sections.join('\n')}`
 }
 
-/** A configuration in effect, as TOML that reads back to the same; secrets are masked. */
+/** Prints a further default table of a list: only the keys that it sets. */
+function shortTable(name: string): (table: Readonly<Record<string, unknown>>) => string {
+  return table => {
+    const lines = Object.entries(table).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)
+    return `${comment('A second address. Keys that this table leaves out have their defaults.')}[[${name}]]\n${lines.join('')}`
+  }
+}
+
+/** The configuration in effect, as TOML that reads back to the same values. Secrets are masked. */
 export function printConfig(config: Config): string {
   const sections = Object.entries(SECTIONS).map(([name, section]) => {
     const value = name
@@ -36,13 +47,14 @@ function printTable(
 ): string {
   const lines = Object.entries(section.keys).map(([key, schema]) => {
     const value = `${key} = ${printValue(table[key] ?? schema.default, schema)}\n`
-    return commented ? `\n${comment(describe(schema), '')}${value}` : value
+    return commented ? `\n${comment(describe(schema))}${value}` : value
   })
   const head = section.list ? `[[${name}]]` : `[${name}]`
-  return `${commented ? comment(section.description, '') : ''}${head}\n${lines.join('')}`
+  return `${commented ? comment(section.description) : ''}${head}\n${lines.join('')}`
 }
 
 function describe(schema: KeySchema): string {
+  if (schema.type === 'boolean') return schema.description
   return `${schema.description} Allowed: ${allowedText(schema)}.`
 }
 
@@ -54,7 +66,7 @@ function printValue(value: unknown, schema: KeySchema): string {
   return JSON.stringify(value)
 }
 
-function comment(text: string, indent: string): string {
+function comment(text: string): string {
   const lines: string[] = []
   let line = ''
   for (const word of text.split(' ')) {
@@ -65,14 +77,15 @@ function comment(text: string, indent: string): string {
     line += line ? ` ${word}` : word
   }
   lines.push(line)
-  return lines.map(part => `${indent}# ${part}\n`).join('')
+  return lines.map(part => `# ${part}\n`).join('')
 }
 
-/** What a reload does not change. */
+/** The keys that a reload does not apply. */
 function restartText({ restart = [] }: SectionSchema): string {
-  if (restart === 'all') return 'All need a restart.'
-  if (restart.length === 0) return 'A reload takes them all.'
-  return `A reload takes them, but for ${restart.map(key => `\`${key}\``).join(', ')}.`
+  if (restart === 'all') return 'Changes need a restart.'
+  if (restart.length === 0) return 'A reload applies changes.'
+  const keys = restart.map(key => `\`${key}\``).join(', ')
+  return `A reload applies changes, except to ${keys}, which need a restart.`
 }
 
 /** The reference in Markdown. */

@@ -1,107 +1,108 @@
 import { NUMWANT_MAX } from '../protocol/limits.ts'
 import { DATABASE_SECTIONS } from './database-schema.ts'
-import { type SectionSchema, seconds, switchedOff } from './key-schema.ts'
+import { filePath, type SectionSchema, seconds, switchedOff, switchedOn } from './key-schema.ts'
 import { LIMITS_SECTION } from './limits-schema.ts'
 import { SERVER_SECTIONS } from './server-schemas.ts'
 
 /**
- * Every section and key: the one source of defaults, validation, config.toml, docs/reference/config.md and environment names. A dot in a name
- * is a table within a table.
+ * Every section and key: the only source of defaults, validation, the type `Config`, config.toml,
+ * docs/reference/config.md and environment names. A dot in a name is a table within a table.
  */
-export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
+export const SCHEMA = {
   tracker_config: {
-    description: 'What the tracker tells clients, and how long it remembers them.',
+    description: 'Access rules, and the intervals that the tracker sends to clients.',
     list: false,
     environment: 'TRACKER__',
     restart: ['prometheus_id'],
     keys: {
-      whitelist_enabled: switchedOff('Only torrents on the whitelist may be announced to.'),
-      blacklist_enabled: switchedOff('Torrents on the blacklist may not be announced to.'),
+      whitelist_enabled: switchedOff('Accept announces only for torrents on the whitelist.'),
+      blacklist_enabled: switchedOff('Reject announces for torrents on the blacklist.'),
       keys_enabled: switchedOff(
-        'Clients must name a key of the tracker in the path, as /announce/KEY or /KEY/announce.',
+        'Require a tracker key in the path, such as /announce/KEY or /KEY/announce.',
       ),
       users_enabled: switchedOff(
-        'Clients must name the key of a user in the path, behind the key if there is one; what they transfer is added to the user.',
+        "Require a user's key in the path, after the tracker key if keys are enabled too. Transferred bytes are added to the user.",
       ),
       api_key: {
         type: 'string',
         format: 'api-key',
         default: '',
         secret: true,
-        allowed: 'at least 32 characters, or "" for the one in api_key_file',
+        allowed: 'at least 32 characters long, or "" to use api_key_file',
         description:
-          'Token of the admin API. Where there is none, one is made at the first start and kept in api_key_file.',
+          'Token of the admin API. If it is empty, a token is generated at the first start and stored in api_key_file.',
       },
-      api_key_file: {
-        type: 'string',
-        minLength: 1,
-        default: 'data/api-key',
-        allowed: 'the path of a file',
-        description: 'Where the token is kept that was made; only its owner can read it.',
-      },
+      api_key_file: filePath('data/api-key', 'File that stores the generated token (mode 0600).'),
       prometheus_id: {
         type: 'string',
         pattern: '^[a-zA-Z_][a-zA-Z0-9_]*$',
         default: 'torrust_actix',
-        allowed: 'letters, digits and underscores',
-        description: 'How the names of the metrics begin that Torrust-Actix has too.',
+        allowed: 'a name of letters, digits and underscores',
+        description: 'Prefix of the Torrust-Actix-compatible metric names.',
       },
       swagger: switchedOff(
-        'Serve the document of the API and Swagger UI, /swagger-ui/, to everybody.',
+        'Serve the OpenAPI document and Swagger UI (/swagger-ui/) without a token.',
       ),
       keys_cleanup_interval: seconds(
         60,
         1,
-        'Seconds between removals of keys that have ended. They are refused from the second they end.',
+        'Seconds between deletions of expired keys. Expired keys are rejected immediately; this only controls when they are deleted.',
       ),
-      request_interval: seconds(1800, 1, 'Seconds between the announces of a client.'),
+      request_interval: seconds(
+        1800,
+        1,
+        'Seconds that clients are told to wait between announces.',
+      ),
       request_interval_minimum: seconds(
         1800,
         1,
-        'Seconds that a client must at least wait between announces; not more than request_interval.',
+        'Minimum of seconds between announces that clients are told; at most request_interval.',
       ),
       request_interval_jitter: {
         type: 'integer',
         default: 10,
         minimum: 0,
         maximum: 50,
+        allowed: 'a whole percentage between 0 and 50',
         description:
-          'Percent of request_interval added at random, so that clients do not come back in step. 0 adds nothing.',
+          'Up to this percentage of request_interval is added at random, so that clients do not announce in step. 0 adds nothing.',
       },
       websocket_interval: seconds(
         120,
         1,
-        'Seconds between the announces of a WebTorrent client. Each brings it new peers, which it cannot be told of in another way.',
+        'Seconds between announces of a WebTorrent client. It learns about new peers only when it announces.',
       ),
       peers_timeout: seconds(
         2700,
         1,
-        'Seconds without an announce after which a peer is forgotten; more than request_interval with its jitter.',
+        'Seconds after its last announce until a peer is removed; longer than request_interval plus its jitter.',
       ),
       peers_cleanup_interval: seconds(
         900,
         1,
-        'Seconds in which all peers are looked at once for the timeout, a few at a time.',
+        'Seconds for one full pass that removes expired peers.',
       ),
       numwant_default: {
         type: 'integer',
         default: 72,
         minimum: 1,
         maximum: NUMWANT_MAX,
-        description: 'Peers in an answer when the client does not say how many it wants.',
+        unit: 'peers',
+        description: 'Number of peers in a response if the client does not ask for a number.',
       },
       numwant_maximum: {
         type: 'integer',
         default: 72,
         minimum: 1,
         maximum: NUMWANT_MAX,
-        description: 'Peers in an answer at most.',
+        unit: 'peers',
+        description: 'Maximum number of peers in a response.',
       },
     },
   },
   ...SERVER_SECTIONS,
   engine: {
-    description: 'The threads that keep the swarms, and their memory.',
+    description: 'The threads that hold the swarms, and their memory.',
     list: false,
     environment: 'ENGINE__',
     restart: 'all',
@@ -111,23 +112,24 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
         default: 1,
         minimum: 1,
         maximum: 64,
-        description: 'Engine threads. One serves some 100,000 HTTP announces a second.',
+        unit: 'threads',
+        description: 'Engine threads. Each serves about 100,000 HTTP announces per second.',
       },
       memory: {
         type: 'string',
         format: 'size',
         default: '2 GiB',
-        allowed: 'a size from 64 MiB to 64 GiB, as "2 GiB" or "512 MiB"',
+        allowed: 'between 64 MiB and 64 GiB, such as "2 GiB" or "512 MiB"',
         description:
-          'Memory for swarms, about 100 bytes a peer. It is address space that is used as peers come; when it is full, the peers that announced longest ago make room.',
+          'Memory for swarms, about 100 bytes per peer. This is address space, which takes up memory only as peers arrive. When it is full, the peers that have been silent longest are evicted.',
       },
       huge_pages: switchedOff(
-        'Ask the kernel for pages of 2 MiB for that memory (Linux): announces among millions of peers take less time, and a little more memory is used. A warning is logged where they cannot be had.',
+        'Ask the kernel for 2 MiB pages for this memory (Linux). Announces among millions of peers become faster, and slightly more memory is used. A warning is logged if huge pages are not available.',
       ),
     },
   },
   frontend: {
-    description: 'The processes that talk HTTP.',
+    description: 'The processes that serve HTTP.',
     list: false,
     environment: 'FRONTEND__',
     restart: 'all',
@@ -136,9 +138,9 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
         type: ['integer', 'string'],
         anyOf: [{ const: 'auto' }, { type: 'integer', minimum: 0, maximum: 256 }],
         default: 'auto',
-        allowed: '"auto", or a whole number from 0 to 256',
+        allowed: '"auto" or a whole number between 0 and 256',
         description:
-          'Worker processes. "auto" is the processors that the engine threads leave, at least 1; 0 serves from one single process.',
+          'Worker processes. "auto" uses the processor cores that the engine threads leave, at least 1. 0 serves everything from a single process.',
       },
     },
   },
@@ -146,28 +148,21 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
   ...DATABASE_SECTIONS,
   snapshot: {
     description:
-      'The swarms on disk: written from time to time and at the end, read at the start while the tracker serves.',
+      'The swarms on disk. They are written periodically and at shutdown, and restored at startup while the tracker is already serving.',
     list: false,
     environment: 'SNAPSHOT__',
     restart: ['enabled', 'path'],
     keys: {
-      enabled: {
-        type: 'boolean',
-        default: true,
-        description: 'Whether swarms outlive a restart.',
-      },
-      path: {
-        type: 'string',
-        minLength: 1,
-        default: 'data/swarm.snapshot',
-        allowed: 'the path of a file',
-        description: 'The file; the one before is kept beside it as FILE.previous.',
-      },
+      enabled: switchedOn('Store the swarms, so that they survive a restart.'),
+      path: filePath(
+        'data/swarm.snapshot',
+        'Path of the snapshot. The previous one is stored beside it as FILE.previous.',
+      ),
       interval: seconds(900, 10, 'Seconds between snapshots.'),
     },
   },
   log: {
-    description: 'JSON lines on standard output.',
+    description: 'The log, JSON lines on standard output.',
     list: false,
     environment: 'LOG__',
     keys: {
@@ -175,11 +170,13 @@ export const SECTIONS: Readonly<Record<string, SectionSchema>> = {
         type: 'string',
         enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
         default: 'info',
-        description: 'What is logged. A request is never logged at info.',
+        description: 'Least severe level that is logged. Requests are never logged at info.',
       },
     },
   },
-}
+} as const satisfies Readonly<Record<string, SectionSchema>>
+
+export const SECTIONS: Readonly<Record<string, SectionSchema>> = SCHEMA
 
 type TableSchema = {
   readonly type: 'object'
@@ -192,16 +189,15 @@ function tableSchema(properties: Record<string, object>): TableSchema {
   return { type: 'object', additionalProperties: false, properties }
 }
 
-/** The JSON schema that ajv checks a configuration with, and fills its defaults from. */
+/** The JSON schema with which ajv checks a configuration and fills in its defaults. */
 export function jsonSchema(): object {
   const root = tableSchema({})
   for (const [name, section] of Object.entries(SECTIONS)) {
     const table = tableSchema(
       Object.fromEntries(
-        Object.entries(section.keys).map(([key, { description, allowed, secret, ...schema }]) => [
-          key,
-          schema,
-        ]),
+        Object.entries(section.keys).map(
+          ([key, { description, allowed, secret, unit, ...schema }]) => [key, schema],
+        ),
       ),
     )
     const [last = name, ...outer] = name.split('.').reverse()
@@ -217,7 +213,7 @@ export function jsonSchema(): object {
   return root
 }
 
-/** The section that a path of names, indices left out, begins with, and what of the path is left. */
+/** The section at the start of a path of names (without indices), and the rest of the path. */
 export function sectionAt(
   path: readonly string[],
 ): { readonly section: SectionSchema; readonly rest: readonly string[] } | undefined {
@@ -228,7 +224,7 @@ export function sectionAt(
   return undefined
 }
 
-/** What may stand below a path that no section begins: the names of sections, one part each. */
+/** Names that are valid below a path that is only a prefix of section names. */
 export function sectionNamesAt(path: readonly string[]): string[] {
   const prefix = path.map(part => `${part}.`).join('')
   const below = Object.keys(SECTIONS).filter(name => name.startsWith(prefix))

@@ -1,83 +1,82 @@
-import { type KeySchema, type SectionSchema, switchedOff } from './key-schema.ts'
+import {
+  type KeySchema,
+  type ListKey,
+  type SectionSchema,
+  type StringKey,
+  switchedOff,
+  switchedOn,
+} from './key-schema.ts'
 
-function addressRanges(description: string): KeySchema {
+function addressRanges(description: string): ListKey {
   return {
     type: 'array',
     items: { type: 'string', format: 'cidr' },
     default: [],
-    allowed: 'a list of address ranges, as ["10.0.0.0/8", "fd00::/8"]',
+    allowed: 'a list of address ranges, such as ["10.0.0.0/8", "fd00::/8"]',
     description,
   }
 }
 
-function listening(
-  address: string,
-  ipv6Address: string,
-  more = '',
-): Readonly<Record<'enabled' | 'bind_address', KeySchema>> {
+/** Keys of everything that listens. `more` follows "an IPv6 address in brackets". */
+function listening(address: string, ipv6Address: string, more = '') {
   return {
-    enabled: { type: 'boolean', default: true, description: 'Whether to listen on this address.' },
+    enabled: switchedOn('Listen on this address.'),
     bind_address: {
       type: 'string',
       format: 'bind-address',
       default: address,
-      allowed: `an address and a port, as ${address} or ${ipv6Address}`,
-      description: `Address and port, an IPv6 address in brackets${more}. Port 0 takes a free one.`,
+      allowed: `an address and a port, such as "${address}" or "${ipv6Address}"`,
+      description: `Address and port, with an IPv6 address in brackets${more}. Port 0 selects a free port.`,
     },
-  }
+  } as const satisfies Readonly<Record<string, KeySchema>>
 }
 
-function pemFile(description: string): KeySchema {
+function pemFile(description: string): StringKey {
   return { type: 'string', default: '', allowed: 'the path of a PEM file', description }
 }
 
 /** Keys of a server that may speak HTTPS. */
-const TLS: Readonly<Record<string, KeySchema>> = {
-  ssl: switchedOff('Speak HTTPS (TLS 1.2 and 1.3) on this address, and no HTTP.'),
-  ssl_key: pemFile('The private key, without a passphrase. Needed with ssl.'),
+const TLS = {
+  ssl: switchedOff('Serve HTTPS (TLS 1.2 and 1.3) instead of HTTP on this address.'),
+  ssl_key: pemFile('Private key in PEM, without a passphrase. Required with ssl.'),
   ssl_cert: pemFile(
-    'The certificate for it, followed by those that vouch for it. Needed with ssl.',
+    'Certificate chain in PEM: the server certificate first, then the intermediates. Required with ssl.',
   ),
-}
+} as const satisfies Readonly<Record<string, KeySchema>>
 
-const CONNECTIONS: Readonly<Record<string, KeySchema>> = {
+const CONNECTIONS = {
   max_connections: {
     type: 'integer',
     default: 0,
     minimum: 0,
     maximum: 1_000_000,
+    unit: 'connections',
     description:
-      'Connections to this address in each worker process; the newest are closed within about a second (Linux). 0 does not limit.',
+      'Connections to this address in each worker process. The newest are closed within about a second (Linux). 0 means no limit.',
   },
-}
+} as const satisfies Readonly<Record<string, KeySchema>>
 
-/** Keys of a server that speaks HTTP. */
-const BEHIND_PROXIES: Readonly<Record<string, KeySchema>> = {
+/** Keys of an HTTP server behind a proxy. */
+const BEHIND_PROXIES = {
   real_ip: {
     type: 'string',
     format: 'header-name',
     default: 'X-Real-IP',
     allowed: 'the name of a request header',
-    description: 'Request header in which a trusted proxy tells the address of the client.',
+    description: "Request header in which a trusted proxy passes the client's address.",
   },
   trusted_proxies: addressRanges(
-    'Address ranges of proxies whose real_ip header is believed. Empty: nobody is.',
+    'Address ranges of the proxies whose real_ip header is accepted. Empty: no proxy is trusted.',
   ),
-  proxy_protocol: {
-    type: 'boolean',
-    default: false,
-    description:
-      'Take the address of the client from the PROXY protocol, version 2, where a trusted proxy speaks it. Needs trusted_proxies, and no ssl.',
-  },
-}
+  proxy_protocol: switchedOff(
+    "Accept the client's address from the PROXY protocol, version 2, when a trusted proxy sends it. Requires trusted_proxies, and cannot be combined with ssl.",
+  ),
+} as const satisfies Readonly<Record<string, KeySchema>>
 
-/** The sections of what listens. */
-export const SERVER_SECTIONS: Readonly<
-  Record<'http_server' | 'api_server' | 'udp_server', SectionSchema>
-> = {
+/** The sections of everything that listens. */
+export const SERVER_SECTIONS = {
   http_server: {
-    description:
-      'The HTTP tracker: /announce and /scrape. One table for each address to listen on.',
+    description: 'The HTTP tracker: /announce and /scrape. One table for each address.',
     list: true,
     environment: 'HTTP_',
     defaults: [{ bind_address: '0.0.0.0:6969' }, { bind_address: '[::]:6969' }],
@@ -86,23 +85,16 @@ export const SERVER_SECTIONS: Readonly<
       ...TLS,
       ...BEHIND_PROXIES,
       ...CONNECTIONS,
-      use_payload_ip: {
-        type: 'boolean',
-        default: false,
-        description:
-          'Believe the address that a client states in its announce (ip, ipv4, ipv6). Lets anyone enter any address.',
-      },
-      websocket: {
-        type: 'boolean',
-        default: true,
-        description:
-          'Serve the WebTorrent tracker too, ws:// on the same address, or wss:// where TLS is on.',
-      },
+      use_payload_ip: switchedOff(
+        'Accept the address that a client states in its announce (ip, ipv4, ipv6). Any client can then announce any address.',
+      ),
+      websocket: switchedOn(
+        'Serve the WebTorrent tracker on the same address, as ws://, or as wss:// with ssl.',
+      ),
     },
   },
   api_server: {
-    description:
-      'The admin API. One table for each address to listen on; api_server = [] serves none.',
+    description: 'The admin API. One table for each address. api_server = [] turns it off.',
     list: true,
     environment: 'API_',
     defaults: [{ bind_address: '127.0.0.1:8080' }],
@@ -129,7 +121,7 @@ export const SERVER_SECTIONS: Readonly<
     },
   },
   udp_server: {
-    description: 'The UDP tracker. One table for each address to listen on.',
+    description: 'The UDP tracker. One table for each address.',
     list: true,
     environment: 'UDP_',
     restart: [
@@ -142,52 +134,49 @@ export const SERVER_SECTIONS: Readonly<
     ],
     defaults: [{ bind_address: '0.0.0.0:6969' }, { bind_address: '[::]:6969' }],
     keys: {
-      ...listening('0.0.0.0:6969', '[::]:6969', '; [::] takes no IPv4'),
+      ...listening('0.0.0.0:6969', '[::]:6969', '. [::] does not accept IPv4'),
       udp_threads: {
         type: 'integer',
         default: 1,
         minimum: 1,
         maximum: 64,
-        description: 'Threads that receive on this address, each with a socket of its own.',
+        unit: 'threads',
+        description: 'Threads that receive on this address. Each has its own socket.',
       },
       receive_buffer_size: {
         type: 'integer',
         default: 4_194_304,
         minimum: 0,
         maximum: 1_073_741_824,
+        unit: 'bytes',
         description:
-          'Bytes of a socket for what waits to be received; the kernel grants up to net.core.rmem_max. 0 keeps its default.',
+          "Size of a socket's receive buffer in bytes. The kernel grants at most net.core.rmem_max. 0 leaves the kernel's default.",
       },
       send_buffer_size: {
         type: 'integer',
         default: 4_194_304,
         minimum: 0,
         maximum: 1_073_741_824,
+        unit: 'bytes',
         description:
-          'Bytes of a socket for what waits to be sent; the kernel grants up to net.core.wmem_max. 0 keeps its default.',
+          "Size of a socket's send buffer in bytes. The kernel grants at most net.core.wmem_max. 0 leaves the kernel's default.",
       },
       receive_method: {
         type: 'string',
         enum: ['auto', 'recvmmsg', 'dgram'],
         default: 'auto',
         description:
-          'How datagrams are received: recvmmsg, many at a time; dgram, one at a time, wherever Node runs, with one thread. auto takes the first that works.',
+          'How datagrams are received: recvmmsg receives many per system call; dgram receives one at a time in one thread, on every platform. auto selects the first that works.',
       },
-      simple_proxy_protocol: {
-        type: 'boolean',
-        default: false,
-        description:
-          "Take the address of the client from the header of Cloudflare's Simple Proxy Protocol, where a trusted proxy sends one. Needs trusted_proxies.",
-      },
-      trusted_proxies: addressRanges(
-        'Address ranges of proxies whose Simple Proxy Protocol is believed. Empty: nobody is.',
+      simple_proxy_protocol: switchedOff(
+        "Accept the client's address from the header of Cloudflare's Simple Proxy Protocol, when a trusted proxy sends it. Requires trusted_proxies.",
       ),
-      use_payload_ip: {
-        type: 'boolean',
-        default: false,
-        description:
-          'Believe the IPv4 address that a client states in its announce. Lets anyone enter any address.',
-      },
+      trusted_proxies: addressRanges(
+        'Address ranges of the proxies whose Simple Proxy Protocol header is accepted. Empty: no proxy is trusted.',
+      ),
+      use_payload_ip: switchedOff(
+        'Accept the IPv4 address that a client states in its announce. Any client can then announce any address.',
+      ),
     },
   },
-}
+} as const satisfies Readonly<Record<string, SectionSchema>>

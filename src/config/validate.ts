@@ -2,7 +2,7 @@ import { Ajv, type ErrorObject } from 'ajv'
 import ipaddr from 'ipaddr.js'
 import type { OperatorError } from '../errors.ts'
 import { configError } from '../errors.ts'
-import type { Config } from './config.ts'
+import type { Config, ConfigText } from './config.ts'
 import { DATABASE_PATH_FORMS, maskPassword, parseDatabasePath } from './database-path.ts'
 import type { KeySchema } from './key-schema.ts'
 import { jsonSchema, sectionAt, sectionNamesAt } from './schema.ts'
@@ -12,21 +12,21 @@ const UNIT_BYTES: Record<string, number> = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 
 const MEMORY_BYTES_MIN = 64 * 2 ** 20
 const MEMORY_BYTES_MAX = 64 * 2 ** 30
 
-/** Bytes that a text as "512 MiB" stands for; NaN for anything else. */
+/** Bytes of a size such as "512 MiB". Returns NaN for anything else. */
 export function parseSize(text: string): number {
   const [, digits, unit = ''] = SIZE.exec(text) ?? []
   return Number(digits) * (UNIT_BYTES[unit] ?? Number.NaN)
 }
 
-/** Host and port of `host:port`, an IPv6 host in brackets; undefined for anything else. */
+/** Host and port of `host:port`, with an IPv6 host in brackets. Returns undefined for anything else. */
 export function parseBindAddress(text: string): { host: string; port: number } | undefined {
   const [, ipv6, ipv4, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text) ?? []
   const host = ipv6 ?? ipv4 ?? ''
-  const good = ipv6 ? ipaddr.IPv6.isValid(ipv6) : ipaddr.IPv4.isValidFourPartDecimal(host)
-  return good && Number(digits) <= 0xffff ? { host, port: Number(digits) } : undefined
+  const valid = ipv6 ? ipaddr.IPv6.isValid(ipv6) : ipaddr.IPv4.isValidFourPartDecimal(host)
+  return valid && Number(digits) <= 0xffff ? { host, port: Number(digits) } : undefined
 }
 
-/** As Torrust-Actix has it. */
+/** The bound of Torrust-Actix. */
 const API_KEY_CHARACTERS_MIN = 32
 
 const ajv = new Ajv({ allErrors: true, strict: true, useDefaults: true, allowUnionTypes: true })
@@ -40,19 +40,21 @@ ajv.addFormat(
 )
 ajv.addFormat('api-key', text => text === '' || text.length >= API_KEY_CHARACTERS_MIN)
 ajv.addFormat('database-path', text => parseDatabasePath(text) !== undefined)
-const check = ajv.compile(jsonSchema())
+const check = ajv.compile<ConfigText>(jsonSchema())
 
 /**
- * Fills in defaults, checks everything and returns the frozen configuration. Throws an OperatorError with a line for each fault.
- * `raw` is changed on the way.
+ * Fills in defaults, checks all values and returns the frozen configuration. Throws an
+ * OperatorError with one line for each error. Modifies `raw`.
  */
 export function validateConfig(raw: Record<string, unknown>): Config {
   if (!check(raw)) throw faults(check.errors ?? [], raw)
-  const config = raw as unknown as Config
+  const config: Config = {
+    ...raw,
+    engine: { ...raw.engine, memory: parseSize(raw.engine.memory) },
+  }
   const lines = crossChecks(config)
   if (lines.length > 0) throw configError(lines)
-  const memory = parseSize((raw as { engine: { memory: string } }).engine.memory)
-  return deepFreeze({ ...config, engine: { ...config.engine, memory } })
+  return deepFreeze(config)
 }
 
 function faults(errors: readonly ErrorObject[], raw: unknown): OperatorError {
@@ -82,8 +84,11 @@ function unknownKey(path: readonly string[], key: string, raw: unknown): string 
   const known = section ? Object.keys(section.keys) : sectionNamesAt(names)
   const nearest = nearestName(key, known)
   const found = printed(valueAt(raw, [...path, key]))
-  const what = `${keyName([...path, key])}: unknown ${section ? 'key' : 'section'}, with ${found}`
-  return nearest ? `${what}; did you mean ${nearest}?` : `${what}; known are ${known.join(', ')}`
+  const kind = section ? 'key' : 'section'
+  const problem = `${keyName([...path, key])}: unknown ${kind} (found ${found})`
+  return nearest
+    ? `${problem}; did you mean ${nearest}?`
+    : `${problem}; known ${kind}s: ${known.join(', ')}`
 }
 
 function wrongValue(path: readonly string[], error: ErrorObject, raw: unknown): string {
@@ -92,14 +97,21 @@ function wrongValue(path: readonly string[], error: ErrorObject, raw: unknown): 
   const schema = key ? section?.keys[key] : undefined
   const whole = key ? path.slice(0, path.indexOf(key) + 1) : path
   const found = schema?.secret ? '"********"' : printed(valueAt(raw, whole))
-  return `${keyName(whole)}: ${found} is not allowed; allowed is ${schema ? allowedText(schema) : `${error.message}`}`
+  // The message of ajv is of the same form, such as "must be object".
+  const rule = schema ? `must be ${allowedText(schema)}` : `${error.message}`
+  return wrong(keyName(whole), rule, found)
+}
+
+/** An error line: the key, the rule and the value that was found, as JSON. */
+function wrong(key: string, rule: string, found: string): string {
+  return `${key}: ${rule} (found ${found})`
 }
 
 function isIndex(part: string): boolean {
   return /^\d+$/.test(part)
 }
 
-/** A value that was found, as JSON without a password. */
+/** A value from the file as JSON, with a password masked. */
 function printed(value: unknown): string {
   return maskPassword(JSON.stringify(value))
 }
@@ -111,17 +123,19 @@ function valueAt(raw: unknown, path: readonly string[]): unknown {
   )
 }
 
-/** What may stand at a key, in words. */
+/** Completes the sentence "must be ..." for a key. */
 export function allowedText(schema: KeySchema): string {
   if (schema.allowed) return schema.allowed
-  if (schema.enum) return schema.enum.map(value => `"${value}"`).join(', ')
+  if (schema.enum) return `one of ${schema.enum.map(value => `"${value}"`).join(', ')}`
   if (schema.type === 'boolean') return 'true or false'
-  if (schema.minimum !== undefined)
-    return `a whole number from ${schema.minimum} to ${schema.maximum}`
+  if (schema.minimum !== undefined) {
+    const unit = schema.unit ? ` of ${schema.unit}` : ''
+    return `a whole number${unit} between ${schema.minimum} and ${schema.maximum}`
+  }
   return `a ${String(schema.type)}`
 }
 
-/** The name that `text` was most likely meant to be, if any is near. */
+/** The name most similar to `text`, or undefined if none is similar. */
 export function nearestName(text: string, names: readonly string[]): string | undefined {
   const near = names
     .map(name => ({ name, edits: editDistance(text.toLowerCase(), name) }))
@@ -129,7 +143,7 @@ export function nearestName(text: string, names: readonly string[]): string | un
   return near && near.edits <= Math.max(2, text.length >> 2) ? near.name : undefined
 }
 
-/** Levenshtein's distance. */
+/** Levenshtein distance. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, n) => n)
   for (let i = 0; i < a.length; i++) {
@@ -143,24 +157,36 @@ function editDistance(a: string, b: string): number {
   return row[b.length] ?? 0
 }
 
-/** What no single key's schema can say. */
+/** Rules that involve more than one key. */
 function crossChecks(config: Config): string[] {
   const { tracker_config: tracker, http_server: servers } = config
   const lines: string[] = []
   const longest = (tracker.request_interval * (100 + tracker.request_interval_jitter)) / 100
   if (tracker.request_interval_minimum > tracker.request_interval) {
     lines.push(
-      `tracker_config.request_interval_minimum: ${tracker.request_interval_minimum} is not allowed; allowed is at most request_interval, ${tracker.request_interval}`,
+      wrong(
+        'tracker_config.request_interval_minimum',
+        `must be at most request_interval, ${tracker.request_interval} seconds`,
+        `${tracker.request_interval_minimum}`,
+      ),
     )
   }
   if (tracker.peers_timeout <= longest) {
     lines.push(
-      `tracker_config.peers_timeout: ${tracker.peers_timeout} is not allowed; allowed is more than request_interval with its jitter, ${longest}`,
+      wrong(
+        'tracker_config.peers_timeout',
+        `must be longer than request_interval plus its jitter, ${longest} seconds`,
+        `${tracker.peers_timeout}`,
+      ),
     )
   }
   if (tracker.numwant_default > tracker.numwant_maximum) {
     lines.push(
-      `tracker_config.numwant_default: ${tracker.numwant_default} is not allowed; allowed is at most numwant_maximum, ${tracker.numwant_maximum}`,
+      wrong(
+        'tracker_config.numwant_default',
+        `must be at most numwant_maximum, ${tracker.numwant_maximum}`,
+        `${tracker.numwant_default}`,
+      ),
     )
   }
   lines.push(
@@ -172,16 +198,20 @@ function crossChecks(config: Config): string[] {
   const { engine, path } = config.database
   if (parseDatabasePath(path)?.engine !== engine) {
     lines.push(
-      `database.path: ${printed(path)} is not allowed; allowed with engine = "${engine}" is ${DATABASE_PATH_FORMS[engine]}`,
+      wrong(
+        'database.path',
+        `must be ${DATABASE_PATH_FORMS[engine]} with engine = "${engine}"`,
+        printed(path),
+      ),
     )
   }
   if (![...servers, ...config.udp_server].some(({ enabled }) => enabled)) {
-    lines.push('http_server, udp_server: no server is enabled; allowed is at least one')
+    lines.push('http_server, udp_server: at least one server must be enabled')
   }
   return lines
 }
 
-/** What the keys of one server ask of each other. */
+/** Rules between the keys of one server. */
 function serverChecks(config: Config): string[] {
   const lines: string[] = []
   for (const section of ['http_server', 'api_server'] as const) {
@@ -190,10 +220,12 @@ function serverChecks(config: Config): string[] {
       if (server.proxy_protocol && server.trusted_proxies.length === 0)
         lines.push(needsProxies(proxyProtocol))
       if (server.proxy_protocol && server.ssl)
-        lines.push(`${proxyProtocol}: true is not allowed with ssl; let the proxy speak TLS`)
+        lines.push(
+          wrong(proxyProtocol, 'must be false with ssl; terminate TLS at the proxy', 'true'),
+        )
       for (const key of ['ssl_key', 'ssl_cert'] as const) {
         if (server.ssl && server[key] === '')
-          lines.push(`${section}[${n}].${key}: "" is not allowed with ssl; ${PEM_FILE}`)
+          lines.push(wrong(`${section}[${n}].${key}`, 'must be the path of a PEM file', '""'))
       }
     })
   }
@@ -204,13 +236,15 @@ function serverChecks(config: Config): string[] {
   return lines
 }
 
-const PEM_FILE = 'allowed is the path of a PEM file'
-
 function needsProxies(name: string): string {
-  return `${name}: true is not allowed without trusted_proxies; anyone could enter any address`
+  return wrong(
+    name,
+    'must be false without trusted_proxies; otherwise any client could claim any address',
+    'true',
+  )
 }
 
-/** A line for each enabled server of a section that has the address of one before it. */
+/** A line for each enabled server whose address an earlier server of the section already uses. */
 function sharedAddresses(
   section: string,
   servers: readonly { readonly enabled: boolean; readonly bind_address: string }[],
@@ -222,7 +256,11 @@ function sharedAddresses(
     const before = seen.get(address)
     if (before !== undefined && !address.endsWith(':0')) {
       lines.push(
-        `${section}[${n}].bind_address: "${address}" is not allowed; ${section}[${before}] has it already`,
+        wrong(
+          `${section}[${n}].bind_address`,
+          `must differ from ${section}[${before}].bind_address`,
+          `"${address}"`,
+        ),
       )
     }
     seen.set(address, n)

@@ -25,7 +25,7 @@ function faults(t: Test, text: string, environment: Record<string, string> = {})
   return []
 }
 
-t.test('nothing at all is a working configuration, frozen', async t => {
+t.test('an empty configuration is valid, and is frozen', async t => {
   const { config, warnings } = loadConfig({ environment: {} })
   t.same(warnings, [])
   t.match(config, {
@@ -42,7 +42,7 @@ t.test('nothing at all is a working configuration, frozen', async t => {
   t.same(structuredClone(config), config)
 })
 
-t.test('a file replaces what it names and leaves the rest', async t => {
+t.test('a file replaces the keys that it sets and no others', async t => {
   const { config } = load(
     t,
     '[[http_server]]\nbind_address = "127.0.0.1:1"\ntrusted_proxies = ["10.0.0.0/8", "::1"]\n[engine]\nmemory = "512 MiB"\n[frontend]\nworkers = 3\n',
@@ -55,83 +55,80 @@ t.test('a file replaces what it names and leaves the rest', async t => {
   t.equal(config.frontend.workers, 3)
 })
 
-t.test('a wrong value is named with its key, what was found and what is allowed', async t => {
+t.test('an error names the key, the rule and the value that was found', async t => {
   const cases: [text: string, line: string][] = [
     [
       '[limits]\nannounces_per_address = -1',
-      'limits.announces_per_address: -1 is not allowed; allowed is a whole number from 0 to 60000',
+      'limits.announces_per_address: must be a whole number of announces between 0 and 60000 (found -1)',
     ],
     [
       '[limits]\nclient_blacklist = ["-XL", ""]',
-      'limits.client_blacklist: ["-XL",""] is not allowed; allowed is a list of texts of 1 to 20 visible ASCII characters, as ["-XL", "-SD0"]',
+      'limits.client_blacklist: must be a list of strings of 1 to 20 visible ASCII characters, such as ["-XL", "-SD0"] (found ["-XL",""])',
     ],
     [
       '[tracker_config]\nrequest_interval = "x"',
-      'tracker_config.request_interval: "x" is not allowed; allowed is a whole number from 1 to 86400',
+      'tracker_config.request_interval: must be a whole number of seconds between 1 and 86400 (found "x")',
     ],
     [
       '[tracker_config]\nrequest_interval_jitter = 51',
-      'tracker_config.request_interval_jitter: 51 is not allowed; allowed is a whole number from 0 to 50',
+      'tracker_config.request_interval_jitter: must be a whole percentage between 0 and 50 (found 51)',
     ],
-    [
-      '[[http_server]]\nenabled = 1',
-      'http_server[0].enabled: 1 is not allowed; allowed is true or false',
-    ],
+    ['[[http_server]]\nenabled = 1', 'http_server[0].enabled: must be true or false (found 1)'],
     [
       '[[http_server]]\n[[http_server]]\nbind_address = "localhost:80"',
-      'http_server[1].bind_address: "localhost:80" is not allowed; allowed is an address and a port, as 0.0.0.0:6969 or [::]:6969',
+      'http_server[1].bind_address: must be an address and a port, such as "0.0.0.0:6969" or "[::]:6969" (found "localhost:80")',
     ],
     [
       '[[http_server]]\ntrusted_proxies = true',
-      'http_server[0].trusted_proxies: true is not allowed; allowed is a list of address ranges, as ["10.0.0.0/8", "fd00::/8"]',
+      'http_server[0].trusted_proxies: must be a list of address ranges, such as ["10.0.0.0/8", "fd00::/8"] (found true)',
     ],
     [
       '[[http_server]]\nproxy_protocol = true',
-      'http_server[0].proxy_protocol: true is not allowed without trusted_proxies; anyone could enter any address',
+      'http_server[0].proxy_protocol: must be false without trusted_proxies; otherwise any client could claim any address (found true)',
     ],
     [
       '[[http_server]]\nssl = true\nssl_key = "k"\nssl_cert = "c"\nproxy_protocol = true\ntrusted_proxies = ["10.0.0.0/8"]',
-      'http_server[0].proxy_protocol: true is not allowed with ssl; let the proxy speak TLS',
+      'http_server[0].proxy_protocol: must be false with ssl; terminate TLS at the proxy (found true)',
     ],
     [
       '[[udp_server]]\nsimple_proxy_protocol = true',
-      'udp_server[0].simple_proxy_protocol: true is not allowed without trusted_proxies; anyone could enter any address',
+      'udp_server[0].simple_proxy_protocol: must be false without trusted_proxies; otherwise any client could claim any address (found true)',
     ],
     [
       '[[http_server]]\ntrusted_proxies = ["1.2.3.4/33"]',
-      'http_server[0].trusted_proxies: ["1.2.3.4/33"] is not allowed; allowed is a list of address ranges, as ["10.0.0.0/8", "fd00::/8"]',
+      'http_server[0].trusted_proxies: must be a list of address ranges, such as ["10.0.0.0/8", "fd00::/8"] (found ["1.2.3.4/33"])',
     ],
     [
       '[engine]\nmemory = "1 MiB"',
-      'engine.memory: "1 MiB" is not allowed; allowed is a size from 64 MiB to 64 GiB, as "2 GiB" or "512 MiB"',
+      'engine.memory: must be between 64 MiB and 64 GiB, such as "2 GiB" or "512 MiB" (found "1 MiB")',
     ],
     [
       '[frontend]\nworkers = "many"',
-      'frontend.workers: "many" is not allowed; allowed is "auto", or a whole number from 0 to 256',
+      'frontend.workers: must be "auto" or a whole number between 0 and 256 (found "many")',
     ],
     [
       '[log]\nlevel = "loud"',
-      'log.level: "loud" is not allowed; allowed is "trace", "debug", "info", "warn", "error", "fatal", "silent"',
+      'log.level: must be one of "trace", "debug", "info", "warn", "error", "fatal", "silent" (found "loud")',
     ],
     [
       '[tracker_config]\nnumwant_default = 100',
-      'tracker_config.numwant_default: 100 is not allowed; allowed is at most numwant_maximum, 72',
+      'tracker_config.numwant_default: must be at most numwant_maximum, 72 (found 100)',
     ],
     [
       '[tracker_config]\npeers_timeout = 1980',
-      'tracker_config.peers_timeout: 1980 is not allowed; allowed is more than request_interval with its jitter, 1980',
+      'tracker_config.peers_timeout: must be longer than request_interval plus its jitter, 1980 seconds (found 1980)',
     ],
     [
       '[tracker_config]\nrequest_interval_minimum = 1801',
-      'tracker_config.request_interval_minimum: 1801 is not allowed; allowed is at most request_interval, 1800',
+      'tracker_config.request_interval_minimum: must be at most request_interval, 1800 seconds (found 1801)',
     ],
     [
       '[[http_server]]\nenabled = false\n[[udp_server]]\nenabled = false',
-      'http_server, udp_server: no server is enabled; allowed is at least one',
+      'http_server, udp_server: at least one server must be enabled',
     ],
     [
       '[[http_server]]\n[[http_server]]\n',
-      'http_server[1].bind_address: "0.0.0.0:6969" is not allowed; http_server[0] has it already',
+      'http_server[1].bind_address: must differ from http_server[0].bind_address (found "0.0.0.0:6969")',
     ],
   ]
   for (const [text, line] of cases) t.same(faults(t, text), [line])
@@ -145,7 +142,7 @@ t.test('an unknown name gets the nearest known one', async t => {
     /frontent: unknown section.*did you mean frontend\?/,
   ])
   t.match(faults(t, '[engine]\nzzzzzzzzzzzz = 1'), [
-    /engine.zzzzzzzzzzzz: unknown key.*known are threads, memory/,
+    /engine.zzzzzzzzzzzz: unknown key.*known keys: threads, memory/,
   ])
 })
 
@@ -177,15 +174,15 @@ t.test(
   },
 )
 
-t.test('a name that is more than a name does not reach the database', async t => {
+t.test('a table or column name with other characters is rejected', async t => {
   for (const name of ['', 'a b', 'a;drop', 'a"b', 'a`b', "a'b", 'a.b.c', '1a', 'ä', 'a'.repeat(64)])
     t.match(
       faults(t, `[database_structure.torrents]\ntable_name = '''${name}'''`),
-      [/database_structure.torrents.table_name: .* is not allowed; allowed is a name of letters/],
+      [/database_structure.torrents.table_name: must be a name of letters/],
       name,
     )
   t.match(faults(t, '[database_structure.keys]\ncolumn_hash = "a.b"'), [
-    /database_structure.keys.column_hash: "a.b" is not allowed/,
+    /database_structure.keys.column_hash: must be a name of letters.*found "a.b"/,
   ])
   t.match(faults(t, '[database_structure.keyz]\ncolumn_hash = "a"'), [
     /database_structure.keyz: unknown section.*did you mean keys\?/,
@@ -195,16 +192,16 @@ t.test('a name that is more than a name does not reach the database', async t =>
   ])
 })
 
-t.test('a path of the database fits its engine, and no message shows its password', async t => {
+t.test('the database path must fit the engine, and no message shows its password', async t => {
   const texts: [text: string, line: RegExp][] = [
     [
       'path = "mysql://me:secret@host/tracker"',
-      /database.path: "mysql:\/\/me:\*+@host\/tracker" is not allowed; allowed with engine = "sqlite3" is sqlite:\/\/FILE/,
+      /database.path: must be sqlite:\/\/FILE with engine = "sqlite3" \(found "mysql:\/\/me:\*+@host\/tracker"\)/,
     ],
-    ['engine = "pgsql"', /allowed with engine = "pgsql" is postgres:\/\/USER/],
-    ['path = "mysql://me:secret@host"', /database.path: .* is not allowed; allowed is sqlite/],
+    ['engine = "pgsql"', /must be postgres:\/\/USER.* with engine = "pgsql"/],
+    ['path = "mysql://me:secret@host"', /database.path: must be sqlite/],
     ['pathh = "mysql://me:secret@host/tracker"', /did you mean path\?/],
-    ['path = ["mysql://me:secret@host/tracker"]', /is not allowed/],
+    ['path = ["mysql://me:secret@host/tracker"]', /must be sqlite/],
   ]
   for (const [text, line] of texts) {
     const lines = faults(t, `[database]\n${text}`)
@@ -213,11 +210,11 @@ t.test('a path of the database fits its engine, and no message shows its passwor
   }
 })
 
-t.test('every fault gets a line', async t => {
+t.test('every error gets a line', async t => {
   t.equal(faults(t, '[engine]\nthreads = 0\nmemory = "1"\nx = 1\n[log]\nlevel = 3').length, 4)
 })
 
-t.test('the environment comes after the file', async t => {
+t.test('environment variables override the file', async t => {
   const { config } = load(t, '[tracker_config]\nrequest_interval = 1900', {
     TRACKER__REQUEST_INTERVAL: '2000',
     HTTP_0_BIND_ADDRESS: '127.0.0.1:5',
@@ -240,21 +237,21 @@ t.test('the environment comes after the file', async t => {
   t.same(config.http_server[2]?.trusted_proxies, ['10.0.0.0/8', '::1'])
   t.match([config.frontend.workers, config.log.level], [0, 'debug'])
   t.match(faults(t, '', { TRACKER__REQUEST_INTERVALL: '1' }), [/did you mean request_interval/])
-  t.match(faults(t, '', { TRACKER__REQUEST_INTERVAL: 'soon' }), [/"soon" is not allowed/])
+  t.match(faults(t, '', { TRACKER__REQUEST_INTERVAL: 'soon' }), [/found "soon"/])
   t.match(faults(t, '', { HTTP_5_ENABLED: 'true' }), [
-    /HTTP_5_ENABLED: there is no http_server\[4\]/,
+    /HTTP_5_ENABLED: http_server\[4\] is not configured/,
   ])
 })
 
-t.test('files that cannot be read, or are no TOML, say so', async t => {
+t.test('a file that cannot be read or parsed is reported', async t => {
   t.throws(
     () => loadConfig({ file: '/nonexistent.toml', environment: {} }),
-    /nonexistent.toml: cannot be read/,
+    /nonexistent.toml: cannot read the file/,
   )
   t.match(faults(t, 'a = = 1'), [/config.toml:1:\d+: /])
 })
 
-t.test('whatever a file holds, it is either taken or explained', async t => {
+t.test('any TOML file is either accepted or rejected with an OperatorError', async t => {
   const value = fc.oneof(
     fc.string(),
     fc.integer(),

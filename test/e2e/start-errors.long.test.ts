@@ -35,11 +35,11 @@ t.test('a wrong configuration is explained line by line, and the exit status is 
   t.equal(await tracker.ended, 78)
   t.match(
     tracker.stderr(),
-    'tracker_config.request_intervall: unknown key, with 5; did you mean request_interval?',
+    'tracker_config.request_intervall: unknown key (found 5); did you mean request_interval?',
   )
   t.match(
     tracker.stderr(),
-    'tracker_config.numwant_default: 0 is not allowed; allowed is a whole number from 1 to 400',
+    'tracker_config.numwant_default: must be a whole number of peers between 1 and 400 (found 0)',
   )
   t.same(tracker.log, [], 'and nothing was started')
 })
