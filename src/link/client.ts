@@ -1,4 +1,4 @@
-import { COUNT_BOUNDS, observe, SECONDS_BOUNDS } from '../counters/histogram.ts'
+import { COUNT_BOUNDS, type Histogram, observe, SECONDS_BOUNDS } from '../counters/histogram.ts'
 import {
   countLink,
   createLinkCounters,
@@ -22,167 +22,184 @@ import {
   sealFrame,
 } from './frame.ts'
 import type { Link, Waiter } from './link.ts'
+import { createWaiters, type Waiters } from './waiters.ts'
 
-/** What carries frames. The client keeps a sent frame's memory until its reply frame came or the transport went down. */
+/**
+ * Carries frames. The client does not reuse the memory of a sent frame until its reply frame has
+ * arrived or the transport has gone down.
+ */
 export type Transport = {
   send(frame: Uint8Array<ArrayBuffer>): void
-  /** Drops the connection, if it can come back by itself; `down` follows. */
+  /** Drops the connection so that the transport can reconnect; `down` follows. */
   reset(): void
   close(): void
 }
 
-/** What a transport tells the client. */
+/** Events that a transport reports to the client. */
 export type TransportEvents = {
   up(): void
   down(): void
-  /** Returns false when the frame is nonsense. */
+  /** Returns false when the frame is malformed or answers no request frame. */
   frame(bytes: Bytes, at: number, length: number): boolean
 }
 
-/** Two frames keep the engine busy while one's replies travel; more would only hide that it is slow. */
+/**
+ * Two frames keep the engine busy while the replies to one of them travel; more would only hide
+ * that the engine is slow.
+ */
 const FRAMES_IN_FLIGHT_MAX = 2
-/** A frame without a reply for so long means an engine that hangs. */
+/** A frame without a reply for this long means that the engine hangs. */
 const REPLY_MILLIS_MAX = 10_000
 const CHECK_MILLIS = 1000
-/** An id is a waiter's slot below this many bits, and above them how often the slot was used: a late reply finds nobody. */
-const SLOT_BITS = 16
 
+/** A sent frame whose reply has not arrived. Times in milliseconds of `performance.now()`. */
+type SentFrame = {
+  readonly frame: Frame
+  readonly sequence: number
+  /** When its first record was submitted. */
+  readonly begunAt: number
+  readonly sentAt: number
+}
+
+/** Creates the client side of a link. `connect` starts the transport, which reports to `events`. */
 export function createLink(connect: (events: TransportEvents) => Transport): Link {
-  const waiters: (Waiter | undefined)[] = []
-  const uses: number[] = []
-  const freeSlots: number[] = []
-  const inFlight: { frame: Frame; sequence: number; begunAt: number; sentAt: number }[] = []
-  const spare: Frame[] = []
-  const upWaiters: (() => void)[] = []
-  const counters = createLinkCounters()
-  const records = frameRecords(counters)
-  const waits = waitSeconds(counters)
+  return new LinkClient(connect)
+}
+
+class LinkClient implements Link {
+  readonly counters = createLinkCounters()
+  readonly #recordsPerFrame: Histogram = frameRecords(this.counters)
+  readonly #waits: Histogram = waitSeconds(this.counters)
+  readonly #waiters: Waiters = createWaiters()
+  readonly #inFlight: SentFrame[] = []
+  readonly #spare: Frame[] = []
+  #whenUp: (() => void)[] = []
+  readonly #transport: Transport
+  readonly #check: NodeJS.Timeout
+  readonly #flush = () => this.#flushOpen()
+  #open = createFrame()
   /** When the first record of the open frame was submitted. */
-  let begunAt = 0
-  let open = createFrame()
-  let sequence = 0
-  let flushing = false
-  let up = false
-  let closed = false
-  let waiting = 0
+  #begunAt = 0
+  #sequence = 0
+  #isFlushDue = false
+  #isUp = false
+  #isClosed = false
 
-  function flush(): void {
-    flushing = false
-    if (!up || open.records === 0 || inFlight.length >= FRAMES_IN_FLIGHT_MAX) return
-    sequence = (sequence + 1) >>> 0
-    countLink(counters, LinkCounter.frames, 1)
-    countLink(counters, LinkCounter.records, open.records)
-    observe(records, COUNT_BOUNDS, open.records)
-    const frame = open
-    open = spare.pop() ?? createFrame()
-    inFlight.push({ frame, sequence, begunAt, sentAt: performance.now() })
-    transport.send(sealFrame(frame, sequence))
+  constructor(connect: (events: TransportEvents) => Transport) {
+    this.#transport = connect({
+      up: () => this.#up(),
+      down: () => this.#down(),
+      frame: (bytes, at, length) => this.#settle(bytes, at, at + length),
+    })
+    this.#check = setInterval(() => this.#resetWhenStuck(), CHECK_MILLIS)
+    this.#check.unref()
   }
 
-  function settle(id: number): Waiter | undefined {
-    const slot = id & ((1 << SLOT_BITS) - 1)
-    if (uses[slot] !== id >>> SLOT_BITS) return undefined
-    const waiter = waiters[slot]
-    if (!waiter) return undefined
-    waiters[slot] = undefined
-    freeSlots.push(slot)
-    waiting--
-    return waiter
+  get open(): Bytes {
+    return this.#open.bytes
   }
 
-  function failAll(): void {
-    countLink(counters, LinkCounter.failed, waiting)
-    clearFrame(open)
-    // What a dead transport may still read from is not used again.
-    inFlight.length = 0
-    for (let slot = 0; slot < waiters.length && waiting > 0; slot++) {
-      const waiter = waiters[slot]
-      if (!waiter) continue
-      waiters[slot] = undefined
-      freeSlots.push(slot)
-      waiting--
-      waiter.fail(Failure.unavailable)
+  get waiting(): number {
+    return this.#waiters.count
+  }
+
+  whenUp(): Promise<void> {
+    if (this.#isUp) return Promise.resolve()
+    return new Promise(resolve => this.#whenUp.push(resolve))
+  }
+
+  reserve(bytes: number): number {
+    const isFull = this.#waiters.count >= REQUESTS_WAITING_MAX
+    if (!this.#isUp || isFull || !makeRoom(this.#open, bytes)) return -1
+    return this.#open.end
+  }
+
+  submit(at: number, bytes: number, waiter: Waiter): void {
+    const open = this.#open
+    open.bytes.view.setUint32(at + LENGTH, bytes, true)
+    open.bytes.view.setUint32(at + ID, this.#waiters.add(waiter), true)
+    if (open.records === 0) this.#begunAt = performance.now()
+    open.end = at + bytes
+    open.records++
+    if (this.#isFlushDue || this.#inFlight.length >= FRAMES_IN_FLIGHT_MAX) return
+    this.#isFlushDue = true
+    setImmediate(this.#flush)
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#isUp = false
+    clearInterval(this.#check)
+    this.#failAll()
+    this.#transport.close()
+  }
+
+  #up(): void {
+    this.#isUp = true
+    const resolves = this.#whenUp
+    this.#whenUp = []
+    for (const resolve of resolves) resolve()
+  }
+
+  #down(): void {
+    this.#isUp = false
+    this.#failAll()
+  }
+
+  #failAll(): void {
+    countLink(this.counters, LinkCounter.failed, this.#waiters.count)
+    clearFrame(this.#open)
+    // The dead transport may still read from these frames, so they are not reused.
+    this.#inFlight.length = 0
+    this.#waiters.failAll(Failure.unavailable)
+  }
+
+  #flushOpen(): void {
+    this.#isFlushDue = false
+    const frame = this.#open
+    if (!this.#isUp || frame.records === 0 || this.#inFlight.length >= FRAMES_IN_FLIGHT_MAX) return
+    this.#sequence = (this.#sequence + 1) >>> 0
+    countLink(this.counters, LinkCounter.frames, 1)
+    countLink(this.counters, LinkCounter.records, frame.records)
+    observe(this.#recordsPerFrame, COUNT_BOUNDS, frame.records)
+    this.#open = this.#spare.pop() ?? createFrame()
+    this.#inFlight.push({
+      frame,
+      sequence: this.#sequence,
+      begunAt: this.#begunAt,
+      sentAt: performance.now(),
+    })
+    this.#transport.send(sealFrame(frame, this.#sequence))
+  }
+
+  /** Gives each reply of the frame from `at` to `end` to its waiter. Returns false when it is malformed. */
+  #settle(bytes: Bytes, at: number, end: number): boolean {
+    const { view } = bytes
+    const sent = this.#takeSent(view.getUint32(at + FRAME_SEQUENCE, true))
+    if (!sent) return false
+    const waited = (performance.now() - sent.begunAt) / 1000
+    observe(this.#waits, SECONDS_BOUNDS, waited, sent.frame.records)
+    clearFrame(sent.frame)
+    this.#spare.push(sent.frame)
+    if (this.#open.records > 0) this.#flushOpen()
+    let record = at + FRAME_HEADER_BYTES
+    for (let left = view.getUint32(at + FRAME_RECORDS, true); left > 0; left--) {
+      const recordBytes = recordLength(view, record, end)
+      if (recordBytes === -1) return false
+      this.#waiters.take(view.getUint32(record + ID, true))?.reply(bytes, record)
+      record += recordBytes
     }
+    return true
   }
 
-  const events: TransportEvents = {
-    up() {
-      up = true
-      for (const resolve of upWaiters.splice(0)) resolve()
-    },
-    down() {
-      up = false
-      failAll()
-    },
-    frame(bytes, at, length) {
-      const answered = inFlight.findIndex(
-        sent => sent.sequence === bytes.view.getUint32(at + FRAME_SEQUENCE, true),
-      )
-      const [sent] = answered === -1 ? [] : inFlight.splice(answered, 1)
-      if (!sent) return false
-      const waited = (performance.now() - sent.begunAt) / 1000
-      observe(waits, SECONDS_BOUNDS, waited, sent.frame.records)
-      clearFrame(sent.frame)
-      spare.push(sent.frame)
-      if (open.records > 0) flush()
-      const end = at + length
-      let record = at + FRAME_HEADER_BYTES
-      for (let left = bytes.view.getUint32(at + FRAME_RECORDS, true); left > 0; left--) {
-        const recordBytes = recordLength(bytes.view, record, end)
-        if (recordBytes === -1) return false
-        settle(bytes.view.getUint32(record + ID, true))?.reply(bytes, record)
-        record += recordBytes
-      }
-      return true
-    },
+  #takeSent(sequence: number): SentFrame | undefined {
+    const n = this.#inFlight.findIndex(sent => sent.sequence === sequence)
+    return n === -1 ? undefined : this.#inFlight.splice(n, 1)[0]
   }
 
-  const transport = connect(events)
-  const check = setInterval(() => {
-    const [oldest] = inFlight
-    if (oldest && performance.now() - oldest.sentAt > REPLY_MILLIS_MAX) transport.reset()
-  }, CHECK_MILLIS)
-  check.unref()
-
-  return {
-    get open() {
-      return open.bytes
-    },
-    get waiting() {
-      return waiting
-    },
-    counters,
-    whenUp: () => (up ? Promise.resolve() : new Promise(resolve => upWaiters.push(resolve))),
-    reserve(bytes) {
-      if (!up || waiting >= REQUESTS_WAITING_MAX || !makeRoom(open, bytes)) return -1
-      return open.end
-    },
-    submit(at, bytes, waiter) {
-      let slot = freeSlots.pop()
-      if (slot === undefined) {
-        slot = waiters.length
-        uses.push(0)
-      }
-      waiters[slot] = waiter
-      const use = ((uses[slot] ?? 0) + 1) & 0xffff
-      uses[slot] = use
-      waiting++
-      open.bytes.view.setUint32(at + LENGTH, bytes, true)
-      open.bytes.view.setUint32(at + ID, ((use << SLOT_BITS) | slot) >>> 0, true)
-      if (open.records === 0) begunAt = performance.now()
-      open.end = at + bytes
-      open.records++
-      if (flushing || inFlight.length >= FRAMES_IN_FLIGHT_MAX) return
-      flushing = true
-      setImmediate(flush)
-    },
-    close() {
-      if (closed) return
-      closed = true
-      up = false
-      clearInterval(check)
-      failAll()
-      transport.close()
-    },
+  #resetWhenStuck(): void {
+    const [oldest] = this.#inFlight
+    if (oldest && performance.now() - oldest.sentAt > REPLY_MILLIS_MAX) this.#transport.reset()
   }
 }

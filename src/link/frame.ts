@@ -13,21 +13,21 @@ import {
 import { HASH_COUNT, SCRAPE_REQUEST_HEADER_BYTES } from '../protocol/scrape-record.ts'
 
 /**
- * What travels on the link: a header and the records of one event-loop turn, or the replies to them. Offsets in bytes,
- * integers little-endian.
+ * A frame is a header and the records of one event-loop turn, or the replies to them. Offsets in
+ * bytes, integers little-endian.
  */
-export const FRAME_MAGIC = 0 // u32, tells a frame of this layout from anything else
-export const FRAME_LENGTH = 4 // u32, the whole frame
-export const FRAME_SEQUENCE = 8 // u32, a reply frame has that of its request frame
+export const FRAME_MAGIC = 0 // u32, identifies a frame of this layout
+export const FRAME_LENGTH = 4 // u32, the whole frame with its header
+export const FRAME_SEQUENCE = 8 // u32, a reply frame repeats that of its request frame
 export const FRAME_RECORDS = 12 // u32
 export const FRAME_HEADER_BYTES = 16
 
 const MAGIC = 0x3154_534d // "MST1"
-/** No record is shorter than the header that all have. */
+/** The header that every record has. */
 const RECORD_BYTES_MIN = 16
 const FRAME_BYTES_AT_FIRST = 16 * 1024
 
-/** A frame under construction, in memory that is used again. */
+/** A frame under construction, in reused memory. */
 export type Frame = { bytes: Bytes<ArrayBuffer>; end: number; records: number }
 
 export function createFrame(): Frame {
@@ -39,7 +39,10 @@ export function clearFrame(frame: Frame): void {
   frame.records = 0
 }
 
-/** Makes sure that `more` bytes fit behind the frame's end. False when it would become longer than a frame may be. */
+/**
+ * Makes room for `more` bytes behind the frame's end. Returns false when the frame would exceed
+ * FRAME_BYTES_MAX.
+ */
 export function makeRoom(frame: Frame, more: number): boolean {
   const needed = frame.end + more
   if (needed <= frame.bytes.u8.length) return true
@@ -62,11 +65,14 @@ export function sealFrame(frame: Frame, sequence: number): Uint8Array<ArrayBuffe
   return u8.subarray(0, frame.end)
 }
 
-/** Length that the frame at `at` claims, or -1 when it is none. At least FRAME_HEADER_BYTES must be there. */
-export function frameLength(view: DataView, at: number): number {
+/**
+ * Length that the frame at `at` claims, or -1 when it is not a frame of at most `bytesMax`. At least
+ * FRAME_HEADER_BYTES must be readable.
+ */
+export function frameLength(view: DataView, at: number, bytesMax = FRAME_BYTES_MAX): number {
   const length = view.getUint32(at + FRAME_LENGTH, true)
   const isFrame = view.getUint32(at + FRAME_MAGIC, true) === MAGIC
-  return isFrame && length >= FRAME_HEADER_BYTES && length <= FRAME_BYTES_MAX ? length : -1
+  return isFrame && length >= FRAME_HEADER_BYTES && length <= bytesMax ? length : -1
 }
 
 /** Length of the record at `at`, or -1 when it does not end before `end`. */
@@ -76,7 +82,7 @@ export function recordLength(view: DataView, at: number, end: number): number {
   return length >= RECORD_BYTES_MIN && at + length <= end ? length : -1
 }
 
-/** Whether a request record of `length` bytes has all that its kind needs. */
+/** Whether a request record of `length` bytes is long enough for its kind. */
 export function isRequest(bytes: Bytes, at: number, length: number): boolean {
   const kind = bytes.u8[at + KIND]
   if (kind === Kind.announce) {
@@ -91,56 +97,72 @@ export function isRequest(bytes: Bytes, at: number, length: number): boolean {
 }
 
 /**
- * Cuts a byte stream into frames. `onFrame` gets the memory that the frame lies in and where; both are only good until it returns.
+ * Receives one whole frame: the memory that it lies in and where. Both are valid only until it
+ * returns. Returning false declares the stream invalid.
  */
-export type FrameReader = { push(chunk: Uint8Array<ArrayBuffer>): boolean }
+export type OnFrame = (bytes: Bytes<ArrayBuffer>, at: number, length: number) => boolean
 
-/** `push` returns false when the stream is not one of frames: the caller closes it then. */
-export function createFrameReader(
-  onFrame: (bytes: Bytes<ArrayBuffer>, at: number, length: number) => boolean,
-): FrameReader {
-  let kept = allocate(0)
-  let keptBytes = 0
+/** Cuts a byte stream into frames. */
+export type FrameReader = {
+  /** Returns false when the stream is not one of frames: the caller must close it. */
+  push(chunk: Uint8Array<ArrayBuffer>): boolean
+}
 
-  function keep(more: Uint8Array<ArrayBuffer>): void {
-    if (keptBytes + more.length > kept.u8.length) {
-      const larger = new Uint8Array(
-        Math.max(keptBytes + more.length, kept.u8.length * 2, FRAME_BYTES_AT_FIRST),
-      )
-      larger.set(kept.u8.subarray(0, keptBytes))
-      kept = bytesOf(larger)
-    }
-    kept.u8.set(more, keptBytes)
-    keptBytes += more.length
+/** Creates a reader that calls `onFrame` for each frame. A longer frame than `bytesMax` is invalid. */
+export function createFrameReader(onFrame: OnFrame, bytesMax = FRAME_BYTES_MAX): FrameReader {
+  return new StreamReader(onFrame, bytesMax)
+}
+
+class StreamReader implements FrameReader {
+  readonly #onFrame: OnFrame
+  readonly #bytesMax: number
+  /** The first bytes of a frame whose end has not arrived. */
+  #partial = allocate(0)
+  #partialBytes = 0
+
+  constructor(onFrame: OnFrame, bytesMax: number) {
+    this.#onFrame = onFrame
+    this.#bytesMax = bytesMax
   }
 
-  /** Hands on every whole frame of the first `end` bytes and returns where the rest begins, -1 for nonsense. */
-  function readFrames(bytes: Bytes<ArrayBuffer>, end: number): number {
+  push(chunk: Uint8Array<ArrayBuffer>): boolean {
+    if (this.#partialBytes === 0) {
+      const at = this.#readFrames(bytesOf(chunk), chunk.length)
+      if (at === -1) return false
+      if (at < chunk.length) this.#append(chunk.subarray(at))
+      return true
+    }
+    this.#append(chunk)
+    const at = this.#readFrames(this.#partial, this.#partialBytes)
+    if (at === -1) return false
+    this.#partial.u8.copyWithin(0, at, this.#partialBytes)
+    this.#partialBytes -= at
+    return true
+  }
+
+  /** Reads every whole frame of the first `end` bytes. Returns where the rest begins, or -1. */
+  #readFrames(bytes: Bytes<ArrayBuffer>, end: number): number {
     let at = 0
     while (at + FRAME_HEADER_BYTES <= end) {
-      const length = frameLength(bytes.view, at)
+      const length = frameLength(bytes.view, at, this.#bytesMax)
       if (length === -1) return -1
       if (at + length > end) break
-      if (!onFrame(bytes, at, length)) return -1
+      if (!this.#onFrame(bytes, at, length)) return -1
       at += length
     }
     return at
   }
 
-  return {
-    push(chunk) {
-      if (keptBytes === 0) {
-        const at = readFrames(bytesOf(chunk), chunk.length)
-        if (at === -1) return false
-        if (at < chunk.length) keep(chunk.subarray(at))
-        return true
-      }
-      keep(chunk)
-      const at = readFrames(kept, keptBytes)
-      if (at === -1) return false
-      kept.u8.copyWithin(0, at, keptBytes)
-      keptBytes -= at
-      return true
-    },
+  #append(more: Uint8Array<ArrayBuffer>): void {
+    const needed = this.#partialBytes + more.length
+    if (needed > this.#partial.u8.length) {
+      const larger = new Uint8Array(
+        Math.max(needed, this.#partial.u8.length * 2, FRAME_BYTES_AT_FIRST),
+      )
+      larger.set(this.#partial.u8.subarray(0, this.#partialBytes))
+      this.#partial = bytesOf(larger)
+    }
+    this.#partial.u8.set(more, this.#partialBytes)
+    this.#partialBytes = needed
   }
 }

@@ -6,7 +6,7 @@ import { FRAME_HEADER_BYTES, frameLength } from './frame.ts'
 import type { Answer, AnswerBytesMax, Link } from './link.ts'
 import { answerFrame, createReplies, type LinkServer } from './server.ts'
 
-/** A message is one frame, its memory handed over. */
+/** Posts one frame as one message and transfers its memory. */
 function post(port: MessagePort, frame: Uint8Array<ArrayBuffer>): void {
   const message = frame.slice()
   port.postMessage(message, [message.buffer])
@@ -16,7 +16,10 @@ function isFrame(message: unknown): message is Uint8Array<ArrayBuffer> {
   return message instanceof Uint8Array && message.length >= FRAME_HEADER_BYTES
 }
 
-/** A link over a MessagePort to an engine thread of this process. It is up at once and stays so until closed. */
+/**
+ * Connects a link over a MessagePort to an engine thread of this process. The link is up at once and
+ * stays up until it is closed.
+ */
 export function connectPortLink(port: MessagePort): Link {
   return createLink(events => {
     port.on('message', (message: unknown) => {
@@ -34,7 +37,7 @@ export function connectPortLink(port: MessagePort): Link {
   })
 }
 
-/** Answers what comes over `port`. */
+/** Answers the request frames that arrive over `port`. */
 export function servePort(
   port: MessagePort,
   answer: Answer,

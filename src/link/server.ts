@@ -15,20 +15,23 @@ import {
 } from './frame.ts'
 import type { Answer, AnswerBytesMax } from './link.ts'
 
-/** The engine side of one or many links. */
+/** The engine side of one or more links. */
 export type LinkServer = { close(): Promise<void> }
 
-/** The memory of a reply frame that a socket still holds is left to it; the next one gets new memory. */
+/**
+ * The reply frame under construction. When a socket still holds its memory, the caller replaces it
+ * with a new frame.
+ */
 export type Replies = { frame: Frame; readonly frameSeconds: Histogram | undefined }
 
-/** `frameSeconds` is told how long each frame takes. */
+/** `frameSeconds` records how long the answers to each frame take. */
 export function createReplies(frameSeconds?: Histogram): Replies {
   return { frame: createFrame(), frameSeconds }
 }
 
 /**
- * Answers every record of the request frame at `at` and returns the reply frame, in the memory of `replies`; undefined when the frame is
- * nonsense, after which the link must be closed.
+ * Answers every record of the request frame at `at` and returns the reply frame, in the memory of
+ * `replies`. Returns undefined when the frame is malformed: the caller must close the link.
  */
 export function answerFrame(
   bytes: Bytes,

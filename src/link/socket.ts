@@ -10,7 +10,10 @@ const READ_BUFFER_BYTES = 256 * 1024
 const RECONNECT_MILLIS_MIN = 10
 const RECONNECT_MILLIS_MAX = 1000
 
-/** A link over the Unix socket at `path`, to an engine thread of another process. Reconnects by itself until closed. */
+/**
+ * Connects a link over the Unix socket at `path` to an engine thread of another process. It
+ * reconnects by itself until it is closed.
+ */
 export function connectSocketLink(path: string): Link {
   return createLink(events => {
     let socket: Socket | undefined
@@ -36,7 +39,7 @@ export function connectSocketLink(path: string): Link {
         waitMillis = RECONNECT_MILLIS_MIN
         events.up()
       })
-      // `close` follows, and says all that matters here.
+      // `close` follows and is handled below.
       opened.on('error', () => {})
       opened.on('close', () => {
         if (closed) return
@@ -64,8 +67,8 @@ export function connectSocketLink(path: string): Link {
 }
 
 /**
- * Answers links at the Unix socket `path`, which only this user can open; a file left there by a dead process is replaced. Rejects when the
- * path cannot be listened on.
+ * Answers links on the Unix socket `path`, which only this user can open (mode 0600). A file that a
+ * dead process left there is replaced. Rejects when it cannot listen on the path.
  */
 export async function serveSocket(
   path: string,
@@ -107,7 +110,7 @@ function serveLink(
   const reader = createFrameReader((bytes, at, length) => {
     const reply = answerFrame(bytes, at, length, replies, answer, bytesMax)
     if (!reply) return false
-    // A frontend that does not read its replies gets no more answers until it does.
+    // A frontend that does not read its replies gets no answers until it does.
     if (!socket.write(reply)) socket.pause()
     if (socket.writableLength > 0) replies.frame = createFrame()
     return true
