@@ -1,4 +1,4 @@
-/** Answers of the API as far as the page reads them; the document says more. */
+/** The members of API answers that the page reads. The OpenAPI document describes all of them. */
 
 export type TorrentCounts = {
   readonly seeders: number

@@ -1,12 +1,12 @@
-/** Where the token is kept: this tab only. It is sent as a header, and is in no address. */
-const TOKEN_PLACE = 'muster-token'
+/** Session storage of this tab holds the token. Requests send it as a header, never in a URL. */
+const TOKEN_KEY = 'muster-token'
 const ANSWER_MILLIS_MAX = 20_000
 
 export type ApiAnswer = { readonly status: number; readonly json: Record<string, unknown> }
 
-/** Why there is no answer, in words for the person at the page. */
+/** A failed request, with a message for the user of the page. */
 export class ApiError extends Error {
-  /** Whether the token is what was refused. */
+  /** Whether the API refused the token. */
   readonly isToken: boolean
 
   constructor(message: string, isToken = false) {
@@ -16,34 +16,37 @@ export class ApiError extends Error {
 }
 
 export function hasToken(): boolean {
-  return sessionStorage.getItem(TOKEN_PLACE) !== null
+  return sessionStorage.getItem(TOKEN_KEY) !== null
 }
 
 export function keepToken(token: string): void {
-  sessionStorage.setItem(TOKEN_PLACE, token)
+  sessionStorage.setItem(TOKEN_KEY, token)
 }
 
 export function forgetToken(): void {
-  sessionStorage.removeItem(TOKEN_PLACE)
+  sessionStorage.removeItem(TOKEN_KEY)
 }
 
 let refused = (_message: string): void => {}
 
-/** Has `act` called whenever the token is refused, with why. */
+/** Registers a callback for refused tokens. Its argument is the reason. */
 export function onRefused(act: (message: string) => void): void {
   refused = act
 }
 
-/** Asks the API with the token that is kept. Rejects with an ApiError when the token is refused, the server cannot or is not there. */
+/**
+ * Sends a request with the stored token. Rejects with an ApiError if the token is refused, the
+ * tracker fails or it is unreachable.
+ */
 export async function ask(method: string, path: string, body?: unknown): Promise<ApiAnswer> {
   const response = await fetch(path, {
     method,
-    headers: { authorization: `Bearer ${sessionStorage.getItem(TOKEN_PLACE) ?? ''}` },
+    headers: { authorization: `Bearer ${sessionStorage.getItem(TOKEN_KEY) ?? ''}` },
     cache: 'no-store',
     signal: AbortSignal.timeout(ANSWER_MILLIS_MAX),
     ...(body !== undefined && { body: JSON.stringify(body) }),
   }).catch(() => {
-    throw new ApiError('The tracker does not answer.')
+    throw new ApiError('The tracker is unreachable.')
   })
   const answer = await readAnswer(response)
   const refusal = refusalOf(answer, response.headers)
@@ -52,7 +55,7 @@ export async function ask(method: string, path: string, body?: unknown): Promise
   return answer
 }
 
-/** A 304 has no body, and its text in a header. */
+/** A 304 does not have a body. A header has its text. */
 async function readAnswer(response: Response): Promise<ApiAnswer> {
   const { status } = response
   if (status === 304) return { status, json: { status: response.headers.get('x-status') ?? '' } }
@@ -60,7 +63,7 @@ async function readAnswer(response: Response): Promise<ApiAnswer> {
   try {
     return { status, json: JSON.parse(text) as Record<string, unknown> }
   } catch {
-    throw new ApiError(`The answer makes no sense (status ${status}).`)
+    throw new ApiError(`Unexpected response from the tracker (status ${status}).`)
   }
 }
 
@@ -68,9 +71,9 @@ function refusalOf({ status, json }: ApiAnswer, headers: Headers): ApiError | un
   const text = String(json['status'])
   if (status === 429) {
     const seconds = headers.get('retry-after') ?? '60'
-    return new ApiError(`Too many wrong tokens: wait ${seconds} seconds, then try again.`, true)
+    return new ApiError(`Too many invalid tokens. Try again in ${seconds} seconds.`, true)
   }
-  if (status === 400 && text.endsWith(' token')) return new ApiError('This token is wrong.', true)
-  if (status >= 500) return new ApiError(`The tracker could not do that: ${text}.`)
+  if (status === 400 && text.endsWith(' token')) return new ApiError('The token is invalid.', true)
+  if (status >= 500) return new ApiError(`The request failed: ${text}.`)
   return undefined
 }

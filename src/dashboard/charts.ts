@@ -2,27 +2,30 @@ import type { HistoryLine } from './answers.ts'
 import { byId, listItems, make, setText } from './dom.ts'
 import { formatNumber, formatShort } from './format.ts'
 
-/** Seconds between two samples, as the API has them. */
+/** Seconds between two samples of the API. */
 const SAMPLE_SECONDS = 2
 const SAMPLES = 150
 
 export type Line = { readonly name: string; readonly line: HistoryLine; readonly dash?: number[] }
 
 export type Chart = {
-  /** Shows the samples, oldest first; the newest is of this moment. */
+  /** Shows the samples, oldest first. The newest one is current. */
   show(history: Readonly<Record<HistoryLine, readonly number[]>>): void
-  /** Draws again in the colours that are now in effect. */
+  /** Redraws the chart in the current colours. */
   redraw(): void
 }
 
-/** A chart of the last minutes in the element `${id}-chart`, with the newest numbers in `${id}-legend`. */
+/**
+ * Creates a chart of the last minutes in the element `${id}-chart`, with the latest values in
+ * `${id}-legend`.
+ */
 export function createChart(id: string, lines: readonly Line[]): Chart {
-  const place = byId(`${id}-chart`)
+  const element = byId(`${id}-chart`)
   const legend = byId(`${id}-legend`)
   const probe = make('span')
   probe.hidden = true
-  place.append(probe)
-  /** A canvas knows no variables. */
+  element.append(probe)
+  /** Resolves a CSS variable, which a canvas cannot do. */
   const color = (name: string) => {
     probe.style.color = `var(--${name})`
     return getComputedStyle(probe).color
@@ -40,11 +43,11 @@ export function createChart(id: string, lines: readonly Line[]): Chart {
     grid: { stroke: () => color('line'), width: 1 },
     ticks: { show: false },
   }
-  const width = () => Math.max(place.clientWidth, 100)
+  const width = () => Math.max(element.clientWidth, 100)
   const chart = new uPlot(
     {
       width: width(),
-      height: place.clientHeight,
+      height: element.clientHeight,
       legend: { show: false },
       cursor: { y: false, points: { size: 7 } },
       scales: {
@@ -73,10 +76,10 @@ export function createChart(id: string, lines: readonly Line[]): Chart {
       hooks: { setCursor: [() => tell()] },
     },
     [[], ...lines.map(() => [])],
-    place,
+    element,
   )
 
-  /** The numbers under the pointer, or the newest ones. */
+  /** Shows the values under the pointer, or the latest ones. */
   function tell(): void {
     const [times = [], ...values] = chart.data
     const at = chart.cursor.idx ?? times.length - 1
@@ -84,8 +87,8 @@ export function createChart(id: string, lines: readonly Line[]): Chart {
   }
 
   new ResizeObserver(() => {
-    if (place.clientWidth > 0) chart.setSize({ width: width(), height: place.clientHeight })
-  }).observe(place)
+    if (element.clientWidth > 0) chart.setSize({ width: width(), height: element.clientHeight })
+  }).observe(element)
 
   return {
     show(history) {
@@ -97,7 +100,7 @@ export function createChart(id: string, lines: readonly Line[]): Chart {
       ])
       tell()
       const newest = lines.map(({ name }, n) => `${name} ${formatNumber(values[n]?.at(-1) ?? 0)}`)
-      place.setAttribute('aria-label', `The last five minutes; now ${newest.join(', ')}`)
+      element.setAttribute('aria-label', `The last five minutes; now ${newest.join(', ')}`)
     },
     redraw: () => chart.redraw(false),
   }

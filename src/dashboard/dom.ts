@@ -1,4 +1,4 @@
-/** The element of the page with this id, which has to be of this kind. */
+/** Returns the element with this id. Throws if it is not an instance of `kind`. */
 export function byId<Kind extends HTMLElement = HTMLElement>(
   id: string,
   kind: abstract new () => Kind = HTMLElement as unknown as abstract new () => Kind,
@@ -8,7 +8,9 @@ export function byId<Kind extends HTMLElement = HTMLElement>(
   return element
 }
 
-/** Sets text only where it differs, so that nothing is read out again and no selection is lost. */
+/**
+ * Sets text only if it differs, so that screen readers do not repeat it and a selection stays.
+ */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text
 }
@@ -24,13 +26,10 @@ export function make<Tag extends keyof HTMLElementTagNameMap>(
   return element
 }
 
-/** What a cell shows: text, and for a link where it leads. */
+/** Content of a cell: text, and the target of a link. */
 export type Cell = { readonly text: string; readonly class?: string; readonly href?: string }
 
-/**
- * Makes a table's body show these rows. Cells that are there are used again, so that whoever is on one of their links with the keyboard stays
- * there.
- */
+/** Shows rows in a table's body. Reuses existing cells, so that a focused link keeps the focus. */
 export function fillTable(table: HTMLTableElement, rows: readonly (readonly Cell[])[]): void {
   const body = table.tBodies[0] ?? table.createTBody()
   while (body.rows.length > rows.length) body.deleteRow(-1)
@@ -40,22 +39,25 @@ export function fillTable(table: HTMLTableElement, rows: readonly (readonly Cell
   }
 }
 
-function fillCell(place: HTMLTableCellElement, { text, class: className = '', href }: Cell): void {
+function fillCell(
+  element: HTMLTableCellElement,
+  { text, class: className = '', href }: Cell,
+): void {
   if (href === undefined) {
-    if (place.className !== className) place.className = className
-    setText(place, text)
+    if (element.className !== className) element.className = className
+    setText(element, text)
     return
   }
-  let link = place.querySelector('a')
+  let link = element.querySelector('a')
   if (!link) {
     link = make('a', '', className)
-    place.replaceChildren(link)
+    element.replaceChildren(link)
   }
   setText(link, text)
   if (link.getAttribute('href') !== href) link.href = href
 }
 
-/** Makes a list have this many items, and returns them. */
+/** Adds or removes items until a list has `count` of them, and returns the items. */
 export function listItems(list: HTMLElement, count: number, create: () => HTMLLIElement) {
   while (list.children.length > count) list.lastElementChild?.remove()
   while (list.children.length < count) list.append(create())
@@ -64,11 +66,11 @@ export function listItems(list: HTMLElement, count: number, create: () => HTMLLI
 
 let settle: ((isConfirmed: boolean) => void) | undefined
 
-/** Asks in a dialog whether to go on; the way out is chosen unless the other is. */
+/** Asks for confirmation in a dialog. Cancel has the initial focus. */
 export function confirmed(question: string, verb: string): Promise<boolean> {
   const dialog = byId('confirm', HTMLDialogElement)
   const answer = () => settle?.(dialog.returnValue === 'yes')
-  // A dialog tells that it closed a moment later, when it may be open again with the next question.
+  // The close event comes later, when the dialog may already show the next question.
   answer()
   dialog.onclose = () => {
     if (!dialog.open) answer()

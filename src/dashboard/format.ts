@@ -6,7 +6,7 @@ export function formatNumber(value: number): string {
   return whole.format(value)
 }
 
-/** With at most three digits, for where there is little room. */
+/** Formats a number with at most three digits, for narrow columns. */
 export function formatShort(value: number): string {
   return short.format(value)
 }
@@ -26,7 +26,7 @@ export function formatPercent(share: number): string {
   return `${percent > 0 && percent < 10 ? percent.toFixed(1) : Math.round(percent)} %`
 }
 
-/** The largest unit that fits, and the next one. */
+/** Formats a duration in its two largest units. */
 export function formatDuration(seconds: number): string {
   if (seconds < 60) return `${Math.floor(seconds)} s`
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`
@@ -36,7 +36,7 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3600)} h`
 }
 
-/** How long ago a moment in Unix milliseconds was, by the tracker's clock. */
+/** Formats the age of a time in Unix milliseconds, by the tracker's clock. */
 export function formatAgo(milliseconds: number, nowSeconds: number): string {
   if (milliseconds === 0) return 'never'
   return `${formatDuration(Math.max(0, nowSeconds - milliseconds / 1000))} ago`

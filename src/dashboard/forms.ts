@@ -2,17 +2,20 @@ import { type ApiAnswer, ApiError, ask } from './api.ts'
 import { byId, type Cell, confirmed, fillTable, make, setText } from './dom.ts'
 import { formatNumber } from './format.ts'
 
-/** Entries of one request: some 500 KiB. */
+/** Entries of one request, about 500 KiB. */
 const ENTRIES_PER_REQUEST = 10_000
-/** Entries that are looked up, one request each, because a browser sends no body with GET; and how many at a time. */
+/**
+ * Maximum entries of a lookup, and concurrent requests. Each entry is a request of its own, because
+ * a browser cannot send a body with GET.
+ */
 const LOOKUPS_MAX = 500
 const LOOKUPS_AT_ONCE = 6
-/** Rows of a table of results: more than that nobody reads, and the browser is slow to show. */
+/** Maximum rows of a result table. Browsers render longer tables slowly. */
 const ROWS_MAX = 200
 
 /**
- * Has `work` do what the button of a form says, and shows the text that comes of it, or what went wrong. Meanwhile the form can be asked for
- * nothing else.
+ * Runs `work` for the pressed button of a form, and shows the text that it returns or the error. The
+ * form is disabled meanwhile.
  */
 export function onSubmit(
   form: HTMLFormElement,
@@ -27,14 +30,14 @@ export function onSubmit(
   })
 }
 
-/** The same for anything else that takes a while. */
+/** Does the same for any other slow action. */
 export async function busy(
-  place: HTMLElement,
+  element: HTMLElement,
   message: HTMLElement,
   work: () => Promise<string>,
 ): Promise<void> {
-  if (place.ariaBusy === 'true') return
-  place.ariaBusy = 'true'
+  if (element.ariaBusy === 'true') return
+  element.ariaBusy = 'true'
   setText(message, '')
   message.classList.remove('error')
   try {
@@ -43,11 +46,11 @@ export async function busy(
     message.classList.add('error')
     setText(message, error instanceof Error ? error.message : String(error))
   } finally {
-    place.ariaBusy = 'false'
+    element.ariaBusy = 'false'
   }
 }
 
-/** Sends a list in several requests where it is long, and puts what their answers have under `member` together. */
+/** Sends a long list in several requests, and merges the objects under `member` of their answers. */
 export async function askInChunks(
   method: string,
   path: string,
@@ -68,7 +71,7 @@ export function refusalText({ json }: ApiAnswer): string {
   return `The tracker refused: ${json['status']}.`
 }
 
-/** Asks for each entry alone, in order. */
+/** Sends one request for each entry, and returns the answers in order. */
 export async function lookUpEach<Found>(
   entries: readonly string[],
   lookUp: (entry: string) => Promise<Found>,
@@ -85,7 +88,7 @@ export async function lookUpEach<Found>(
   return found
 }
 
-/** What a button that removes everything asks, does and says. */
+/** Texts and request of a button that removes everything. */
 export type Clearing = {
   readonly question: string
   readonly verb: string
@@ -93,7 +96,7 @@ export type Clearing = {
   readonly done: string
 }
 
-/** Has the button `${name}-clear` remove everything, once that was confirmed. */
+/** Makes the button `${name}-clear` remove everything after a confirmation. */
 export function onClear(name: string, clearing: () => Clearing): void {
   byId(`${name}-clear`).addEventListener('click', async () => {
     const { question, verb, path, done } = clearing()
@@ -111,13 +114,13 @@ export function hideResults(id: string): void {
   byId(id).hidden = true
 }
 
-/** Shows rows under `headings`, the first ones where there are many. */
+/** Shows the first ROWS_MAX rows under `headings`. */
 export function showResults(
   id: string,
   headings: readonly string[],
   rows: readonly (readonly Cell[])[],
 ): void {
-  const place = byId(id)
+  const element = byId(id)
   const table = make('table')
   const head = table.createTHead().insertRow()
   for (const heading of headings) {
@@ -131,14 +134,14 @@ export function showResults(
   scroll.role = 'region'
   scroll.ariaLabel = 'Results'
   scroll.append(table)
-  place.replaceChildren(scroll)
+  element.replaceChildren(scroll)
   if (rows.length > ROWS_MAX) {
-    place.append(make('p', `The first ${ROWS_MAX} of ${formatNumber(rows.length)}.`, 'hint'))
+    element.append(make('p', `The first ${ROWS_MAX} of ${formatNumber(rows.length)}.`, 'hint'))
   }
-  place.hidden = rows.length === 0
+  element.hidden = rows.length === 0
 }
 
-/** “3 added, 1 already there”, in the order in which the words come first. */
+/** Counts outcomes, such as “3 added, 1 already there”, in the order of their first occurrence. */
 export function countTexts(texts: readonly string[]): string {
   const counts = new Map<string, number>()
   for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1)

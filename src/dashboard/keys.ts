@@ -21,7 +21,7 @@ async function lookUp(keys: readonly string[]) {
 }
 
 function validText(seconds: number): string {
-  return seconds === 0 ? 'valid for ever' : `valid for ${formatDuration(seconds)}`
+  return seconds === 0 ? 'never expires' : `valid for ${formatDuration(seconds)}`
 }
 
 async function add(keys: readonly string[], seconds: number) {
@@ -69,6 +69,6 @@ export function startKeys(): void {
     question: 'Remove every key?',
     verb: 'Remove all keys',
     path: '/api/keys/clear',
-    done: 'There are no keys any more.',
+    done: 'All keys were removed.',
   }))
 }

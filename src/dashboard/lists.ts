@@ -13,7 +13,7 @@ import { readHashes } from './hashes.ts'
 
 export type ListName = 'whitelist' | 'blacklist'
 
-/** What the answer to a removal is called: the whitelist's is that of torrents. */
+/** Member of the answer to a removal. The API names the whitelist's `torrents`. */
 const REMOVED_MEMBER = { whitelist: 'torrents', blacklist: 'blacklists' } as const
 
 export async function addToList(list: ListName, hashes: readonly string[]) {
@@ -67,7 +67,7 @@ export function startLists(): void {
 
   onClear('lists', () => ({
     question: `Remove every entry of the ${chosen()}?`,
-    verb: `Empty the ${chosen()}`,
+    verb: `Clear the ${chosen()}`,
     path: `/api/${chosen()}/clear`,
     done: `The ${chosen()} is empty.`,
   }))

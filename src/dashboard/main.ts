@@ -19,16 +19,16 @@ const tokenField = byId('token', HTMLInputElement)
 const tokenError = byId('token-error')
 
 let overviewView: OverviewView | undefined
-/** Set while signed in; aborted to end the watching. */
+/** Set during a session. Aborting it stops the refreshing. */
 let session: AbortController | undefined
 
 function showConnection(text: string, isGood: boolean): void {
-  const place = byId('connection')
-  place.classList.toggle('good', isGood)
-  setText(place, text)
+  const element = byId('connection')
+  element.classList.toggle('good', isGood)
+  setText(element, text)
 }
 
-/** Asks for the overview and shows it. */
+/** Fetches and shows the overview. */
 async function refresh(): Promise<void> {
   const { json } = await ask('GET', '/api/overview')
   const overview = json as unknown as Overview
@@ -38,7 +38,7 @@ async function refresh(): Promise<void> {
   for (const list of ['whitelist', 'blacklist', 'keys', 'users'] as const) {
     setText(byId(`${list}-state`), stateText(overview, list))
   }
-  // The charts want to be measured where they are seen.
+  // A chart takes its size from its visible element.
   if (byId('overview').hidden) return
   overviewView ??= createOverviewView()
   overviewView.show(overview)
@@ -52,7 +52,7 @@ function stateText(overview: Overview, list: string): string {
   return isEnabled ? `${entries}, checked` : `${entries}, not checked: off in the configuration`
 }
 
-/** Refreshes for as long as the session lasts, and only while somebody can see it. */
+/** Refreshes the overview during the session, while the page is visible. */
 async function watch({ signal }: AbortController): Promise<void> {
   while (!signal.aborted) {
     await refresh().catch((error: unknown) => {
@@ -64,7 +64,7 @@ async function watch({ signal }: AbortController): Promise<void> {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof ApiError ? error.message : `Something is wrong: ${error}.`
+  return error instanceof ApiError ? error.message : `Unexpected error: ${error}.`
 }
 
 function wait(millis: number, signal: AbortSignal): Promise<void> {
@@ -118,7 +118,7 @@ async function trySignIn(): Promise<void> {
   try {
     await ask('GET', '/api/overview')
   } catch (error) {
-    // What is wrong with the token was said already.
+    // The callback for refused tokens has shown the reason.
     if (!(error instanceof ApiError && error.isToken)) showSignIn(messageOf(error))
     return
   }
@@ -127,7 +127,7 @@ async function trySignIn(): Promise<void> {
   byId('content').focus({ preventScroll: true })
 }
 
-/** Shows the section that the address names, as `#torrent/HASH`; another name leaves everything as it is. */
+/** Shows the section named by the URL, such as `#torrent/HASH`. Ignores unknown names. */
 function route(): void {
   if (!session) return
   const [name = '', hash] = location.hash.slice(1).split('/')

@@ -10,12 +10,12 @@ import {
   formatShort,
 } from './format.ts'
 
-/** Clients that have a bar of their own; the others share one. */
+/** Clients with a bar of their own. The others share one bar. */
 const CLIENTS_SHOWN = 8
 
 export type OverviewView = {
   show(overview: Overview): void
-  /** The colours changed. */
+  /** Redraws the charts after a change of colours. */
   redraw(): void
 }
 
@@ -46,7 +46,7 @@ export function createOverviewView(): OverviewView {
   }
 }
 
-/** One of the numbers of `/stats`, 0 where it has it not. */
+/** A number of `/stats`, or 0 if it is absent. */
 export function statOf({ stats }: Overview, name: string): number {
   return Number(stats[name] ?? 0)
 }
@@ -85,7 +85,7 @@ function showTiles(overview: Overview): void {
   state.className = database ? `dot ${database.healthy ? 'good' : 'bad'}` : ''
   tile(
     'database',
-    database ? (database.healthy ? 'Up' : 'Away') : 'None',
+    database ? (database.healthy ? 'Up' : 'Unreachable') : 'None',
     database ? databaseText(database, statOf(overview, 'timestamp')) : 'nothing is kept',
   )
 }
@@ -154,7 +154,7 @@ function showProcesses({ processes }: Overview): void {
   )
 }
 
-/** What is called how in `/stats`. Whether users are checked it does not say. */
+/** Labels of the lists and their names in `/stats`, which does not report whether users are checked. */
 const LISTS = [
   ['Whitelist', 'whitelist'],
   ['Blacklist', 'blacklist'],
@@ -176,7 +176,7 @@ function showEntries(overview: Overview): void {
   )
 }
 
-/** Version and for how long the tracker runs. */
+/** Shows the version and the uptime. */
 export function aboutText(overview: Overview): string {
   const uptime = statOf(overview, 'timestamp') - statOf(overview, 'started')
   return `${overview.version}, up ${formatDuration(uptime)}`

@@ -2,7 +2,7 @@ import { byId } from './dom.ts'
 
 const THEME_PLACE = 'muster-theme'
 
-/** Shows the colours that were chosen, or the system's, and calls `changed` whenever they become others. */
+/** Applies the chosen or the system's colours, and calls `changed` after each change. */
 export function startTheme(changed: () => void): void {
   const select = byId('theme', HTMLSelectElement)
   select.value = localStorage.getItem(THEME_PLACE) ?? ''

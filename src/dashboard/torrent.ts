@@ -6,7 +6,7 @@ import { busy, refusalText } from './forms.ts'
 import { isHash } from './hashes.ts'
 import { addToList, type ListName, removeFromList } from './lists.ts'
 
-/** The search for a torrent, what there is to know of it, and what can be done with it. */
+/** The torrent search, the details of a torrent and its actions. */
 export function startTorrent(): { open(hash: string): void } {
   const form = byId('torrent-search', HTMLFormElement)
   const message = byId('torrent-message')
@@ -14,7 +14,7 @@ export function startTorrent(): { open(hash: string): void } {
   const found = byId('torrent-found')
   let shown: TorrentOverview | undefined
 
-  /** Reads the torrent again and shows it; `said` goes before what there is to say. */
+  /** Reloads and shows the torrent. `said` is the first part of the message. */
   async function look(hash: string, said = ''): Promise<string> {
     const answer = await ask('GET', `/api/overview/${hash}`)
     if (answer.status !== 200) throw new Error(refusalText(answer))
@@ -46,11 +46,11 @@ export function startTorrent(): { open(hash: string): void } {
   async function remove(): Promise<void> {
     if (!shown) return
     const { info_hash: hash } = shown
-    const question = `Delete torrent ${hash} with its peers and its count of downloads?`
+    const question = `Delete torrent ${hash} with its peers and its download count?`
     if (!(await confirmed(question, 'Delete'))) return
     await busy(form, message, async () => {
       const { status } = await ask('DELETE', `/api/torrent/${hash}`)
-      return look(hash, status === 200 ? 'Deleted.' : 'It was gone already.')
+      return look(hash, status === 200 ? 'Deleted.' : 'The torrent did not exist.')
     })
   }
 

@@ -14,7 +14,7 @@ import {
 import { cut, isHash, makeHash, readHashes } from './hashes.ts'
 import { removedText } from './lists.ts'
 
-/** As the API takes a user: id, key, uploaded, downloaded, completed, updated, active. */
+/** A user as the API accepts it: id, key, uploaded, downloaded, completed, updated, active. */
 type UserEntry = [string | number, string, number, number, number, number, 0 | 1]
 
 function lookUp(keys: readonly string[]) {
@@ -39,12 +39,12 @@ function userRow(key: string, user: User | undefined): Cell[] {
   ]
 }
 
-/** What can be changed below. */
+/** Formats a user as a line of the form that changes users. */
 function userLine({ id, uuid, key, uploaded, downloaded, completed, active }: User): string {
   return [uuid ?? id, key, uploaded, downloaded, completed, active].join(' ')
 }
 
-/** One line, as the hint at the field says. Throws for one that is wrong. */
+/** Parses a line in the format that the hint at the field describes. Throws for an invalid line. */
 function readUser(line: string, now: number): UserEntry {
   const [id = '', key = '', uploaded = '0', downloaded = '0', completed = '0', active = '1'] = line
     .split(/[\s,;]+/)
@@ -96,7 +96,7 @@ function startLookup(): void {
     question: 'Remove every user?',
     verb: 'Remove all users',
     path: '/api/users/clear',
-    done: 'There are no users any more.',
+    done: 'All users were removed.',
   }))
 }
 
@@ -116,7 +116,7 @@ function startEditing(): void {
   })
 }
 
-/** `crypto.randomUUID` is not there on a page over plain HTTP from another machine. */
+/** Replaces `crypto.randomUUID`, which a page over plain HTTP from another machine does not have. */
 function makeUuid(): string {
   const digits = [...makeHash().slice(0, 32)]
   digits[12] = '4'

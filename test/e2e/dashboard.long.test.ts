@@ -49,10 +49,10 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
   const { admin, tracker, url, why } = await start(t)
   const browser = await startBrowser(t)
 
-  await t.test('asks for the token, and forgets it when told to', async t => {
+  await t.test('asks for the token, and forgets it on sign-out', async t => {
     const { page, problems } = await openPage(browser, url)
     await signIn(page, 'wrong')
-    await untilText(page, '#token-error', 'This token is wrong.')
+    await untilText(page, '#token-error', 'The token is invalid.')
     t.equal(await page.evaluate('sessionStorage.length'), 0)
     t.match(problems.splice(0), [/status of 400/], 'the browser says so too')
     await page.fill('#token', TOKEN)
@@ -69,7 +69,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
     t.same(problems, [])
   })
 
-  await t.test('shows announces as they come', async t => {
+  await t.test('shows new announces', async t => {
     await admin.call('POST', '/api/whitelists', [hex(1), hashOf(2).toString('hex')])
     const { page, problems } = await openPage(browser, url)
     await signIn(page)
@@ -97,7 +97,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
     t.same(problems, [])
   })
 
-  await t.test('finds a torrent, changes lists, and what it changes counts', async t => {
+  await t.test('finds a torrent, and list changes take effect', async t => {
     const { page, problems } = await openPage(browser, url)
     await signIn(page)
     t.equal(await why(3), 'unknown info_hash')
@@ -141,7 +141,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
     t.same(problems, [])
   })
 
-  await t.test('makes, finds and removes keys and users', async t => {
+  await t.test('creates, finds and removes keys and users', async t => {
     const { page, problems } = await openPage(browser, url)
     await signIn(page)
     await page.click('nav a[href="#keys"]')
@@ -156,7 +156,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
       '#keys-message',
       /^(2|1 valid for (30 d 0|29 d 23) h, 1) valid for (30 d 0|29 d 23) h\.$/,
     )
-    await page.selectOption('#keys-unit', { label: 'for ever' })
+    await page.selectOption('#keys-unit', { label: 'no expiry' })
     await page.click('#keys-form button[value=add]')
     await untilText(page, '#keys-message', '2 changed.')
     await page.click('#keys-clear')
@@ -184,7 +184,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
     t.same(problems, [])
   })
 
-  await t.test('can be used with the keyboard alone', async t => {
+  await t.test('is usable with the keyboard alone', async t => {
     await admin.call('POST', `/api/whitelist/${hex(5)}`)
     t.equal(await why(5), '')
     const { page, problems } = await openPage(browser, url)
@@ -231,7 +231,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
     t.same(problems, [])
   })
 
-  await t.test('fits a phone, and can be read in light and dark', async t => {
+  await t.test('fits a phone, and is readable in light and dark', async t => {
     await admin.call('POST', `/api/whitelist/${hex(7)}`)
     t.equal(await why(7), '')
     const backgrounds = new Set<unknown>()
@@ -267,7 +267,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
     t.equal(backgrounds.size, 2)
   })
 
-  await t.test('asks for nothing while nobody can see it', async t => {
+  await t.test('sends no requests while the page is hidden', async t => {
     const { page, problems } = await openPage(browser, url)
     await page.clock.install()
     await signIn(page)
@@ -289,18 +289,18 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
     t.same(problems, [])
   })
 
-  await t.test('says so when the tracker is gone, and when it is back', async t => {
+  await t.test('shows when the tracker is unreachable and when it returns', async t => {
     const { page } = await openPage(browser, url)
     await signIn(page)
     await untilText(page, '#connection', 'Live')
     await page.route('**/api/overview', route => route.abort())
-    await untilText(page, '#connection', 'The tracker does not answer. Trying again.')
+    await untilText(page, '#connection', 'The tracker is unreachable. Trying again.')
     t.ok(await page.locator('#overview').isVisible(), 'what was read before stays')
     await page.unroute('**/api/overview')
     await untilText(page, '#connection', 'Live')
   })
 
-  await t.test('tells who sent too many wrong tokens to wait', async t => {
+  await t.test('shows how long to wait after too many invalid tokens', async t => {
     const { page } = await openPage(browser, url)
     let told = ''
     // One more where the minute of the first ones is over meanwhile.
@@ -309,7 +309,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
       await untilText(page, '#token-error', /./)
       told = (await page.textContent('#token-error')) ?? ''
     }
-    t.match(told, /^Too many wrong tokens: wait \d+ seconds/)
+    t.match(told, /^Too many invalid tokens. Try again in \d+ seconds/)
     t.equal(await page.evaluate('sessionStorage.length'), 0)
   })
 })

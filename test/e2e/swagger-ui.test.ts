@@ -3,7 +3,7 @@ import { startWithApi, TOKEN } from '../fixtures/admin-client.ts'
 import { openPage, skipWithoutBrowser, startBrowser } from '../fixtures/browser.ts'
 
 const skip = skipWithoutBrowser
-t.test('Swagger UI shows the document and tries its operations', { skip }, async t => {
+t.test('Swagger UI shows the document and runs its operations', { skip }, async t => {
   const { tracker } = await startWithApi(t, { tracker_config: { swagger: true } })
   const browser = await startBrowser(t)
   const { page, problems } = await openPage(browser, `http://127.0.0.1:${tracker.port('api')}`)

@@ -81,7 +81,7 @@ function shapeOf(text: string): string {
   return text.replace(/[0-9a-f]{40}/, 'HASH')
 }
 
-t.test('every example of a refusal in the document is answered to what it shows', async t => {
+t.test('answers every documented refusal as its example shows', async t => {
   for (const operation of secured) {
     for (const example of exampleStatuses(operation, 400)) {
       const [, value] = /^invalid \w+ (.*)$/.exec(example) ?? []
@@ -102,7 +102,7 @@ t.test('every example of a refusal in the document is answered to what it shows'
   }
 })
 
-t.test('nothing that needs the token is answered without it', async t => {
+t.test('secured operations require the token', async t => {
   const { ask } = await startApi(t)
   for (const operation of secured) {
     const answer = await ask({ ...goodRequest(operation), token: '' })
@@ -122,7 +122,7 @@ t.test('nothing that needs the token is answered without it', async t => {
   }
 })
 
-t.test('what fails behind the API is said without its details, and told to the log', async t => {
+t.test('an internal failure is logged, and its details are not sent', async t => {
   const admin = createMemoryAdmin()
   const { ask, errors } = await startApi(t, {}, admin)
   for (const [failure, text] of [
@@ -145,7 +145,7 @@ t.test('what fails behind the API is said without its details, and told to the l
   t.same(errors, [], 'a client’s mistake is not logged')
 })
 
-t.test('HEAD has the headers of GET, and no body', async t => {
+t.test('HEAD has the headers of GET and no body', async t => {
   const { ask, admin } = await startApi(t, { swagger: true })
   await admin.setTorrents([[GOOD_PARAMETERS['infohash'] ?? '', 5]])
   for (const operation of operations.filter(({ method }) => method === 'GET')) {
@@ -159,7 +159,7 @@ t.test('HEAD has the headers of GET, and no body', async t => {
   }
 })
 
-t.test('a known path refuses other methods and says which it has', async t => {
+t.test('a known path refuses other methods and lists the allowed ones', async t => {
   const { ask } = await startApi(t, { swagger: true })
   for (const path of new Set(operations.map(operation => operation.path))) {
     const methods = operations

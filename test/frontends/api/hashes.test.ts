@@ -9,7 +9,7 @@ function said(value: unknown): unknown {
     : value
 }
 
-t.test('a hash is taken in either case; a wrong one is repeated, something else is not', t => {
+t.test('accepts a hash in either case, and repeats an invalid one', t => {
   t.equal(readHash(HASH.toUpperCase(), 'info_hash'), HASH)
   for (const [text, status] of [
     ['123', 'invalid info_hash 123'],
@@ -25,7 +25,7 @@ t.test('a hash is taken in either case; a wrong one is repeated, something else 
   t.end()
 })
 
-t.test('a count is a whole number that JavaScript can keep', t => {
+t.test('a count is an integer that a JavaScript number can represent', t => {
   t.equal(readCount('0', 'timeout'), 0)
   t.equal(readCount('007', 'timeout'), 7)
   t.equal(readCount('9007199254740991', 'timeout'), Number.MAX_SAFE_INTEGER)
@@ -37,7 +37,7 @@ t.test('a count is a whole number that JavaScript can keep', t => {
   t.end()
 })
 
-t.test('a list has each hash once, in its order', t => {
+t.test('removes duplicates from a list and keeps its order', t => {
   t.same(uniqueHashes(['B', 'a', 'b', 'A', 'c']), ['b', 'a', 'c'])
   t.end()
 })

@@ -20,7 +20,7 @@ function idOf(method: string, path: string): string | undefined {
   return found?.operation?.id
 }
 
-t.test('a word is preferred to a parameter, and a parameter takes what is left', t => {
+t.test('a literal segment wins over a parameter', t => {
   t.equal(idOf('DELETE', '/api/list/clear'), 'DELETE /api/list/clear')
   t.equal(idOf('GET', '/api/list/abc'), 'GET /api/list/{hash}')
   t.equal(idOf('POST', '/api/list/abc/5'), 'POST /api/list/{hash}/{count}')
@@ -30,7 +30,7 @@ t.test('a word is preferred to a parameter, and a parameter takes what is left',
   t.end()
 })
 
-t.test('parameters are decoded, and stay as they are where they cannot be', t => {
+t.test('parameters are decoded, and malformed ones stay unchanged', t => {
   for (const [text, value] of [
     ['a%20b', 'a b'],
     ['%C3%A9', 'é'],
@@ -46,7 +46,7 @@ t.test('parameters are decoded, and stay as they are where they cannot be', t =>
   return t.end()
 })
 
-t.test('a known path with an unknown method says what it has', t => {
+t.test('a known path with an unknown method lists the allowed ones', t => {
   t.same(route('PUT', '/api/list/abc'), {
     operation: undefined,
     allow: ['GET', 'POST', 'HEAD', 'OPTIONS'],

@@ -14,7 +14,7 @@ import { createMemoryAdmin } from './fixtures/memory-admin.ts'
 const A = hexOf(1)
 const HEAD = `host: api\r\nauthorization: Bearer ${TOKEN}\r\n`
 
-t.test('a 304 has its text in a header and no byte of a body', async t => {
+t.test('a 304 has its text in a header and does not have a body', async t => {
   const { server, admin } = await startApi(t)
   await admin.setKeys([[A, 60]])
   const connection = await RawConnection.open(server.port)
@@ -29,7 +29,7 @@ t.test('a 304 has its text in a header and no byte of a body', async t => {
   connection.destroy()
 })
 
-t.test('a body comes with GET too, in pieces or chunked', async t => {
+t.test('reads the body of GET too, in several segments or chunked', async t => {
   const { server, ask } = await startApi(t)
   const body = JSON.stringify([A])
   const connection = await RawConnection.open(server.port)
@@ -47,7 +47,7 @@ t.test('a body comes with GET too, in pieces or chunked', async t => {
   t.same(fetched.json, { status: 'ok', keys: {} })
 })
 
-t.test('100,000 hashes fit one body; more than 8 MiB are refused before they came', async t => {
+t.test('accepts 100,000 hashes in a body, and refuses more than 8 MiB early', async t => {
   const { server, ask, admin } = await startApi(t)
   const hashes = Array.from({ length: 100_000 }, (_, n) => hexOf(n))
   const added = await ask({ method: 'POST', path: '/api/whitelists', body: hashes })
@@ -63,7 +63,7 @@ t.test('100,000 hashes fit one body; more than 8 MiB are refused before they cam
   connection.destroy()
 })
 
-t.test('bodies that only look like JSON do no harm', async t => {
+t.test('refuses malformed JSON bodies', async t => {
   const { ask } = await startApi(t)
   for (const body of [
     '['.repeat(4_000_000),
@@ -81,7 +81,7 @@ t.test('bodies that only look like JSON do no harm', async t => {
   }
 })
 
-t.test('a client that goes away with its body or its answer leaves nothing behind', async t => {
+t.test('a client that disconnects early leaves no request in flight', async t => {
   const { server, ask } = await startApi(t)
   for (let n = 0; n < 50; n++) {
     const connection = await RawConnection.open(server.port)
@@ -95,7 +95,7 @@ t.test('a client that goes away with its body or its answer leaves nothing behin
   t.equal((await ask({ method: 'GET', path: '/health' })).status, 200)
 })
 
-t.test('a browser may ask from any page', async t => {
+t.test('answers CORS requests from any origin', async t => {
   const { ask } = await startApi(t)
   const preflight = await ask({
     method: 'OPTIONS',
@@ -115,7 +115,7 @@ t.test('a browser may ask from any page', async t => {
   t.match(answer.headers['access-control-expose-headers'], 'x-status')
 })
 
-t.test('a path that there is not is not found, whoever asks', async t => {
+t.test('an unknown path is 404 with and without the token', async t => {
   const { ask } = await startApi(t)
   for (const path of [
     '/',
@@ -134,7 +134,7 @@ t.test('a path that there is not is not found, whoever asks', async t => {
   }
 })
 
-t.test('numbered users have an id in place of a UUID', async t => {
+t.test('users with numeric ids have an id instead of a UUID', async t => {
   const { ask } = await startApi(t, { userIdUuid: false })
   const added = await ask({ method: 'POST', path: `/api/user/7/${A}/1/2/3/4/0` })
   t.same(added.json, { status: `user_hash added ${A}` })
@@ -171,14 +171,14 @@ t.test('numbered users have an id in place of a UUID', async t => {
   }
 })
 
-t.test('metrics are in the type that Prometheus reads', async t => {
+t.test('metrics have the content type of Prometheus', async t => {
   const { ask } = await startApi(t)
   const answer = await ask({ method: 'GET', path: '/metrics' })
   t.equal(answer.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8')
   t.match(answer.text, /^torrust_actix_torrents_total 0$/m)
 })
 
-t.test('closing the server ends what is open', async t => {
+t.test('closing the server closes its connections', async t => {
   const { server } = await startApi(t)
   const connection = await RawConnection.open(server.port)
   connection.write(`POST /api/keys HTTP/1.1\r\n${HEAD}content-length: 5\r\n\r\n`)
@@ -191,7 +191,7 @@ t.test('closing the server ends what is open', async t => {
   t.equal(server.inFlight, 0)
 })
 
-t.test('an address that cannot be listened on rejects, and so does an empty token', async t => {
+t.test('rejects for an unavailable address and for an empty token', async t => {
   const options = {
     host: '192.0.2.1',
     port: 0,
@@ -216,7 +216,7 @@ t.test('an address that cannot be listened on rejects, and so does an empty toke
   )
 })
 
-t.test('every request is counted, whatever the answer', async t => {
+t.test('counts every request', async t => {
   const { ask, counters } = await startApi(t)
   for (const path of ['/health', '/nothing', '/stats'])
     await ask({ method: 'GET', path, token: '' })

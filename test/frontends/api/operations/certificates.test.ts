@@ -23,7 +23,7 @@ function problem(id: string, answer: Parameters<typeof answerProblem>[1]): strin
   return operation ? answerProblem(operation, answer) : `no operation ${id}`
 }
 
-t.test('certificates in use are listed', async t => {
+t.test('lists the certificates in use', async t => {
   const { ask } = await startApi(t, {}, withCertificates([], []))
   const answer = await ask({ method: 'GET', path: '/api/certificate/status' })
   t.equal(problem('getCertificates', answer), undefined)
@@ -41,7 +41,7 @@ t.test('certificates in use are listed', async t => {
   })
 })
 
-t.test('reading certificates again says which could be read', async t => {
+t.test('a certificate reload reports each result', async t => {
   const failed = { ...API, error: 'no such file' }
   for (const [results, status] of [
     [[HTTP], 'ok'],

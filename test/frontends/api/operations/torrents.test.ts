@@ -24,7 +24,7 @@ function idsOf(peers: PeerJson[]): number {
   return new Set(peers.map(({ peer_id }) => peer_id.id)).size
 }
 
-t.test('a torrent of 200,000 peers is sent no faster than it is read', async t => {
+t.test('a torrent of 200,000 peers is read no faster than the client reads', async t => {
   const admin = createMemoryAdmin()
   for (let n = 0; n < 200_000; n++) admin.addPeer(A, peer(n, n < 50_000 ? 0 : 5))
   const { server, open } = await startApi(t, {}, admin)
@@ -48,7 +48,7 @@ t.test('a torrent of 200,000 peers is sent no faster than it is read', async t =
   t.equal(server.inFlight, 0)
 })
 
-t.test('a reader that goes away ends the reading of pages', async t => {
+t.test('a client that disconnects stops the reading of pages', async t => {
   const admin = createMemoryAdmin()
   for (let n = 0; n < 200_000; n++) admin.addPeer(A, peer(n, 0))
   const { server, open } = await startApi(t, {}, admin)
@@ -58,7 +58,7 @@ t.test('a reader that goes away ends the reading of pages', async t => {
   t.ok(admin.pagesRead < 200, `${admin.pagesRead} of 200 pages were read`)
 })
 
-t.test('seeders and leechers come apart wherever a page ends', async t => {
+t.test('separates seeders and leechers at any page boundary', async t => {
   for (const [seeders, leechers] of [
     [0, 0],
     [0, 1],
@@ -88,7 +88,7 @@ t.test('seeders and leechers come apart wherever a page ends', async t => {
   }
 })
 
-t.test('100,000 torrents in one body are answered in pieces, known ones only', async t => {
+t.test('streams the known ones of 100,000 torrents', async t => {
   const admin = createMemoryAdmin()
   const hashes = Array.from({ length: 100_000 }, (_, n) => hexOf(n))
   await admin.setTorrents(hashes.slice(0, 60_000).map(hash => [hash, 1] as const))
@@ -106,7 +106,7 @@ t.test('100,000 torrents in one body are answered in pieces, known ones only', a
   t.equal(torrents[hexOf(2000)]?.seeds.length, 2_500)
 })
 
-t.test('an answer that cannot be finished is cut, so that nobody takes it for whole', async t => {
+t.test('closes the connection of an answer that cannot be completed', async t => {
   const admin = createMemoryAdmin()
   for (let n = 0; n < 5_000; n++) admin.addPeer(A, peer(n, 0))
   const failure = new Error('the engine is gone')
@@ -120,7 +120,7 @@ t.test('an answer that cannot be finished is cut, so that nobody takes it for wh
   t.equal((await ask({ method: 'GET', path: '/health' })).status, 200)
 })
 
-t.test('a completed count is kept when a torrent is set without one', async t => {
+t.test('setting a torrent without a completed count does not change it', async t => {
   const { ask, admin } = await startApi(t)
   await ask({ method: 'POST', path: `/api/torrent/${A}/150` })
   await ask({ method: 'POST', path: `/api/torrent/${A}` })

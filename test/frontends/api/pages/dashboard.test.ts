@@ -5,7 +5,7 @@ import { startApi } from '../fixtures/api-client.ts'
 const files = loadDashboard()
 const text = (path: string) => Buffer.from(files.get(path)?.bytes ?? []).toString()
 
-t.test('all that the page and its modules ask for is there', t => {
+t.test('every resource of the page exists', t => {
   const wanted = [...text('/').matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, path]) => path ?? '')
   t.ok(wanted.length > 4)
   for (const path of files.keys()) {
@@ -35,7 +35,7 @@ t.test(
   },
 )
 
-t.test('it is served to everybody, and tells nothing', async t => {
+t.test('the page is served without a token and contains no data', async t => {
   const { ask } = await startApi(t, { pages: files })
   for (const [path, type] of [
     ['/', 'text/html; charset=utf-8'],

@@ -8,7 +8,7 @@ const FILES = new Map([
   ['/ui/a.js', { type: 'text/javascript', bytes: Buffer.from('"é"') }],
 ])
 
-t.test('pages are served to everybody, with their type and a policy', async t => {
+t.test('pages are served without a token, with type and policy', async t => {
   const { ask } = await startApi(t, { pages: FILES })
   const page = await ask({ method: 'GET', path: '/?x=1', token: '' })
   t.same([page.status, page.text], [200, '<!doctype html>'])
@@ -24,7 +24,7 @@ t.test('pages are served to everybody, with their type and a policy', async t =>
   t.same([wrong.status, wrong.headers.allow], [405, 'GET, HEAD, OPTIONS'])
 })
 
-t.test('a browser that has a file already is told so', async t => {
+t.test('a file with a matching entity tag is 304', async t => {
   const { ask } = await startApi(t, { pages: FILES })
   const { headers } = await ask({ method: 'GET', path: '/ui/a.js' })
   const again = await ask({
@@ -41,7 +41,7 @@ t.test('a browser that has a file already is told so', async t => {
   t.equal(other.status, 200)
 })
 
-t.test('a folder without its slash leads to the one with it', async t => {
+t.test('a folder without its slash redirects to the one with it', async t => {
   const { ask } = await startApi(t, { pages: FILES })
   const answer = await ask({ method: 'GET', path: '/ui', token: '' })
   t.same([answer.status, answer.headers.location], [308, '/ui/'])

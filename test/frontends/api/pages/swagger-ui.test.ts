@@ -2,7 +2,7 @@ import t from 'tap'
 import { loadSwaggerUi } from '../../../../src/frontends/api/pages/swagger-ui.ts'
 import { startApi } from '../fixtures/api-client.ts'
 
-t.test('all that the page asks for is there, and it shows this document', t => {
+t.test('every resource of the page exists, and the page loads the document', t => {
   const files = loadSwaggerUi()
   const page = Buffer.from(files.get('/swagger-ui/')?.bytes ?? []).toString()
   const wanted = [...page.matchAll(/(?:src|href)="(?:\.\/)?([^"]+)"/g)].map(([, name]) => name)
@@ -13,7 +13,7 @@ t.test('all that the page asks for is there, and it shows this document', t => {
   t.end()
 })
 
-t.test('Swagger UI and the document are served to everybody', async t => {
+t.test('Swagger UI and the document are served without a token', async t => {
   const { ask } = await startApi(t, { swagger: true })
   const document = await ask({ method: 'GET', path: '/api/openapi.json', token: '' })
   t.equal(document.headers['content-type'], 'application/json')
