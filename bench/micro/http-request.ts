@@ -7,7 +7,7 @@ import {
 } from '../../src/protocol/http/response.ts'
 import { SCRAPE_HASHES_MAX } from '../../src/protocol/limits.ts'
 import * as record from '../../src/protocol/records.ts'
-import * as scrape from '../../src/protocol/scrape-record.ts'
+import * as scrape from '../../src/protocol/records.ts'
 import { nanosEach } from '../measure.ts'
 import { bySize, createRows, type Run, type Scenario } from '../scenario.ts'
 

@@ -1,7 +1,7 @@
 import { Ajv, type ErrorObject } from 'ajv'
-import ipaddr from 'ipaddr.js'
 import type { OperatorError } from '../errors.ts'
 import { configError } from '../errors.ts'
+import { parseCidr, parseIpv4, parseIpv6 } from '../protocol/ip.ts'
 import type { Config, ConfigText } from './config.ts'
 import { DATABASE_PATH_FORMS, maskPassword, parseDatabasePath } from './database-path.ts'
 import type { KeySchema } from './key-schema.ts'
@@ -22,7 +22,7 @@ export function parseSize(text: string): number {
 export function parseBindAddress(text: string): { host: string; port: number } | undefined {
   const [, ipv6, ipv4, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text) ?? []
   const host = ipv6 ?? ipv4 ?? ''
-  const valid = ipv6 ? ipaddr.IPv6.isValid(ipv6) : ipaddr.IPv4.isValidFourPartDecimal(host)
+  const valid = (ipv6 ? parseIpv6(ipv6) : parseIpv4(host)) !== undefined
   return valid && Number(digits) <= 0xffff ? { host, port: Number(digits) } : undefined
 }
 
@@ -31,7 +31,7 @@ const API_KEY_CHARACTERS_MIN = 32
 
 const ajv = new Ajv({ allErrors: true, strict: true, useDefaults: true, allowUnionTypes: true })
 ajv.addFormat('bind-address', text => parseBindAddress(text) !== undefined)
-ajv.addFormat('cidr', text => ipaddr.isValid(text) || ipaddr.isValidCIDR(text))
+ajv.addFormat('cidr', text => parseCidr(text) !== undefined)
 ajv.addFormat('peer-id-prefix', /^[!-~]{1,20}$/)
 ajv.addFormat('header-name', /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/)
 ajv.addFormat(

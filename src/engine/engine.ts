@@ -1,14 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Bytes } from '../protocol/bytes.ts'
-import {
-  FAMILY,
-  KIND,
-  Kind,
-  NUMWANT,
-  REPLY_HEADER_BYTES,
-  replyBytesMax,
-} from '../protocol/records.ts'
-import { ENTRY_BYTES, HASH_COUNT, SCRAPE_HEADER_BYTES } from '../protocol/scrape-record.ts'
+import { FAMILY, KIND, Kind, NUMWANT, REPLY_HEADER_BYTES, replyBytesMax, ENTRY_BYTES, HASH_COUNT, SCRAPE_HEADER_BYTES } from '../protocol/records.ts'
 import {
   type Access,
   type AccessRules,

@@ -1,4 +1,5 @@
 import { type Bytes, bytesOf } from '../protocol/bytes.ts'
+import { unmapped } from '../protocol/ip.ts'
 import { CONNECTION_CLIENT, Family } from '../protocol/records.ts'
 import { ownerOf, readOwner } from './account.ts'
 import type { Engine } from './engine.ts'
@@ -253,13 +254,6 @@ function readPeer(arena: Arena, list: number, family: Family, slot: number): Pee
     seen: lastSeen(arena, detail),
   }
 }
-
-/** The address, of which ::ffff:a.b.c.d is IPv4. */
-function unmapped(address: Buffer): Buffer {
-  return address.subarray(0, 12).equals(MAPPED_PREFIX) ? address.subarray(12) : address
-}
-
-const MAPPED_PREFIX = Buffer.from('00000000000000000000ffff', 'hex')
 
 export type ListedTorrent = TorrentCounts & { readonly hash: Buffer; readonly flags: number }
 

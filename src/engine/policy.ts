@@ -1,6 +1,6 @@
 import type { Bytes } from '../protocol/bytes.ts'
 import { Failure } from '../protocol/failures.ts'
-import { isPublicIpv4, isPublicIpv6 } from '../protocol/public-address.ts'
+import { isPublicIpv4, isPublicIpv6 } from '../protocol/ip.ts'
 import {
   ADDRESS,
   CLIENT_ADDRESS,

@@ -8,8 +8,8 @@ import {
   openFilesMax,
   remoteEndpoint,
 } from '../native/open-sockets.ts'
-import { parseIpv4, parseIpv6 } from '../protocol/ip.ts'
-import { compileCidrs, isInCidrs, socketAddress } from './client-address.ts'
+import { compileCidrs, isInCidrs, parseAddress } from '../protocol/ip.ts'
+import { socketAddress } from './client-address.ts'
 import type { ConnectionLimitsOptions, LookReport } from './connection-limits.ts'
 import { type Connection, surplusConnections } from './surplus-connections.ts'
 
@@ -26,7 +26,7 @@ export type ConnectionLook = {
 /** Prepares for looks at the connections that the listeners of this process accepted. Throws where there is no procfs. */
 export function openConnectionLook(options: ConnectionLimitsOptions, libc: Libc): ConnectionLook {
   const listeners = options.listeners.map(({ host, port, trustedProxies }) => {
-    const address = parseIpv4(host) ?? parseIpv6(host) ?? new Uint8Array()
+    const address = parseAddress(host) ?? new Uint8Array()
     const isAny = address.every(byte => byte === 0)
     return { address, isAny, port, trusted: compileCidrs(trustedProxies) }
   })

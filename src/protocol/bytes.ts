@@ -1,6 +1,6 @@
 /**
- * A run of memory seen two ways: single bytes and integers. Records, frames and packets are read and
- * written through it, so that nobody makes a view per request.
+ * One block of memory seen as single bytes and as integers. Records, frames and packets are read
+ * and written through it, so that no view is made per request.
  */
 export type Bytes<B extends ArrayBufferLike = ArrayBufferLike> = {
   readonly u8: Uint8Array<B>
@@ -12,7 +12,31 @@ export function allocate(size: number): Bytes<ArrayBuffer> {
   return bytesOf(new Uint8Array(size))
 }
 
-/** The same memory as `u8`, not a copy. */
+/** Views of the same memory as `u8`; nothing is copied. */
 export function bytesOf<B extends ArrayBufferLike>(u8: Uint8Array<B>): Bytes<B> {
   return { u8, view: new DataView(u8.buffer, u8.byteOffset, u8.byteLength) }
+}
+
+/**
+ * Value of the hex digit with this character code, of either case; -1 for any other byte. A table,
+ * because branches on random digits are mispredicted.
+ */
+export const HEX_DIGITS = Int8Array.from({ length: 256 }, (_, code) => {
+  const text = String.fromCharCode(code)
+  return /[0-9a-f]/i.test(text) ? Number.parseInt(text, 16) : -1
+})
+
+/**
+ * Decodes the text, hex digits of either case, to `out` at `at`. False, with some bytes perhaps
+ * written, for an odd number of digits or any other character.
+ */
+export function readHex(text: string, out: Uint8Array, at: number): boolean {
+  if (text.length % 2 !== 0) return false
+  for (let n = 0; n < text.length; n += 2) {
+    const high = HEX_DIGITS[text.charCodeAt(n)] ?? -1
+    const low = HEX_DIGITS[text.charCodeAt(n + 1)] ?? -1
+    if (high === -1 || low === -1) return false
+    out[at + (n >> 1)] = (high << 4) | low
+  }
+  return true
 }

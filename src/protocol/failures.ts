@@ -1,82 +1,75 @@
-/** Why a request was not answered as asked. The text is what the client's user reads. */
-export const Failure = {
-  none: 0,
-  missingInfoHash: 1,
-  invalidInfoHash: 2,
-  missingPeerId: 3,
-  invalidPeerId: 4,
-  invalidPort: 5,
-  invalidEncoding: 6,
-  duplicateParameter: 7,
-  invalidNumber: 8,
-  queryTooLong: 9,
-  tooManyHashes: 10,
-  unknownOrigin: 11,
-  unavailable: 12,
-  overloaded: 13,
-  missingKey: 14,
-  invalidKey: 15,
-  undecodableKey: 16,
-  unknownKey: 17,
-  invalidUserKey: 18,
-  unknownUserKey: 19,
-  inactiveUser: 20,
-  notWhitelisted: 21,
-  blacklisted: 22,
-  tooManyAnnounces: 23,
-  tooManyTorrents: 24,
-  tooManyPeers: 25,
-  privateAddress: 26,
-  privilegedPort: 27,
-  blacklistedClient: 28,
-  unlistedClient: 29,
-  invalidJson: 30,
-  invalidAction: 31,
-  invalidOffers: 32,
-  invalidAnswer: 33,
-  tooManyOnConnection: 34,
-} as const
-export type Failure = (typeof Failure)[keyof typeof Failure]
+/** When a client that was refused should try again: the kind decides its intervals (BEP 31). */
+export type Retry = 'never' | 'long' | 'short'
 
-const TEXTS: readonly string[] = [
-  '',
-  'missing info_hash',
-  'invalid info_hash size',
-  'missing peer_id',
-  'invalid peer_id size',
-  'missing or invalid port',
-  'invalid percent-encoding in query',
-  'duplicate parameter in query',
-  'invalid number in query',
-  'query too long',
-  'too many info_hash in scrape',
-  'unknown origin ip',
-  'tracker temporarily unavailable',
-  'tracker overloaded',
-  'missing key',
-  'invalid key',
-  'unable to decode hex string',
-  'unknown key',
-  'invalid user key',
-  'unknown user key',
-  'user is not active',
-  'unknown info_hash',
-  'forbidden info_hash',
-  'too many announces from your address',
-  'tracker is full, it takes no more torrents',
-  'too many peers of your address in this torrent',
-  'your address is private or reserved, and nobody could reach it',
-  'port below 1024 is not allowed',
-  'your client is forbidden here (client_blacklist)',
-  'your client is not among those allowed here (client_whitelist)',
-  'invalid JSON',
-  'invalid action',
-  'invalid offers',
-  'invalid answer, offer_id or to_peer_id',
-  'too many torrents on one connection',
-]
+type Row = readonly [name: string, text: string, retry: Retry, torrustActix?: string]
 
-/** The sentence for a code; an unknown code is our fault, and the client still gets a sentence. */
+/**
+ * Every failure, in order of its code: its name, the text that the client's user reads, when to try
+ * again, and Torrust-Actix's text where it differs. Tools that clean up clients remove torrents
+ * whose failure says `unregistered`, `not registered` or `unknown`: only a torrent that is not
+ * listed may say so. `never` is for requests that cannot succeed unless the client changes.
+ */
+const TABLE = [
+  ['none', '', 'short'],
+  ['missingInfoHash', 'missing info_hash', 'never'],
+  ['invalidInfoHash', 'invalid info_hash size', 'never'],
+  ['missingPeerId', 'missing peer_id', 'never'],
+  ['invalidPeerId', 'invalid peer_id size', 'never'],
+  ['invalidPort', 'missing or invalid port', 'never'],
+  ['invalidEncoding', 'info_hash or peer_id is not percent-encoded', 'never'],
+  ['duplicateParameter', 'duplicate info_hash, peer_id or port', 'never'],
+  ['queryTooLong', 'query too long', 'never'],
+  ['tooManyHashes', 'too many info_hash in scrape', 'never'],
+  ['unknownOrigin', 'the proxy did not send your address', 'short', 'unknown origin ip'],
+  ['unavailable', 'tracker temporarily unavailable', 'short'],
+  ['overloaded', 'tracker overloaded', 'short'],
+  ['missingKey', 'missing key', 'never'],
+  ['invalidKey', 'invalid key: not 40 hexadecimal digits', 'never', 'invalid key'],
+  ['undecodableKey', 'invalid key: not hexadecimal', 'never', 'unable to decode hex string'],
+  ['unknownKey', 'invalid or expired key', 'long', 'unknown key'],
+  ['invalidUserKey', 'invalid user key: not 40 hexadecimal digits', 'never', 'invalid user key'],
+  ['unknownUserKey', 'invalid user key', 'long', 'unknown user key'],
+  ['inactiveUser', 'user is not active', 'long'],
+  ['notWhitelisted', 'unregistered torrent', 'short', 'unknown info_hash'],
+  ['blacklisted', 'unregistered torrent (blacklisted)', 'long', 'forbidden info_hash'],
+  ['tooManyAnnounces', 'too many announces from your address', 'short'],
+  ['tooManyTorrents', 'tracker is full: no new torrents accepted', 'long'],
+  ['tooManyPeers', 'too many peers from your address in this torrent', 'short'],
+  ['addressShare', 'your network has too many peers on this tracker', 'long'],
+  ['outOfMemory', 'tracker is full: no new peers accepted', 'short'],
+  [
+    'privateAddress',
+    'your address is private or reserved; other peers cannot reach it',
+    'long',
+  ],
+  ['privilegedPort', 'port below 1024 is not allowed', 'never'],
+  ['portZero', 'port 0 is not allowed', 'never'],
+  ['blacklistedClient', 'your client is not allowed here (client_blacklist)', 'never'],
+  [
+    'unlistedClient',
+    'your client is not among those allowed here (client_whitelist)',
+    'never',
+  ],
+  ['invalidJson', 'invalid JSON', 'never'],
+  ['invalidAction', 'invalid action', 'never'],
+  ['invalidOffers', 'invalid offers', 'never'],
+  ['invalidAnswer', 'invalid answer, offer_id or to_peer_id', 'never'],
+  ['tooManyOnConnection', 'too many torrents on one connection', 'long'],
+] as const satisfies readonly Row[]
+
+type Rows = typeof TABLE
+type Codes = {
+  readonly [I in keyof Rows as Rows[I] extends Row
+    ? Rows[I][0]
+    : never]: I extends `${infer Code extends number}` ? Code : never
+}
+
+/** Why a request was not answered as asked. Codes are local to one build and its threads. */
+export const Failure = Object.fromEntries(TABLE.map(([name], code) => [name, code])) as Codes
+export type FailureName = keyof Codes
+export type Failure = Codes[FailureName]
+
+/** The standard text of a code; a code that is not in the table is a bug, and still has a text. */
 export function failureText(code: number): string {
-  return TEXTS[code] || 'internal tracker error'
+  return TABLE[code]?.[1] || 'internal tracker error'
 }

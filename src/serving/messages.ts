@@ -8,7 +8,7 @@ import type { EngineRules, EngineSettings, EngineTables } from '../engine/engine
 import type { Control } from '../frontends/udp/receive-loop.ts'
 import type { UdpSocket, UdpSocketOptions } from '../frontends/udp/socket.ts'
 import type { PathRules } from '../protocol/http/path.ts'
-import type { AnnounceRules } from '../protocol/http/request.ts'
+import type { AnnounceRules } from '../protocol/records.ts'
 import type { ConnectionSecret } from '../protocol/udp/connection-id.ts'
 import type { FrontendListeners } from './local-servers.ts'
 

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { createTorrents, type TorrentRules } from '../../src/admin/torrents.ts'
 import { createSweepCursor, sweepSlice } from '../../src/engine/sweep.ts'
-import { Event } from '../../src/protocol/events.ts'
+import { Event } from '../../src/protocol/records.ts'
 import { sqliteDatabase } from '../database/fixtures/sqlite-database.ts'
 import { all, openNew } from '../database/fixtures/test-database.ts'
 import {

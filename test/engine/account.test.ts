@@ -4,7 +4,7 @@ import { eachUserPeer } from '../../src/engine/inspect.ts'
 import { setValue } from '../../src/engine/tables/hash-table.ts'
 import { readUser, type UserTotals, writeUser } from '../../src/engine/tables/users.ts'
 import { bytesOf } from '../../src/protocol/bytes.ts'
-import { Event } from '../../src/protocol/events.ts'
+import { Event } from '../../src/protocol/records.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import {
   announceTo,

@@ -1,7 +1,6 @@
 import t from 'tap'
 import { totals } from '../../src/engine/totals.ts'
-import { Event } from '../../src/protocol/events.ts'
-import { Flag } from '../../src/protocol/records.ts'
+import { Event, Flag } from '../../src/protocol/records.ts'
 import { checkTables } from '../fixtures/swarm-integrity.ts'
 import {
   announceTo,

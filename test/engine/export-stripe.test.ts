@@ -7,7 +7,7 @@ import { type Imported, importRecord } from '../../src/engine/import-record.ts'
 import { createSweepCursor, sweepSlice } from '../../src/engine/sweep.ts'
 import { RECORD_BYTES_MAX, recordEnd } from '../../src/engine/torrent-record.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
-import { Event } from '../../src/protocol/events.ts'
+import { Event } from '../../src/protocol/records.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { checkTables } from '../fixtures/swarm-integrity.ts'
 import {

@@ -14,7 +14,7 @@ import {
   recordEnd,
 } from '../../src/engine/torrent-record.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
-import { Event } from '../../src/protocol/events.ts'
+import { Event } from '../../src/protocol/records.ts'
 import { checkTables, type FoundPeer } from '../fixtures/swarm-integrity.ts'
 import {
   announceTo,

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createSweepCursor, sweepSlice, sweepSlicesPerPass } from '../../src/engine/sweep.ts'
 import { totals } from '../../src/engine/totals.ts'
-import { Event } from '../../src/protocol/events.ts'
+import { Event } from '../../src/protocol/records.ts'
 import { checkTables } from '../fixtures/swarm-integrity.ts'
 import {
   announceTo,

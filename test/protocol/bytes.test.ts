@@ -1,5 +1,5 @@
 import t from 'tap'
-import { allocate, bytesOf } from '../../src/protocol/bytes.ts'
+import { allocate, bytesOf, readHex } from '../../src/protocol/bytes.ts'
 
 t.test('new memory is zero and of the size asked for', async t => {
   const { u8, view } = allocate(16)
@@ -15,5 +15,15 @@ t.test('both views show the same memory, also in the middle of a buffer', async 
     t.same([u8[0], u8[1], view.getUint8(15)], [0x34, 0x12, 7])
     t.same([new Uint8Array(buffer)[8], new Uint8Array(buffer)[23]], [0x34, 7])
     t.equal(view.byteLength, 16)
+  }
+})
+
+t.test('hex digits of either case become bytes, and nothing else does', async t => {
+  const out = new Uint8Array(4)
+  t.ok(readHex('00fFA7', out, 1))
+  t.same([...out], [0, 0, 0xff, 0xa7])
+  t.ok(readHex('', out, 4))
+  for (const text of ['a', 'abc', '0g', 'g0', ' a', '+1', '0x', '\u01300', '0\uff10']) {
+    t.notOk(readHex(text, out, 0), text)
   }
 })

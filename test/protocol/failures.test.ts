@@ -1,7 +1,17 @@
 import t from 'tap'
 import { Failure, failureText } from '../../src/protocol/failures.ts'
 
-t.test('every failure has a sentence of its own, short and in ASCII', async t => {
+/** Texts by which tools that clean up clients recognise a torrent that the site removed. */
+const REMOVED =
+  /unknown|unregistered|not registered|not exist|not found|dead|dupe|trump|nuked|uploaded|upgraded/i
+
+t.test('codes are numbered in order and fit the byte of a reply', async t => {
+  t.same(Object.values(Failure), [...Object.values(Failure).keys()])
+  t.equal(Failure.none, 0)
+  t.ok(Object.values(Failure).length < 256)
+})
+
+t.test('every failure has a text of its own, short and in ASCII', async t => {
   const codes = Object.values(Failure).filter(code => code !== Failure.none)
   const texts = codes.map(failureText)
   t.equal(new Set(texts).size, codes.length)
@@ -9,10 +19,15 @@ t.test('every failure has a sentence of its own, short and in ASCII', async t =>
   t.notOk(texts.includes(failureText(200)))
 })
 
-t.test('codes fit the byte that a reply has for them', async t => {
-  for (const code of Object.values(Failure)) t.ok(code >= 0 && code < 256)
+t.test('only a torrent that is not listed reads as removed by the site', async t => {
+  for (const [name, code] of Object.entries(Failure)) {
+    const isUnlisted = code === Failure.notWhitelisted || code === Failure.blacklisted
+    t.equal(REMOVED.test(failureText(code)), isUnlisted, name)
+    t.notMatch(failureText(code), /forbidden/i, name)
+    if (isUnlisted) t.match(failureText(code), /unregistered torrent/)
+  }
 })
 
-t.test('an unknown code is told as an internal error', async t => {
+t.test('an unknown code has the text of an internal error', async t => {
   for (const code of [0, -1, 99, 255]) t.equal(failureText(code), 'internal tracker error')
 })

@@ -1,5 +1,6 @@
 import { type Admin, AdminError } from '../../admin/admin.ts'
-import { clientAddress, compileCidrs, type ProxyRules } from '../client-address.ts'
+import { compileCidrs } from '../../protocol/ip.ts'
+import { clientAddress, type ProxyRules } from '../client-address.ts'
 import type { HttpRequest } from '../uws.ts'
 import { readBody } from './body.ts'
 import type { Call, Handler, Services } from './call.ts'

@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIP } from 'node:net'
-import ipaddr from 'ipaddr.js'
+import { parseAddress } from '../../protocol/ip.ts'
 import { count, UdpCounter } from '../../counters/udp.ts'
 import { allocate } from '../../protocol/bytes.ts'
 import { Family, type IpFamily } from '../../protocol/records.ts'
@@ -68,7 +68,10 @@ function serve(socket: Socket, service: UdpService, family: IpFamily): void {
       return
     }
     memory.u8.set(message)
-    memory.u8.set(ipaddr.parse(from.address).toByteArray(), ADDRESS_AT)
+    // A link-local address has its zone behind it, which is not part of the address.
+    const address = parseAddress(from.address.split('%', 1)[0] as string)
+    if (!address) return
+    memory.u8.set(address, ADDRESS_AT)
     const now = service.nowSeconds()
     const bytes = respond(responder, memory, 0, message.length, ADDRESS_AT, REPLY_AT, now)
     if (bytes === 0) return

@@ -3,17 +3,7 @@ import type { Answer } from '../../link/link.ts'
 import { allocate, type Bytes } from '../../protocol/bytes.ts'
 import { Failure } from '../../protocol/failures.ts'
 import { type PathRules, parsePathKeys } from '../../protocol/http/path.ts'
-import type { AnnounceRules } from '../../protocol/http/request.ts'
-import {
-  ADDRESS,
-  ANNOUNCE_BYTES,
-  FAILURE,
-  FAMILY,
-  Family,
-  type IpFamily,
-  KEY,
-  USER_KEY,
-} from '../../protocol/records.ts'
+import { type AnnounceRules, ADDRESS, ANNOUNCE_BYTES, FAILURE, FAMILY, Family, type IpFamily, KEY, USER_KEY } from '../../protocol/records.ts'
 import {
   type ConnectionSecret,
   isConnectionId,
@@ -45,7 +35,7 @@ import {
   proxiedClientAt,
   SIMPLE_PROXY_BYTES,
 } from '../../protocol/udp/simple-proxy.ts'
-import { type CidrList, compileCidrs } from '../client-address.ts'
+import { type CidrList, compileCidrs } from '../../protocol/ip.ts'
 
 /** What a UDP listener is given: how to answer, and by which rules. */
 export type UdpService = {

@@ -1,19 +1,20 @@
-import type { Bytes } from '../bytes.ts'
+import { type Bytes, readHex } from '../bytes.ts'
 import { Failure } from '../failures.ts'
 import { HASH_BYTES, Kind } from '../records.ts'
 
-/** Which keys a path must name: the operator's, and the user's. */
+/** Which keys a path must contain: a key of the tracker, a key of a user. */
 export type PathRules = { readonly keys: boolean; readonly users: boolean }
 
-/** Of a key in hex. */
+/** Hex digits of a key. */
 const KEY_DIGITS = HASH_BYTES * 2
 
-/** More parts than `/key/userkey/announce` has are of no path of ours. */
+/** Parts of the longest path, `/key/userkey/announce`. */
 const PARTS_MAX = 3
 
 /**
- * What a path asks for: `/announce` or `/scrape`, alone, behind one or two keys (`/key/userkey/announce`) or before them
- * (`/announce/key/userkey`). 0 for anything else. A query may follow.
+ * What a path asks for: `/announce` or `/scrape`, alone, behind one or two keys
+ * (`/key/userkey/announce`) or before them (`/announce/key/userkey`). 0 for anything else. A query
+ * may follow.
  */
 export function pathKind(path: string): Kind | 0 {
   const parts = partsOf(path)
@@ -22,8 +23,9 @@ export function pathKind(path: string): Kind | 0 {
 }
 
 /**
- * Writes the keys that the path names to the record: `keyAt`, and `userKeyAt`. Only those are looked at that the rules ask for; where a single
- * one is asked for and two are named, the operator's is the first and the user's the last.
+ * Writes the keys of the path to the record, at `keyAt` and `userKeyAt`. Only the keys that the
+ * rules ask for are read. Where the rules ask for one and the path has two, the tracker's key is
+ * the first and the user's the last.
  */
 export function parsePathKeys(
   path: string,
@@ -57,18 +59,5 @@ function kindOf(part: string | undefined): Kind | 0 {
 function parseKey(text: string | undefined, into: Bytes, at: number, invalid: Failure): Failure {
   if (text === undefined) return Failure.missingKey
   if (text.length !== KEY_DIGITS) return invalid
-  for (let n = 0; n < HASH_BYTES; n++) {
-    const high = digit(text.charCodeAt(n * 2))
-    const low = digit(text.charCodeAt(n * 2 + 1))
-    if (high === -1 || low === -1) return Failure.undecodableKey
-    into.u8[at + n] = (high << 4) | low
-  }
-  return Failure.none
-}
-
-/** Value of a hex digit of either case, -1 for anything else. */
-function digit(code: number): number {
-  if (code >= 0x30 && code <= 0x39) return code - 0x30
-  const letter = code | 0x20
-  return letter >= 0x61 && letter <= 0x66 ? letter - 0x61 + 10 : -1
+  return readHex(text, into.u8, at) ? Failure.none : Failure.undecodableKey
 }

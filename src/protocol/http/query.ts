@@ -1,19 +1,27 @@
-import { QUERY_BYTES_MAX, TRANSFER_BYTES_MAX } from '../limits.ts'
+import { HEX_DIGITS } from '../bytes.ts'
+import { isDigit, isMapped, isZero, MAPPED_AT, readIpv4, readIpv6 } from '../ip.ts'
+import { ADDRESS_TEXT_BYTES_MAX, QUERY_BYTES_MAX, TRANSFER_BYTES_MAX } from '../limits.ts'
+import { Event, Family, type IpFamily } from '../records.ts'
 
 /**
- * The query of one request, and what parsers read of it: the names of parameters, and values as numbers, words or bytes. One query at a time.
+ * Reads the query of one request, parameter by parameter: `openQuery`, then `nextName` until it
+ * returns Name.end; after each name, exactly one reader of its value. One query at a time.
  */
 
 const AMPERSAND = 0x26
 const EQUALS = 0x3d
 const PERCENT = 0x25
 const ZERO = 0x30
+const COLON = 0x3a
+const BRACKET = 0x5b
+const BRACKET_END = 0x5d
 
 /**
- * The parameters that mean something here. All others (`key`, `trackerid`, `supportcrypto`,
- * `corrupt`, …) are passed over.
+ * The parameters that have a meaning here. All others (`key`, `trackerid`, `supportcrypto`,
+ * `corrupt`, …) are skipped.
  */
 export const Name = {
+  end: -1,
   unknown: 0,
   infoHash: 1,
   peerId: 2,
@@ -31,8 +39,14 @@ export const Name = {
 } as const
 export type Name = (typeof Name)[keyof typeof Name]
 
+/** What `readNumber` returns for a value that is not a whole decimal number. */
+export const NO_NUMBER = -1
+
+/** What `decode` returns for a broken escape or a character that is not a byte. */
+export const BROKEN = -1
+
 const word = (text: string) => Uint8Array.from(text, character => character.charCodeAt(0))
-export const WORDS = {
+const WORDS = {
   infoHash: word('info_hash'),
   peerId: word('peer_id'),
   port: word('port'),
@@ -49,81 +63,116 @@ export const WORDS = {
   started: word('started'),
   stopped: word('stopped'),
   completed: word('completed'),
-  zero: word('0'),
 } as const
 
-/**
- * Value of the hex digit with this character code; -1 for other bytes. A table, since branches on
- * random digits are mispredicted.
- */
-export const HEX = Int8Array.from({ length: 256 }, (_, code) => {
-  const text = String.fromCharCode(code)
-  return /[0-9a-f]/i.test(text) ? Number.parseInt(text, 16) : -1
-})
+/** By its lower-case text, for names that are written in another way than clients write them. */
+const NAMES: ReadonlyMap<string, Name> = new Map([
+  ['info_hash', Name.infoHash],
+  ['peer_id', Name.peerId],
+  ['port', Name.port],
+  ['uploaded', Name.uploaded],
+  ['downloaded', Name.downloaded],
+  ['left', Name.left],
+  ['event', Name.event],
+  ['numwant', Name.numwant],
+  ['compact', Name.compact],
+  ['no_peer_id', Name.noPeerId],
+  ['ip', Name.ip],
+  ['ipv4', Name.ipv4],
+  ['ipv6', Name.ipv6],
+])
+const EVENTS: ReadonlyMap<string, Event> = new Map([
+  ['started', Event.started],
+  ['stopped', Event.stopped],
+  ['completed', Event.completed],
+])
 
-/** Digits of which any number is a small integer. */
+/** Bytes of the longest name or event that has a meaning: `downloaded`, `no_peer_id`. */
+const WORD_BYTES_MAX = 10
+
+/** Decimal digits of which any number is a small integer. */
 const SMALL_DIGITS = 9
 
-/** Characters of the query, and an `&` behind the last: looking for the end of anything needs no other check. */
+/** Characters of the query and an `&` behind the last, so that no search needs another bound. */
 const text = new Uint16Array(QUERY_BYTES_MAX + 1)
 const textBytes = Buffer.from(text.buffer)
-
-/**
- * Where the value of the parameter being read begins, set by readName, and ends, set by who reads
- * the value.
- */
+let length = 0
+/** Where the value of the current parameter begins, and where the parameter ends. */
 let valueAt = 0
-export let valueEnd = 0
+let valueEnd = -1
+
+/** An address or a word, decoded, with a zero behind it. */
+const decoded = new Uint8Array(ADDRESS_TEXT_BYTES_MAX + 1)
 
 /**
- * Takes a query, still percent-encoded, to read from, and returns its length; -1 when it is too long. It is copied, because a character of a
- * typed array costs a third of what one of a string does.
+ * Begins to read a query, still percent-encoded; false when it is too long. The query is copied,
+ * because a character of a typed array costs a third of a character of a string.
  */
-export function takeQuery(query: string): number {
-  const { length } = query
-  if (length > QUERY_BYTES_MAX) return -1
+export function openQuery(query: string): boolean {
+  length = query.length
+  if (length > QUERY_BYTES_MAX) return false
   textBytes.write(query, 0, length * 2, 'utf16le')
   text[length] = AMPERSAND
-  return length
+  valueEnd = -1
+  return true
 }
 
 /**
- * Which parameter begins at `from`, which is inside the query. Its value is then what the readers
- * below read; a name without `=` has an empty one.
+ * Moves to the next parameter that has a meaning and returns its name; Name.end behind the last. A
+ * name without `=` has an empty value. Names may be in any case and percent-encoded.
  */
-export function readName(from: number): Name {
-  // Two characters tell nearly all names apart.
+export function nextName(): Name {
+  for (let from = valueEnd + 1; from < length; from = valueEnd + 1) {
+    const name = readName(from)
+    if (name !== Name.unknown) return name
+    skip(from)
+  }
+  return Name.end
+}
+
+function readName(from: number): Name {
+  // The first two characters tell nearly all names apart.
   switch ((text[from] as number) | ((text[from + 1] as number) << 16)) {
     case 0x6e0069: // in
-      return isName(from, WORDS.infoHash) ? Name.infoHash : Name.unknown
+      if (isName(from, WORDS.infoHash)) return Name.infoHash
+      break
     case 0x650070: // pe
-      return isName(from, WORDS.peerId) ? Name.peerId : Name.unknown
+      if (isName(from, WORDS.peerId)) return Name.peerId
+      break
     case 0x6f0070: // po
-      return isName(from, WORDS.port) ? Name.port : Name.unknown
+      if (isName(from, WORDS.port)) return Name.port
+      break
     case 0x700075: // up
-      return isName(from, WORDS.uploaded) ? Name.uploaded : Name.unknown
+      if (isName(from, WORDS.uploaded)) return Name.uploaded
+      break
     case 0x6f0064: // do
-      return isName(from, WORDS.downloaded) ? Name.downloaded : Name.unknown
+      if (isName(from, WORDS.downloaded)) return Name.downloaded
+      break
     case 0x65006c: // le
-      return isName(from, WORDS.left) ? Name.left : Name.unknown
+      if (isName(from, WORDS.left)) return Name.left
+      break
     case 0x760065: // ev
-      return isName(from, WORDS.event) ? Name.event : Name.unknown
+      if (isName(from, WORDS.event)) return Name.event
+      break
     case 0x75006e: // nu
-      return isName(from, WORDS.numwant) ? Name.numwant : Name.unknown
+      if (isName(from, WORDS.numwant)) return Name.numwant
+      break
     case 0x6f006e: // no
-      return isName(from, WORDS.noPeerId) ? Name.noPeerId : Name.unknown
+      if (isName(from, WORDS.noPeerId)) return Name.noPeerId
+      break
     case 0x6f0063: // co
-      return isName(from, WORDS.compact) ? Name.compact : Name.unknown
+      if (isName(from, WORDS.compact)) return Name.compact
+      break
     case 0x700069: // ip
       if (isName(from, WORDS.ipv6)) return Name.ipv6
       if (isName(from, WORDS.ipv4)) return Name.ipv4
-      return isName(from, WORDS.ip) ? Name.ip : Name.unknown
-    default:
-      return Name.unknown
+      if (isName(from, WORDS.ip)) return Name.ip
+      break
   }
+  return readOddName(from)
 }
 
-/** Whether the name is `name`, whose first two characters are known to be. */
+/** Whether the name is `name`, whose first two characters are already compared. */
 function isName(from: number, name: Uint8Array): boolean {
   for (let n = 2; n < name.length; n++) if (text[from + n] !== name[n]) return false
   const end = from + name.length
@@ -132,23 +181,66 @@ function isName(from: number, name: Uint8Array): boolean {
   return code === EQUALS || code === AMPERSAND
 }
 
-/** Passes over the parameter, known or not, that has a character at `from`. */
-export function skip(from: number): void {
+/** A name in other letters than clients use: upper case or percent-encoded. */
+function readOddName(from: number): Name {
+  let end = from
+  let isOdd = false
+  for (; text[end] !== EQUALS && text[end] !== AMPERSAND; end++) {
+    const code = text[end] as number
+    if (code === PERCENT || (code >= 0x41 && code <= 0x5a)) isOdd = true
+  }
+  if (!isOdd) return Name.unknown
+  valueAt = text[end] === EQUALS ? end + 1 : end
+  return NAMES.get(readWord(from, EQUALS)) ?? Name.unknown
+}
+
+/**
+ * The decoded word from `from` to `end` or `&`, in lower case; empty for one longer than all known
+ * words.
+ */
+function readWord(from: number, end: number): string {
+  const count = decodeFrom(from, decoded, 0, WORD_BYTES_MAX, end)
+  if (count === BROKEN || count > WORD_BYTES_MAX) return ''
+  return String.fromCharCode(...decoded.subarray(0, count)).toLowerCase()
+}
+
+/** Skips the value of a parameter that has no meaning here. */
+export function skipValue(): void {
+  skip(valueAt)
+}
+
+function skip(from: number): void {
   let end = from
   while (text[end] !== AMPERSAND) end++
   valueEnd = end
 }
 
-/** Whether the value is exactly `word`. */
-export function isValue(word: Uint8Array): boolean {
+/** Whether the value is `0`. */
+export function isZeroValue(): boolean {
   skip(valueAt)
+  return valueEnd === valueAt + 1 && text[valueAt] === ZERO
+}
+
+/** The event, in any case; BEP 21's `paused` and any other are an announce without an event. */
+export function readEvent(): Event {
+  skip(valueAt)
+  if (isValue(WORDS.started)) return Event.started
+  if (isValue(WORDS.stopped)) return Event.stopped
+  if (isValue(WORDS.completed)) return Event.completed
+  if (valueAt === valueEnd) return Event.none
+  return EVENTS.get(readWord(valueAt, AMPERSAND)) ?? Event.none
+}
+
+/** Whether the value, whose end is known, is exactly `word`. */
+function isValue(word: Uint8Array): boolean {
   if (valueEnd - valueAt !== word.length) return false
   for (let n = 0; n < word.length; n++) if (text[valueAt + n] !== word[n]) return false
   return true
 }
 
 /**
- * The decimal number, of which any above 2^48 is only some number above it; 0 for what is none.
+ * The decimal number of the value; NO_NUMBER for anything else. All above 2^48 are some number
+ * above 2^48.
  */
 export function readNumber(): number {
   let place = valueAt
@@ -165,36 +257,81 @@ export function readNumber(): number {
     digit = (text[++place] as number) - ZERO
   }
   skip(place)
-  return valueEnd === place ? value : 0
+  return valueEnd === place && place > valueAt ? value : NO_NUMBER
 }
 
 /**
- * Percent-decodes the value to `into`, at most `room` bytes, and returns how many it has: `room` +
- * 1 for any more; -1 for a `%` without two hex digits or a character that is no byte. In these two
- * cases the value is not passed over.
+ * Percent-decodes the value to `out` at `into`, at most `most` bytes, and returns how many it has:
+ * `most` + 1 for any more, BROKEN for a `%` without two hex digits or a character that is not a
+ * byte. In these two cases the cursor does not move: the request is refused.
  */
-export function decode(out: Uint8Array, into: number, room: number): number {
+export function decode(out: Uint8Array, into: number, most: number): number {
+  return decodeFrom(valueAt, out, into, most, AMPERSAND)
+}
+
+/** Decodes up to an `&` or `end`. */
+function decodeFrom(
+  from: number,
+  out: Uint8Array,
+  into: number,
+  most: number,
+  end: number,
+): number {
   let count = 0
-  let place = valueAt
+  let place = from
   for (; ; place++) {
     let byte = text[place] as number
-    if (byte === AMPERSAND) break
+    if (byte === AMPERSAND || byte === end) break
     if (byte === PERCENT) {
       const high = text[place + 1] as number
-      if (high > 0xff || HEX[high] === -1) return -1
+      if (high > 0xff || HEX_DIGITS[high] === -1) return BROKEN
       const low = text[place + 2] as number
-      if (low > 0xff || HEX[low] === -1) return -1
-      byte = ((HEX[high] as number) << 4) | (HEX[low] as number)
+      if (low > 0xff || HEX_DIGITS[low] === -1) return BROKEN
+      byte = ((HEX_DIGITS[high] as number) << 4) | (HEX_DIGITS[low] as number)
       place += 2
-    } else if (byte > 0xff) return -1
-    if (count === room) return room + 1
+    } else if (byte > 0xff) return BROKEN
+    if (count === most) return most + 1
     out[into + count++] = byte
   }
   valueEnd = place
   return count
 }
 
-/** Passes over the value. */
-export function skipValue(): void {
+/**
+ * Reads the value as an address, with or without a port behind it (BEP 7), into the 16 bytes of
+ * `address` and returns its family; IPv4 in the first four bytes and zeros behind. -1 for anything
+ * else, and for 0.0.0.0, `::` and link-local IPv6, which reach nothing: such a parameter is
+ * skipped, since clients send zones too, whose `%` is not even encoded. Mapped IPv4 is IPv4.
+ */
+export function readAddress(address: Uint8Array): IpFamily | -1 {
+  const count = decode(decoded, 0, ADDRESS_TEXT_BYTES_MAX)
   skip(valueAt)
+  if (count < 1 || count > ADDRESS_TEXT_BYTES_MAX) return -1
+  decoded[count] = 0
+  const bracketed = decoded[0] === BRACKET
+  let end = bracketed ? -1 : readIpv4(decoded, 0, address, 0)
+  if (end !== -1) {
+    if (!isPortOrEnd(end, count)) return -1
+  } else {
+    end = readIpv6(decoded, bracketed ? 1 : 0, address, 0)
+    if (end === -1) return -1
+    if (!bracketed && end !== count) return -1
+    if (bracketed && (decoded[end] !== BRACKET_END || !isPortOrEnd(end + 1, count))) return -1
+    if (!isMapped(address, 0)) return isReachableIpv6(address) ? Family.ipv6 : -1
+    for (let n = 0; n < 4; n++) address[n] = address[MAPPED_AT + n] as number
+  }
+  for (let n = 4; n < 16; n++) address[n] = 0
+  return isZero(address, 0, 4) ? -1 : Family.ipv4
+}
+
+function isPortOrEnd(from: number, end: number): boolean {
+  if (from === end) return true
+  if (decoded[from] !== COLON || from + 1 === end) return false
+  for (let n = from + 1; n < end; n++) if (!isDigit(decoded[n] as number)) return false
+  return true
+}
+
+function isReachableIpv6(address: Uint8Array): boolean {
+  const linkLocal = address[0] === 0xfe && ((address[1] as number) & 0xc0) === 0x80
+  return !linkLocal && !isZero(address, 0, 16)
 }

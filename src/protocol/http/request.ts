@@ -1,16 +1,18 @@
 import type { Bytes } from '../bytes.ts'
-import { Event } from '../events.ts'
 import { Failure } from '../failures.ts'
 import { SCRAPE_HASHES_MAX, TRANSFER_BYTES_MAX } from '../limits.ts'
 import {
   ADDRESS,
+  type AnnounceRules,
   DOWNLOADED,
   EVENT,
+  Event,
   FAMILY,
   Family,
   FLAGS,
   Flag,
   HASH_BYTES,
+  HASH_COUNT,
   INFO_HASH,
   type IpFamily,
   KIND,
@@ -19,43 +21,38 @@ import {
   NUMWANT,
   PEER_ID,
   PORT,
+  SCRAPE_REQUEST_HEADER_BYTES,
   UPLOADED,
   writeSource,
   writeU64,
 } from '../records.ts'
-import { HASH_COUNT, SCRAPE_REQUEST_HEADER_BYTES } from '../scrape-record.ts'
 import {
+  BROKEN,
   decode,
-  isValue,
+  isZeroValue,
   Name,
-  readName,
+  NO_NUMBER,
+  nextName,
+  openQuery,
+  readAddress,
+  readEvent,
   readNumber,
-  skip,
-  takeQuery,
-  valueEnd,
-  WORDS,
+  skipValue,
 } from './query.ts'
-import { address, readAddress } from './query-address.ts'
 
-/** What a configuration says about reading an announce. */
-export type AnnounceRules = {
-  readonly numwantDefault: number
-  readonly numwantMaximum: number
-  /** Believe `ip`, `ipv4` and `ipv6`. */
-  readonly usePayloadIp: boolean
-}
-
+const claimed = new Uint8Array(16)
 const scrapedHash = new Uint8Array(HASH_BYTES)
 
 /**
  * Reads the query of an announce (BEP 3, 7, 23), still percent-encoded, into the announce record at
- * `at`, in one pass and without making anything. FAMILY and ADDRESS are the caller's, except under
+ * `at`, in one pass and without allocating. FAMILY and ADDRESS are the caller's, except under
  * usePayloadIp. After a failure the record holds whatever was read so far.
  * - `+` stands for itself: clients encode bytes, not forms.
- * - Of a parameter that comes twice the last one counts; info_hash, peer_id and port may not.
- * - A number that cannot be read is as good as absent. `left` is then 0, as in Torrust-Actix.
- * - `port` is wanted of `stopped` too: a client without one was never let in.
- * - `numwant` 0 is the default, as in Torrust-Actix.
+ * - Of a repeated parameter the last one counts; info_hash, peer_id and port must not be repeated.
+ * - `uploaded` and `downloaded` that are not numbers count as 0. `left` that is absent or not a
+ *   number makes a leecher: a client that does not know the size yet does not have the torrent.
+ * - `numwant` 0 asks for no peers; absent, negative or not a number, for the default.
+ * - `stopped` needs no port.
  */
 export function parseAnnounce(
   query: string,
@@ -63,23 +60,21 @@ export function parseAnnounce(
   at: number,
   rules: AnnounceRules,
 ): Failure {
-  const length = takeQuery(query)
-  if (length === -1) return Failure.queryTooLong
+  if (!openQuery(query)) return Failure.queryTooLong
   const { u8, view } = into
   const connected = u8[at + FAMILY] as IpFamily
   let families = 1 << connected
   let addressRank = 0
   let seen = 0
-  let port = 0
+  let port = NO_NUMBER
   let uploaded = 0
   let downloaded = 0
-  let left = 0
+  let left = NO_NUMBER
   let event: Event = Event.none
-  let numwant = 0
+  let numwant = NO_NUMBER
   let dictionary = false
   let wantsIds = true
-  for (let from = 0; from < length; from = valueEnd + 1) {
-    const name = readName(from)
+  for (let name = nextName(); name !== Name.end; name = nextName()) {
     switch (name) {
       case Name.infoHash:
       case Name.peerId:
@@ -92,9 +87,9 @@ export function parseAnnounce(
           break
         }
         const isHash = name === Name.infoHash
-        const decoded = decode(u8, at + (isHash ? INFO_HASH : PEER_ID), HASH_BYTES)
-        if (decoded === HASH_BYTES) break
-        if (decoded === -1) return Failure.invalidEncoding
+        const count = decode(u8, at + (isHash ? INFO_HASH : PEER_ID), HASH_BYTES)
+        if (count === HASH_BYTES) break
+        if (count === BROKEN) return Failure.invalidEncoding
         return isHash ? Failure.invalidInfoHash : Failure.invalidPeerId
       }
       case Name.uploaded:
@@ -113,37 +108,37 @@ export function parseAnnounce(
         event = readEvent()
         break
       case Name.compact:
-        dictionary = isValue(WORDS.zero)
+        dictionary = isZeroValue()
         break
       case Name.noPeerId:
-        wantsIds = isValue(WORDS.zero)
+        wantsIds = isZeroValue()
         break
       case Name.ip:
       case Name.ipv4:
       case Name.ipv6: {
-        const family = readAddress()
+        const family = readAddress(claimed)
         if (family === -1) break
         if (name !== Name.ip) {
           if (family !== (name === Name.ipv4 ? Family.ipv4 : Family.ipv6)) break
           families |= 1 << family
         }
-        // `ip` is meant for the tracker; of the other two, the connection's family says which one
-        // is.
+        // `ip` is meant for the tracker; of the other two, the one of the connection's family.
         const rank = name === Name.ip ? 3 : family === connected ? 2 : 1
         if (!rules.usePayloadIp || rank < addressRank) break
         if (addressRank === 0) writeSource(view, at)
         addressRank = rank
         u8[at + FAMILY] = family
-        for (let n = 0; n < 16; n++) u8[at + ADDRESS + n] = address[n] as number
+        for (let n = 0; n < 16; n++) u8[at + ADDRESS + n] = claimed[n] as number
         break
       }
-      default:
-        skip(from)
     }
   }
   if ((seen & (1 << Name.infoHash)) === 0) return Failure.missingInfoHash
   if ((seen & (1 << Name.peerId)) === 0) return Failure.missingPeerId
-  if (port < 1 || port > 0xffff) return Failure.invalidPort
+  if (port < 0 || port > 0xffff) {
+    if (event !== Event.stopped) return Failure.invalidPort
+    port = 0
+  }
   u8[at + KIND] = Kind.announce
   u8[at + EVENT] = event
   u8[at + FLAGS] =
@@ -152,32 +147,35 @@ export function parseAnnounce(
     (families === 3 ? Flag.bothFamilies : 0) |
     (addressRank > 0 ? Flag.claimedAddress : 0)
   view.setUint16(at + PORT, port, true)
-  const wanted = numwant > 0 ? numwant : rules.numwantDefault
+  const wanted = numwant === NO_NUMBER ? rules.numwantDefault : numwant
   view.setUint16(at + NUMWANT, Math.min(wanted, rules.numwantMaximum), true)
-  writeTransfer(view, at + UPLOADED, uploaded)
-  writeTransfer(view, at + DOWNLOADED, downloaded)
-  writeTransfer(view, at + LEFT, left)
+  writeTransfer(view, at + UPLOADED, uploaded, 0)
+  writeTransfer(view, at + DOWNLOADED, downloaded, 0)
+  writeTransfer(view, at + LEFT, left, TRANSFER_BYTES_MAX)
   return Failure.none
 }
 
+function writeTransfer(view: DataView, at: number, value: number, unreadable: number): void {
+  writeU64(view, at, value === NO_NUMBER ? unreadable : Math.min(value, TRANSFER_BYTES_MAX))
+}
+
 /**
- * Reads the query of a scrape (BEP 48) into the scrape record at `at`, which has room for
- * SCRAPE_HASHES_MAX hashes: sorted, and each once, as the answer's dictionary wants them.
+ * Reads the query of a scrape (BEP 48) into the scrape record at `at`, which has space for
+ * SCRAPE_HASHES_MAX hashes: sorted, and each once, as the answer's dictionary needs them.
  */
 export function parseScrape(query: string, into: Bytes, at: number): Failure {
-  const length = takeQuery(query)
-  if (length === -1) return Failure.queryTooLong
+  if (!openQuery(query)) return Failure.queryTooLong
   const { u8, view } = into
   const hashes = at + SCRAPE_REQUEST_HEADER_BYTES
   let count = 0
-  for (let from = 0; from < length; from = valueEnd + 1) {
-    if (readName(from) !== Name.infoHash) {
-      skip(from)
+  for (let name = nextName(); name !== Name.end; name = nextName()) {
+    if (name !== Name.infoHash) {
+      skipValue()
       continue
     }
-    const decoded = decode(scrapedHash, 0, HASH_BYTES)
-    if (decoded === -1) return Failure.invalidEncoding
-    if (decoded !== HASH_BYTES) return Failure.invalidInfoHash
+    const bytes = decode(scrapedHash, 0, HASH_BYTES)
+    if (bytes === BROKEN) return Failure.invalidEncoding
+    if (bytes !== HASH_BYTES) return Failure.invalidInfoHash
     const place = placeOf(u8, hashes, count)
     if (place === -1) continue
     if (count === SCRAPE_HASHES_MAX) return Failure.tooManyHashes
@@ -206,15 +204,4 @@ function placeOf(u8: Uint8Array, hashes: number, count: number): number {
     else high = middle
   }
   return low
-}
-
-/** BEP 21's `paused` and whatever else there is: none. */
-function readEvent(): Event {
-  if (isValue(WORDS.started)) return Event.started
-  if (isValue(WORDS.stopped)) return Event.stopped
-  return isValue(WORDS.completed) ? Event.completed : Event.none
-}
-
-function writeTransfer(view: DataView, at: number, value: number): void {
-  writeU64(view, at, Math.min(value, TRANSFER_BYTES_MAX))
 }

@@ -1,39 +1,26 @@
 import type { Bytes } from '../bytes.ts'
 import { failureText } from '../failures.ts'
+import { writeAddressText } from '../ip.ts'
 import {
   COMPACT_BYTES,
   COMPLETED,
-  Family,
-  Flag,
-  HASH_BYTES,
-  INTERVAL,
-  LEECHERS,
-  PEER_COUNT,
-  REPLY_FLAGS,
-  REPLY_HEADER_BYTES,
-  SEEDERS,
-} from '../records.ts'
-import {
   ENTRY_BYTES,
   ENTRY_COMPLETED,
   ENTRY_HASH,
   ENTRY_LEECHERS,
   ENTRY_SEEDERS,
+  Family,
+  Flag,
+  HASH_BYTES,
   HASH_COUNT,
+  INTERVAL,
+  LEECHERS,
+  PEER_COUNT,
+  REPLY_FLAGS,
+  REPLY_HEADER_BYTES,
   SCRAPE_HEADER_BYTES,
-} from '../scrape-record.ts'
-import {
-  literal,
-  writeDigits,
-  writeInteger,
-  writeLiteral,
-  writeString,
-  writeStringHead,
-  writeText,
-} from './bencode.ts'
-
-const COLON = 0x3a
-const DOT = 0x2e
+  SEEDERS,
+} from '../records.ts'
 
 const COMPLETE = literal('d8:complete')
 const DOWNLOADED_KEY = literal('10:downloaded')
@@ -49,6 +36,9 @@ const PEER_PORT = literal('4:port')
 const FILES = literal('d5:filesd')
 const FLAGS_KEY = literal('e5:flagsd20:min_request_interval')
 const FAILURE_REASON = literal('d14:failure reason')
+
+/** Above this, making a view to copy with `set` costs less than the loop that it saves. */
+const LOOP_BYTES_MAX = 160
 
 /** All that is not peers: keys, an IPv6 address and five numbers of at most ten digits. */
 const ANNOUNCE_FIXED_BYTES_MAX = 224
@@ -170,63 +160,12 @@ function writeAddress(
   // The length goes before the text and is known after it: room for two digits, and a move if it
   // has one.
   const begin = outAt + 3
-  const end = bytes === 4 ? writeIpv4(u8, at, out, begin) : writeIpv6(u8, at, out, begin)
+  const end = writeAddressText(u8, at, bytes, out, begin)
   const length = end - begin
   const textAt = writeStringHead(out, outAt, length)
   if (textAt === begin) return end
   for (let n = 0; n < length; n++) out[textAt + n] = out[begin + n] as number
   return textAt + length
-}
-
-function writeIpv4(u8: Uint8Array, at: number, out: Uint8Array, outAt: number): number {
-  let end = writeDigits(out, outAt, u8[at] as number)
-  for (let n = 1; n < 4; n++) {
-    out[end] = DOT
-    end = writeDigits(out, end + 1, u8[at + n] as number)
-  }
-  return end
-}
-
-function writeIpv6(u8: Uint8Array, at: number, out: Uint8Array, outAt: number): number {
-  // The first of the longest runs of two or more zero groups becomes `::`.
-  let gap = -1
-  let gapLength = 1
-  for (let first = 0, length = 0; first < 8; first += length + 1) {
-    length = 0
-    while (first + length < 8 && isZeroGroup(u8, at, first + length)) length++
-    if (length > gapLength) {
-      gap = first
-      gapLength = length
-    }
-  }
-  let end = outAt
-  for (let group = 0; group < 8; group++) {
-    if (group === gap) {
-      out[end++] = COLON
-      out[end++] = COLON
-      group += gapLength - 1
-      continue
-    }
-    if (group > 0 && out[end - 1] !== COLON) out[end++] = COLON
-    const place = at + group * 2
-    end = writeHex(out, end, ((u8[place] as number) << 8) | (u8[place + 1] as number))
-  }
-  return end
-}
-
-function isZeroGroup(u8: Uint8Array, at: number, group: number): boolean {
-  return u8[at + group * 2] === 0 && u8[at + group * 2 + 1] === 0
-}
-
-/** Hex digits of 16 bits, without leading zeros. */
-function writeHex(out: Uint8Array, at: number, value: number): number {
-  let end = at
-  for (let shift = value > 0xfff ? 12 : value > 0xff ? 8 : value > 0xf ? 4 : 0; shift >= 0; ) {
-    const digit = (value >> shift) & 0xf
-    out[end++] = digit + (digit < 10 ? 0x30 : 0x57)
-    shift -= 4
-  }
-  return end
 }
 
 /** The most bytes that the answer made of the scrape reply at `at` takes. */
@@ -277,4 +216,74 @@ export function formatFailure(code: number, out: Uint8Array, outAt: number): num
   end = writeText(out, end, failureText(code))
   out[end] = 0x65
   return end + 1 - outAt
+}
+
+/* The writers of bencode. Each writes at `at` and returns where it ended. */
+
+/** A part of every answer, such as a key with its length, ready to be copied. */
+function literal(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
+}
+
+function writeLiteral(out: Uint8Array, at: number, bytes: Uint8Array): number {
+  // Keys are a dozen bytes, for which a loop is faster than `set`.
+  for (let n = 0; n < bytes.length; n++) out[at + n] = bytes[n] as number
+  return at + bytes.length
+}
+
+/** Decimal digits of a whole number from 0 to 2^53. */
+function writeDigits(out: Uint8Array, at: number, value: number): number {
+  let end = at + 1
+  for (let bound = 10; value >= bound; bound *= 10) end++
+  let place = end - 1
+  let rest = value
+  for (; rest > 0x3fff_ffff; place--) {
+    const next = Math.floor(rest / 10)
+    // The difference first: 2^53 and more are not whole.
+    out[place] = 0x30 + (rest - next * 10)
+    rest = next
+  }
+  // Small integers divide without a division.
+  for (let small = rest | 0; place >= at; place--) {
+    const next = (small / 10) | 0
+    out[place] = 0x30 + small - next * 10
+    small = next
+  }
+  return end
+}
+
+/** `i…e` */
+function writeInteger(out: Uint8Array, at: number, value: number): number {
+  out[at] = 0x69
+  const end = writeDigits(out, at + 1, value)
+  out[end] = 0x65
+  return end + 1
+}
+
+/** The `length:` before the bytes of a string. */
+function writeStringHead(out: Uint8Array, at: number, length: number): number {
+  const end = writeDigits(out, at, length)
+  out[end] = 0x3a
+  return end + 1
+}
+
+/** A string of `length` bytes copied from `from`. */
+function writeString(
+  out: Uint8Array,
+  at: number,
+  from: Uint8Array,
+  fromAt: number,
+  length: number,
+): number {
+  const begin = writeStringHead(out, at, length)
+  if (length > LOOP_BYTES_MAX) out.set(from.subarray(fromAt, fromAt + length), begin)
+  else for (let n = 0; n < length; n++) out[begin + n] = from[fromAt + n] as number
+  return begin + length
+}
+
+/** A string of characters below 128. */
+function writeText(out: Uint8Array, at: number, text: string): number {
+  const begin = writeStringHead(out, at, text.length)
+  for (let n = 0; n < text.length; n++) out[begin + n] = text.charCodeAt(n)
+  return begin + text.length
 }

@@ -1,43 +1,7 @@
 import type { Bytes } from '../bytes.ts'
-import { Event } from '../events.ts'
+import { Event, ADDRESS, COMPACT_BYTES, DOWNLOADED, EVENT, FAMILY, Family, FLAGS, Flag, HASH_BYTES, INFO_HASH, INTERVAL, type IpFamily, KIND, Kind, LEECHERS, LEFT, NUMWANT, PEER_COUNT, PEER_ID, PORT, REPLY_HEADER_BYTES, SEEDERS, UPLOADED, writeSource, ENTRY_BYTES, ENTRY_COMPLETED, ENTRY_LEECHERS, ENTRY_SEEDERS, HASH_COUNT, SCRAPE_HEADER_BYTES, SCRAPE_REQUEST_HEADER_BYTES, type AnnounceRules } from '../records.ts'
 import { Failure, failureText } from '../failures.ts'
-import type { AnnounceRules } from '../http/request.ts'
 import { TRANSFER_BYTES_MAX } from '../limits.ts'
-import {
-  ADDRESS,
-  COMPACT_BYTES,
-  DOWNLOADED,
-  EVENT,
-  FAMILY,
-  Family,
-  FLAGS,
-  Flag,
-  HASH_BYTES,
-  INFO_HASH,
-  INTERVAL,
-  type IpFamily,
-  KIND,
-  Kind,
-  LEECHERS,
-  LEFT,
-  NUMWANT,
-  PEER_COUNT,
-  PEER_ID,
-  PORT,
-  REPLY_HEADER_BYTES,
-  SEEDERS,
-  UPLOADED,
-  writeSource,
-} from '../records.ts'
-import {
-  ENTRY_BYTES,
-  ENTRY_COMPLETED,
-  ENTRY_LEECHERS,
-  ENTRY_SEEDERS,
-  HASH_COUNT,
-  SCRAPE_HEADER_BYTES,
-  SCRAPE_REQUEST_HEADER_BYTES,
-} from '../scrape-record.ts'
 
 /**
  * The packets of BEP 15. Offsets in bytes from the start of a packet; integers big-endian.

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { Event } from '../../../src/protocol/events.ts'
+import { Event } from '../../../src/protocol/records.ts'
 import { Failure } from '../../../src/protocol/failures.ts'
-import { percentEncode } from '../../../src/protocol/info-hash.ts'
 import { QUERY_BYTES_MAX, TRANSFER_BYTES_MAX } from '../../../src/protocol/limits.ts'
 import { CLIENT_QUERIES, INFO_HASH_HEX } from '../fixtures/client-queries.ts'
 import { announce, IPV4, IPV6, lastSource, RULES, scrape } from '../fixtures/parse.ts'
+import { percentEncode } from '../fixtures/percent.ts'
 import { type SlowAnnounce, slowAnnounce, slowScrape } from '../fixtures/slow-parse.ts'
 
 const HASH = 'info_hash=aaaaaaaaaabbbbbbbbbb'
@@ -30,7 +30,7 @@ for (const sample of CLIENT_QUERIES) {
       downloaded: Number(/downloaded=(\d+)/.exec(sample.query)?.[1]),
       left: sample.left,
       event: Event[sample.event],
-      numwant: sample.numwant || 61,
+      numwant: sample.numwant ?? 61,
       dictionary: false,
       peerIds: false,
       bothFamilies: sample.saysIpv6 === true,
@@ -84,24 +84,27 @@ t.test('info_hash, peer_id and port may come once', async t => {
   t.equal(parsed('left=1&left=2&left=3').left, 3, 'of others the last one counts')
 })
 
-t.test('a port is a number from 1 to 65535', async t => {
+t.test('a port is a number from 0 to 65535, which stopped does not need', async t => {
   const portOf = (port: string) => announce(`${HASH}&${ID}&port=${port}`)
+  t.match(portOf('0'), { port: 0 })
   t.match(portOf('1'), { port: 1 })
   t.match(portOf('65535'), { port: 65535 })
   t.match(portOf('0006881'), { port: 6881 })
-  for (const port of ['', '0', '65536', '-1', '+1', '1.5', '0x50', '80 ', '%36', '9'.repeat(400)]) {
+  for (const port of ['', '65536', '-1', '+1', '1.5', '0x50', '80 ', '%36', '9'.repeat(400)]) {
     t.equal(portOf(port), Failure.invalidPort, port)
+    t.match(portOf(`${port}&event=stopped`), { port: 0, event: Event.stopped }, port)
   }
-  t.equal(announce(`${HASH}&${ID}&port=0&event=stopped`), Failure.invalidPort)
+  t.match(announce(`${HASH}&${ID}&event=stopped`), { port: 0, event: Event.stopped })
 })
 
 t.test(
-  'bytes that are absent or cannot be read are 0, and too many are the most there are',
+  'uploaded and downloaded that cannot be read are 0, such a left is a leecher\'s',
   async t => {
     for (const name of ['uploaded', 'downloaded', 'left'] as const) {
-      t.equal(parsed('')[name], 0)
-      for (const value of ['', '-1', '1e3', 'NaN', '12a', 'a12', '%31', '٣']) {
-        t.equal(parsed(`${name}=${value}`)[name], 0, `${name}=${value}`)
+      const unreadable = name === 'left' ? TRANSFER_BYTES_MAX : 0
+      t.equal(parsed('')[name], unreadable)
+      for (const value of ['', '-1', '1e3', 'NaN', '12a', 'a12', '%31', '5%20', '٣']) {
+        t.equal(parsed(`${name}=${value}`)[name], unreadable, `${name}=${value}`)
       }
       const exact = [
         1,
@@ -112,6 +115,7 @@ t.test(
         TRANSFER_BYTES_MAX - 1,
         TRANSFER_BYTES_MAX,
       ]
+      t.equal(parsed(`${name}=0`)[name], 0)
       for (const value of exact) t.equal(parsed(`${name}=${value}`)[name], value)
       const larger = [
         '281474976710656',
@@ -127,7 +131,9 @@ t.test(
 t.test('events other than the three of BEP 3 are none', async t => {
   const eventOf = (event: string) => parsed(`event=${event}`).event
   t.same(['started', 'stopped', 'completed'].map(eventOf), [2, 3, 1])
-  const none = ['', 'empty', 'paused', 'Started', 'start', 'startedd', 'started=', 'st%61rted']
+  t.same(['Started', 'STOPPED', 'cOmPlEtEd'].map(eventOf), [2, 3, 1], 'in any case')
+  t.same(['st%61rted', '%53topped'].map(eventOf), [2, 3], 'percent-encoded')
+  const none = ['', 'empty', 'paused', 'start', 'startedd', 'started=', 'started%20', '%', '0']
   for (const event of none) t.equal(eventOf(event), Event.none, event)
   t.equal(parsed('event').event, Event.none)
 })
@@ -138,7 +144,8 @@ t.test('numwant is what was asked for, within the configuration', async t => {
     ['1', '50', '200', '201', '70000', '9'.repeat(30)].map(numwantOf),
     [1, 50, 200, 200, 200, 200],
   )
-  for (const value of ['0', '', '-1', 'many']) t.equal(numwantOf(value), 50, value)
+  for (const value of ['0', '00', '5&numwant=0']) t.equal(numwantOf(value), 0, value)
+  for (const value of ['', '-1', 'many', '%30']) t.equal(numwantOf(value), 50, value)
   t.equal(parsed('').numwant, 50)
   t.equal(parsed('', { ...RULES, numwantDefault: 300 }).numwant, 200)
 })
@@ -276,10 +283,26 @@ t.test('separators too many, names alone and unknown parameters are passed over'
     `&${BASE}`,
     `&&&${BASE}&&`,
     `=&${BASE}&=&=x`,
-    `ports=1&${BASE}&portx&PORT=2`,
+    `ports=1&${BASE}&portx&__proto__=2&%5f_proto__&constructor=1&%zz=3`,
   ]) {
     t.same(announce(query), plain, query)
   }
+})
+
+t.test('names are read in any case and percent-encoded', async t => {
+  const plain = announce(`${BASE}&left=7&event=started&compact=0&numwant=3&ipv6=2001:db8::1`)
+  for (const query of [
+    `INFO_HASH=aaaaaaaaaabbbbbbbbbb&Peer_Id=-XX0001-0123456789ab&PORT=6881&LEFT=7` +
+      '&Event=started&COMPACT=0&NumWant=3&IPv6=2001:db8::1',
+    `info%5fhash=aaaaaaaaaabbbbbbbbbb&peer%5Fid=-XX0001-0123456789ab&p%6Frt=6881&l%65ft=7` +
+      '&%65vent=started&c%6fmpact=0&numwan%74=3&ip%766=2001:db8::1',
+  ]) {
+    t.same(announce(query), plain, query)
+  }
+  t.same(scrape(`INFO_HASH=${'a'.repeat(20)}&info%5Fhash=${'b'.repeat(20)}`), [
+    '61'.repeat(20),
+    '62'.repeat(20),
+  ])
 })
 
 t.test('a scrape names each hash once, sorted', async t => {

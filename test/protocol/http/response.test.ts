@@ -5,7 +5,7 @@ import { type Bytes, bytesOf } from '../../../src/protocol/bytes.ts'
 import { Failure, failureText } from '../../../src/protocol/failures.ts'
 import * as response from '../../../src/protocol/http/response.ts'
 import * as record from '../../../src/protocol/records.ts'
-import * as scrapeRecord from '../../../src/protocol/scrape-record.ts'
+import * as scrapeRecord from '../../../src/protocol/records.ts'
 import { guarded, isIntact } from '../fixtures/guarded.ts'
 
 const AT = 24
