@@ -1,5 +1,5 @@
 import type { Bytes } from '../protocol/bytes.ts'
-import { Event, DOWNLOADED, EVENT, readU64, UPLOADED, writeU64 } from '../protocol/records.ts'
+import { DOWNLOADED, EVENT, Event, readU64, UPLOADED, writeU64 } from '../protocol/records.ts'
 import type { Access } from './access.ts'
 import type { Arena } from './tables/arena.ts'
 import {

@@ -1,6 +1,24 @@
 import type { Bytes } from '../protocol/bytes.ts'
-import { Event, ADDRESS, CLIENT_ADDRESS, CONNECTION_CLIENT, CONNECTION_WORKER, EVENT, FAILURE, FAMILY, Family, INFO_HASH, INTERVAL, KEY, PEER_ID, PORT, REPLY_HEADER_BYTES, UPLOADED, USER_KEY } from '../protocol/records.ts'
 import { Failure } from '../protocol/failures.ts'
+import {
+  ADDRESS,
+  CLIENT_ADDRESS,
+  CONNECTION_CLIENT,
+  CONNECTION_WORKER,
+  EVENT,
+  Event,
+  FAILURE,
+  FAMILY,
+  Family,
+  INFO_HASH,
+  INTERVAL,
+  KEY,
+  PEER_ID,
+  PORT,
+  REPLY_HEADER_BYTES,
+  UPLOADED,
+  USER_KEY,
+} from '../protocol/records.ts'
 import { checkInfoHash, checkKeys } from './access.ts'
 import { accountPeer } from './account.ts'
 import type { Engine } from './engine.ts'

@@ -1,6 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import type { Bytes } from '../protocol/bytes.ts'
-import { FAMILY, KIND, Kind, NUMWANT, REPLY_HEADER_BYTES, replyBytesMax, ENTRY_BYTES, HASH_COUNT, SCRAPE_HEADER_BYTES } from '../protocol/records.ts'
+import {
+  ENTRY_BYTES,
+  FAMILY,
+  HASH_COUNT,
+  KIND,
+  Kind,
+  NUMWANT,
+  REPLY_HEADER_BYTES,
+  replyBytesMax,
+  SCRAPE_HEADER_BYTES,
+} from '../protocol/records.ts'
 import {
   type Access,
   type AccessRules,

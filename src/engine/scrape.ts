@@ -1,6 +1,19 @@
 import type { Bytes } from '../protocol/bytes.ts'
 import { Failure } from '../protocol/failures.ts'
-import { FAILURE, HASH_BYTES, ENTRY_BYTES, ENTRY_COMPLETED, ENTRY_HASH, ENTRY_LEECHERS, ENTRY_SEEDERS, HASH_COUNT, SCRAPE_HEADER_BYTES, SCRAPE_KEY, SCRAPE_REQUEST_HEADER_BYTES, SCRAPE_USER_KEY } from '../protocol/records.ts'
+import {
+  ENTRY_BYTES,
+  ENTRY_COMPLETED,
+  ENTRY_HASH,
+  ENTRY_LEECHERS,
+  ENTRY_SEEDERS,
+  FAILURE,
+  HASH_BYTES,
+  HASH_COUNT,
+  SCRAPE_HEADER_BYTES,
+  SCRAPE_KEY,
+  SCRAPE_REQUEST_HEADER_BYTES,
+  SCRAPE_USER_KEY,
+} from '../protocol/records.ts'
 import { checkKeys } from './access.ts'
 import type { Engine } from './engine.ts'
 import { type Arena, stripeHead } from './tables/arena.ts'

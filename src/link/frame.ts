@@ -1,6 +1,17 @@
 import { allocate, type Bytes, bytesOf } from '../protocol/bytes.ts'
 import { FRAME_BYTES_MAX } from '../protocol/limits.ts'
-import { ANNOUNCE_BYTES, FAMILY, Family, HASH_BYTES, KIND, Kind, LENGTH, WEBSOCKET_ANNOUNCE_BYTES, HASH_COUNT, SCRAPE_REQUEST_HEADER_BYTES } from '../protocol/records.ts'
+import {
+  ANNOUNCE_BYTES,
+  FAMILY,
+  Family,
+  HASH_BYTES,
+  HASH_COUNT,
+  KIND,
+  Kind,
+  LENGTH,
+  SCRAPE_REQUEST_HEADER_BYTES,
+  WEBSOCKET_ANNOUNCE_BYTES,
+} from '../protocol/records.ts'
 
 /**
  * A frame is a header and the records of one event-loop turn, or the replies to them. Offsets in

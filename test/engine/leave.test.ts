@@ -4,8 +4,8 @@ import { readPeers } from '../../src/engine/inspect.ts'
 import { createLeaveCursor, leaveSlice } from '../../src/engine/leave.ts'
 import { setGone } from '../../src/engine/tables/gone-workers.ts'
 import { totals } from '../../src/engine/totals.ts'
-import { Event } from '../../src/protocol/records.ts'
 import { Failure } from '../../src/protocol/failures.ts'
+import { Event } from '../../src/protocol/records.ts'
 import { checkTables } from '../fixtures/swarm-integrity.ts'
 import {
   announceTo,

@@ -12,7 +12,18 @@ import {
 } from '../../src/link/frame.ts'
 import { allocate, bytesOf } from '../../src/protocol/bytes.ts'
 import { FRAME_BYTES_MAX } from '../../src/protocol/limits.ts'
-import { ANNOUNCE_BYTES, FAMILY, Family, HASH_BYTES, KIND, Kind, LENGTH, WEBSOCKET_ANNOUNCE_BYTES, HASH_COUNT, SCRAPE_REQUEST_HEADER_BYTES } from '../../src/protocol/records.ts'
+import {
+  ANNOUNCE_BYTES,
+  FAMILY,
+  Family,
+  HASH_BYTES,
+  HASH_COUNT,
+  KIND,
+  Kind,
+  LENGTH,
+  SCRAPE_REQUEST_HEADER_BYTES,
+  WEBSOCKET_ANNOUNCE_BYTES,
+} from '../../src/protocol/records.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 
 function frameOf(records: readonly number[], sequence = 1): Uint8Array<ArrayBuffer> {

@@ -142,8 +142,7 @@ for (const [name, ranges, size, isPublic] of [
     const [net = '', prefix] = range.split('/')
     special.addSubnet(net, Number(prefix), name)
   }
-  const isSpecial = (address: Uint8Array) =>
-    special.check(formatAddress(address, 0, size), name)
+  const isSpecial = (address: Uint8Array) => special.check(formatAddress(address, 0, size), name)
 
   t.test(`every special range of ${name} ends where the registry says`, async t => {
     for (const address of ranges.flatMap(borders)) {

@@ -1,6 +1,12 @@
 import t from 'tap'
 import * as limits from '../../src/protocol/limits.ts'
-import { ANNOUNCE_BYTES, Family, HASH_BYTES, replyBytesMax, SCRAPE_REQUEST_HEADER_BYTES } from '../../src/protocol/records.ts'
+import {
+  ANNOUNCE_BYTES,
+  Family,
+  HASH_BYTES,
+  replyBytesMax,
+  SCRAPE_REQUEST_HEADER_BYTES,
+} from '../../src/protocol/records.ts'
 
 t.test('a scrape of the most hashes fits a query, and a query fits a request head', async t => {
   const scrape = limits.SCRAPE_HASHES_MAX * `info_hash=${'%00'.repeat(HASH_BYTES)}&`.length

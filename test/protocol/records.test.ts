@@ -6,9 +6,35 @@ t.test('the fields of every record are in order and do not overlap', async t => 
   record.assertRecordLayouts()
   const layout = (fields: [number, number][], end: number) => () =>
     record.assertRecordLayouts({ example: { fields, end } })
-  t.doesNotThrow(layout([[0, 4], [4, 2]], 6))
-  t.throws(layout([[0, 4], [3, 2]], 6), /example: the field at 3 begins before 4/)
-  t.throws(layout([[0, 4], [4, 3]], 6), /example: the field at 6 begins before 7/)
+  t.doesNotThrow(
+    layout(
+      [
+        [0, 4],
+        [4, 2],
+      ],
+      6,
+    ),
+  )
+  t.throws(
+    layout(
+      [
+        [0, 4],
+        [3, 2],
+      ],
+      6,
+    ),
+    /example: the field at 3 begins before 4/,
+  )
+  t.throws(
+    layout(
+      [
+        [0, 4],
+        [4, 3],
+      ],
+      6,
+    ),
+    /example: the field at 6 begins before 7/,
+  )
 })
 
 t.test('64-bit numbers are exact up to 2^53', async t => {

@@ -9,14 +9,20 @@ import type { Link } from '../../link/link.ts'
 import { Failure } from '../../protocol/failures.ts'
 import { type PathRules, parsePathKeys, pathKind } from '../../protocol/http/path.ts'
 import { parseAnnounce, parseScrape } from '../../protocol/http/request.ts'
-import { SCRAPE_HASHES_MAX } from '../../protocol/limits.ts'
-import { ANNOUNCE_BYTES, HASH_BYTES, KEY, Kind, USER_KEY, HASH_COUNT, SCRAPE_KEY, SCRAPE_REQUEST_HEADER_BYTES, SCRAPE_USER_KEY } from '../../protocol/records.ts'
-import {
-  clientAddress,
-  type ProxyRules,
-  writeClientAddress,
-} from '../client-address.ts'
 import { compileCidrs } from '../../protocol/ip.ts'
+import { SCRAPE_HASHES_MAX } from '../../protocol/limits.ts'
+import {
+  ANNOUNCE_BYTES,
+  HASH_BYTES,
+  HASH_COUNT,
+  KEY,
+  Kind,
+  SCRAPE_KEY,
+  SCRAPE_REQUEST_HEADER_BYTES,
+  SCRAPE_USER_KEY,
+  USER_KEY,
+} from '../../protocol/records.ts'
+import { clientAddress, type ProxyRules, writeClientAddress } from '../client-address.ts'
 import { listen } from '../listen.ts'
 import { type App, type HttpRequest, type HttpResponse, loadUws, type TlsKeyPair } from '../uws.ts'
 import type { WebsocketRoute, WebsocketTracker } from '../websocket/tracker.ts'

@@ -3,7 +3,18 @@ import type { Answer } from '../../link/link.ts'
 import { allocate, type Bytes } from '../../protocol/bytes.ts'
 import { Failure } from '../../protocol/failures.ts'
 import { type PathRules, parsePathKeys } from '../../protocol/http/path.ts'
-import { type AnnounceRules, ADDRESS, ANNOUNCE_BYTES, FAILURE, FAMILY, Family, type IpFamily, KEY, USER_KEY } from '../../protocol/records.ts'
+import { type CidrList, compileCidrs } from '../../protocol/ip.ts'
+import {
+  ADDRESS,
+  ANNOUNCE_BYTES,
+  type AnnounceRules,
+  FAILURE,
+  FAMILY,
+  Family,
+  type IpFamily,
+  KEY,
+  USER_KEY,
+} from '../../protocol/records.ts'
 import {
   type ConnectionSecret,
   isConnectionId,
@@ -35,7 +46,6 @@ import {
   proxiedClientAt,
   SIMPLE_PROXY_BYTES,
 } from '../../protocol/udp/simple-proxy.ts'
-import { type CidrList, compileCidrs } from '../../protocol/ip.ts'
 
 /** What a UDP listener is given: how to answer, and by which rules. */
 export type UdpService = {

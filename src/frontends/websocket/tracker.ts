@@ -7,10 +7,27 @@ import {
 } from '../../counters/frontend.ts'
 import type { Link } from '../../link/link.ts'
 import { type Bytes, bytesOf } from '../../protocol/bytes.ts'
-import { Event, CLIENT_ADDRESS, COMPACT_BYTES, CONNECTION_SOCKET, CONNECTION_WORKER, FAILURE, Family, HASH_BYTES, type IpFamily, KEY, LEECHERS, PEER_COUNT, REPLY_HEADER_BYTES, SEEDERS, WEBSOCKET_ANNOUNCE_BYTES, SCRAPE_KEY } from '../../protocol/records.ts'
 import { Failure } from '../../protocol/failures.ts'
 import { type PathRules, parsePathKeys } from '../../protocol/http/path.ts'
 import { WEBSOCKET_MESSAGE_BYTES_MAX } from '../../protocol/limits.ts'
+import {
+  CLIENT_ADDRESS,
+  COMPACT_BYTES,
+  CONNECTION_SOCKET,
+  CONNECTION_WORKER,
+  Event,
+  FAILURE,
+  Family,
+  HASH_BYTES,
+  type IpFamily,
+  KEY,
+  LEECHERS,
+  PEER_COUNT,
+  REPLY_HEADER_BYTES,
+  SCRAPE_KEY,
+  SEEDERS,
+  WEBSOCKET_ANNOUNCE_BYTES,
+} from '../../protocol/records.ts'
 import {
   type AnnounceMessage,
   type AnswerMessage,

@@ -1,7 +1,41 @@
 import type { Bytes } from '../bytes.ts'
-import { Event, ADDRESS, COMPACT_BYTES, DOWNLOADED, EVENT, FAMILY, Family, FLAGS, Flag, HASH_BYTES, INFO_HASH, INTERVAL, type IpFamily, KIND, Kind, LEECHERS, LEFT, NUMWANT, PEER_COUNT, PEER_ID, PORT, REPLY_HEADER_BYTES, SEEDERS, UPLOADED, writeSource, ENTRY_BYTES, ENTRY_COMPLETED, ENTRY_LEECHERS, ENTRY_SEEDERS, HASH_COUNT, SCRAPE_HEADER_BYTES, SCRAPE_REQUEST_HEADER_BYTES, type AnnounceRules } from '../records.ts'
 import { Failure, failureText } from '../failures.ts'
 import { TRANSFER_BYTES_MAX } from '../limits.ts'
+import {
+  ADDRESS,
+  type AnnounceRules,
+  COMPACT_BYTES,
+  DOWNLOADED,
+  ENTRY_BYTES,
+  ENTRY_COMPLETED,
+  ENTRY_LEECHERS,
+  ENTRY_SEEDERS,
+  EVENT,
+  Event,
+  FAMILY,
+  Family,
+  FLAGS,
+  Flag,
+  HASH_BYTES,
+  HASH_COUNT,
+  INFO_HASH,
+  INTERVAL,
+  type IpFamily,
+  KIND,
+  Kind,
+  LEECHERS,
+  LEFT,
+  NUMWANT,
+  PEER_COUNT,
+  PEER_ID,
+  PORT,
+  REPLY_HEADER_BYTES,
+  SCRAPE_HEADER_BYTES,
+  SCRAPE_REQUEST_HEADER_BYTES,
+  SEEDERS,
+  UPLOADED,
+  writeSource,
+} from '../records.ts'
 
 /**
  * The packets of BEP 15. Offsets in bytes from the start of a packet; integers big-endian.

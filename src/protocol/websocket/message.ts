@@ -1,5 +1,4 @@
 import type { Bytes } from '../bytes.ts'
-import { Event, DOWNLOADED, EVENT, FAMILY, Family, FLAGS, HASH_BYTES, INFO_HASH, KIND, Kind, LEFT, NUMWANT, PEER_ID, PORT, UPLOADED, writeU64, ENTRY_BYTES, ENTRY_COMPLETED, ENTRY_HASH, ENTRY_LEECHERS, ENTRY_SEEDERS, HASH_COUNT, SCRAPE_HEADER_BYTES, SCRAPE_REQUEST_HEADER_BYTES } from '../records.ts'
 import { Failure, failureText } from '../failures.ts'
 import {
   OFFER_ID_CHARACTERS_MAX,
@@ -7,6 +6,32 @@ import {
   SCRAPE_HASHES_MAX,
   TRANSFER_BYTES_MAX,
 } from '../limits.ts'
+import {
+  DOWNLOADED,
+  ENTRY_BYTES,
+  ENTRY_COMPLETED,
+  ENTRY_HASH,
+  ENTRY_LEECHERS,
+  ENTRY_SEEDERS,
+  EVENT,
+  Event,
+  FAMILY,
+  Family,
+  FLAGS,
+  HASH_BYTES,
+  HASH_COUNT,
+  INFO_HASH,
+  KIND,
+  Kind,
+  LEFT,
+  NUMWANT,
+  PEER_ID,
+  PORT,
+  SCRAPE_HEADER_BYTES,
+  SCRAPE_REQUEST_HEADER_BYTES,
+  UPLOADED,
+  writeU64,
+} from '../records.ts'
 
 /**
  * The messages of WebTorrent's trackers, which no BEP describes: JSON, as the npm package bittorrent-tracker speaks it. Hashes and ids are

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { Event } from '../../../src/protocol/records.ts'
 import { Failure } from '../../../src/protocol/failures.ts'
 import { QUERY_BYTES_MAX, TRANSFER_BYTES_MAX } from '../../../src/protocol/limits.ts'
+import { Event } from '../../../src/protocol/records.ts'
 import { CLIENT_QUERIES, INFO_HASH_HEX } from '../fixtures/client-queries.ts'
 import { announce, IPV4, IPV6, lastSource, RULES, scrape } from '../fixtures/parse.ts'
 import { percentEncode } from '../fixtures/percent.ts'
@@ -97,36 +97,28 @@ t.test('a port is a number from 0 to 65535, which stopped does not need', async 
   t.match(announce(`${HASH}&${ID}&event=stopped`), { port: 0, event: Event.stopped })
 })
 
-t.test(
-  'uploaded and downloaded that cannot be read are 0, such a left is a leecher\'s',
-  async t => {
-    for (const name of ['uploaded', 'downloaded', 'left'] as const) {
-      const unreadable = name === 'left' ? TRANSFER_BYTES_MAX : 0
-      t.equal(parsed('')[name], unreadable)
-      for (const value of ['', '-1', '1e3', 'NaN', '12a', 'a12', '%31', '5%20', '٣']) {
-        t.equal(parsed(`${name}=${value}`)[name], unreadable, `${name}=${value}`)
-      }
-      const exact = [
-        1,
-        9,
-        10,
-        4_294_967_295,
-        4_294_967_296,
-        TRANSFER_BYTES_MAX - 1,
-        TRANSFER_BYTES_MAX,
-      ]
-      t.equal(parsed(`${name}=0`)[name], 0)
-      for (const value of exact) t.equal(parsed(`${name}=${value}`)[name], value)
-      const larger = [
-        '281474976710656',
-        '9007199254740993',
-        '18446744073709551615',
-        '9'.repeat(5000),
-      ]
-      for (const value of larger) t.equal(parsed(`${name}=${value}`)[name], TRANSFER_BYTES_MAX)
+t.test("uploaded and downloaded that cannot be read are 0, such a left is a leecher's", async t => {
+  for (const name of ['uploaded', 'downloaded', 'left'] as const) {
+    const unreadable = name === 'left' ? TRANSFER_BYTES_MAX : 0
+    t.equal(parsed('')[name], unreadable)
+    for (const value of ['', '-1', '1e3', 'NaN', '12a', 'a12', '%31', '5%20', '٣']) {
+      t.equal(parsed(`${name}=${value}`)[name], unreadable, `${name}=${value}`)
     }
-  },
-)
+    const exact = [
+      1,
+      9,
+      10,
+      4_294_967_295,
+      4_294_967_296,
+      TRANSFER_BYTES_MAX - 1,
+      TRANSFER_BYTES_MAX,
+    ]
+    t.equal(parsed(`${name}=0`)[name], 0)
+    for (const value of exact) t.equal(parsed(`${name}=${value}`)[name], value)
+    const larger = ['281474976710656', '9007199254740993', '18446744073709551615', '9'.repeat(5000)]
+    for (const value of larger) t.equal(parsed(`${name}=${value}`)[name], TRANSFER_BYTES_MAX)
+  }
+})
 
 t.test('events other than the three of BEP 3 are none', async t => {
   const eventOf = (event: string) => parsed(`event=${event}`).event

@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap'
 import { allocate } from '../../../src/protocol/bytes.ts'
-import { Event } from '../../../src/protocol/records.ts'
 import { Failure } from '../../../src/protocol/failures.ts'
 import { TRANSFER_BYTES_MAX } from '../../../src/protocol/limits.ts'
 import * as record from '../../../src/protocol/records.ts'
 import * as scrape from '../../../src/protocol/records.ts'
+import { Event } from '../../../src/protocol/records.ts'
 import * as packet from '../../../src/protocol/udp/packet.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
 import {

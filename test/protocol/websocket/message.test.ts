@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { allocate } from '../../../src/protocol/bytes.ts'
-import { Event } from '../../../src/protocol/records.ts'
 import { Failure } from '../../../src/protocol/failures.ts'
 import {
   OFFER_ID_CHARACTERS_MAX,
@@ -11,6 +10,7 @@ import {
 } from '../../../src/protocol/limits.ts'
 import * as record from '../../../src/protocol/records.ts'
 import * as scrape from '../../../src/protocol/records.ts'
+import { Event } from '../../../src/protocol/records.ts'
 import {
   type AnnounceMessage,
   formatAnswer,
