@@ -1,12 +1,60 @@
+import { createRequire } from 'node:module'
 import { type Logger, pino } from 'pino'
-import type { LogConfig } from './config/config.ts'
+import type { PrettyOptions, prettyFactory } from 'pino-pretty'
+
+/** The section `[log]` of the configuration. It can be cloned. */
+export type LogSettings = {
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' | 'off'
+  readonly format: 'auto' | 'json' | 'pretty'
+}
+
+const STANDARD_OUTPUT = 1
 
 /**
- * JSON lines on standard output, written before the call returns, so that the last words of a process are not lost. `room` is the part of the
- * program that speaks. Data of strangers goes in as hex or lengths, never as text.
+ * A log on standard output: JSON lines, or readable text with `format = "pretty"` and, with
+ * `"auto"`, on a terminal. A line is written before the call returns, so that the last lines of a
+ * process are not lost.
+ *
+ * Every line has the fields `process`, such as `primary` or `worker-2`, and `pid`. The primary
+ * overrides them where it logs the start or the end of a worker. Names of fields are in snake_case
+ * with their unit (`_ms`, `_s`, `_bytes`). Data that strangers sent goes in as hex digits or
+ * lengths, never as text.
  */
-export function createLog(level: LogConfig['level'], room: string): Logger {
-  return pino({ level, base: { room } }, pino.destination({ fd: 1, sync: true }))
+export function createLog({ format, level }: LogSettings, processName: string): Logger {
+  const output = pino.destination({ fd: STANDARD_OUTPUT, sync: true })
+  const isPretty = format === 'pretty' || (format === 'auto' && process.stdout.isTTY === true)
+  return pino(
+    {
+      level: pinoLevel(level),
+      base: null,
+      // Not `base`: a field that a call sets again would stand in the line twice.
+      mixin: () => ({ process: processName, pid: process.pid }),
+      mixinMergeStrategy: (fields, own) => ({ ...own, ...fields }),
+    },
+    isPretty ? prettyOutput(output) : output,
+  )
+}
+
+/** The level under pino's name: `off` is `silent` there. */
+export function pinoLevel(level: LogSettings['level']): string {
+  return level === 'off' ? 'silent' : level
+}
+
+type Output = { write(line: string): unknown }
+
+/** Formats each line before it is written. pino-pretty is loaded only here: most trackers log JSON. */
+function prettyOutput(output: Output): Output {
+  const { prettyFactory: createFormatter } = createRequire(import.meta.url)('pino-pretty') as {
+    prettyFactory: typeof prettyFactory
+  }
+  const options: PrettyOptions = {
+    colorize: process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined,
+    translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
+    ignore: 'process,pid',
+    messageFormat: '{process}[{pid}] {msg}',
+  }
+  const format = createFormatter(options)
+  return { write: line => output.write(format(line)) }
 }
 
 export type { Logger }

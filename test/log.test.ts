@@ -21,19 +21,19 @@ async function run(program: string): Promise<{ out: string; status: number | nul
 
 t.test('the last words before an exit are written, however many', async t => {
   const { out, status } = await run(`
-    const log = createLog('info', 'cluster')
+    const log = createLog({ level: 'info', format: 'json' }, 'primary')
     for (let n = 0; n < 5000; n++) log.info({ n }, 'one of many')
     log.fatal('the end')
     process.exit(70)`)
   t.equal(status, 70)
   const lines = out.trimEnd().split('\n')
   t.equal(lines.length, 5001)
-  t.match(JSON.parse(lines[5000] ?? ''), { level: 60, room: 'cluster', msg: 'the end' })
+  t.match(JSON.parse(lines[5000] ?? ''), { level: 60, process: 'primary', msg: 'the end' })
 })
 
 t.test('what is below the level is not written', async t => {
   const { out } = await run(`
-    const log = createLog('warn', 'cluster')
+    const log = createLog({ level: 'warn', format: 'json' }, 'primary')
     log.info('no'); log.warn('yes')`)
   t.same(
     out
@@ -47,7 +47,7 @@ t.test('what is below the level is not written', async t => {
 t.test('a value can neither break its line nor forge another', async t => {
   const forged = 'x\n{"level":30,"msg":"forged"}\u001b[2J'
   const { out } = await run(
-    `createLog('info', 'cluster').info({ value: ${JSON.stringify(forged)} }, 'real')`,
+    `createLog({ level: 'info', format: 'json' }, 'primary').info({ value: ${JSON.stringify(forged)} }, 'real')`,
   )
   t.equal(out.trimEnd().split('\n').length, 1)
   t.notOk(out.includes('\u001b'), 'no control character reaches a terminal')
@@ -61,7 +61,7 @@ t.test('a reader that goes away does not end the program', async t => {
       '--input-type=module',
       '-e',
       `import { createLog } from '${LOG}'
-      const log = createLog('info', 'cluster')
+      const log = createLog({ level: 'info', format: 'json' }, 'primary')
       log.info('first')
       process.stdin.on('data', () => { log.info('nobody reads this'); log.info('nor this'); process.exit(7) })`,
     ],
@@ -74,4 +74,32 @@ t.test('a reader that goes away does not end the program', async t => {
   child.stdin.write('go')
   const [status] = await once(child, 'exit')
   t.equal(status, 7)
+})
+
+t.test('a field of the call replaces the process and pid of the line, once', async t => {
+  const { out } = await run(`
+    createLog({ level: 'info', format: 'auto' }, 'primary')
+      .info({ process: 'worker-1', pid: 7, duration_ms: 3 }, 'worker started')`)
+  t.match(JSON.parse(out), { process: 'worker-1', pid: 7, duration_ms: 3, msg: 'worker started' })
+  t.equal(out.match(/"pid"/g)?.length, 1)
+})
+
+t.test('pretty lines name the process, and the last one is written before an exit', async t => {
+  const { out, status } = await run(`
+    const log = createLog({ level: 'info', format: 'pretty' }, 'worker-2')
+    log.info({ torrents: 5 }, 'first')
+    log.error({ err: new Error('broken') }, 'last')
+    process.exit(7)`)
+  t.equal(status, 7)
+  t.match(out, /INFO.*worker-2\[\d+\] first\n {4}torrents: 5\n/)
+  t.match(out, /ERROR.*worker-2\[\d+\] last/)
+  t.match(out, 'Error: broken')
+  t.notOk(out.includes('\u001b'), 'no colours where there is no terminal')
+})
+
+t.test('level off logs nothing', async t => {
+  const { out } = await run(
+    `createLog({ level: 'off', format: 'json' }, 'primary').fatal('not written')`,
+  )
+  t.equal(out, '')
 })

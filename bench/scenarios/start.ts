@@ -47,7 +47,7 @@ async function measureRestore(plan: Plan, folder: string, config: object): Promi
     const generator = startHttpGenerator(loadOf(plan, tracker))
     let isBack = false
     const back = tracker
-      .line(({ msg }) => msg === 'swarms are back')
+      .line(({ msg }) => msg === 'swarms restored')
       .then(line => {
         isBack = true
         return line

@@ -43,8 +43,8 @@ export function startWriteBehind(
     try {
       let rows = 0
       for (const each of flushes) rows += await each()
-      if (rows > 0) log.debug({ rows }, 'counts written')
-      if (!healthy) log.info('the database takes writes again')
+      if (rows > 0) log.debug({ rows }, 'counters written')
+      if (!healthy) log.info('database is reachable again')
       healthy = true
       writes++
       allRows += rows
@@ -52,7 +52,7 @@ export function startWriteBehind(
     } catch (error) {
       failures++
       if (healthy)
-        log.error({ err: error }, 'counts cannot be written; trying again until they can')
+        log.error({ err: error }, 'cannot write counters to the database; will keep retrying')
       healthy = false
     } finally {
       busySeconds += (performance.now() - begun) / 1000
@@ -95,7 +95,7 @@ export function startWriteBehind(
     async stop() {
       ending.abort()
       await running
-      if (!healthy) log.error('counts since the last write are lost: the database is away')
+      if (!healthy) log.error('counters since the last write are lost: the database is unreachable')
     },
   }
 }

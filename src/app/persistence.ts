@@ -86,7 +86,7 @@ export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
       await administration.keys.removeEnded()
       keysCleanedSeconds = nowSeconds()
     } catch (error) {
-      log.error({ err: error }, 'ended keys could not be removed')
+      log.error({ err: error }, 'could not delete expired keys')
     }
   }
   const removeEvery = (seconds: number) => setInterval(removeEnded, seconds * 1000)

@@ -45,7 +45,7 @@ import { type Snapshots, startSnapshots } from './snapshots.ts'
 export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig): Promise<void> {
   process.title = 'muster'
   const { config } = loaded
-  const log = createLog(config.log.level, 'cluster')
+  const log = createLog(config.log, 'primary')
   const manager = connectServiceManager(takeNotifySettings(process.env), log)
   for (const warning of loaded.warnings) log.warn({ warning }, 'configuration')
   const { access, settings } = engineRules(config)
@@ -62,7 +62,7 @@ export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig)
     () => summary(engine, udpCounters),
     () => {
       if (reload) void reload.config()
-      else log.warn('not started yet: nothing is reloaded')
+      else log.warn('ignoring reload: startup has not finished')
     },
   )
   const run = { config, tables, settings, engine, parts, log, udpCounters, processes, manager }
@@ -109,7 +109,7 @@ async function start(run: Run): Promise<Reload | undefined> {
   const clockOffset = createClockOffset()
   const nowSeconds = () => unixSeconds(clockOffset)
   const died = (thread: string, error: unknown) => {
-    log.fatal({ thread, err: error }, 'thread died, and the process with it')
+    log.fatal({ thread, err: error }, 'thread crashed; exiting')
     parts.kill()
     process.exit(ExitStatus.software)
   }
@@ -220,7 +220,7 @@ async function start(run: Run): Promise<Reload | undefined> {
   })
   parts.add(watchdog)
   const { workers } = serving
-  log.info({ pid: process.pid, workers, engine_threads: config.engine.threads }, 'ready')
+  log.info({ workers, engine_threads: config.engine.threads }, 'ready')
   const started = { ...run, claimed, udp, certificates, serving, engineThreads, udpThreads }
   reload = createReload({
     ...started,

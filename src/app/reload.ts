@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts'
 import { takeLive } from '../config/live.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { type Engine, type EngineTables, setRules } from '../engine/engine.ts'
-import type { Logger } from '../log.ts'
+import { type Logger, pinoLevel } from '../log.ts'
 import type { Certificates } from '../serving/certificates.ts'
 import { type ClaimedTcp, claimTcpListeners, type Serving } from '../serving/http-servers.ts'
 import { type UdpListener, udpListeners } from '../serving/listeners.ts'
@@ -70,18 +70,18 @@ export function createReload(options: ReloadOptions): Reload {
     tellOfFaults(pairs.results)
     const next = await claimTcpListeners(config, pairs, log, claimed.ports)
     await options.snapshots?.write()
-    await serving.replace(next.listeners, config.log.level).finally(next.release)
+    await serving.replace(next.listeners, config.log).finally(next.release)
     pairs.use()
     tellOfNew(claimed.listeners, next.listeners)
     claimed = next
     running = config
     await applyRules(config)
-    if (waiting.length > 0) log.warn({ keys: waiting }, 'restart to apply')
+    if (waiting.length > 0) log.warn({ keys: waiting }, 'changed keys take effect at the next restart')
   }
 
   async function applyRules(config: Config): Promise<void> {
     const { engine, engineThreads, keeping, snapshots, tables, udp, udpThreads } = options
-    log.level = config.log.level
+    log.level = pinoLevel(config.log.level)
     const rules = engineRules(config)
     setRules(engine, tables, rules)
     engineThreads.setRules(rules, config.tracker_config.peers_cleanup_interval)
@@ -96,7 +96,7 @@ export function createReload(options: ReloadOptions): Reload {
 
   function tellOfFaults(results: readonly CertificateReload[]): void {
     for (const { error } of results) {
-      if (error !== undefined) log.error({ reason: error }, 'the certificate before stays in use')
+      if (error !== undefined) log.error({ reason: error }, 'certificate not reloaded; the previous one stays in use')
     }
   }
 
@@ -123,7 +123,7 @@ export function createReload(options: ReloadOptions): Reload {
         } catch (error) {
           if (options.isStopping()) return
           const faults = (error as Error).message.split('\n')
-          log.error({ faults }, 'not reloaded: the configuration before stays in effect')
+          log.error({ faults }, 'reload failed; keeping the previous configuration')
         }
       })
     },
@@ -133,7 +133,7 @@ export function createReload(options: ReloadOptions): Reload {
         tellOfFaults(pairs.results)
         if (pairs.results.every(({ error }) => error !== undefined)) return pairs.results
         const next = await claimTcpListeners(running, pairs, log, claimed.ports)
-        await serving.replace(next.listeners, running.log.level).finally(next.release)
+        await serving.replace(next.listeners, running.log).finally(next.release)
         pairs.use()
         claimed = next
         log.info('certificates reloaded')

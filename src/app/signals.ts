@@ -24,7 +24,7 @@ export function obeySignals(
   const stop = async (signal: string) => {
     log.info({ signal }, 'stopping')
     setTimeout(
-      () => fail({ millis: STOP_MILLIS_MAX }, 'stopping took too long'),
+      () => fail({ limit_ms: STOP_MILLIS_MAX }, 'stopping took too long'),
       STOP_MILLIS_MAX,
     ).unref()
     await parts.stop()
@@ -33,7 +33,7 @@ export function obeySignals(
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (stopping) return fail({ signal }, 'second signal, not waiting any longer')
+      if (stopping) return fail({ signal }, 'second signal: exiting at once')
       stopping = true
       stop(signal).catch((error: unknown) => fail({ err: error }, 'stopping failed'))
     })

@@ -66,7 +66,7 @@ export function startSnapshots(options: SnapshotsOptions): Snapshots {
     try {
       tellRestored(await pool.restore({ tables, settings, file, nowSeconds: nowSeconds() }), log)
     } catch (error) {
-      failed(error, 'the last swarms could not be brought back')
+      failed(error, 'could not restore the swarms')
     }
     isRestoring = false
   }
@@ -75,9 +75,12 @@ export function startSnapshots(options: SnapshotsOptions): Snapshots {
     try {
       lastWrite = await pool.write({ tables, file, nowSeconds: nowSeconds(), share: WRITE_SHARE })
       const { bytes, millis, peers, torrents } = lastWrite
-      log.debug({ file, torrents, peers, bytes, millis }, 'snapshot written')
+      log.debug(
+        { file, torrents, peers, size_bytes: bytes, duration_ms: millis },
+        'snapshot written',
+      )
     } catch (error) {
-      failed(error, 'snapshot not written')
+      failed(error, 'could not write the snapshot')
     }
   }
 
@@ -112,9 +115,12 @@ export function startSnapshots(options: SnapshotsOptions): Snapshots {
 
 function tellRestored(report: RestoreReport, log: Logger): void {
   for (const { file, reason } of report.skipped) {
-    log.error({ file, reason }, 'a damaged snapshot was passed over')
+    log.error({ file, reason }, 'skipped a damaged snapshot')
   }
   if (!report.file) return
   const { expired, file, millis, newer, peers, refused, torrents } = report
-  log.info({ file, torrents, peers, expired, newer, refused, millis }, 'swarms are back')
+  log.info(
+    { file, torrents, peers, expired, newer, refused, duration_ms: millis },
+    'swarms restored',
+  )
 }

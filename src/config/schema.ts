@@ -162,15 +162,24 @@ export const SCHEMA = {
     },
   },
   log: {
-    description: 'The log, JSON lines on standard output.',
+    description: 'The log, on standard output.',
     list: false,
     environment: 'LOG__',
+    restart: ['format'],
     keys: {
       level: {
         type: 'string',
-        enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+        enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent', 'off'],
         default: 'info',
-        description: 'Least severe level that is logged. Requests are never logged at info.',
+        description:
+          'Least severe level that is logged; "off" and "silent" log nothing. Requests are never logged at info.',
+      },
+      format: {
+        type: 'string',
+        enum: ['auto', 'json', 'pretty'],
+        default: 'auto',
+        description:
+          'JSON lines or readable text; "auto" is readable text on a terminal and JSON otherwise.',
       },
     },
   },

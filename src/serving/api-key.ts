@@ -37,6 +37,6 @@ function makeKey(file: string, log: Logger): string {
   const key = randomBytes(KEY_BYTES).toString('base64url')
   mkdirSync(dirname(file), { recursive: true, mode: 0o750 })
   writeFileSync(file, `${key}\n`, { mode: 0o600 })
-  log.info({ file }, 'made a token for the admin API')
+  log.info({ file }, 'created a token for the admin API')
   return key
 }

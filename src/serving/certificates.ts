@@ -135,11 +135,11 @@ function tellOfDates(held: readonly Held[], log: Logger): void {
   const now = Date.now()
   const byFile = new Map(held.map(({ certPath, pair }) => [certPath, pair]))
   for (const [file, { notAfter, notBefore }] of byFile) {
-    const fields = { file, from: isoTime(notBefore), to: isoTime(notAfter) }
-    if (notAfter <= now) log.error(fields, 'certificate has ended: clients refuse it')
+    const fields = { file, not_before: isoTime(notBefore), not_after: isoTime(notAfter) }
+    if (notAfter <= now) log.error(fields, 'certificate has expired; clients will reject it')
     else if (notAfter - now <= WARNED_DAYS * DAY_MILLIS)
-      log.warn(fields, 'certificate ends soon: renew it')
-    else if (notBefore > now) log.warn(fields, 'certificate is not good yet, by the clock here')
+      log.warn(fields, 'certificate expires soon: renew it')
+    else if (notBefore > now) log.warn(fields, 'certificate is not yet valid; check the system clock')
   }
 }
 

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { MessageChannel } from 'node:worker_threads'
 import type { Admin } from '../admin/admin.ts'
-import type { Config, LogConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
 import { createFrontendCounters } from '../counters/frontend.ts'
 import { createLinkCounters, type LinkCounters } from '../counters/link.ts'
 import { startReporting } from '../counters/process-report.ts'
@@ -11,7 +11,7 @@ import { unavailableError } from '../errors.ts'
 import { whyUnlimited } from '../frontends/connection-limits.ts'
 import type { Part, Parts } from '../lifecycle.ts'
 import { connectPortLink } from '../link/port.ts'
-import type { Logger } from '../log.ts'
+import type { Logger, LogSettings } from '../log.ts'
 import type { EngineThreads } from '../threads/engine-threads.ts'
 import { findApiKey } from './api-key.ts'
 import type { Certificates } from './certificates.ts'
@@ -79,7 +79,7 @@ export async function claimTcpListeners(
     connectionsPerAddress: config.limits.connections_per_address,
   }
   const reason = whyUnlimited(connectionLimits(listeners))
-  if (reason !== undefined) log.warn({ reason }, 'connections cannot be limited here')
+  if (reason !== undefined) log.warn({ reason }, 'connection limits are not available')
   return {
     listeners,
     ports: new Map(claimed.map(({ name, port }) => [name, port])),
@@ -91,7 +91,7 @@ export async function claimTcpListeners(
 export type Serving = Part & {
   readonly workers: number
   /** Serves `listeners` from now on. No connection is refused. Rejects when that cannot be, and then all stays as it was. */
-  replace(listeners: FrontendListeners, level: LogConfig['level']): Promise<void>
+  replace(listeners: FrontendListeners, logSettings: LogSettings): Promise<void>
 }
 
 export type ServingOptions = {
@@ -151,7 +151,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     socketPathFor: engineThreads.socketPathFor,
     folder: options.folder,
     numbers: createWorkerNumbers(options.engine.goneWorkers, engineThreads.takeOutGone),
-    level: config.log.level,
+    logSettings: config.log,
     log,
   })
   const serving = {

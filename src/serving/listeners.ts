@@ -143,7 +143,7 @@ export async function claimListeners<T extends Listener>(
         missing.push(`${listener.host} port ${listener.port}`)
         log.warn(
           { address: listener.host, port: listener.port, code },
-          'this machine has not this address',
+          'address not available on this machine',
         )
       }
     }

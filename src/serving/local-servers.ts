@@ -79,7 +79,7 @@ export type FrontendsOptions = {
 export async function startFrontends(options: FrontendsOptions): Promise<Frontends> {
   const { link, admin, counters, log } = options
   const onError = (err: unknown, operation: string) => {
-    if (!isReported(err)) log.error({ err, operation }, 'the API could not do what it was asked')
+    if (!isReported(err)) log.error({ err, operation }, 'API request failed')
   }
   async function startServers(wanted: FrontendListeners): Promise<Server[]> {
     const pages = wanted.api.length > 0 ? loadDashboard() : undefined
@@ -101,7 +101,7 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
   /** The limits first, so that no connection comes before them. */
   async function startLimited(wanted: FrontendListeners) {
     const limits = await startConnectionLimits(connectionLimits(wanted), counters, err => {
-      log.error({ err }, 'connections are no longer limited')
+      log.error({ err }, 'connection limits stopped working')
     })
     try {
       return { limits, servers: await startServers(wanted) }

@@ -1,6 +1,5 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { RpcAnswer, RpcRequest } from '../admin/rpc.ts'
-import type { LogConfig } from '../config/config.ts'
 import type { EngineCounters } from '../counters/engine.ts'
 import type { ProcessReport } from '../counters/process-report.ts'
 import type { UdpCounters } from '../counters/udp.ts'
@@ -10,6 +9,7 @@ import type { UdpSocket, UdpSocketOptions } from '../frontends/udp/socket.ts'
 import type { PathRules } from '../protocol/http/path.ts'
 import type { AnnounceRules } from '../protocol/records.ts'
 import type { ConnectionSecret } from '../protocol/udp/connection-id.ts'
+import type { LogSettings } from '../log.ts'
 import type { FrontendListeners } from './local-servers.ts'
 
 /** What crosses the borders between the primary and its workers and threads. All of it can be cloned. */
@@ -54,6 +54,9 @@ export type ToEngineThread =
   | { readonly type: 'workers-gone' }
 export type FromEngineThread = { readonly type: 'ready' }
 
+/** Environment variable with the number of a worker, for its log before it gets `start`. */
+export const WORKER_VARIABLE = 'MUSTER_WORKER'
+
 /** What the primary tells a cluster worker. */
 export type ToWorker =
   | {
@@ -65,7 +68,7 @@ export type ToWorker =
       /** Where workers have their sockets for each other. */
       readonly folder: string
       readonly socketPath: string
-      readonly level: LogConfig['level']
+      readonly log: LogSettings
       readonly listeners: FrontendListeners
     }
   /** Another process listens in its place; it tells when no connection begins with it any more. */

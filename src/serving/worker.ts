@@ -4,12 +4,12 @@ import { type Reporting, startReporting } from '../counters/process-report.ts'
 import { connectSocketLink } from '../link/socket.ts'
 import { createLog } from '../log.ts'
 import { type Frontends, startFrontends } from './local-servers.ts'
-import type { FromWorker, ToWorker } from './messages.ts'
+import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './messages.ts'
 import { relayPathIn } from './private-folder.ts'
 
 /** Entry of a cluster worker: sockets of clients on one side, the link to an engine thread on the other. */
 
-let log = createLog('info', 'worker')
+let log = createLog({ level: 'info', format: 'auto' }, `worker-${process.env[WORKER_VARIABLE]}`)
 let frontends: Frontends | undefined
 let reporting: Reporting | undefined
 
@@ -48,7 +48,7 @@ process.on('message', async (message: ToWorker) => {
     return
   }
   process.title = `muster: worker ${message.number}`
-  log = createLog(message.level, 'worker')
+  log = createLog(message.log, `worker-${message.number}`)
   const link = connectSocketLink(message.socketPath)
   const counters = createFrontendCounters()
   reporting = startReporting(

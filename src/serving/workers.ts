@@ -2,14 +2,13 @@ import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import type { Admin } from '../admin/admin.ts'
 import { answerRemote } from '../admin/remote.ts'
-import type { LogConfig } from '../config/config.ts'
 import type { Processes } from '../counters/processes.ts'
 import { unavailableError } from '../errors.ts'
-import type { Logger } from '../log.ts'
+import type { Logger, LogSettings } from '../log.ts'
 import { threadUrl } from '../thread-url.ts'
 import { watchProgress } from '../threads/progress.ts'
 import type { FrontendListeners } from './local-servers.ts'
-import type { FromWorker, ToWorker } from './messages.ts'
+import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './messages.ts'
 import { type Child, type Death, startSupervisor } from './supervisor.ts'
 import type { WorkerNumbers } from './worker-ids.ts'
 
@@ -23,7 +22,7 @@ export type WorkersOptions = {
   /** Where workers have their sockets for each other. */
   readonly folder: string
   readonly numbers: WorkerNumbers
-  readonly level: LogConfig['level']
+  readonly logSettings: LogSettings
   readonly log: Logger
 }
 
@@ -32,7 +31,7 @@ export type Workers = {
    * Replaces the workers, one after the other, by such that are started with these. No connection is refused. Rejects when one of the new
    * ones cannot listen; then all are again, or still, as they were.
    */
-  replace(listeners: FrontendListeners, level: LogConfig['level']): Promise<void>
+  replace(listeners: FrontendListeners, logSettings: LogSettings): Promise<void>
   /** As the supervisor's. */
   stop(millis: number): Promise<void>
   kill(): void
@@ -74,7 +73,7 @@ export function startWorkers(options: WorkersOptions): Workers {
   // Once all of them listened, or nobody waits any more, one that cannot is the supervisor's business.
   listening.catch(() => {})
   /** What a worker is started with, whenever that is. */
-  let current = { listeners: options.listeners, level: options.level }
+  let current = { listeners: options.listeners, logSettings: options.logSettings }
   const supervisor = startSupervisor({
     count: options.count,
     now: () => performance.now(),
@@ -86,7 +85,10 @@ export function startWorkers(options: WorkersOptions): Workers {
       forkWorker(n, { ...options, ...current }, exited, message => {
         if (message.type === 'listening') ready()
         if (message.type === 'failed') {
-          log.error({ worker: n + 1, reason: message.reason }, 'worker cannot listen')
+          log.error(
+            { process: workerName(n + 1), reason: message.reason },
+            'worker cannot listen',
+          )
           cannotListen(unavailableError(message.reason))
         }
         if (message.type === 'listening' && listen.add(n).size === options.count) allListen()
@@ -114,14 +116,23 @@ export function startWorkers(options: WorkersOptions): Workers {
 
   return {
     listening,
-    replace: (listeners, level) => replace({ listeners, level }),
+    replace: (listeners, logSettings) => replace({ listeners, logSettings }),
     stop: supervisor.stop,
     kill: supervisor.kill,
   }
 }
 
+function workerName(number: number): string {
+  return `worker-${number}`
+}
+
 function logDeath(log: Logger, { n, pid, why, quickDeaths, restartMillis }: Death): void {
-  const fields = { worker: n + 1, pid, why, restart_ms: restartMillis }
+  const fields = {
+    process: workerName(n + 1),
+    pid,
+    reason: why,
+    restart_ms: restartMillis,
+  }
   if (quickDeaths < QUICK_DEATHS_LOGGED_MAX) log.warn(fields, 'worker died')
   else if (quickDeaths === QUICK_DEATHS_LOGGED_MAX) log.error(fields, 'worker keeps dying')
   else log.debug(fields, 'worker died')
@@ -129,13 +140,14 @@ function logDeath(log: Logger, { n, pid, why, quickDeaths, restartMillis }: Deat
 
 function forkWorker(
   n: number,
-  { admin, folder, level, listeners, log, numbers, processes, socketPathFor }: WorkersOptions,
+  { admin, folder, logSettings, listeners, log, numbers, processes, socketPathFor }: WorkersOptions,
   exited: (why: string) => void,
   told: (message: FromWorker) => void,
 ): Child {
-  const worker = cluster.fork()
-  const { pid } = worker.process
   const number = n + 1
+  const worker = cluster.fork({ [WORKER_VARIABLE]: String(number) })
+  const { pid } = worker.process
+  const about = { process: workerName(number), ...(pid !== undefined && { pid }) }
   const processNumber = numbers.next()
   if (pid !== undefined) processes.started(number, pid)
   let isUp = false
@@ -149,7 +161,7 @@ function forkWorker(
   let silence = watchProgress(() => heard, STARTING_LOOKS_MAX)
   const looking = setInterval(() => {
     if (!silence.stalled()) return
-    log.error({ worker: n + 1, pid }, 'worker makes no progress and is killed')
+    log.error(about, 'worker makes no progress; killing it')
     kill()
   }, LOOK_MILLIS)
   let tellHandedOver = () => {}
@@ -172,19 +184,19 @@ function forkWorker(
         process: processNumber,
         folder,
         socketPath: socketPathFor(n),
-        level,
+        log: logSettings,
         listeners,
       })
     }
     if (message.type === 'listening') {
       silence = watchProgress(() => heard, SILENT_LOOKS_MAX)
-      log.info({ worker: number, pid }, 'worker started')
+      log.info(about, 'worker started')
     }
     if (message.type === 'handed-over') tellHandedOver()
     if (message.type === 'report' && pid !== undefined) processes.reported(pid, message.report)
     if (message.type === 'rpc-call') {
       void answerRemote(admin, message, send, err => {
-        log.error({ err, method: message.method }, 'the API could not do what it was asked')
+        log.error({ ...about, err, method: message.method }, 'API request failed')
       })
     }
     told(message)

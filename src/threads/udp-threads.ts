@@ -229,7 +229,7 @@ function tellOfBuffers(listener: UdpListener, socket: UdpSocket, log: Logger): v
   const granted = socket.receiveBufferBytes
   if (granted >= wanted) return
   log.info(
-    { wanted, granted, address: listener.host },
+    { wanted_bytes: wanted, granted_bytes: granted, address: listener.host },
     'the kernel grants a smaller receive buffer: raise net.core.rmem_max',
   )
 }

@@ -44,7 +44,7 @@ export function startWatchdog({ log, manager, status, threads }: WatchdogOptions
       if (isStalled === stalledNames.has(name)) continue
       if (isStalled) {
         stalledNames.add(name)
-        log.error({ thread: name, seconds: STALL_MILLIS / 1000 }, 'thread makes no progress')
+        log.error({ thread: name, stalled_ms: STALL_MILLIS }, 'thread makes no progress')
       } else {
         stalledNames.delete(name)
         log.warn({ thread: name }, 'thread makes progress again')

@@ -43,7 +43,7 @@ t.test('a database that goes away is told of once, tried again, and told of when
   t.equal(lines.filter(({ level }) => level >= 50).length, 1, 'one line')
   database.isAway = false
   while (!writeBehind.healthy) await new Promise(resolve => setTimeout(resolve, 20))
-  t.ok(lines.some(({ msg }) => msg === 'the database takes writes again'))
+  t.ok(lines.some(({ msg }) => msg === 'database is reachable again'))
   await writeBehind.stop()
 })
 

@@ -32,9 +32,9 @@ for (const workers of [0, 1]) {
     t.match(
       tracker.log.filter(({ msg, server }) => server === 'http' || msg === 'ready'),
       [
-        { room: 'cluster', msg: 'listening', server: 'http', address: '127.0.0.1', port: Number },
+        { process: 'primary', msg: 'listening', server: 'http', address: '127.0.0.1', port: Number },
         { msg: 'listening', server: 'http', address: '::1', port: Number },
-        { msg: 'ready', pid: tracker.pid, workers, engine_threads: 2 },
+        { msg: 'ready', process: 'primary', pid: tracker.pid, workers, engine_threads: 2 },
       ],
     )
     t.equal(await tracker.stop(), 0)

@@ -108,7 +108,7 @@ t.test('an error names the key, the rule and the value that was found', async t 
     ],
     [
       '[log]\nlevel = "loud"',
-      'log.level: must be one of "trace", "debug", "info", "warn", "error", "fatal", "silent" (found "loud")',
+      'log.level: must be one of "trace", "debug", "info", "warn", "error", "fatal", "silent", "off" (found "loud")',
     ],
     [
       '[tracker_config]\nnumwant_default = 100',

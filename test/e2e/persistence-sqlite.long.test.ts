@@ -25,7 +25,7 @@ t.test('kill -9 under load: the swarm of the last snapshot is back', async t => 
   await load.stop()
   const written = tracker.log.findLast(({ msg }) => msg === 'snapshot written')
   const second = await startWithApi(t, config, folder)
-  const back = await second.tracker.line(({ msg }) => msg === 'swarms are back')
+  const back = await second.tracker.line(({ msg }) => msg === 'swarms restored')
   t.same(back['torrents'], written?.['torrents'])
   t.same(back['peers'], written?.['peers'])
   t.ok(Number((back['peers'] as number[])[0]) >= 50)

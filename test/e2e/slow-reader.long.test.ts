@@ -31,7 +31,7 @@ async function startFull(t: Test) {
   mkdirSync(join(folder, 'data'))
   await writeSnapshot({ tables, file: join(folder, 'data/swarm.snapshot'), nowSeconds })
   const started = await startWithApi(t, { frontend: { workers: 1 } }, folder)
-  await started.tracker.line(({ msg }) => msg === 'swarms are back')
+  await started.tracker.line(({ msg }) => msg === 'swarms restored')
   await threadsSettled(started.tracker.pid)
   return started
 }

@@ -32,7 +32,7 @@ t.test(
     const died = await tracker.line(({ msg }) => msg === 'worker died', lines)
     const back = await tracker.line(({ msg }) => msg === 'worker started', lines)
     t.comment(`replaced ${back.time - died.time} ms after its death`)
-    t.match(died, { pid: victim, why: 'SIGKILL' })
+    t.match(died, { pid: victim, reason: 'SIGKILL' })
     t.ok(isAlive(Number(back['pid'])))
     await answers(load, CONNECTIONS * 10)
     t.same(await countAll(), before, 'scrapes count what they counted')

@@ -34,7 +34,7 @@ t.test(
       new SharedArrayBuffer(64 * 2 ** 20),
       new SharedArrayBuffer(64 * 2 ** 20),
     ]
-    adviseHugePages([advised], createLog('silent', 'test'))
+    adviseHugePages([advised], createLog({ level: 'silent', format: 'json' }, 'test'))
     const middle = (memory: SharedArrayBuffer) =>
       openLibc().address(new Uint8Array(memory)) + memory.byteLength / 2
     t.ok(isAdvised(middle(advised)))

@@ -15,7 +15,7 @@ t.test('a token is made once, for its owner’s eyes only, and the log says wher
   t.ok(key.length >= 32)
   t.equal(readFileSync(file, 'utf8'), `${key}\n`)
   t.equal(statSync(file).mode & 0o777, 0o600)
-  t.match(lines, [{ file, msg: 'made a token for the admin API' }])
+  t.match(lines, [{ file, msg: 'created a token for the admin API' }])
   t.notOk(JSON.stringify(lines).includes(key), 'never what it is')
   t.equal(findApiKey({ ...defaults, api_key_file: file }, log), key)
   t.equal(lines.length, 1)

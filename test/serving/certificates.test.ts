@@ -29,8 +29,8 @@ t.test('every enabled server with TLS has its pair, and no other', async t => {
 
 t.test('the log says of a certificate that it ends soon, or has not begun', async t => {
   for (const [from, to, msg] of [
-    [-80, 10, 'certificate ends soon: renew it'],
-    [5, 80, 'certificate is not good yet, by the clock here'],
+    [-80, 10, 'certificate expires soon: renew it'],
+    [5, 80, 'certificate is not yet valid; check the system clock'],
   ] as const) {
     const folder = temporaryFolder(t)
     await writePair(folder, makePair(from, to))

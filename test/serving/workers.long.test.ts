@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { FrontendCounter, Protocol, readFrontend } from '../../src/counters/frontend.ts'
 import { createProcesses } from '../../src/counters/processes.ts'
+import type { LogSettings } from '../../src/log.ts'
 import { Family } from '../../src/protocol/records.ts'
 import { claimListeners } from '../../src/serving/listeners.ts'
 import { createWorkerNumbers } from '../../src/serving/worker-ids.ts'
@@ -14,6 +15,8 @@ import { getBencoded } from '../fixtures/http-client.ts'
 import { announceTarget } from '../fixtures/load.ts'
 import { isAlive } from '../fixtures/start-tracker.ts'
 import { createMemoryAdmin } from '../frontends/api/fixtures/memory-admin.ts'
+
+const SILENT: LogSettings = { level: 'silent', format: 'json' }
 
 /** Resolves once `holds`. */
 async function until(holds: () => boolean): Promise<void> {
@@ -36,7 +39,7 @@ async function begin(t: Test, count: number, wantedPort?: number) {
     socketPathFor: engineThreads.socketPathFor,
     folder: engineThreads.folder,
     numbers: createWorkerNumbers(engineThreads.engine.goneWorkers, engineThreads.takeOutGone),
-    level: 'silent',
+    logSettings: SILENT,
     log: testLog.log,
   })
   t.teardown(() => workers.stop(5000))
@@ -63,13 +66,13 @@ t.test('a killed worker is replaced under its number', async t => {
   process.kill(Number(pid), 'SIGKILL')
   t.match(await line(({ msg }) => msg === 'worker died'), {
     level: 40,
-    worker: 1,
+    process: 'worker-1',
     pid,
-    why: 'SIGKILL',
+    reason: 'SIGKILL',
     restart_ms: 0,
   })
   const back = await line(({ msg, pid: other }) => msg === 'worker started' && other !== pid)
-  t.match(back, { worker: 1 })
+  t.match(back, { process: 'worker-1' })
   t.match(await getBencoded(url, announceTarget(3, 1)), { incomplete: 2 }, 'with the same swarm')
 })
 
@@ -100,7 +103,7 @@ t.test('a worker ends when its channel to the primary closes', async t => {
   const { pid } = await line(({ msg }) => msg === 'worker started')
   const worker = Object.values(cluster.workers ?? {}).find(other => other?.process.pid === pid)
   worker?.process.disconnect()
-  t.match(await line(({ msg }) => msg === 'worker died'), { pid, why: 'exit status 0' })
+  t.match(await line(({ msg }) => msg === 'worker died'), { pid, reason: 'exit status 0' })
 })
 
 t.test('a worker leaves the signals of a terminal to the primary', async t => {
@@ -123,7 +126,7 @@ t.test('workers that cannot listen are the operator’s to mend', async t => {
     exitStatus: 69,
     message: `cannot listen on 127.0.0.1 port ${port}`,
   })
-  t.match(lines, [{ msg: 'worker cannot listen', worker: 1 }])
+  t.match(lines, [{ msg: 'worker cannot listen', process: 'worker-1' }])
 })
 
 t.test('a worker that keeps dying is logged a few times, not for ever', async t => {
@@ -140,7 +143,7 @@ t.test('a worker that keeps dying is logged a few times, not for ever', async t 
     await line(({ pid: dead, msg }) => dead === pid && msg !== 'worker started')
   }
   t.same(
-    lines.filter(({ why }) => why === 'SIGKILL').map(({ level, msg }) => `${level} ${msg}`),
+    lines.filter(({ reason }) => reason === 'SIGKILL').map(({ level, msg }) => `${level} ${msg}`),
     [...new Array<string>(4).fill('40 worker died'), '50 worker keeps dying'],
   )
 })
@@ -165,7 +168,7 @@ t.test('a worker that the system cannot start is tried again, and the primary li
   await line(({ restart_ms: millis }) => millis === 200)
   restore()
   await line(({ msg, pid: other }) => msg === 'worker started' && other !== pid)
-  const failed = lines.filter(({ why }) => String(why).includes('ENOENT'))
+  const failed = lines.filter(({ reason }) => String(reason).includes('ENOENT'))
   t.ok(failed.length >= 2)
   t.notOk(
     failed.some(line => 'pid' in line),
@@ -178,7 +181,7 @@ t.test('workers that cannot take over leave those that run', async t => {
   const { lines, url, workers } = await begin(t, 2)
   await workers.listening
   const nobodys = { http: [listenerOn('192.0.2.1', 6969)], api: [], connectionsPerAddress: 0 }
-  await t.rejects(workers.replace(nobodys, 'silent'), {
+  await t.rejects(workers.replace(nobodys, SILENT), {
     message: 'worker 1 could not be replaced: exit status 1',
   })
   t.match(lines.at(-1), {

@@ -55,7 +55,7 @@ t.test(
       json: { status: 'database error' },
     })
     t.match(await admin.call('GET', `/api/whitelist/${hex(20_000)}`), { status: 404 })
-    const told = tracker.log.filter(({ msg }) => msg === 'the API could not do what it was asked')
+    const told = tracker.log.filter(({ msg }) => msg === 'API request failed')
     t.equal(told.length, 1, 'told once, with the reason')
     t.match(told, [{ level: 50, err: { message: /disk is full/ } }])
     for (let n = 0; n < 500; n++) {
@@ -65,7 +65,7 @@ t.test(
       )
       if (!('complete' in answer)) t.fail(`client ${n} was refused`)
     }
-    const failed = await tracker.line(({ msg }) => msg === 'snapshot not written')
+    const failed = await tracker.line(({ msg }) => msg === 'could not write the snapshot')
     t.match(failed['reason'], /ENOSPC|no space/i)
 
     free()

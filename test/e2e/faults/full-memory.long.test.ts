@@ -34,7 +34,7 @@ t.test(
       { engine: { memory: `${MEMORY_MIB} MiB` }, frontend: { workers: 1 } },
       folder,
     )
-    const back = await tracker.line(({ msg }) => msg === 'swarms are back')
+    const back = await tracker.line(({ msg }) => msg === 'swarms restored')
     t.ok(Number(back['refused']) > 0, `${back['refused']} of ${PEERS} peers had no room`)
     const udp = await openUdpClient(t, '127.0.0.1', tracker.port('udp', '127.0.0.1'))
     let leftOut = 0
