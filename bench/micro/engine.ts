@@ -24,7 +24,8 @@ export type FilledEngine = { readonly engine: Engine; announce(count: number): n
 /** Enters all peers and returns how to announce for random ones of them: `announce` returns nanoseconds of processor time for each. */
 export function fillEngine(torrents: number, peers: number, hugePages = false): FilledEngine {
   const tables = createTables(memoryFor(peers))
-  if (hugePages) adviseHugePages(tables.arenas, createLog({ level: 'warn', format: 'json' }, 'bench'))
+  if (hugePages)
+    adviseHugePages(tables.arenas, createLog({ level: 'warn', format: 'json' }, 'bench'))
   const engine = openEngine(tables, SETTINGS)
   const request = allocate(ANNOUNCE_BYTES)
   const reply = allocate(REPLY_BYTES)

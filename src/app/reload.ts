@@ -76,7 +76,8 @@ export function createReload(options: ReloadOptions): Reload {
     claimed = next
     running = config
     await applyRules(config)
-    if (waiting.length > 0) log.warn({ keys: waiting }, 'changed keys take effect at the next restart')
+    if (waiting.length > 0)
+      log.warn({ keys: waiting }, 'changed keys take effect at the next restart')
   }
 
   async function applyRules(config: Config): Promise<void> {
@@ -96,7 +97,8 @@ export function createReload(options: ReloadOptions): Reload {
 
   function tellOfFaults(results: readonly CertificateReload[]): void {
     for (const { error } of results) {
-      if (error !== undefined) log.error({ reason: error }, 'certificate not reloaded; the previous one stays in use')
+      if (error !== undefined)
+        log.error({ reason: error }, 'certificate not reloaded; the previous one stays in use')
     }
   }
 

@@ -139,7 +139,8 @@ function tellOfDates(held: readonly Held[], log: Logger): void {
     if (notAfter <= now) log.error(fields, 'certificate has expired; clients will reject it')
     else if (notAfter - now <= WARNED_DAYS * DAY_MILLIS)
       log.warn(fields, 'certificate expires soon: renew it')
-    else if (notBefore > now) log.warn(fields, 'certificate is not yet valid; check the system clock')
+    else if (notBefore > now)
+      log.warn(fields, 'certificate is not yet valid; check the system clock')
   }
 }
 

@@ -6,10 +6,10 @@ import type { UdpCounters } from '../counters/udp.ts'
 import type { EngineRules, EngineSettings, EngineTables } from '../engine/engine.ts'
 import type { Control } from '../frontends/udp/receive-loop.ts'
 import type { UdpSocket, UdpSocketOptions } from '../frontends/udp/socket.ts'
+import type { LogSettings } from '../log.ts'
 import type { PathRules } from '../protocol/http/path.ts'
 import type { AnnounceRules } from '../protocol/records.ts'
 import type { ConnectionSecret } from '../protocol/udp/connection-id.ts'
-import type { LogSettings } from '../log.ts'
 import type { FrontendListeners } from './local-servers.ts'
 
 /** What crosses the borders between the primary and its workers and threads. All of it can be cloned. */

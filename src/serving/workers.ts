@@ -85,10 +85,7 @@ export function startWorkers(options: WorkersOptions): Workers {
       forkWorker(n, { ...options, ...current }, exited, message => {
         if (message.type === 'listening') ready()
         if (message.type === 'failed') {
-          log.error(
-            { process: workerName(n + 1), reason: message.reason },
-            'worker cannot listen',
-          )
+          log.error({ process: workerName(n + 1), reason: message.reason }, 'worker cannot listen')
           cannotListen(unavailableError(message.reason))
         }
         if (message.type === 'listening' && listen.add(n).size === options.count) allListen()

@@ -32,7 +32,13 @@ for (const workers of [0, 1]) {
     t.match(
       tracker.log.filter(({ msg, server }) => server === 'http' || msg === 'ready'),
       [
-        { process: 'primary', msg: 'listening', server: 'http', address: '127.0.0.1', port: Number },
+        {
+          process: 'primary',
+          msg: 'listening',
+          server: 'http',
+          address: '127.0.0.1',
+          port: Number,
+        },
         { msg: 'listening', server: 'http', address: '::1', port: Number },
         { msg: 'ready', process: 'primary', pid: tracker.pid, workers, engine_threads: 2 },
       ],
