@@ -10,16 +10,16 @@ import {
 import { createMemoryAdmin } from './fixtures/memory-admin.ts'
 import { GOOD_PARAMETERS, OUTCOMES, type Outcome } from './fixtures/outcomes.ts'
 
-/** Statuses that every operation with a token has, tried for all of them together. */
+/** Statuses that all secured operations share. One test covers them. */
 const COMMON = [400, 429, 500]
-/** The text of a status that nothing but a broken connection leads to: then uWebSockets.js answers by itself. */
+/** Text of a status that only a broken connection causes. uWebSockets.js sends it. */
 const UNREACHABLE = ['chunk error']
 
 const secured = operations.filter(({ isSecured }) => isSecured)
-/** Operations that ask the admin side: the certificates are elsewhere. */
+/** Operations that call the admin side. Certificates have own tests. */
 const asking = secured.filter(({ id }) => !id.endsWith('Certificates'))
 
-/** A request that the document would call right. */
+/** A valid request according to the document. */
 function goodRequest({ method, path, bodyExample }: DocumentedOperation): ApiRequest {
   return {
     method,
@@ -76,7 +76,7 @@ for (const operation of operations) {
   })
 }
 
-/** A text without the hash in it, which is another one in the document. */
+/** Replaces the hash in a text, which differs from the document's. */
 function shapeOf(text: string): string {
   return text.replace(/[0-9a-f]{40}/, 'HASH')
 }

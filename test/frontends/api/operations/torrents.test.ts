@@ -19,7 +19,7 @@ function peer(n: number, left: number): Peer {
 type PeerJson = { peer_id: { id: string }; left: number }
 type TorrentJson = { seeds: PeerJson[]; peers: PeerJson[]; completed: number }
 
-/** Distinct ids, so that nobody is told of twice or not at all. */
+/** Counts distinct ids, so that a duplicate or missing peer shows. */
 function idsOf(peers: PeerJson[]): number {
   return new Set(peers.map(({ peer_id }) => peer_id.id)).size
 }
@@ -30,7 +30,7 @@ t.test('a torrent of 200,000 peers is read no faster than the client reads', asy
   const { server, open } = await startApi(t, {}, admin)
   const incoming = await open({ method: 'GET', path: `/api/torrent/${A}` })
   t.equal(incoming.headers['transfer-encoding'], 'chunked')
-  // Nobody reads yet: the server goes on until the sockets' buffers are full, and then waits.
+  // The client does not read yet. The server writes until the sockets' buffers are full.
   let before = -1
   while (before !== admin.pagesRead) {
     before = admin.pagesRead
