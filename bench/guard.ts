@@ -10,20 +10,20 @@ import { httpConnections, httpMix } from './scenarios/http.ts'
 import { measureHttp } from './scenarios/measure-http.ts'
 import { measureUdp, musterUdp, udpTask } from './scenarios/udp.ts'
 
-/** What a ratio to a bare baseline was when somebody looked closely, by the name of its check. */
+/** The expected ratio to a bare baseline, by the name of its check. */
 export type Expected = Readonly<Record<string, { readonly ratio: number; readonly from: string }>>
 
 export type GuardOptions = {
-  /** How many times the expected ratio is too much. */
+  /** Multiple of the expected ratio that fails. */
   readonly bound: number
-  /** Keep what is measured as what is expected. */
+  /** Stores the measured ratios as the expected ones. */
   readonly record: boolean
 }
 
-/** It lies beside the sources; what is built of it, in dist, is two folders further down. */
+/** The file is beside the sources, two folders above this module in dist. */
 const FILE = fileURLToPath(new URL('../../bench/guard.json', import.meta.url))
 
-/** Ratios of processor time, ours to that of a bare baseline measured right beside it, one for each round. */
+/** Ratios of processor time to a bare baseline that runs in the same round. */
 export type Check = (plan: Plan) => Promise<number[]>
 
 const CHECKS: Readonly<Record<string, Check>> = {
@@ -73,13 +73,13 @@ async function alternate(plan: Plan, round: () => Promise<number>): Promise<numb
 }
 
 export type Guarded = {
-  /** TAP lines, one for each check. */
+  /** One TAP line for each check. */
   readonly lines: readonly string[]
   readonly measured: Readonly<Record<string, number>>
   readonly failed: number
 }
 
-/** Makes each check, and a second time where it is beyond the bound: once may be the machine. The better counts. */
+/** Runs each check, and repeats a failed one, which noise may have caused. The better one counts. */
 export async function makeChecks(
   checks: Readonly<Record<string, Check>>,
   expected: Expected,
@@ -104,8 +104,8 @@ export async function makeChecks(
 }
 
 /**
- * Measures the hot path against bare baselines and prints a TAP line for each check. Returns the exit status: 1 when a ratio is beyond the
- * bound.
+ * Measures the hot path against bare baselines and prints a TAP line for each check. Returns the exit
+ * status, 1 if a ratio exceeds its bound.
  */
 export async function guard(plan: Plan, { bound, record }: GuardOptions): Promise<number> {
   const expected = JSON.parse(readFileSync(FILE, 'utf8')) as Expected

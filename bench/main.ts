@@ -55,7 +55,7 @@ function print(lines: readonly string[]): void {
   process.stdout.write(`${lines.join('\n')}\n`)
 }
 
-/** What is done with results that there are; each returns the exit status. */
+/** Commands on existing results. Each returns the exit status. */
 const REPORTS: Readonly<Record<string, (files: readonly string[]) => number>> = {
   targets([file]) {
     print(targetTable(readResults(file)).lines)

@@ -4,11 +4,11 @@ const TICKS_PER_SECOND = 100
 
 function fields(pid: number): string[] {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  // The name in parentheses may hold spaces.
+  // The name in parentheses may contain spaces.
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
 }
 
-/** This process and all below it. */
+/** Returns a process and its descendants. */
 export function processTree(root: number): number[] {
   const parents = new Map<number, number>()
   for (const name of readdirSync('/proc')) {
@@ -16,7 +16,7 @@ export function processTree(root: number): number[] {
     try {
       parents.set(Number(name), Number(fields(Number(name))[1]))
     } catch {
-      // It ended while we looked.
+      // The process ended meanwhile.
     }
   }
   const tree = [root]
@@ -31,8 +31,8 @@ function cpuTicks(pid: number): number {
 }
 
 /**
- * Begins to count processor time, user and kernel, of these processes; what it returns tells the microseconds of each since then, one tick at
- * least.
+ * Starts to count the processor time of processes. The returned function reports the microseconds of
+ * each since then, at least one clock tick.
  */
 export function countCpu(pids: readonly number[]): () => number[] {
   const before = pids.map(cpuTicks)
@@ -44,7 +44,7 @@ export function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0)
 }
 
-/** MiB of memory in proportional shares, so that what processes share counts once. */
+/** Proportional set size in MiB, which counts shared memory once. */
 export function memoryMib(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => {
     const [, kib] = /^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) ?? []
@@ -52,7 +52,7 @@ export function memoryMib(pids: readonly number[]): number {
   }, 0)
 }
 
-/** Nanoseconds of this process's processor time, all threads, for each of `count` operations. */
+/** Nanoseconds of this process's processor time, in all threads, per operation. */
 export function nanosEach(count: number, work: () => void): number {
   const begun = process.cpuUsage()
   work()
@@ -60,7 +60,7 @@ export function nanosEach(count: number, work: () => void): number {
   return ((user + system) * 1000) / count
 }
 
-/** The value that `share` of the values, from 0 to 1, do not exceed. */
+/** The quantile of `share`, from 0 to 1. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
@@ -73,7 +73,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 ? high : (high + (sorted[middle - 1] ?? high)) / 2
 }
 
-/** Half of the way from the smallest to the largest, as a share of the median: how far runs lie apart. */
+/** The spread of runs: half the range, as a share of the median. */
 export function spread(values: readonly number[]): number {
   if (values.length < 2) return 0
   const middle = median(values)

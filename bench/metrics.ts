@@ -1,4 +1,4 @@
-/** Every number that a scenario measures: what a table calls it, digits behind the point, and which way is better. */
+/** Every measured number: its heading, its decimal places and which direction is better. */
 export type Metric = {
   readonly title: string
   readonly digits: number
@@ -48,7 +48,7 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   generatorBusy: metric('generator busy', 2, 'neither'),
 }
 
-/** How a number is written in a table. */
+/** Formats a number for a table. */
 export function written(name: string, value: number): string {
   return Number.isFinite(value) ? value.toFixed(METRICS[name]?.digits ?? 2) : ''
 }

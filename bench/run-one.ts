@@ -1,7 +1,7 @@
 import type { Plan } from './scenario.ts'
 import { scenarioNamed } from './suite.ts'
 
-/** One scenario, whose result or failure goes to the parent process. */
+/** Runs one scenario and sends its result or failure to the parent process. */
 const [name = '', plan = '{}'] = process.argv.slice(2)
 process.once('disconnect', () => process.exit(1))
 try {

@@ -4,12 +4,12 @@ import { keepResults, machine, provenance, type Results } from './report/results
 import { resultTable } from './report/table.ts'
 import type { Plan, Result, Scenario } from './scenario.ts'
 
-/** From SIGTERM, at which a scenario ends what it started, to SIGKILL. */
+/** Time from SIGTERM, which makes a scenario stop what it started, to SIGKILL. */
 const END_MILLIS_MAX = 5000
 
 /**
- * Runs each scenario in a process of its own, so that none finds what another left in memory or in the compiler, and none can keep the suite
- * for longer than its time. Prints each table as it comes, keeps the numbers, and returns what failed too.
+ * Runs each scenario in its own process with a time limit, so that scenarios do not share memory or
+ * compiled code. Prints each table, stores the numbers, and returns the failures too.
  */
 export async function runScenarios(
   scenarios: readonly Scenario[],
@@ -40,7 +40,7 @@ export async function runScenarios(
   return { results, file }
 }
 
-/** The result, or why there is none. */
+/** The result, or the reason of a failure. */
 function runApart({ name, secondsMax }: Scenario, plan: Plan): Promise<Result | string> {
   const file = fileURLToPath(new URL('./run-one.js', import.meta.url))
   const child = fork(file, [name, JSON.stringify(plan)])

@@ -1,38 +1,38 @@
-/** How much time there is: everything for the record, a look in some minutes, or just enough to see that it works. */
+/** Size of a run: full results, a quick check in some minutes, or a smoke test. */
 export type Size = 'full' | 'quick' | 'smoke'
 
 export type Plan = {
   readonly size: Size
-  /** Rounds, each with every subject in turn. */
+  /** Rounds. Each measures every subject in turn. */
   readonly runs: number
-  /** Length of one measurement. */
+  /** Seconds of one measurement. */
   readonly seconds: number
 }
 
-/** Numbers of one measurement, by the names of metrics.ts. */
+/** The numbers of one measurement, by their names in metrics.ts. */
 export type Run = Readonly<Record<string, number>>
 
 export type Row = {
   readonly name: string
-  /** In the order of the rounds: run n of all rows was made at nearly the same time. */
+  /** Runs in the order of the rounds. Run n of all rows is of the same round. */
   readonly runs: readonly Run[]
 }
 
 export type Result = {
   readonly title: string
-  /** What it was asked to do, for whoever reads the file. */
+  /** Parameters of the scenario, for readers of the file. */
   readonly options: object
   readonly rows: readonly Row[]
-  /** The row that others are compared with, and by which number. */
+  /** The reference row and the compared number. */
   readonly base?: { readonly name: string; readonly metric: string }
-  /** What was left out, and why. */
+  /** Omitted subjects and the reasons. */
   readonly notes: readonly string[]
 }
 
 export type Scenario = {
   readonly name: string
   readonly about: string
-  /** Seconds after which a run of the full size has surely failed. */
+  /** Time limit of a full run in seconds. */
   readonly secondsMax: number
   run(plan: Plan): Promise<Result>
 }
@@ -43,7 +43,7 @@ export const PLANS: Readonly<Record<Size, Omit<Plan, 'size'>>> = {
   smoke: { runs: 1, seconds: 0.2 },
 }
 
-/** One of three, by size. */
+/** Selects a value by the size of the run. */
 export function bySize<Value>(plan: Plan, full: Value, quick: Value, smoke: Value): Value {
   return { full, quick, smoke }[plan.size]
 }

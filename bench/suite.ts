@@ -17,7 +17,7 @@ import { sweep } from './scenarios/sweep.ts'
 import { udp } from './scenarios/udp.ts'
 import { threads, workers } from './scenarios/workers.ts'
 
-/** In the order in which they run: what the targets are about first. */
+/** Scenarios in the order of execution. Scenarios with targets run first. */
 export const SCENARIOS: readonly Scenario[] = [
   http,
   https,

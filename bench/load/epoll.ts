@@ -1,20 +1,20 @@
 import { createRequire } from 'node:module'
 
 /**
- * TCP through epoll, by way of koffi: no promise, no stream, no object per connection, so that a generator on one core is faster than what it
- * measures on another. Linux, 64 bits.
+ * TCP through epoll, called by koffi, without a promise, stream or object per connection. A generator
+ * on one core is then faster than the tracker on another. 64-bit Linux only.
  */
 export type Epoll = {
-  /** Opens a connection to `server` from `source`, which stands for `slot` from now on. -1 when that cannot be. */
+  /** Opens a connection to `server` from `source` for `slot`. Returns -1 on failure. */
   connect(server: Uint8Array, source: Uint8Array | undefined, slot: number): number
-  /** Whether all of it went; false also while the connection is not up. */
+  /** Returns whether all bytes were sent. False while the connection is not established. */
   send(fd: number, bytes: Uint8Array): boolean
-  /** Bytes received into `into`; 0 at the end, -1 when there is nothing. */
+  /** Returns the bytes received into `into`, 0 at the end, or -1 if none are available. */
   receive(fd: number, into: Uint8Array): number
   close(fd: number): void
-  /** Reports `slot` when its connection can be written to, rather than read. */
+  /** Reports `slot` once its connection is writable, instead of readable. */
   wantWrite(fd: number, slot: number, write: boolean): void
-  /** Waits for at most `millis` and returns how many slots have something. */
+  /** Waits at most `millis` and returns the count of ready slots. */
   wait(millis: number): number
   /** The slot of event `n`. */
   slotOf(n: number): number
@@ -26,7 +26,7 @@ const SOCK_STREAM_NONBLOCK = 1 | 0o4000
 const IPPROTO_IP = 0
 const IPPROTO_TCP = 6
 const TCP_NODELAY = 1
-/** The port is chosen at connect, so that each source has all ports to each server. */
+/** The kernel chooses the port at connect, so each source has all ports for each server. */
 const IP_BIND_ADDRESS_NO_PORT = 24
 const MSG_NOSIGNAL = 0x4000
 const EPOLLIN = 1
@@ -36,10 +36,10 @@ const EPOLL_CTL_MOD = 3
 const EINPROGRESS = 115
 const EVENTS_MAX = 256
 
-/** struct epoll_event is packed on x86-64 alone. */
+/** struct epoll_event is packed only on x86-64. */
 const [EVENT_BYTES, EVENT_DATA] = process.arch === 'x64' ? [12, 4] : [16, 8]
 
-/** sockaddr of an address. IPv4 as four numbers, or ::1. */
+/** The sockaddr of an IPv4 address in four numbers, or of ::1. */
 export function socketAddress(host: readonly number[] | '::1', port: number): Uint8Array {
   const bytes = new Uint8Array(host === '::1' ? 28 : 16)
   const view = new DataView(bytes.buffer)

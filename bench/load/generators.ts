@@ -5,11 +5,11 @@ import { pinned } from '../rivals/rival.ts'
 import type { HttpCommand, HttpLoad, HttpReport } from './http.ts'
 import type { UdpCommand, UdpLoad, UdpReport } from './udp.ts'
 
-/** A generator that says nothing for so long beyond its time is given up. */
+/** Time past the end of a run after which a silent generator has failed. */
 const PATIENCE_MILLIS = 60_000
 const FILL_MILLIS_MAX = 300_000
 
-/** A process that answers each message with one. */
+/** A process that answers each message with one message. */
 function startGenerator(file: string, load: object, core?: number): ChildProcess {
   const path = fileURLToPath(new URL(file, import.meta.url))
   const [execPath, execArgv] = pinned(core, process.execPath, [])
@@ -40,7 +40,7 @@ export type HttpGenerator = {
   stop(): void
 }
 
-/** On one processor, or on any; over TLS, or not. */
+/** `cpu` pins the generator to a processor. */
 export function startHttpGenerator(load: HttpLoad, core?: number, tls = false): HttpGenerator {
   const child = startGenerator(tls ? './https.js' : './http.js', load, core)
   return {
@@ -51,7 +51,7 @@ export function startHttpGenerator(load: HttpLoad, core?: number, tls = false): 
   }
 }
 
-/** One run, and nothing before or after it. */
+/** Starts a generator for a single run. */
 export async function generateHttp(load: HttpLoad, seconds: number): Promise<HttpReport> {
   const generator = startHttpGenerator(load)
   try {
@@ -62,7 +62,7 @@ export async function generateHttp(load: HttpLoad, seconds: number): Promise<Htt
 }
 
 export type UdpGenerator = {
-  /** Enters all peers. */
+  /** Announces every peer once. */
   fill(): Promise<UdpReport>
   run(seconds: number): Promise<UdpReport>
   stop(): void

@@ -1,6 +1,6 @@
 const CONTENT_LENGTH = /content-length: ?(\d+)/i
 
-/** Length of the body of the answer in `bytes`; -1 while it is not whole. */
+/** Returns the length of the answer's body in `bytes`, or -1 while it is incomplete. */
 export function bodyLength(bytes: Buffer): number {
   const end = bytes.indexOf('\r\n\r\n')
   if (end === -1) return -1

@@ -5,16 +5,19 @@ import { createLatencies, type Latencies } from './latencies.ts'
 import { type HttpRequestText, httpRequests, type Mix } from './mix.ts'
 
 /**
- * Load generator, a process of its own, told by messages how many seconds to run: requests over `connections` connections, one at a time on
- * each. Answers with its report.
+ * Load generator in its own process. A message starts a run of some seconds over `connections`
+ * connections with one request at a time on each, and its answer is the report.
  */
 export type HttpLoad = {
   readonly port: number
   readonly family: 4 | 6
   readonly connections: number
-  /** Reuse connections, or open one for each request. */
+  /** Whether connections are reused. Otherwise each request opens one. */
   readonly keepAlive: boolean
-  /** Requests a second, at random moments, whether or not answers come (latency counts from that moment); 0: as fast as they are answered. */
+  /**
+   * Requests per second at random times, independent of the answers. The latency counts from that
+   * time. 0 sends as fast as the tracker answers.
+   */
   readonly rate: number
   readonly mix: Mix
 }
@@ -23,27 +26,27 @@ export type HttpCommand = { readonly seconds: number }
 
 export type HttpReport = {
   requests: number
-  /** Connections that ended without the answer, and answers that are no tracker's. */
+  /** Connections that closed without an answer, and invalid answers. */
   errors: number
   seconds: number
-  /** Milliseconds; 0 without an answer. */
+  /** Milliseconds, or 0 if there was no answer. */
   p50: number
   p99: number
-  /** Bytes of an answer's body, on average. */
+  /** Average bytes of an answer's body. */
   bodyBytes: number
-  /** Processor time of the generator per second, of one core. */
+  /** Share of one core that the generator used. */
   busy: number
 }
 
-/** At most; fewer for few clients. */
+/** Maximum. Few clients use fewer. */
 const DISTINCT_REQUESTS = 16_384
-/** Addresses of clients that open a connection for each request; IPv6 loopback has only one. */
+/** Source addresses of clients that open a connection for each request. IPv6 loopback has one. */
 const ADDRESSES = 4096
 const READ_BYTES = 64 * 1024
 const WAIT_MILLIS_MAX = 100
-/** For the last answers of a run. */
+/** Wait for the last answers of a run. */
 const DRAIN_MILLIS_MAX = 500
-/** Of a tracker that closes at once, so that we do not spin. */
+/** Pause after a connection that closed at once, to avoid a busy loop. */
 const REFUSED_MILLIS = 1
 
 const IDLE = 0
@@ -56,14 +59,14 @@ function requestsOf(load: HttpLoad, sources: number): HttpRequestText[] {
   return httpRequests(load.mix, { host, keepAlive: load.keepAlive, sources }, count)
 }
 
-/** What became of the requests of one run. */
+/** Outcomes of the requests of one run. */
 type Tally = { requests: number; errors: number; bodyBytes: number; readonly latencies: Latencies }
 
 function createTally(): Tally {
   return { requests: 0, errors: 0, bodyBytes: 0, latencies: createLatencies() }
 }
 
-/** The connections, by slot, with what each is at. */
+/** The connections by slot, with their states. */
 function createConnections(load: HttpLoad) {
   const epoll = openEpoll()
   const server = socketAddress(load.family === 4 ? [127, 0, 0, 1] : '::1', load.port)
@@ -72,7 +75,7 @@ function createConnections(load: HttpLoad) {
   const addresses = Array.from({ length: sources }, (_, n) =>
     load.family === 4 ? socketAddress([127, 1, n >> 7, (n & 127) + 1], 0) : undefined,
   )
-  /** Requests of each kept connection: those of the clients at its address. */
+  /** Requests of each persistent connection, from the clients at its address. */
   const own = Array.from({ length: load.connections }, (_, slot) =>
     load.keepAlive ? requests.filter(({ source }) => source === slot) : requests,
   ).map(list => (list.length > 0 ? list : requests))
@@ -144,7 +147,7 @@ function createConnections(load: HttpLoad) {
     get allIdle() {
       return idle.length === load.connections
     },
-    /** Sends the next request of an idle connection, the one that has been idle for longest; its latency counts from `at`. */
+    /** Sends a request on the connection that has been idle longest. The latency counts from `at`. */
     start(at: number): void {
       const slot = idle.shift() as number
       const list = own[slot] as HttpRequestText[]
@@ -169,7 +172,7 @@ function createConnections(load: HttpLoad) {
         epoll.wantWrite(fds[slot] as number, slot, true)
       }
     },
-    /** Waits for at most `millis` and takes what has come. */
+    /** Waits at most `millis` and reads the answers. */
     poll(millis: number): void {
       const events = epoll.wait(millis)
       for (let n = 0; n < events; n++) {
@@ -178,7 +181,7 @@ function createConnections(load: HttpLoad) {
         else readable(slot)
       }
     },
-    /** Closes what still waits for an answer, and returns the tally since the last time. */
+    /** Closes connections without an answer, and returns and resets the tally. */
     finish(): Tally {
       for (const [slot, state] of states.entries()) {
         if (state === IDLE) continue

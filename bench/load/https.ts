@@ -5,8 +5,8 @@ import { createLatencies } from './latencies.ts'
 import { httpRequests } from './mix.ts'
 
 /**
- * As the generator of http.ts, over kept TLS connections and as fast as they are answered. Node's own TLS is not as fast: processor time of the
- * tracker is what to look at.
+ * The generator of http.ts over persistent TLS connections, as fast as they are answered. Node's TLS
+ * is slower than the tracker, so only the tracker's processor time is meaningful.
  */
 const DISTINCT_REQUESTS = 16_384
 
@@ -20,7 +20,7 @@ function createHttpsGenerator(load: HttpLoad) {
   let bodyBytes = 0
   let isRunning = false
 
-  /** A connection with one request on the way, while there is a run. */
+  /** A connection with one request in flight during a run. */
   function open(): Promise<() => void> {
     const socket = connect({ host: '127.0.0.1', port: load.port, rejectUnauthorized: false })
     let sentAt = 0
@@ -69,7 +69,7 @@ function createHttpsGenerator(load: HttpLoad) {
       bodyBytes: done > 0 ? bodyBytes / done : 0,
       busy: (user + system) / 1e6 / took,
     }
-    // Last answers, which must not meet the requests of the next run.
+    // Reads the last answers, so that they do not mix with the next run.
     await new Promise(resolve => setTimeout(resolve, 100))
     return report
   }

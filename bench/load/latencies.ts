@@ -1,16 +1,16 @@
-/** Buckets an octave: a quantile is right to 4 %. */
+/** Buckets per octave. A quantile is accurate to 4 %. */
 const BUCKETS_PER_OCTAVE = 16
 const OCTAVES = 34
 const NANOS_PER_MILLI = 1e6
 
-/** Counts latencies from a nanosecond to some seconds without keeping each. */
+/** A histogram of latencies from one nanosecond to some seconds. */
 export type Latencies = {
   add(millis: number): void
-  /** Milliseconds that `share` of them, from 0 to 1, did not exceed. */
+  /** The quantile of `share`, from 0 to 1, in milliseconds. */
   quantile(share: number): number
 }
 
-/** `counts` may be shared between threads of which one adds. */
+/** `counts` may be shared between threads if only one of them adds. */
 export function createLatencies(
   counts: Uint32Array<ArrayBuffer | SharedArrayBuffer> = new Uint32Array(latencyBuckets()),
 ): Latencies {

@@ -1,26 +1,26 @@
 import { createRandom, type Random, randomBelow } from '../../src/engine/tables/random.ts'
 
 /**
- * Requests as trackers get them, the same for the same seed, whoever is asked. A client is a number, and all about it follows from that number:
- * nothing is kept of it anywhere, and each of its announces is about the same torrent.
+ * Realistic requests, reproducible by seed. A client is a number from which all its properties
+ * follow, so no state is stored, and each of its announces is for the same torrent.
  */
 export type Mix = {
   readonly torrents: number
   readonly clients: number
-  /** Peers asked for; 'mixed' is what clients ask for by default, some of them nothing. */
+  /** numwant. 'mixed' uses the defaults of clients, some of which omit it. */
   readonly numwant: number | 'mixed'
-  /** Share of requests, from 0 to 1, that are scrapes. */
+  /** Share of scrapes, from 0 to 1. */
   readonly scrapes: number
-  /** Whether announces are of all events, and not only periodic: the number of peers then changes. */
+  /** Whether announces have all events. Then the count of peers changes. */
   readonly events: boolean
   readonly seed: number
 }
 
-/** Popularity of torrents falls with this power of their rank: the first hundredth of ten thousand has a third of the clients. */
+/** Exponent of Zipf's law: the first 1 % of 10,000 torrents has a third of the clients. */
 const ZIPF_EXPONENT = 0.8
 const SEED_SHARE = 0.67
 
-/** What clients ask for by default, in percent of announces: -1 leaves it to the tracker. */
+/** Default numwant values of clients in percent of announces. -1 omits the parameter. */
 const NUMWANTS: readonly [numwant: number, percent: number][] = [
   [200, 40], // libtorrent, qBittorrent, uTorrent
   [80, 25], // Transmission
@@ -30,21 +30,21 @@ const NUMWANTS: readonly [numwant: number, percent: number][] = [
   [-1, 12],
 ]
 
-/** Announces in percent that are not the periodic ones. */
+/** Percent of announces with an event. */
 const STARTED_PERCENT = 6
 const COMPLETED_PERCENT = 1
 const STOPPED_PERCENT = 4
 
 export const Event = { none: 0, completed: 1, started: 2, stopped: 3 } as const
 
-/** From 0 to 1, spread evenly over the numbers; `salt` tells one property of a client from another. */
+/** Hashes a number to 0 to 1, evenly. `salt` separates the properties of a client. */
 function share(client: number, salt: number): number {
   let x = Math.imul(client + 1, 0x9e3779b1) ^ Math.imul(salt + 1, 0x85ebca6b)
   x = Math.imul(x ^ (x >>> 16), 0x45d9f3b)
   return ((x ^ (x >>> 15)) >>> 0) / 2 ** 32
 }
 
-/** Rank of a torrent of `count` for a `share` from 0 to 1, by Zipf's law. */
+/** The rank, of `count` torrents, for a `share` from 0 to 1 by Zipf's law. */
 export function zipfRank(share: number, count: number): number {
   const power = 1 - ZIPF_EXPONENT
   const rank = (1 + share * ((count + 1) ** power - 1)) ** (1 / power)
@@ -59,7 +59,7 @@ export function isSeeder(client: number): boolean {
   return share(client, 1) < SEED_SHARE
 }
 
-/** Peers that this client asks for; -1 when it does not say. */
+/** numwant of this client, or -1 if it omits the parameter. */
 export function numwantOf(client: number, numwant: Mix['numwant']): number {
   if (numwant !== 'mixed') return numwant
   let percent = share(client, 2) * 100
@@ -86,7 +86,7 @@ export function infoHashOf(n: number): Buffer {
   return hash
 }
 
-/** As clients write a byte: unreserved characters as they are, all else as %xx. */
+/** Percent-encodes a byte as clients do: everything but unreserved characters. */
 const ESCAPED = Array.from({ length: 256 }, (_, byte) => {
   const character = String.fromCharCode(byte)
   return /[0-9A-Za-z.~_-]/.test(character) ? character : `%${byte.toString(16).padStart(2, '0')}`
@@ -108,7 +108,7 @@ type Announce = {
   readonly numwant: string
 }
 
-/** How a family of clients writes its announces: order of the query, and the head. */
+/** Order of the query parameters and the head of a family of clients. */
 type Style = {
   readonly percent: number
   readonly peerIdPrefix: string
@@ -161,17 +161,17 @@ function styleOf(client: number): Style {
   return STYLES[0] as Style
 }
 
-/** An HTTP request, and which of the sources it comes from: a client always from the same. */
+/** An HTTP request and its source. A client always has the same source. */
 export type HttpRequestText = { readonly source: number; readonly bytes: Buffer }
 
 export type HttpShape = {
   readonly host: string
   readonly keepAlive: boolean
-  /** Addresses, or kept connections, that clients are spread over. */
+  /** Source addresses, or persistent connections, for all clients. */
   readonly sources: number
 }
 
-/** `count` whole requests, in the order in which they are to be sent. */
+/** Returns `count` complete requests in the order to send them. */
 export function httpRequests(mix: Mix, shape: HttpShape, count: number): HttpRequestText[] {
   const random = createRandom(mix.seed)
   return Array.from({ length: count }, () => {

@@ -49,13 +49,13 @@ export type UdpReport = {
   seconds: number
   /** Bytes of an answer, on average. */
   answerBytes: number
-  /** Processor time of the generator per second, of one core. */
+  /** Share of one core that the generator used. */
   busy: number
 }
 
 /** Requests on the way at most: enough to keep a tracker busy, too few to overrun its socket. */
 const WINDOW = 384
-/** At most; fewer for few clients. */
+/** Maximum. Few clients use fewer. */
 const ADDRESSES_MAX = 4096
 const SCRAPED_HASHES = 4
 const CONNECT_MILLIS_MAX = 10_000

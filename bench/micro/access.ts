@@ -21,7 +21,7 @@ function engineWith(whitelist: boolean): Engine {
   return openEngine(createTables(2 ** 30, { ...NO_RULES, whitelist }), SETTINGS)
 }
 
-/** Nanoseconds of processor time for an announce of a random peer, or in the first pass of each. */
+/** Nanoseconds of processor time of an announce of a random peer. The first pass covers each peer. */
 function announce(engine: Engine, hashes: readonly Buffer[], sizes: Sizes, fill: boolean): number {
   const request = allocate(record.ANNOUNCE_BYTES)
   const reply = allocate(16_384)
@@ -42,9 +42,9 @@ function announce(engine: Engine, hashes: readonly Buffer[], sizes: Sizes, fill:
   })
 }
 
-/** Keeps a whitelist in SQLite and loads it as a start does: the engine that checks it, and the seconds that took. */
+/** Stores a whitelist in SQLite and loads it as at a start. Returns the engine and the seconds. */
 async function loadWhitelist(hashes: readonly Buffer[], listed: number) {
-  // Here and not above: the other scenarios need no database, and its libraries take their time to load.
+  // Imported late, because the other scenarios do not need the slow database libraries.
   const { createList } = await import('../../src/admin/lists.ts')
   const { loadConfig } = await import('../../src/config/load.ts')
   const { openDatabase } = await import('../../src/database/open.ts')

@@ -10,15 +10,15 @@ export const SETTINGS = {
   notePeers: false,
   limits: NO_LIMITS,
 }
-/** Unix seconds at which clients announce. */
+/** Unix time of the clients' announces in seconds. */
 export const NOW = 1_700_000_000
 const NUMWANT = 50
 
-/** Writes the announce of client number `client`, a pure function of the number: no client is kept anywhere. */
+/** Writes the announce of a client. All its fields follow from its number. */
 export function writeClient(request: Bytes, client: number, torrents: number): void {
   const { u8, view } = request
   const spread = Math.imul(client, 0x9e3779b1) >>> 0
-  // A quarter of the torrents have most of the peers.
+  // A quarter of the torrents has most of the peers.
   const torrent = (client & 3) === 0 ? spread % torrents : spread % Math.max(1, torrents >> 2)
   u8[record.KIND] = record.Kind.announce
   view.setUint16(record.NUMWANT, NUMWANT, true)
@@ -31,7 +31,7 @@ export function writeClient(request: Bytes, client: number, torrents: number): v
   view.setUint32(record.LEFT, client % 10 < 7 ? 0 : 4096, true)
 }
 
-/** As writeClient, but every torrent has a peer: the first clients are one each. */
+/** Like writeClient, but the first clients have one torrent each, so every torrent has a peer. */
 export function writeMember(request: Bytes, client: number, torrents: number): void {
   writeClient(request, client, torrents)
   if (client >= torrents) return

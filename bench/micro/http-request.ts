@@ -14,7 +14,7 @@ import { bySize, createRows, type Run, type Scenario } from '../scenario.ts'
 const RULES = { numwantDefault: 72, numwantMaximum: 72, usePayloadIp: false }
 const PEERS = 50
 
-/** Different in hash, id and numbers, each a flat one-byte string, as from the HTTP parser. */
+/** Requests with different hashes, ids and numbers, as flat one-byte strings from the parser. */
 const QBITTORRENT = queries(
   (hash, n) =>
     `info_hash=${hash}&peer_id=-qB4650-${String(n).padStart(4, 'x')}hc!~Q*eN&port=${6881 + n}` +
@@ -41,7 +41,7 @@ function queries(write: (hash: string, n: number) => string): string[] {
   })
 }
 
-/** A reply of 50 peers of a family, with the ids that the dictionary form names. */
+/** A reply of 50 peers of a family, with peer ids for the dictionary form. */
 function announceReply(family: record.Family, flags: number) {
   const reply = allocate(record.replyBytesMax(PEERS, family))
   reply.view.setUint32(record.SEEDERS, 1234, true)
@@ -111,7 +111,7 @@ function repeat(operation: Case['operation'], count: number): number {
   return sum
 }
 
-/** Rounds that a collection falls into say nothing about what was allocated, and are left out. */
+/** Rounds with a garbage collection are dropped: they do not show the allocation. */
 function measure({ operation }: Case, count: number): Run {
   let sum = 0
   const nanos = nanosEach(count, () => {

@@ -7,7 +7,7 @@ import { ANNOUNCE_BYTES } from '../../src/protocol/records.ts'
 import { createLatencies, type Latencies, latencyBuckets } from '../load/latencies.ts'
 import { NOW, SETTINGS, writeMember } from './clients.ts'
 
-/** Phases: warm up first, then those that count. */
+/** Phases: a warm-up, then the measured ones. */
 const PHASE = 0
 const STARTED = 1
 const END = -1
@@ -20,11 +20,11 @@ type AnnouncerData = {
   readonly torrents: number
   readonly peers: number
   readonly control: Int32Array<SharedArrayBuffer>
-  /** A histogram per phase. */
+  /** One histogram per phase. */
   readonly counts: readonly Uint32Array<SharedArrayBuffer>[]
 }
 
-/** Announces for random clients without a pause, and counts how long each takes in the histogram of the phase. */
+/** Announces random clients without a pause, and records latencies in the phase's histogram. */
 function announceAndCount({ tables, torrents, peers, control, counts }: AnnouncerData): void {
   const engine = openEngine(tables, SETTINGS)
   const random = createRandom(7)
@@ -46,7 +46,8 @@ function announceAndCount({ tables, torrents, peers, control, counts }: Announce
 }
 
 /**
- * What announces feel that a thread makes in the tables themselves, as UDP threads do: for `aloneMillis` on their own, and while `work` goes on.
+ * Measures announces of a thread in the tables, as UDP threads make them: for `aloneMillis` alone, and
+ * during `work`.
  */
 export async function besideInPlace(
   swarms: { readonly tables: EngineTables; readonly torrents: number; readonly peers: number },

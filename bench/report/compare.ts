@@ -4,10 +4,10 @@ import type { Result, Row } from '../scenario.ts'
 import { provenance, type Results } from './results.ts'
 import { markdownTable, rowOf, valuesOf } from './table.ts'
 
-/** A difference below this is not told from noise even where runs agree. */
+/** A smaller difference counts as noise, even if the runs agree. */
 const NOISE_MIN = 0.03
 
-/** What became of one number of one row. */
+/** The change of one number of a row. */
 function compareMetric(before: Row, after: Row, name: string): string[] | undefined {
   const [old, now] = [valuesOf(before, name), valuesOf(after, name)]
   const metric = METRICS[name]
@@ -26,7 +26,7 @@ function compareMetric(before: Row, after: Row, name: string): string[] | undefi
   ]
 }
 
-/** Beyond noise is what no run of the one and no run of the other overlap in, by some margin. */
+/** A change is beyond noise if the ranges of both results do not overlap, by a margin. */
 function verdict(
   old: readonly number[],
   now: readonly number[],
@@ -53,7 +53,7 @@ function compareScenario(before: Result, after: Result): string[] {
   return [`### ${before.title}`, '', ...markdownTable(head, rows), '']
 }
 
-/** Lines of Markdown: every number that both have, by how much it changed, and whether that is beyond noise. */
+/** Markdown lines with the change of every common number, and whether it is beyond noise. */
 export function comparison(before: Results, after: Results): string[] {
   return [
     `Before: ${provenance(before)}`,

@@ -7,18 +7,18 @@ import { markdownTable, rowOf, valuesOf } from './table.ts'
 
 const CORES = [2, 4, 16, 64] as const
 const TORRENTS = 10_000
-/** Seconds between a client's announces, by default. */
+/** Default seconds between announces of a client. */
 const INTERVAL = 1800
 const SAMPLES = 200_000
 
-/** What one announce costs, measured: microseconds of processor time, but for the last. */
+/** Measured processor time of an announce in microseconds, except for the last member. */
 type Parts = {
   readonly worker: number
   readonly engine: number
   readonly udp: number
-  /** Of it in the tables, where a stripe's lock is held for nearly all of the time. */
+  /** Time in the tables, most of it under a stripe's lock. */
   readonly tables: number
-  /** Probability that two announces are for the same torrent. */
+  /** Probability of two announces for the same torrent. */
   readonly same: number
 }
 
@@ -37,7 +37,7 @@ function partsOf({ scenarios }: Results): Parts | undefined {
   return Object.values(parts).every(Number.isFinite) ? parts : undefined
 }
 
-/** Sum of the squared shares of all torrents in the mix of the benches. */
+/** The sum of the squared shares of all torrents in the mix. */
 function sameTorrent(): number {
   const counts = new Float64Array(TORRENTS)
   for (let n = 0; n < SAMPLES; n++) {
@@ -47,7 +47,7 @@ function sameTorrent(): number {
   return counts.reduce((sum, count) => sum + (count / SAMPLES) ** 2, 0)
 }
 
-/** Engine threads that give the most HTTP announces on so many cores, one at least, and how many a second that are. */
+/** The best count of engine threads for HTTP on `cores` cores, and the announces per second. */
 function bestSplit(
   { worker, engine }: Parts,
   cores: number,
@@ -60,12 +60,12 @@ function bestSplit(
   return best
 }
 
-/** Waits for a lock, for each announce: another of the threads is in the tables, for the same torrent. */
+/** Lock waits per announce: another thread is in the tables for the same torrent. */
 function waits({ tables, udp, same }: Parts, threads: number): number {
   return (threads - 1) * (tables / udp) * same
 }
 
-/** Lines of Markdown: the measured parts, and what follows from them for larger machines. */
+/** Markdown lines with the measured parts and the arithmetic for larger machines. */
 export function costModel(results: Results): string[] {
   const parts = partsOf(results)
   if (!parts) return ['These results lack a part: the scenarios `workers`, `udp` and `engine`.']

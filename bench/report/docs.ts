@@ -11,7 +11,7 @@ export const PERFORMANCE = 'docs/performance.md'
 export const LOAD_CURVE = 'docs/images/load-curve.svg'
 export const README = 'README.md'
 
-/** Puts `lines` between the two comments that name a block of `text`. Throws where there is no such block. */
+/** Replaces the block of `text` between its two comments. Throws if it does not exist. */
 export function fillBlock(text: string, name: string, lines: readonly string[]): string {
   const [begin, end] = [`<!-- bench:${name} -->`, `<!-- /bench:${name} -->`]
   const from = text.indexOf(begin)
@@ -26,7 +26,7 @@ function fillBlocks(file: string, blocks: Readonly<Record<string, readonly strin
   writeFileSync(file, text)
 }
 
-/** Fills the blocks of README.md and docs/performance.md with these results. */
+/** Updates the blocks of README.md and docs/performance.md from results. */
 export function fillDocs(results: Results): void {
   fillBlocks(README, { numbers: readmeTable(results) })
   fillBlocks(PERFORMANCE, {
@@ -37,7 +37,7 @@ export function fillDocs(results: Results): void {
   })
 }
 
-/** Draws the load curve, where these results have it, and returns whether they do. */
+/** Draws the load curve if the results have one, and returns whether they do. */
 export function drawLoadCurve(results: Results): boolean {
   const result = results.scenarios['load-curve']
   if (!result) return false

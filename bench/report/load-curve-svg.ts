@@ -13,13 +13,13 @@ type Point = { readonly x: number; readonly y: number }
 type Line = { readonly name: string; readonly color: string; readonly points: readonly Point[] }
 type Scale = (value: number) => number
 
-/** Maps the logarithm of a range to pixels. */
+/** Maps a range to pixels on a logarithmic scale. */
 function logScale(from: number, to: number, start: number, end: number): Scale {
   const [low, high] = [Math.log10(from), Math.log10(to)]
   return value => start + ((Math.log10(value) - low) / (high - low)) * (end - start)
 }
 
-/** 1, 2 and 5 times the powers of ten of a range. */
+/** Returns 1, 2 and 5 times the powers of ten in a range. */
 function ticks(from: number, to: number): number[] {
   const all: number[] = []
   for (let power = Math.floor(Math.log10(from)); power <= Math.log10(to); power++) {
@@ -79,7 +79,7 @@ function panel(
   return parts
 }
 
-/** The picture of what a rising load does to latency and to batches. */
+/** Draws latency and batch size over the load. */
 export function loadCurveSvg(result: Result, caption: string): string {
   const line = (name: string, color: string, metric: string): Line => ({
     name,

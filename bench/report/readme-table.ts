@@ -6,7 +6,7 @@ import { provenance, type Results } from './results.ts'
 import { markdownTable, valuesOf } from './table.ts'
 
 const MUSTER = 'muster'
-/** The column of a tracker, and how the names of its rows begin. */
+/** The column of a tracker and the prefix of its rows. */
 const COLUMNS: readonly (readonly [title: string, prefix: string])[] = [
   [MUSTER, MUSTER],
   ['opentracker (C)', OPENTRACKER],
@@ -30,7 +30,7 @@ function cellOf(rows: readonly Row[], prefix: string, metric: string): string {
   return `${written(metric, median(values))}${note ? ` (${note})` : ''}`
 }
 
-/** Lines of Markdown: what the README shows of these results. */
+/** The Markdown lines of these results for the README. */
 export function readmeTable(results: Results): string[] {
   const body = ROWS.flatMap(([what, scenario, metric]) => {
     const rows = results.scenarios[scenario]?.rows

@@ -12,14 +12,14 @@ export type Machine = {
   readonly commit: string
 }
 
-/** What one call of the suite measured, as it lies in a file. */
+/** The results of one run of the suite, as stored in a file. */
 export type Results = {
   readonly on: Machine
   /** ISO 8601. */
   readonly begun: string
   readonly plan: Plan
   readonly scenarios: Readonly<Record<string, Result>>
-  /** Scenarios that gave no result, and why. */
+  /** Failed scenarios with their reasons. */
   readonly failures: Readonly<Record<string, string>>
 }
 
@@ -31,7 +31,7 @@ export function machine(): Machine {
   try {
     commit = execFileSync('git', ['describe', '--always', '--dirty'], { encoding: 'utf8' }).trim()
   } catch {
-    // A package without its repository.
+    // An installed package does not have a repository.
   }
   return {
     cpu: `${processors.length} × ${processors[0]?.model.trim()}`,
@@ -42,7 +42,7 @@ export function machine(): Machine {
   }
 }
 
-/** The line that says where and how numbers came about. */
+/** A line that describes the machine and the run. */
 export function provenance({ on, begun, plan }: Results): string {
   return (
     `${on.cpu}, ${on.memoryGib} GiB, Linux ${on.kernel}, Node ${on.node}, commit ${on.commit}, ` +
@@ -50,7 +50,7 @@ export function provenance({ on, begun, plan }: Results): string {
   )
 }
 
-/** Writes them to bench/results and returns the path. Called after each scenario: what is measured is kept, whatever comes after. */
+/** Writes results to bench/results and returns the path. Called after each scenario. */
 export function keepResults(results: Results): string {
   mkdirSync(FOLDER, { recursive: true })
   const names = Object.keys(results.scenarios)
@@ -60,7 +60,7 @@ export function keepResults(results: Results): string {
   return file
 }
 
-/** The results in `file`, or of the last run of the whole suite. Throws an Error for the person who asked. */
+/** Reads `file`, or the results of the last whole run. Throws an Error with a readable message. */
 export function readResults(file = lastSuite()): Results {
   try {
     return JSON.parse(readFileSync(file, 'utf8')) as Results
@@ -74,7 +74,7 @@ function lastSuite(): string {
   try {
     names = readdirSync(FOLDER).filter(name => name.endsWith('.json'))
   } catch {
-    // No run yet.
+    // There is no run yet.
   }
   for (const name of names.sort().reverse()) {
     const file = join(FOLDER, name)

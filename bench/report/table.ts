@@ -2,13 +2,13 @@ import { median, spread } from '../measure.ts'
 import { METRICS, written } from '../metrics.ts'
 import type { Result, Row } from '../scenario.ts'
 
-/** All runs' values of a number; empty when the row does not have it. */
+/** The values of a number in all runs, or none if the row does not have it. */
 export function valuesOf(row: Row, metric: string): number[] {
   return row.runs.map(run => run[metric] ?? Number.NaN).filter(Number.isFinite)
 }
 
 /**
- * How a number of a row compares with the same of another, round by round, so that what slowed a whole round down falls out.
+ * The ratio of a number of two rows, round by round, so that noise of a whole round cancels out.
  */
 export function ratios(row: Row, base: Row, metric: string): number[] {
   return row.runs
@@ -20,7 +20,7 @@ export function rowOf(result: Result | undefined, name: string): Row | undefined
   return result?.rows.find(row => row.name === name)
 }
 
-/** A number with how far its runs lie apart, as `12.3 ± 4 %`. */
+/** Formats a number with its spread, such as `12.3 ± 4 %`. */
 function cell(metric: string, values: readonly number[]): string {
   if (values.length === 0) return ''
   const apart = spread(values)
@@ -28,13 +28,13 @@ function cell(metric: string, values: readonly number[]): string {
   return apart > 0 ? `${text} ± ${(apart * 100).toFixed(0)} %` : text
 }
 
-/** Lines of a Markdown table. */
+/** Formats a Markdown table. */
 export function markdownTable(head: readonly string[], rows: readonly string[][]): string[] {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
   return [line(head), `|${'---|'.repeat(head.length)}`, ...rows.map(line)]
 }
 
-/** Lines of Markdown: the title, the table of medians, notes. */
+/** Formats the title, the table of medians and the notes as Markdown lines. */
 export function resultTable({ title, base, rows, notes }: Result): string[] {
   const measured = new Set(rows.flatMap(({ runs }) => runs.flatMap(run => Object.keys(run))))
   const metrics = Object.keys(METRICS).filter(name => measured.has(name))

@@ -6,10 +6,10 @@ import { ON_HUGE_PAGES } from '../scenarios/growth.ts'
 import type { Results } from './results.ts'
 import { markdownTable, ratios, rowOf, valuesOf } from './table.ts'
 
-/** One line of the table of targets. */
+/** One row of the table of targets. */
 type Target = {
   readonly what: string
-  /** The number, from the scenario; undefined where this run does not have it. */
+  /** Returns the measured number, or undefined if this run does not have it. */
   measure(result: Result): number | undefined
   readonly scenario: string
   readonly atLeast?: number
@@ -18,13 +18,13 @@ type Target = {
   readonly digits: number
 }
 
-/** Median of a number of a row. */
+/** The median of a number of a row. */
 function middle(row: Row | undefined, metric: string): number | undefined {
   const values = row ? valuesOf(row, metric) : []
   return values.length > 0 ? median(values) : undefined
 }
 
-/** Median over the rounds of how much muster's number is of another's. */
+/** The median ratio, over the rounds, of muster's number to another's. */
 function timesOf(result: Result, name: string, metric: string, of = 'muster'): number | undefined {
   const own = rowOf(result, of)
   const other = result.rows.find(row => row.name.startsWith(name))
@@ -32,7 +32,7 @@ function timesOf(result: Result, name: string, metric: string, of = 'muster'): n
   return values.length > 0 ? median(values) : undefined
 }
 
-/** The worst median of a number over the rows whose names begin so. */
+/** The worst median of a number over the rows with this prefix. */
 function worst(result: Result, metric: string, prefix = ''): number | undefined {
   const values = result.rows
     .filter(({ name }) => name.startsWith(prefix))
@@ -200,7 +200,7 @@ function judge(target: Target, results: Results): Verdict {
   return { cells, met }
 }
 
-/** Lines of Markdown, and whether all that was measured is met. */
+/** Markdown lines, and whether every measured target is met. */
 export function targetTable(results: Results): { readonly lines: string[]; readonly met: boolean } {
   const verdicts = TARGETS.map(target => judge(target, results))
   const rows = verdicts.map(({ cells }) => [...cells])

@@ -4,8 +4,8 @@ import { openLibc } from '../../src/native/libc.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
 
 /**
- * The least that a UDP tracker on recvmmsg and sendmmsg can do: every datagram comes back as an answer of so many bytes, its action and
- * transaction where an answer has them. Linux, 64 bits.
+ * A minimal UDP server on recvmmsg and sendmmsg: it returns every datagram with the length of an
+ * answer and the action and transaction id in their places. 64-bit Linux only.
  */
 const BATCH = 256
 const HEADER_BYTES = 64 // mmsghdr
@@ -13,7 +13,7 @@ const NAME_BYTES = 32
 const PACKET_BYTES = 2048
 const MSG_WAITFORONE = 0x10000
 const SOCKET_BUFFER_BYTES = 4 * 2 ** 20
-/** Action and transaction of a request, of an answer. */
+/** Offsets of action and transaction id in requests and answers. */
 const REQUEST_AT = 8
 const ANSWER_BYTES_MIN = 16
 
@@ -24,7 +24,7 @@ const headers = allocate(BATCH * HEADER_BYTES)
 const vectors = allocate(BATCH * 16)
 const names = allocate(BATCH * NAME_BYTES)
 const packets = allocate(BATCH * PACKET_BYTES)
-// Only the kernel knows of some of them later on, and what V8 does not reach it collects.
+// Keeps buffers reachable that only the kernel uses, so that V8 does not collect them.
 Object.assign(globalThis, { written: [headers, vectors, names, packets] })
 
 function describe(n: number, length: number): void {
@@ -53,7 +53,7 @@ function echoOnce(): void {
   for (let n = 0; n < received; n++) {
     const at = n * PACKET_BYTES
     packets.u8.copyWithin(at, at + REQUEST_AT, at + REQUEST_AT + 8)
-    // The sender's length, and the answer's.
+    // Lengths of the sender's address and of the answer.
     vectors.view.setUint32(n * 16 + 8, answerBytes, true)
     headers.view.setUint32(n * HEADER_BYTES + 8, 16, true)
   }
@@ -66,7 +66,7 @@ function echoOnce(): void {
   for (let n = 0; n < received; n++) describe(n, PACKET_BYTES)
 }
 
-// Somebody who waits for the port gets a connection; the echo then never comes back to the event loop.
+// Accepts the connection that waits for the start. The echo never returns to the event loop after it.
 createServer(connection => {
   connection.destroy()
   setImmediate(() => {

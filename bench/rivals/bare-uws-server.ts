@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { loadUws } from '../../src/frontends/uws.ts'
 
-/** The least that an HTTP server on uWebSockets.js can do, over TLS where a pair is named: any request gets the same answer of so many bytes. */
+/** A minimal uWebSockets.js server, with TLS if a key pair is given. All answers are equal. */
 const [port, bodyBytes] = process.argv.slice(2).map(Number)
 const [key, certificate] = process.argv.slice(4).map(file => readFileSync(file, 'utf8'))
 const body = new Uint8Array(bodyBytes ?? 0).fill(0x64)

@@ -1,6 +1,6 @@
 import { Server } from 'bittorrent-tracker'
 
-/** The tracker of the npm package: HTTP, and UDP on the same port where that is asked for. */
+/** The tracker of the npm package, over HTTP and optionally UDP on the same port. */
 const udp = process.argv[3] === 'udp'
 const server = new Server({ http: true, udp, ws: false, stats: false, interval: 1_800_000 })
 server.on('error', () => process.exit(1))

@@ -5,8 +5,8 @@ import type { Link } from '../../src/link/link.ts'
 import { filledTables, NO_SWEEP_SECONDS, startEngineHost } from '../scenarios/engine-host.ts'
 
 /**
- * muster's HTTP tracker and engine thread with the Unix socket of a worker between them. Tells its parent its
- * port, and at every message the counts since the one before.
+ * muster's HTTP tracker and engine thread, connected by the Unix socket of a worker. Sends its port to
+ * the parent process, and for every message the counts since the last one.
  */
 export type LinkCounts = { readonly records: number; readonly frames: number }
 

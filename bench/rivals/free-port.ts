@@ -2,13 +2,13 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** Below what the kernel gives to whoever asks for no port of his own (net.ipv4.ip_local_port_range begins at 32768). */
+/** Below the kernel's ephemeral ports (net.ipv4.ip_local_port_range starts at 32768). */
 const PORT_MIN = 10_000
 const PORT_END = 32_700
 
 const given = new Set<number>()
 
-/** A port that nobody has, TCP or UDP, IPv4 or IPv6, and that no process gets by chance; never the same one twice in this process. */
+/** Returns a port that is free for TCP and UDP over IPv4 and IPv6, distinct in this process. */
 export async function freePort(): Promise<number> {
   while (given.size < PORT_END - PORT_MIN) {
     const port = PORT_MIN + Math.floor(Math.random() * (PORT_END - PORT_MIN))
@@ -54,7 +54,7 @@ async function isUdpFree(type: 'udp4' | 'udp6', port: number): Promise<boolean> 
   return true
 }
 
-/** Whether this machine lacks the family: then nobody has a port of it. */
+/** Whether the machine does not have the address family. */
 function isNoFamily(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException
   return code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL'

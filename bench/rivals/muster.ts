@@ -8,15 +8,15 @@ import { type Rival, type RunningRival, startProgram } from './rival.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 
-/** A folder for what a program reads and writes, gone with it. */
+/** Creates a temporary folder for the files of a program. */
 export function benchFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'muster-bench-'))
-  // opentracker reads its list as nobody.
+  // opentracker reads its list as the user `nobody`.
   chmodSync(folder, 0o755)
   return folder
 }
 
-/** As it was started, and a stop that removes the folder. */
+/** Adds the removal of the folder to the program's stop. */
 export function withFolder(started: RunningRival, folder: string): RunningRival {
   return {
     ...started,
@@ -29,17 +29,17 @@ export function withFolder(started: RunningRival, folder: string): RunningRival 
 
 export type MusterOptions = {
   readonly name?: string
-  /** Sections of the configuration that are not as here. */
+  /** Sections of the configuration that differ from the defaults here. */
   readonly config?: object
-  /** Keys of the configuration that make its HTTP trackers speak TLS. */
+  /** Keys that enable TLS of the HTTP trackers. */
   readonly tls?: object
-  /** Also over UDP, on the same port. */
+  /** Whether to serve UDP on the same port. */
   readonly udp?: { readonly threads: number }
-  /** Where it keeps its data; one of its own that is gone afterwards, when there is none. */
+  /** Data folder. Defaults to a temporary one. */
   readonly folder?: string
 }
 
-/** The built program with its HTTP tracker on 127.0.0.1 and ::1, nothing kept unless the configuration says so. */
+/** Starts the built program with an HTTP tracker on 127.0.0.1 and ::1, and without persistence. */
 export function muster(options: MusterOptions = {}): Rival {
   return {
     name: options.name ?? 'muster',

@@ -4,31 +4,31 @@ import { availableParallelism } from 'node:os'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** A tracker, or a baseline, that a scenario starts and measures. */
+/** A tracker or baseline that a scenario measures. */
 export type Rival = {
   readonly name: string
-  /** Peers that it can be filled with in some seconds, where that is few. */
+  /** Maximum peers for a slow tracker, which takes some seconds to fill. */
   readonly peersMax?: number
-  /** Why it cannot be started here; undefined when it can. */
+  /** The reason that it cannot run here, or undefined. */
   readonly absent: string | undefined
   start(options: RivalOptions): Promise<RunningRival>
 }
 
 export type RivalOptions = {
   readonly infoHashes: readonly Buffer[]
-  /** Bytes that a baseline's answers have. */
+  /** Bytes of a baseline's answers. */
   readonly bodyBytes: number
-  /** All its processes run on this one processor; on any, when undefined. */
+  /** Processor for all its processes. Undefined allows any. */
   readonly core?: number | undefined
 }
 
-/** A line of muster's log. */
+/** A line of muster's log, parsed. */
 export type LogLine = { readonly msg?: string; readonly time?: number } & Record<string, unknown>
 
 export type RunningRival = {
   readonly pid: number
   readonly port: number
-  /** Resolves with the first line of its log that fits, past ones included. Rejects when it ends without. */
+  /** Resolves with the first matching log line, past lines included. Rejects at its exit. */
   line(fits: (line: LogLine) => boolean): Promise<LogLine>
   stop(): Promise<void>
 }
@@ -56,13 +56,13 @@ export function absentProgram(program: string): string | undefined {
 const canPin = absentProgram('taskset') === undefined && availableParallelism() > 1
 
 /**
- * Where a scenario that confines has its tracker and its generator: one processor each. Undefined, which is anywhere, where there is only one
- * or no taskset.
+ * Processors for a tracker and its generator, one each. Undefined if there is only one processor or
+ * taskset is not installed.
  */
 export const TRACKER_CORE = canPin ? 0 : undefined
 export const GENERATOR_CORE = canPin ? 1 : undefined
 
-/** Program and words that run this on one processor. */
+/** The command that runs a program on one processor. */
 export function pinned(
   core: number | undefined,
   program: string,
@@ -87,11 +87,11 @@ function accepts(port: number): Promise<boolean> {
 export type Start = {
   readonly program: string
   readonly words: readonly string[]
-  /** That it will listen on, of 127.0.0.1. */
+  /** Port on 127.0.0.1 that it listens on. */
   readonly port: number
   readonly core?: number | undefined
   readonly folder?: string
-  /** The line of its log that says it serves; without, it serves when a connection is accepted. */
+  /** Log line after which it serves. Without one, it serves once it accepts a connection. */
   readonly ready?: string
 }
 

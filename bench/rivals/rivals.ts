@@ -5,7 +5,7 @@ import { freePort } from './free-port.ts'
 import { benchFolder, withFolder } from './muster.ts'
 import { absentProgram, type Rival, startProgram } from './rival.ts'
 
-/** A server of this folder in a process of its own. */
+/** Starts a server of this folder in its own process. */
 function benchServer(
   name: string,
   file: string,
@@ -30,13 +30,13 @@ function benchServer(
 export const BARE_UWS = 'bare uWebSockets.js'
 export const bareUws = benchServer(BARE_UWS, './bare-uws-server.js', bytes => [String(bytes)])
 
-/** The same over TLS, with the pair in these files. */
+/** Starts it with TLS and the key pair in these files. */
 export function bareUwsTls(key: string, certificate: string): Rival {
   return benchServer(BARE_UWS, './bare-uws-server.js', bytes => [String(bytes), key, certificate])
 }
 
 export const BARE_UDP = 'bare recvmmsg echo'
-/** It listens on TCP too, for the sign that it has started. */
+/** The server listens on TCP too, to signal that it has started. */
 export const bareUdp = benchServer(BARE_UDP, './bare-udp-server.js', bytes => [String(bytes)])
 
 export const BITTORRENT_TRACKER = 'bittorrent-tracker'
@@ -46,7 +46,7 @@ export const bittorrentTracker = benchServer(
   () => [],
 )
 
-/** Entering a million peers would take it minutes; fewer are to its advantage. */
+/** Filling it with a million peers takes minutes. Fewer peers favour it. */
 export const bittorrentTrackerUdp: Rival = {
   ...benchServer('bittorrent-tracker, 50,000 peers', './bittorrent-tracker-server.js', () => [
     'udp',
@@ -55,7 +55,7 @@ export const bittorrentTrackerUdp: Rival = {
 }
 
 export const OPENTRACKER = 'opentracker'
-/** Debian's build answers whitelisted torrents only, and closes each connection. */
+/** Debian's build requires a whitelist and closes each connection. */
 export const opentracker: Rival = {
   name: OPENTRACKER,
   absent: absentProgram('opentracker'),
@@ -72,7 +72,7 @@ export const opentracker: Rival = {
   },
 }
 
-/** Those that can be started here; the others are told of in `notes`. */
+/** The rivals that are installed. `notes` lists the others. */
 export function present(rivals: readonly Rival[], notes: string[]): Rival[] {
   return rivals.filter(({ absent }) => {
     if (absent) notes.push(`Left out: ${absent}.`)

@@ -4,10 +4,10 @@ import { type LinkLoad, paceLink } from '../load/link.ts'
 import type { Run } from '../scenario.ts'
 import { NO_SWEEP_SECONDS, startEngineHost } from './engine-host.ts'
 
-/** Announces a second over the link beside other work: an engine thread then has time left. */
+/** Announces per second over the link during other work. They do not saturate an engine thread. */
 export const BESIDE_RATE = 20_000
 
-/** p99 with and without, as a run. */
+/** A run with the p99 with and without other work. */
 export function besideRun(alone: Latencies, beside: Latencies): Run {
   const p99Micros = beside.quantile(0.99) * 1000
   const p99AloneMicros = alone.quantile(0.99) * 1000
@@ -22,13 +22,13 @@ export function besideRun(alone: Latencies, beside: Latencies): Run {
 export type Beside = LinkLoad & {
   readonly tables: EngineTables
   readonly aloneMillis: number
-  /** How fast the engine thread sweeps while the work goes on. */
+  /** Seconds of a sweep pass during the work. */
   readonly sweepSeconds?: number
-  /** Seconds after NOW. */
+  /** Seconds since NOW. */
   readonly later?: number
 }
 
-/** What a frontend feels of it: latency over a Unix socket for `aloneMillis` without, then while `work` goes on. */
+/** Measures latency over a Unix socket, first for `aloneMillis` alone, then during `work`. */
 export async function besideLink(options: Beside, work: () => Promise<unknown>): Promise<Run> {
   const { tables, aloneMillis, sweepSeconds = NO_SWEEP_SECONDS, later = 0 } = options
   const measure = async (sweep: number, until: () => Promise<unknown>) => {

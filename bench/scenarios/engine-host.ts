@@ -12,10 +12,10 @@ import { NOW, SETTINGS, writeMember } from '../micro/clients.ts'
 import { memoryFor } from '../micro/engine.ts'
 import { benchFolder } from '../rivals/muster.ts'
 
-/** Never within a measurement. */
+/** Longer than any measurement. */
 export const NO_SWEEP_SECONDS = 1e9
 
-/** The engine threads of the program, on tables of ours. */
+/** Starts the program's engine threads on given tables. */
 export type EngineHost = {
   link(transport: Transport): Promise<Link>
   stop(): Promise<void>
@@ -25,9 +25,9 @@ export type Transport = 'MessagePort' | 'Unix socket'
 
 export type HostOptions = {
   readonly tables: EngineTables
-  /** Seconds in which all stripes are swept once. */
+  /** Seconds of a sweep pass over all stripes. */
   readonly sweepSeconds: number
-  /** Seconds since NOW that their clock begins at. */
+  /** Start of the threads' clock in seconds since NOW. */
   readonly later?: number
 }
 
@@ -73,7 +73,7 @@ export async function startEngineHost(options: HostOptions): Promise<EngineHost>
   }
 }
 
-/** Tables with a peer in every torrent at least. `ageOf` says how many seconds before `nowSeconds` a client announced. */
+/** Fills tables with at least one peer per torrent. `ageOf` returns the age of a client in seconds. */
 export function filledTables(
   torrents: number,
   peers: number,

@@ -32,7 +32,7 @@ export function httpConnections(plan: Plan): number {
   return bySize(plan, 64, 64, 4)
 }
 
-/** Each of these on the same requests, round by round. */
+/** The trackers, each measured with the same requests in every round. */
 async function compareHttp(
   title: string,
   rivals: readonly Rival[],
@@ -45,7 +45,7 @@ async function compareHttp(
   const infoHashes = Array.from({ length: mix.torrents }, (_, n) => infoHashOf(n))
   const confined = !keepAlive
   const rows = createRows()
-  // Until muster has run, the size of its answers is a guess.
+  // An estimate until muster has run and its answers' size is known.
   let bodyBytes = 300
   const task = { seconds: plan.seconds, connections, keepAlive, rate: 0, mix, confined, tls }
   const started = present(rivals, notes)

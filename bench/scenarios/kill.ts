@@ -16,7 +16,7 @@ async function peersOf(apiPort: number): Promise<number> {
   return seeds + peers
 }
 
-/** Kills a worker in the middle of a load whose peers stay the same. */
+/** Kills a worker during a load with a constant set of peers. */
 async function measureKill(plan: Plan): Promise<Run> {
   const apiPort = await freePort()
   const config = {
@@ -35,7 +35,7 @@ async function measureKill(plan: Plan): Promise<Run> {
       mix: { ...httpMix(plan), events: false },
     }
     const seconds = bySize(plan, 4, 3, 1.5)
-    // Until all clients are entered, so that what is missing later is lost.
+    // All clients are entered first, so that a missing one is lost.
     let before = -1
     for (let peers = 0; peers !== before; ) {
       before = peers

@@ -7,7 +7,7 @@ import type { LinkCounts } from '../rivals/counting-server.ts'
 import { bySize, createRows, type Plan, type Run, type Scenario } from '../scenario.ts'
 import { httpMix } from './http.ts'
 
-/** Requests wait for a free connection beyond so many, and their latency says so. */
+/** Connections. More requests wait for one, which counts in their latency. */
 const CONNECTIONS = 256
 
 async function takeCounts(server: ChildProcess): Promise<LinkCounts> {

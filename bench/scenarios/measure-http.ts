@@ -4,18 +4,18 @@ import { countCpu, memoryMib, processTree, sum } from '../measure.ts'
 import { GENERATOR_CORE, type Rival, type RivalOptions, TRACKER_CORE } from '../rivals/rival.ts'
 import type { Run } from '../scenario.ts'
 
-/** A load without the tracker that it goes to. */
+/** Options of a load, except for its tracker. */
 export type HttpTask = Omit<HttpLoad, 'port' | 'family'> & {
   readonly seconds: number
-  /** Tracker on one processor and generator on another. */
+  /** Whether tracker and generator are pinned to different processors. */
   readonly confined: boolean
   readonly tls?: boolean
 }
 
-/** Until V8 has compiled what is hot. */
+/** Time for V8 to compile hot functions. */
 const WARM_SECONDS = 1.5
 
-/** One run against a tracker that is started for it: first to fill it and warm it up, then for the record. */
+/** Starts a tracker, fills it, warms it up and measures it. */
 export async function measureHttp(
   rival: Rival,
   { confined, seconds, tls, ...task }: HttpTask,

@@ -6,7 +6,7 @@ import { muster } from '../rivals/muster.ts'
 import { bySize, createRows, type Plan, type Run, type Scenario } from '../scenario.ts'
 import { httpConnections } from './http.ts'
 
-/** Rates of HTTP, of each family and each kind of connection, that leave room for UDP on two processors. */
+/** HTTP rates, by family and kind of connection, that leave time for UDP on two processors. */
 const HTTP_PER_SECOND = 2000
 
 function mixOf(plan: Plan, seed: number): Mix {

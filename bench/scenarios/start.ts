@@ -9,7 +9,7 @@ import type { RunningRival } from '../rivals/rival.ts'
 import { bySize, createRows, type Plan, type Run, type Scenario } from '../scenario.ts'
 import { filledTables } from './engine-host.ts'
 
-/** Announces a second while the swarms come back. */
+/** Announces per second during the restore. */
 const RATE = 2000
 const SHORT_SECONDS = 0.05
 
@@ -25,7 +25,7 @@ function loadOf(plan: Plan, tracker: RunningRival): HttpLoad {
   return { port: tracker.port, family: 4, connections: 16, keepAlive: true, rate: RATE, mix }
 }
 
-/** Starts it and asks until there is an answer. */
+/** Starts the tracker and sends requests until it answers. */
 async function startAndAsk(config: object, folder: string) {
   const begun = performance.now()
   const tracker = await muster({ udp: { threads: 1 }, config, folder }).start({
@@ -40,7 +40,7 @@ async function startAndAsk(config: object, folder: string) {
   return { tracker, firstAnswerMillis: performance.now() - begun }
 }
 
-/** A start with swarms to bring back, and what announces feel until they are there. */
+/** Measures a start with a snapshot, and the latency of announces during the restore. */
 async function measureRestore(plan: Plan, folder: string, config: object): Promise<Run> {
   const { tracker, firstAnswerMillis } = await startAndAsk(config, folder)
   try {

@@ -4,7 +4,7 @@ import { httpConnections, httpMix } from './http.ts'
 import { measureHttp } from './measure-http.ts'
 import { measureUdp, musterUdp, udpTask } from './udp.ts'
 
-/** How a row of so many worker processes is called. */
+/** Name of the row for a count of worker processes. */
 export function workersName(workers: number): string {
   return workers === 0 ? 'no workers, one process' : `${workers} workers`
 }
