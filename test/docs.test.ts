@@ -5,7 +5,7 @@ import { repositoryRoot } from './fixtures/repository-root.ts'
 
 const root = repositoryRoot()
 
-/** All sources, with what a template literal fills in as `…`. */
+/** All sources, with `…` for the expressions of template literals. */
 function sources(): string {
   return readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
     .filter(name => name.endsWith('.ts'))

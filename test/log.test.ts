@@ -4,7 +4,7 @@ import t from 'tap'
 
 const LOG = new URL('../src/log.js', import.meta.url).href
 
-/** Runs a program that has `createLog`, and gives what it wrote. */
+/** Runs a program that uses `createLog`, and returns its output. */
 async function run(program: string): Promise<{ out: string; status: number | null }> {
   const child = spawn(
     process.execPath,

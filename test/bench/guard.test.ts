@@ -3,7 +3,7 @@ import { type Check, makeChecks } from '../../bench/guard.ts'
 
 const PLAN = { size: 'smoke', runs: 3, seconds: 0 } as const
 
-/** A check that measures these, call by call. */
+/** A check that returns these values in turn. */
 function check(...answers: number[][]): Check {
   return async () => answers.shift() ?? []
 }
@@ -21,7 +21,7 @@ t.test('a check passes within its bound, by the median of its rounds', async t =
   t.same(measured, { hot: 2.4 })
 })
 
-t.test('a check is beyond its bound when it is so twice', async t => {
+t.test('a check fails when it exceeds its bound twice', async t => {
   const expected = { once: { ratio: 2, from: 'here' }, twice: { ratio: 2, from: 'here' } }
   const checks = { once: check([3], [2]), twice: check([3], [2.6]) }
   const { lines, failed } = await makeChecks(checks, expected, 1.25, PLAN)
@@ -32,7 +32,7 @@ t.test('a check is beyond its bound when it is so twice', async t => {
   t.equal(failed, 1)
 })
 
-t.test('a check of which nothing is expected fails', async t => {
+t.test('a check without an expected value fails', async t => {
   const { failed } = await makeChecks({ new: check([1], [1]) }, {}, 1.25, PLAN)
   t.equal(failed, 1)
 })

@@ -9,10 +9,10 @@ import type { Result } from '../../bench/scenario.ts'
 import { SCENARIOS } from '../../bench/suite.ts'
 
 const MAIN = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
-/** Suites at the same time: most of a smoke run is waiting for programs to start. */
+/** Concurrent suites: a smoke run mostly waits for programs to start. */
 const SUITES = 4
 
-/** Runs the bench in a folder of its own and resolves with what it printed. */
+/** Runs the bench in a temporary folder and resolves with its output. */
 async function bench(folder: string, words: readonly string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(process.execPath, [MAIN, ...words], { cwd: folder })
   return stdout
@@ -26,7 +26,7 @@ function resultsIn(folder: string): Readonly<Record<string, Result>> {
   return Object.assign({}, ...results.map(({ scenarios }) => scenarios))
 }
 
-t.test('every scenario runs and measures something, and no tracker makes errors', async t => {
+t.test('every scenario runs and measures without errors of a tracker', async t => {
   const names = SCENARIOS.map(({ name }) => name)
   const suites = Array.from({ length: SUITES }, (_, n) => `suite-${n}`)
   const folder = t.testdir(Object.fromEntries(suites.map(name => [name, {}])))
@@ -42,7 +42,7 @@ t.test('every scenario runs and measures something, and no tracker makes errors'
     t.ok(rows.length > 0, name)
     for (const row of rows) {
       const numbers = row.runs.flatMap(run => Object.values(run))
-      // So short a run on a busy machine may have no answer to take a quantile of.
+      // A short run on a busy machine may not have any answers for a quantile.
       t.ok(numbers.some(Number.isFinite), `${name}: ${row.name}`)
       t.notOk(
         row.runs.some(run => (run['errors'] ?? 0) > 0),
@@ -52,7 +52,7 @@ t.test('every scenario runs and measures something, and no tracker makes errors'
   }
 })
 
-t.test('a scenario that there is not is named', async t => {
+t.test('reports an unknown scenario by name', async t => {
   const failed = await bench(t.testdir({}), ['htpp']).catch(error => error as Error)
   t.match(failed, { code: 64, stderr: /unknown scenario htpp/ })
 })

@@ -23,15 +23,15 @@ function resultsOf(scenarios: Results['scenarios']): Results {
   return { on, begun: '2026-01-01T00:00:00.000Z', plan, scenarios, failures: {} }
 }
 
-t.test('a table tells medians, spreads, and ratios taken within each round', async t => {
-  // The third round was slow for both.
+t.test('a table has medians, spreads and ratios by round', async t => {
+  // The third round is slow for both.
   const rows = [rowOf('muster', 'cpuMicros', 9, 10, 40), rowOf('bare', 'cpuMicros', 5, 5, 20)]
   const lines = resultTable(resultOf(rows, { name: 'bare', metric: 'cpuMicros' })).join('\n')
   t.match(lines, '| muster | 10.00 ± 155 % | 2.00 |')
   t.match(lines, '| bare | 5.00 ± 150 % | 1.00 |')
 })
 
-t.test('a comparison tells what is beyond noise, and which way', async t => {
+t.test('a comparison reports changes beyond noise and their direction', async t => {
   const compare = (metric: string, old: number[], now: number[]) =>
     comparison(
       resultsOf({ a: resultOf([rowOf('x', metric, ...old)]) }),
@@ -56,7 +56,7 @@ t.test('targets are met, not met, or not measured', async t => {
   t.equal(met, false)
 })
 
-t.test('the cost model wants its parts, and gives more cores more announces', async t => {
+t.test('the cost model needs its parts, and scales with cores', async t => {
   t.match(costModel(resultsOf({})).join(), 'lack a part')
   const lines = costModel(
     resultsOf({
@@ -68,7 +68,7 @@ t.test('the cost model wants its parts, and gives more cores more announces', as
   t.match(lines, '| 16 | 4 + 12 | 1333k | 2400 M | 3200k |')
 })
 
-t.test('the picture has a point for each rate', async t => {
+t.test('the load curve has a point for each rate', async t => {
   const rows = [100, 1000].map(offered => ({
     name: `${offered}`,
     runs: [{ offered, p50: 0.1, p99: offered / 1000, recordsPerFrame: 1 + offered / 100 }],
@@ -78,7 +78,7 @@ t.test('the picture has a point for each rate', async t => {
   t.notMatch(svg, /NaN|Infinity/)
 })
 
-t.test('a block is filled again and again, and one that is missing is named', async t => {
+t.test('updates a block repeatedly, and reports a missing one', async t => {
   const text = 'before <!-- bench:x -->old<!-- /bench:x --> after'
   const once = fillBlock(text, 'x', ['new'])
   t.match(once, /^before <!-- bench:x -->\n\nnew\n\n<!-- \/bench:x --> after$/)

@@ -42,31 +42,28 @@ for (const workers of [0, 2]) {
   })
 }
 
-t.test(
-  'every worker and every UDP thread knows a change as soon as it is acknowledged',
-  async t => {
-    const { tracker, admin } = await startWithApi(t, {
-      frontend: { workers: 2 },
-      tracker_config: { blacklist_enabled: true },
-      udp_server: [{ ...LOOPBACK.udp_server[0], udp_threads: 2 }],
-    })
-    // Of so many connections and sockets the kernel gives each worker and each thread some.
-    const clients = await Promise.all(
-      Array.from({ length: 16 }, () => openUdpClient(t, '127.0.0.1', tracker.port('udp'))),
-    )
-    const areRefused = async (isRefused: boolean) => {
-      for (const [n, client] of clients.entries()) {
-        const http = await getBencoded(tracker.url(), announce('/announce', 1))
-        t.equal('failure reason' in http, isRefused, `HTTP ${n}`)
-        const overUdp = await client.announce({ infoHash: hashOf(1) }).catch(String)
-        t.match(overUdp, isRefused ? /forbidden info_hash/ : { interval: Number }, `UDP ${n}`)
-      }
+t.test('an acknowledged change is in effect in every worker and UDP thread', async t => {
+  const { tracker, admin } = await startWithApi(t, {
+    frontend: { workers: 2 },
+    tracker_config: { blacklist_enabled: true },
+    udp_server: [{ ...LOOPBACK.udp_server[0], udp_threads: 2 }],
+  })
+  // The kernel distributes these connections and sockets over all workers and threads.
+  const clients = await Promise.all(
+    Array.from({ length: 16 }, () => openUdpClient(t, '127.0.0.1', tracker.port('udp'))),
+  )
+  const areRefused = async (isRefused: boolean) => {
+    for (const [n, client] of clients.entries()) {
+      const http = await getBencoded(tracker.url(), announce('/announce', 1))
+      t.equal('failure reason' in http, isRefused, `HTTP ${n}`)
+      const overUdp = await client.announce({ infoHash: hashOf(1) }).catch(String)
+      t.match(overUdp, isRefused ? /forbidden info_hash/ : { interval: Number }, `UDP ${n}`)
     }
-    await areRefused(false)
-    await admin.call('POST', `/api/blacklist/${hex(1)}`)
-    await areRefused(true)
-    await admin.call('DELETE', `/api/blacklist/${hex(1)}`)
-    await areRefused(false)
-    t.equal(await tracker.stop(), 0)
-  },
-)
+  }
+  await areRefused(false)
+  await admin.call('POST', `/api/blacklist/${hex(1)}`)
+  await areRefused(true)
+  await admin.call('DELETE', `/api/blacklist/${hex(1)}`)
+  await areRefused(false)
+  t.equal(await tracker.stop(), 0)
+})

@@ -12,7 +12,7 @@ function clientOf(n: number, announce: string, infoHash: Buffer): Client {
   return new Client({ infoHash, peerId, announce: [announce], port: 7000 + n, wrtc: false })
 }
 
-/** The ways to talk to the tracker; the npm client speaks UDP over IPv4 alone. */
+/** Protocols of the tracker. The npm client supports UDP only over IPv4. */
 const WAYS = [
   { protocol: 'HTTP', workers: 0, families: [4, 6], udp: {} },
   { protocol: 'HTTP', workers: 2, families: [4, 6], udp: {} },

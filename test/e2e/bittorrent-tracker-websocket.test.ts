@@ -8,7 +8,7 @@ import { clientOf, hashOf } from '../fixtures/tracker-client.ts'
 
 type Description = { readonly type: string; readonly sdp: string }
 
-/** Stands for a WebRTC connection, which Node has not: makes descriptions that name it, and keeps those that come. */
+/** Replaces WebRTC, which Node does not have: makes named descriptions and stores received ones. */
 class DescribedPeer extends EventEmitter {
   readonly got: Description[] = []
   id: string | undefined

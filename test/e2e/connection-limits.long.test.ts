@@ -24,7 +24,7 @@ async function untilMetric(tracker: Tracker, name: string, value: number): Promi
   while ((await metric(tracker, name)) !== value) await sleep(100)
 }
 
-/** Connections that asked and were answered, all kept alive. */
+/** Persistent connections with one answered request each. */
 async function openMany(t: Test, port: number, from: string, count: number) {
   const connections: RawConnection[] = []
   for (let n = 0; n < count; n++) {
@@ -67,7 +67,7 @@ for (const workers of [0, 1]) {
     await askOnAll()
     t.match(await getBencoded(tracker.url(), announceTarget(2, 1), OTHER), { interval: Number })
     const name = `muster_process_connections{process="${workers === 0 ? 'primary' : 'worker-1'}"}`
-    // Metrics come later, and a connection that asks nothing for some seconds is closed.
+    // Metrics lag, and the tracker closes idle connections after some seconds.
     while ((await metric(tracker, BY_ADDRESS)) !== 40 || !((await metric(tracker, name)) >= 20)) {
       await askOnAll()
       await sleep(100)
@@ -79,7 +79,7 @@ for (const workers of [0, 1]) {
   })
 }
 
-t.test('a WebSocket stays while newer connections over the limit go', async t => {
+t.test('a WebSocket stays while newer connections over the limit are closed', async t => {
   const { tracker } = await startWithApi(t, {
     frontend: { workers: 1 },
     http_server: [{ bind_address: '127.0.0.1:0', max_connections: 3 }],
@@ -87,7 +87,7 @@ t.test('a WebSocket stays while newer connections over the limit go', async t =>
   })
   const port = tracker.port('http', '127.0.0.1')
   const client = await openWebsocket(t, `${tracker.url().replace('http', 'ws')}/announce`)
-  // The other is that of the API.
+  // The other connection belongs to the API.
   await untilMetric(tracker, 'muster_process_connections{process="worker-1"}', 2)
   const connections = await openMany(t, port, OTHER, 8)
   await untilClosed(connections, 6)
@@ -96,7 +96,7 @@ t.test('a WebSocket stays while newer connections over the limit go', async t =>
   t.ok(await client.message(isUpdate))
 })
 
-t.test('a reload takes other limits, and takes them away', async t => {
+t.test('a reload changes limits and removes them', async t => {
   const { reload, tracker } = await startReloadable(t, { frontend: { workers: 0 } })
   const port = tracker.port('http', '127.0.0.1')
   t.equal(await reload({ limits: { connections_per_address: 5 } }), 'reloaded')
@@ -106,7 +106,7 @@ t.test('a reload takes other limits, and takes them away', async t => {
   for (const connection of free) t.equal((await connection.read())?.status, 200)
 })
 
-t.test('one address that takes every file descriptor loses them again', async t => {
+t.test('an address that uses all file descriptors loses them again', async t => {
   const { tracker } = await startWithApi(
     t,
     { frontend: { workers: 1 }, limits: { connections_per_address: 10 } },

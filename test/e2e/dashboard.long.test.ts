@@ -9,7 +9,7 @@ import { openUdpClient } from './fixtures/udp-client.ts'
 const PHONE = { viewport: { width: 360, height: 740 } }
 const SECTIONS = ['overview', 'torrent', 'lists', 'keys', 'users']
 
-/** The tracker with a whitelist, its dashboard's address, and why an announce of torrent `n` fails. */
+/** A tracker with a whitelist, its dashboard's URL, and the failure of an announce of torrent `n`. */
 async function start(t: Test) {
   const { tracker, admin } = await startWithApi(t, {
     tracker_config: { whitelist_enabled: true },
@@ -26,17 +26,17 @@ async function signIn(page: Page, token = TOKEN): Promise<void> {
   await page.keyboard.press('Enter')
 }
 
-/** Resolves when the element with this id has the focus. */
+/** Resolves once the element with this id has the focus. */
 async function untilFocus(page: Page, id: string): Promise<void> {
   await page.waitForFunction(`document.activeElement.id === ${JSON.stringify(id)}`)
 }
 
-/** Resolves when the element says something that fits. */
+/** Resolves once the element's text matches. */
 async function untilText(page: Page, selector: string, text: string | RegExp): Promise<void> {
   await page.locator(selector).filter({ hasText: text }).waitFor()
 }
 
-/** Presses Tab until the element that fits has the focus; fails when it is not come to. */
+/** Presses Tab until the matching element has the focus. Fails if no Tab reaches it. */
 async function tabTo(page: Page, selector: string): Promise<void> {
   for (let presses = 0; presses < 60; presses++) {
     if (await page.evaluate(`document.activeElement.matches(${JSON.stringify(selector)})`)) return
@@ -150,7 +150,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
     await page.click('#keys-form button[value=add]')
     await untilText(page, '#keys-message', '2 added.')
     await page.click('#keys-form button[value=look]')
-    // Each is looked up for itself, and an hour may end between the two.
+    // The two lookups are separate, and the hour may change between them.
     await untilText(
       page,
       '#keys-message',
@@ -196,13 +196,13 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
     await untilText(page, '#top', hex(5))
     await tabTo(page, '#top a')
     await tabTo(page, `a[href="#torrent/${hex(5)}"]`)
-    // The table is filled anew meanwhile, and the focus stays.
+    // A refresh of the table does not move the focus.
     await untilText(page, '#about', /up/)
     await page.keyboard.press('Enter')
     await untilText(page, '#torrent-name', hex(5))
     await tabTo(page, '#torrent-delete')
     await page.keyboard.press('Enter')
-    // The way out has the focus first.
+    // Cancel has the initial focus.
     await untilFocus(page, 'confirm-no')
     await page.keyboard.press('Enter')
     await untilFocus(page, 'torrent-delete')
@@ -303,7 +303,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
   await t.test('shows how long to wait after too many invalid tokens', async t => {
     const { page } = await openPage(browser, url)
     let told = ''
-    // One more where the minute of the first ones is over meanwhile.
+    // More than ten, in case the window of the first ones ends meanwhile.
     for (let n = 0; n < 50 && !told.startsWith('Too many'); n++) {
       await signIn(page, `wrong ${n}`)
       await untilText(page, '#token-error', /./)
@@ -314,7 +314,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
   })
 })
 
-/** Texts that one can see and whose contrast is less than WCAG 2.2 asks for (1.4.3, AA). */
+/** Visible texts whose contrast is below the minimum of WCAG 2.2 (1.4.3, AA). */
 function faint(page: Page): Promise<string[]> {
   return page.evaluate(`(() => {
     const channels = color => color.match(/[\\d.]+/g).map(Number)

@@ -7,14 +7,14 @@ import { launch, temporaryFolder } from '../fixtures/start-tracker.ts'
 const UUID = '550e8400-e29b-41d4-a716-446655440000'
 const hex = (n: number) => n.toString(16).padStart(40, '0')
 
-/** Runs the program in `folder` until it ends. */
+/** Runs the program in `folder` to its exit. */
 async function run(t: Test, folder: string, ...words: string[]) {
   const program = launch(t, words, folder)
   const status = await program.ended
   return { status, said: program.stderr() }
 }
 
-t.test('what is exported from one tracker is imported into another', async t => {
+t.test('an export of one tracker is imported into another', async t => {
   const [from, to] = [temporaryFolder(t), temporaryFolder(t)]
   const first = await startWithApi(t, {}, from)
   const many = Array.from({ length: 25_000 }, (_, n) => hex(n))
@@ -62,7 +62,7 @@ t.test('what is exported from one tracker is imported into another', async t => 
   t.match(await run(t, to, 'import', join(from, 'nowhere')), { status: 65, said: /ENOENT/ })
 })
 
-t.test('the export files of Torrust-Actix are imported', async t => {
+t.test('imports the export files of Torrust-Actix', async t => {
   const folder = temporaryFolder(t)
   const files = join(folder, 'theirs')
   mkdirSync(files)
@@ -89,7 +89,7 @@ t.test('the export files of Torrust-Actix are imported', async t => {
   })
 })
 
-t.test('--create-database creates the tables, and wrong words get the usage', async t => {
+t.test('--create-database creates the tables, and wrong arguments print the usage', async t => {
   const folder = temporaryFolder(t)
   t.match(await run(t, folder, '--create-database'), { status: 0, said: /the tables are there/ })
   t.match(await run(t, folder, 'export'), { status: 64, said: /export and import need one FILE/ })

@@ -6,7 +6,7 @@ import { residentMib } from '../fixtures/resident-memory.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { startTracker } from '../fixtures/start-tracker.ts'
 
-/** A request line that goes wrong in one of many ways. */
+/** Makes a malformed request line. */
 function oddRequest(random: (bound: number) => number): string | Uint8Array {
   const target = announceTarget(random(1000), random(10))
   const cut = random(target.length)
@@ -34,7 +34,7 @@ function oddRequest(random: (bound: number) => number): string | Uint8Array {
 }
 
 t.test(
-  'thousands of malformed requests crash nothing, log no error and grow no memory',
+  'thousands of malformed requests cause no crash, no log line and no memory growth',
   async t => {
     const seed = Date.now() >>> 0
     t.comment(`seed ${seed}`)
@@ -48,7 +48,7 @@ t.test(
           Array.from({ length: 20 }, async () => {
             const connection = await RawConnection.open(port)
             connection.write(oddRequest(random))
-            // Half a request would be waited for: closing our side ends either way, answered or not.
+            // The server waits for the rest of a partial request. Closing the sending side ends both cases.
             connection.end()
             await connection.ended()
           }),

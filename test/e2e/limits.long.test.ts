@@ -7,7 +7,7 @@ import { clientOf, hashOf } from '../fixtures/tracker-client.ts'
 import { announceOf, isUpdate, openWebsocket } from '../fixtures/websocket-client.ts'
 import { openUdpClient } from './fixtures/udp-client.ts'
 
-/** The failure that an announce over HTTP gets, or `ok`. */
+/** Returns the failure of an announce over HTTP, or `ok`. */
 async function overHttp(
   tracker: Tracker,
   target: string,
@@ -18,7 +18,7 @@ async function overHttp(
   return latin1(answer['failure reason'] ?? 'ok')
 }
 
-/** The same over UDP. */
+/** Returns the failure of an announce over UDP, or `ok`. */
 async function overUdp(t: Test, tracker: Tracker, from: string): Promise<string> {
   const client = await openUdpClient(t, '127.0.0.1', tracker.port('udp', '127.0.0.1'), from)
   return client.announce({ port: 6881 }).then(
@@ -38,7 +38,7 @@ async function refusals(tracker: Tracker, limit: string): Promise<number> {
 
 const TOO_OFTEN = 'too many announces from your address'
 
-t.test('an address has one allowance for all protocols and processes', async t => {
+t.test('an address has one limit for all protocols and processes', async t => {
   const { tracker } = await startWithApi(t, {
     frontend: { workers: 2 },
     limits: { announces_per_address: 1, announces_per_address_burst: 3 },
@@ -54,7 +54,7 @@ t.test('an address has one allowance for all protocols and processes', async t =
 })
 
 t.test(
-  'the allowance is of the client behind a proxy, and not of the address it claims',
+  'behind a proxy, the limit applies to the client and not to the address that it claims',
   async t => {
     const { tracker } = await startWithApi(t, {
       frontend: { workers: 0 },
@@ -75,7 +75,7 @@ t.test(
   },
 )
 
-t.test('the tracker is full for clients, and not for its operator', async t => {
+t.test('max_torrents applies to clients and not to the operator', async t => {
   const { tracker, admin } = await startWithApi(t, {
     frontend: { workers: 1 },
     limits: { max_torrents: 1 },
@@ -89,7 +89,7 @@ t.test('the tracker is full for clients, and not for its operator', async t => {
   t.equal(await refusals(tracker, 'max_torrents'), 2)
 })
 
-t.test('addresses and clients are refused over HTTP and UDP', async t => {
+t.test('refuses addresses and clients over HTTP and UDP', async t => {
   const { tracker } = await startWithApi(t, {
     frontend: { workers: 0 },
     limits: { refuse_private_addresses: true },
@@ -106,7 +106,7 @@ t.test('addresses and clients are refused over HTTP and UDP', async t => {
   t.equal(await overUdp(t, picky.tracker, '127.0.0.1'), 'ok')
 })
 
-t.test('a WebSocket takes from the same allowance', async t => {
+t.test('WebSocket announces count against the same limit', async t => {
   const { tracker } = await startWithApi(t, {
     frontend: { workers: 1 },
     limits: { announces_per_address: 1, announces_per_address_burst: 2 },

@@ -61,7 +61,7 @@ t.test('the package has what it needs, and nothing of the tests', async t => {
   )
 })
 
-t.test('what the Dockerfile copies is there and is not kept from Docker', async t => {
+t.test('every path that the Dockerfile copies exists and is not ignored', async t => {
   const text = (name: string) => readFileSync(join(repositoryRoot(), name), 'utf8')
   const copies = [...text('Dockerfile').matchAll(/^COPY (?!--from)(.+) \S+$/gm)]
   const sent = text('.dockerignore').match(/(?<=^!).+$/gm)

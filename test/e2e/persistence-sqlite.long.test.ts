@@ -6,7 +6,7 @@ import { startGentleLoad, testSqlite } from './fixtures/persistence.ts'
 
 testSqlite()
 
-t.test('kill -9 under load: the swarm of the last snapshot is back', async t => {
+t.test('kill -9 under load: the swarm of the last snapshot is restored', async t => {
   const folder = temporaryFolder(t)
   const config = {
     frontend: { workers: 1 },

@@ -13,9 +13,9 @@ import { hasProgram } from '../fixtures/real-clients.ts'
 import { startTracker, temporaryFolder } from '../fixtures/start-tracker.ts'
 import { openWebsocket } from '../fixtures/websocket-client.ts'
 
-/** The operator's guide has these files; they are tried as they are, but for the ports. */
+/** Configuration files of the operator's guide, unchanged except for the ports. */
 const GUIDE = 'docs/operators-guide.md'
-/** An address of its own on the loopback interface, so that it is neither the proxy's nor the tracker's. */
+/** A loopback address that neither the proxy nor the tracker uses. */
 const CLIENT = '127.0.0.9'
 
 function documented(name: string, trackerPort: number, port: number): string {
@@ -34,7 +34,7 @@ async function startBehindProxy(t: Test, file = 'behind-a-proxy.toml'): Promise<
   return port
 }
 
-/** Starts a proxy and resolves when it takes connections. */
+/** Starts a proxy and resolves once it accepts connections. */
 async function startProxy(t: Test, command: readonly string[], port: number): Promise<void> {
   const [program = '', ...words] = command
   const child: ChildProcess = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] })
@@ -65,7 +65,7 @@ async function startProxy(t: Test, command: readonly string[], port: number): Pr
   }
 }
 
-/** Announces from CLIENT over a connection of its own and decodes the answer. */
+/** Announces from CLIENT over a new connection and decodes the answer. */
 async function announceFrom(port: number, client: number): Promise<Record<string, unknown>> {
   const socket = connect({ port, host: '127.0.0.1', localAddress: CLIENT })
   const chunks: Buffer[] = []
@@ -83,7 +83,7 @@ function externalAddress(answer: Record<string, unknown>): string {
   return [...(answer['external ip'] as Uint8Array)].join('.')
 }
 
-/** The info hash and the peer id as WebTorrent writes them, a character a byte. */
+/** Info hash and peer id in WebTorrent's form, one character per byte. */
 const ANNOUNCE = {
   action: 'announce',
   info_hash: 'h'.repeat(20),
@@ -101,7 +101,7 @@ async function testAnnounces(t: Test, port: number): Promise<void> {
 }
 
 const nginx = hasProgram('nginx') ? false : 'nginx is not installed'
-t.test('nginx as documented: HTTP with the client’s own address', { skip: nginx }, async t => {
+t.test('nginx as documented: HTTP with the address of the client', { skip: nginx }, async t => {
   const tracker = await startBehindProxy(t)
   const port = await freePort()
   const folder = temporaryFolder(t)

@@ -1,4 +1,4 @@
 import t from 'tap'
 import { reloadUnderLoad } from './fixtures/reload-under-load.ts'
 
-t.test('twenty reloads of two workers refuse, reset and fail nothing', t => reloadUnderLoad(t, 2))
+t.test('twenty reloads of two workers fail no request', t => reloadUnderLoad(t, 2))

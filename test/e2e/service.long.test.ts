@@ -62,7 +62,7 @@ t.test('systemd is told what happens, in order, and by the primary alone', async
   t.equal(readied(), 2)
 })
 
-t.test('an engine thread that is stuck ends the signs of life, and is named', async t => {
+t.test('a stuck engine thread stops the watchdog pings and is logged', async t => {
   const stick = prepare(t, 'stuck-engine-threads', 'STICK_ENGINE_THREADS')
   const systemd = notifySocket(t)
   const { tracker, admin } = await startWithApi(t, { frontend: { workers: 0 } })
@@ -83,7 +83,7 @@ t.test('an engine thread that is stuck ends the signs of life, and is named', as
   t.equal(await tracker.stop('SIGKILL'), 'SIGKILL')
 })
 
-t.test('a worker that is stuck is killed and replaced', async t => {
+t.test('a stuck worker is killed and replaced', async t => {
   const tracker = await startTracker(t, { frontend: { workers: 1 } })
   const { pid } = await tracker.line(({ msg }) => msg === 'worker started')
   await getBencoded(tracker.url(), announceTarget(1, 1))
@@ -99,7 +99,7 @@ t.test('a worker that is stuck is killed and replaced', async t => {
   t.equal(await tracker.stop(), 0)
 })
 
-t.test('after an engine thread died, the next start has the swarms of the snapshot', async t => {
+t.test('after a crash of an engine thread, the next start restores the snapshot', async t => {
   const folder = temporaryFolder(t)
   const breakThreads = prepare(t, 'breaking-engine-threads', 'BREAK_ENGINE_THREADS')
   const config = { frontend: { workers: 1 } }

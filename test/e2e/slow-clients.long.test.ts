@@ -6,7 +6,7 @@ import { announceTarget } from '../fixtures/load.ts'
 const SLOW_CLIENTS = 500
 const DRIP_MILLIS = 1000
 
-/** Opens a connection that says `begin`, and then `drip` every second for as long as it is open. Resolves when it is closed. */
+/** Opens a connection, sends `begin`, then `drip` every second. Resolves once it is closed. */
 async function cutOff(port: number, begin: string, drip: string): Promise<void> {
   const connection = await RawConnection.open(port)
   if (begin) connection.write(begin)
@@ -15,7 +15,7 @@ async function cutOff(port: number, begin: string, drip: string): Promise<void> 
   clearInterval(timer)
 }
 
-t.test('clients that are slow on purpose are cut off, and others served meanwhile', async t => {
+t.test('slow clients are disconnected, and others are served meanwhile', async t => {
   const { tracker, admin } = await startWithApi(t, { frontend: { workers: 1 } })
   const http = tracker.port('http', '127.0.0.1')
   const head = 'GET /announce HTTP/1.1\r\nhost: tracker\r\nx-slow: '

@@ -14,12 +14,12 @@ import { threadsSettled } from './fixtures/settled-threads.ts'
 
 const PEERS = 1_000_000
 const LISTED = 100_000
-/** Announces that have to be answered while nobody reads. */
+/** Announces that must be answered while the other client does not read. */
 const ANNOUNCES = 300
-/** What the processes may need for an answer that nobody takes: pages on their way and the sockets' buffers, not the answer. */
+/** Memory in MiB for an unread answer: pages in flight and socket buffers, not the whole answer. */
 const GROWTH_MIB_MAX = 64
 
-/** The tracker with the swarms of a snapshot: a million peers in torrent 0, and 100,000 torrents of one peer. */
+/** A tracker with a snapshot of a million peers in torrent 0, and 100,000 torrents of one peer. */
 async function startFull(t: Test) {
   const folder = temporaryFolder(t)
   const nowSeconds = Math.floor(Date.now() / 1000)
@@ -36,7 +36,7 @@ async function startFull(t: Test) {
   return started
 }
 
-/** The head of an answer whose body is not read yet. */
+/** Returns the head of an answer without reading its body. */
 async function open(tracker: Tracker, path: string, body?: unknown): Promise<IncomingMessage> {
   const payload = body === undefined ? undefined : JSON.stringify(body)
   const outgoing = request({
@@ -52,7 +52,7 @@ async function open(tracker: Tracker, path: string, body?: unknown): Promise<Inc
   return incoming
 }
 
-/** Reads an answer to its end and counts the peers in it, without keeping it. */
+/** Reads an answer to its end and counts its peers, without storing it. */
 async function countPeers(incoming: IncomingMessage): Promise<{ peers: number; end: string }> {
   let peers = 0
   let end = ''
@@ -67,7 +67,7 @@ async function countPeers(incoming: IncomingMessage): Promise<{ peers: number; e
   return { peers, end }
 }
 
-t.test('an answer of a million peers waits for its reader, and announces do not', async t => {
+t.test('an answer of a million peers waits for a slow reader, and announces do not', async t => {
   const { tracker } = await startFull(t)
   const { pid: workerPid } = await tracker.line(({ msg }) => msg === 'worker started')
   const resident = () => residentMib(tracker.pid) + residentMib(Number(workerPid))
@@ -90,7 +90,7 @@ t.test('an answer of a million peers waits for its reader, and announces do not'
     t.equal(incoming.headers['transfer-encoding'], 'chunked')
     for (let n = 0; n < ANNOUNCES; n++) await announceAgain()
     const grown = resident() - before
-    // The answer on the hashes is itself not much longer than their body.
+    // The answer is not much longer than the request body.
     const isBounded = grown < GROWTH_MIB_MAX || expected < PEERS
     t.ok(isBounded, `${name}: ${grown.toFixed(1)} MiB more while nobody reads`)
 

@@ -19,7 +19,7 @@ for (const workers of [0, 1]) {
   })
 }
 
-t.test('a second tracker on the same port does not start, and the first goes on', async t => {
+t.test('a second tracker on the same port does not start, and the first continues', async t => {
   const first = await startTracker(t)
   const second = launch(t, [
     '--config',
@@ -29,7 +29,7 @@ t.test('a second tracker on the same port does not start, and the first goes on'
   t.equal(await first.stop(), 0)
 })
 
-t.test('a wrong configuration is explained line by line, and the exit status is 78', async t => {
+t.test('reports every configuration error and exits with status 78', async t => {
   const file = configFile(t, '[tracker_config]\nrequest_intervall = 5\nnumwant_default = 0\n')
   const tracker = launch(t, ['--config', file])
   t.equal(await tracker.ended, 78)
@@ -44,14 +44,14 @@ t.test('a wrong configuration is explained line by line, and the exit status is 
   t.same(tracker.log, [], 'and nothing was started')
 })
 
-t.test('a file that is no TOML is named with line and column', async t => {
+t.test('reports invalid TOML with file, line and column', async t => {
   const file = configFile(t, '[tracker_config]\nrequest_interval = = 5\n')
   const tracker = launch(t, ['--config', file])
   t.equal(await tracker.ended, 78)
   t.match(tracker.stderr(), `${file}:2:`)
 })
 
-t.test('wrong words on the command line get the usage, and exit status 64', async t => {
+t.test('wrong arguments print the usage and exit with status 64', async t => {
   const tracker = launch(t, ['--conifg', 'x'])
   t.equal(await tracker.ended, 64)
   t.match(tracker.stderr(), 'Try muster --help')

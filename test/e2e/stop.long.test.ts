@@ -44,7 +44,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   }
 }
 
-t.test('workers whose primary is killed end by themselves', async t => {
+t.test('workers exit when their primary is killed', async t => {
   const tracker = await startTracker(t, { frontend: { workers: 2 } })
   const pids = workerPids(tracker)
   t.equal(pids.length, 2)
@@ -52,7 +52,7 @@ t.test('workers whose primary is killed end by themselves', async t => {
   await gone(pids)
 })
 
-t.test('an idle connection does not hold up the stop, and no socket file is left', async t => {
+t.test('an idle connection does not delay the stop, and no socket file remains', async t => {
   const folder = testFolder(t)
   setEnvironment(t, 'RUNTIME_DIRECTORY', folder)
   const tracker = await startTracker(t, { frontend: { workers: 1 } })

@@ -13,7 +13,7 @@ import {
   temporaryFolder,
 } from '../fixtures/start-tracker.ts'
 
-/** GETs over a connection of its own that believes `ca` only. */
+/** Sends a GET over a new connection that trusts only `ca`. */
 function get(port: number, path: string, ca: string, headers = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     request({ port, path, ca, headers, host: 'localhost', family: 4, agent: false }, incoming => {
@@ -28,7 +28,7 @@ function get(port: number, path: string, ca: string, headers = {}): Promise<stri
   })
 }
 
-/** The version that a handshake comes to, or why it fails. */
+/** Returns the negotiated TLS version, or the error of the handshake. */
 function handshake(port: number, version: SecureVersion): Promise<string> {
   return new Promise(resolve => {
     const socket: TLSSocket = connect(
@@ -38,7 +38,7 @@ function handshake(port: number, version: SecureVersion): Promise<string> {
         minVersion: version,
         maxVersion: version,
         rejectUnauthorized: false,
-        // So that this side does not refuse old versions by itself.
+        // Allows this client to offer old versions.
         ciphers: 'DEFAULT@SECLEVEL=0',
       },
       () => {
@@ -77,7 +77,7 @@ for (const workers of [0, 1]) {
   })
 }
 
-t.test('files that cannot be used end the start, and are named', async t => {
+t.test('invalid files stop the start with their names', async t => {
   const folder = temporaryFolder(t)
   const config = configFile(t, {
     ...LOOPBACK,

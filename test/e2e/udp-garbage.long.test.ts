@@ -8,12 +8,12 @@ import { type Sender, senderFor } from '../frontends/udp/fixtures/sender.ts'
 import { openUdpClient, type UdpClient } from './fixtures/udp-client.ts'
 import { createGarbage, REQUEST_KINDS } from './fixtures/udp-requests.ts'
 
-/** Small enough for the receive buffer that any kernel grants: what is not received tests nothing. */
+/** Small enough for every receive buffer, so that no datagram is lost. */
 const BURST = 64
 const GROWTH_MIB_MAX = 32
 const UNPROVEN_ID = Buffer.from('fedcba9876543210', 'hex')
 
-/** Whom the garbage goes to, and who is served meanwhile. */
+/** Target of the garbage and the client that is served meanwhile. */
 type Target = {
   readonly family: 4 | 6
   readonly port: number
@@ -36,8 +36,8 @@ async function targetsOf(t: Test, tracker: Tracker): Promise<Target[]> {
 }
 
 /**
- * Sends what was added, lets the client announce, and reads what came back. The tracker answers in order: when the client has its answer, all
- * before it was received.
+ * Sends the datagrams, lets the client announce, and reads the answers. The tracker answers in order,
+ * so it has received all earlier datagrams when the client has its answer.
  */
 async function burst(
   { client }: Target,
@@ -50,7 +50,7 @@ async function burst(
   return sent
 }
 
-/** Every length of every request; the answers are exactly those to be expected. */
+/** Sends every length of every request, and checks the exact answers. */
 async function sendTruncations(t: Test, target: Target): Promise<void> {
   for (const [sender, id] of [
     [target.proven, await target.client.connectionId()],
@@ -80,7 +80,7 @@ async function sendTruncations(t: Test, target: Target): Promise<void> {
   }
 }
 
-/** What is wrong with a reply to a request that was one of these lengths; undefined is nothing. */
+/** Describes the fault of a reply to a request of one of these lengths, or returns undefined. */
 function fault(reply: Buffer, lengths: readonly number[], target: Target): string | undefined {
   if (lengths.length === 0) return 'nobody asked for it'
   const peers = reply.length - 20
@@ -100,14 +100,14 @@ function fault(reply: Buffer, lengths: readonly number[], target: Target): strin
   }
 }
 
-/** Sends `bursts` of garbage, in turn to every target, with and without a proven connection id. */
+/** Sends bursts of garbage to every target in turn, with and without a valid connection id. */
 async function sendGarbage(
   targets: readonly Target[],
   random: (bound: number) => number,
   bursts: number,
 ): Promise<{ sent: number; answers: number; faults: string[] }> {
   const faults: string[] = []
-  // Lengths by transaction id; a mutated id can be that of another.
+  // Lengths by transaction id. A mutated id may equal another one.
   const requests = new Map<number, number[]>()
   const done = { sent: 0, answers: 0, faults }
   for (let round = 0; round < bursts; ) {
@@ -116,7 +116,7 @@ async function sendGarbage(
       for (const sender of [target.proven, target.unproven]) {
         const unproven = sender === target.unproven
         const garbage = createGarbage(random, ids[unproven ? 1 : 0])
-        // Several bursts from one pool of random bytes.
+        // Several bursts share one pool of random bytes.
         for (let n = 0; n < 64 && round < bursts; n++, round++) {
           requests.clear()
           for (let k = 0; k < BURST; k++) {
@@ -141,7 +141,7 @@ async function sendGarbage(
   return done
 }
 
-/** Datagrams that the kernel dropped because the tracker did not take them soon enough. */
+/** Datagrams that the kernel dropped because the receive buffer was full. */
 function dropped({ family, port }: Target): number {
   const table = readFileSync(family === 4 ? '/proc/net/udp' : '/proc/net/udp6', 'utf8')
   const local = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
@@ -198,7 +198,7 @@ for (const [method, datagrams] of [
   })
 }
 
-t.test('garbage has datagrams longer than any request', async t => {
+t.test('garbage includes datagrams longer than any request', async t => {
   const garbage = createGarbage(seededRandom(1), UNPROVEN_ID)
   const lengths = Array.from({ length: 1000 }, () => garbage().length)
   t.ok(lengths.some(length => length > UDP_REQUEST_BYTES_MAX))

@@ -10,7 +10,7 @@ const TORRENTS = 3
 
 type Flood = { stop(): Promise<{ sent: number; answers: number }> }
 
-/** Resolves when the tracker is under load. */
+/** Resolves once the tracker is under load. */
 async function startFlood(t: Test, host: string, port: number): Promise<Flood> {
   const control = new Int32Array(new SharedArrayBuffer(4))
   const workerData: UdpFlood = { host, port, sockets: SOCKETS, torrents: TORRENTS, control }

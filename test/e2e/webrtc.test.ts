@@ -7,7 +7,7 @@ import { clientOf, hashOf } from '../fixtures/tracker-client.ts'
 import { type WebtorrentPage, webtorrentPage } from './fixtures/webtorrent-page.ts'
 import { clientPorts, workerOf } from './fixtures/worker-of-socket.ts'
 
-/** Opens sockets until one is another worker's than `other`; returns whose it is. */
+/** Opens sockets until one belongs to another worker than `other`, and returns that worker. */
 async function connectTo(
   tracker: Tracker,
   page: WebtorrentPage,
@@ -24,7 +24,7 @@ async function connectTo(
 }
 
 const skip = skipWithoutBrowser
-t.test('two browsers on two workers meet over wss and exchange data', { skip }, async t => {
+t.test('two browsers on two workers exchange data over wss', { skip }, async t => {
   const folder = temporaryFolder(t)
   await writePair(folder)
   const tracker = await startTracker(t, {
@@ -55,7 +55,7 @@ t.test('two browsers on two workers meet over wss and exchange data', { skip }, 
   await tracker.line(({ msg, pid }) => msg === 'worker died' && pid === first)
   t.same(await leecher.exchange(bytes), [...bytes].reverse(), 'the peers need no tracker now')
   await seeder.connect(`wss://127.0.0.1:${tracker.port('http', '127.0.0.1')}/announce`)
-  // The engine hears of the death on its own time: until then the seeder is in the swarm with its old socket too.
+  // The engine learns of the worker's death asynchronously. Until then the old socket's peer remains.
   let counts = await seeder.announce(infoHash, idOf(1), false)
   while (counts.complete !== 1) counts = await seeder.announce(infoHash, idOf(1), false)
   t.match(counts, { complete: 1, incomplete: 1 })

@@ -17,7 +17,7 @@ import { workerOf } from './fixtures/worker-of-socket.ts'
 
 const infoHash = hashOf(1)
 
-/** Sockets of both workers, each with its worker's pid. */
+/** Sockets of both workers with their workers' pids. */
 async function socketsOfBothWorkers(
   t: Test,
   tracker: Tracker,
@@ -34,7 +34,7 @@ async function socketsOfBothWorkers(
 }
 
 t.test(
-  'peers of two workers meet; a killed worker takes its peers along, and they come back',
+  'peers of two workers connect; peers of a killed worker are removed and can return',
   async t => {
     const tracker = await startTracker(t, { frontend: { workers: 2 }, engine: { threads: 2 } })
     const sockets = await socketsOfBothWorkers(t, tracker)
@@ -57,7 +57,7 @@ t.test(
     process.kill(victim, 'SIGKILL')
     await a.closed
     const counts = () => scrapeCounts(tracker.url(), infoHash)
-    // A connection that the dead worker had not accepted yet is gone with it.
+    // A connection that the dead worker had not accepted yet is reset.
     while (JSON.stringify(await counts().catch(() => before)) === JSON.stringify(before)) {
       await new Promise(resolve => setTimeout(resolve, 20))
     }

@@ -8,7 +8,7 @@ const CONNECTIONS = 24
 const TORRENTS = 5
 
 t.test(
-  'a killed worker loses no peer, is replaced at once, and the others’ requests go on',
+  'a killed worker loses no peer, is replaced, and other workers continue',
   async t => {
     const tracker = await startTracker(t, { frontend: { workers: 2 } })
     const url = tracker.url()
@@ -17,7 +17,7 @@ t.test(
       for (let n = 0; n < 20; n++) await getBencoded(url, announceTarget(1000 + n, torrent))
     }
     const load = await startLoad(port, CONNECTIONS, TORRENTS, 0)
-    // Every client is in every torrent then.
+    // After this, every client is in every torrent.
     while (load.least < TORRENTS) await new Promise(resolve => setImmediate(resolve))
     const countAll = async () => {
       const counts = []

@@ -10,7 +10,7 @@ import { openUdpClient } from '../fixtures/udp-client.ts'
 
 const CLOCK = fileURLToPath(new URL('./fixtures/jumping-clock.js', import.meta.url))
 
-t.test('when the system’s clock is set, no peer, key or connection id ends', async t => {
+t.test('a change of the system clock expires no peer, key or connection id', async t => {
   const folder = temporaryFolder(t)
   const { tracker, admin } = await startWithApi(
     t,
@@ -32,7 +32,7 @@ t.test('when the system’s clock is set, no peer, key or connection id ends', a
   await getBencoded(tracker.url(), announce('/announce', 1))
 
   async function nothingEnded(when: string): Promise<void> {
-    // Two sweeps, so that a peer that seems old would be gone.
+    // Two sweeps remove every peer that seems expired.
     await new Promise(resolve => setTimeout(resolve, 2500))
     t.match(await scrapeCounts(tracker.url(), hashOf(1)), { incomplete: 1 }, `${when}: the peer`)
     t.match(await admin.call('GET', `/api/key/${KEY}`), { status: 200 }, `${when}: the key`)

@@ -9,7 +9,7 @@ const DESCRIPTORS = 256
 const CONNECTIONS = 400
 
 t.test(
-  'out of file descriptors it goes on with those it has, and takes connections again afterwards',
+  'without file descriptors it serves open connections, and later accepts new ones',
   async t => {
     const tracker = await startTracker(t, { frontend: { workers: 1 } }, undefined, {
       through: ['sh', '-c', `ulimit -n ${DESCRIPTORS}; exec "$@"`, 'sh'],

@@ -7,7 +7,7 @@ import { getBencoded } from '../../fixtures/http-client.ts'
 import { temporaryFolder } from '../../fixtures/start-tracker.ts'
 
 const DISK_BYTES = 4 * 2 ** 20
-/** Of a mount namespace, which a user may have in one of its own. */
+/** Command for a mount namespace, which a user can create in an own user namespace. */
 const NAMESPACE = ['unshare', '--user', '--map-root-user', '--mount']
 
 function canMount(): boolean {
@@ -15,7 +15,7 @@ function canMount(): boolean {
   return spawnSync(command, [...words, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt']).status === 0
 }
 
-/** Fills a disk to the last byte, and returns how to free it again. */
+/** Fills a disk completely, and returns a function that frees it. */
 function fillDisk(folder: string): () => void {
   const file = join(folder, 'filler')
   for (let bytes = DISK_BYTES; bytes >= 1; bytes = Math.floor(bytes / 2)) {
@@ -29,7 +29,7 @@ function fillDisk(folder: string): () => void {
 }
 
 t.test(
-  'with a full disk clients are served, the API says no, and all is kept once there is room',
+  'a full disk fails API writes but no announce, and counts are stored once space is free',
   { skip: !canMount() && 'no mount namespace may be had here' },
   async t => {
     const folder = temporaryFolder(t)

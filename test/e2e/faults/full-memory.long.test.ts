@@ -18,7 +18,7 @@ const MEMORY_MIB = 64
 const CLIENTS = 3000
 
 t.test(
-  'full memory refuses nobody: the longest silent peers make room, and are counted',
+  'full memory evicts the longest silent peers, counts them, and refuses no announce',
   async t => {
     const folder = temporaryFolder(t)
     mkdirSync(join(folder, 'data'))
@@ -47,12 +47,12 @@ t.test(
         await udp.announce({ infoHash: hashOf(n), peerId: Buffer.from(`-XX0001-${1e11 + n}`) })
       }
     }
-    // The first half brings what serving anybody takes; the second must find room in that.
+    // The first half allocates the memory for serving. The second half must not need more.
     await serve(0, CLIENTS / 2)
     await threadsSettled(tracker.pid)
     const before = residentMib(tracker.pid)
     await serve(CLIENTS / 2, CLIENTS)
-    // What two evictions free in a stripe is not always in one piece that a new torrent fits in.
+    // Two evictions do not always free a contiguous block for a new torrent.
     t.ok(leftOut < CLIENTS / 50, `${leftOut} of ${CLIENTS} clients were answered and not kept`)
     const grown = residentMib(tracker.pid) - before
     t.ok(grown < 40, `${grown.toFixed(1)} MiB more for the second half`)

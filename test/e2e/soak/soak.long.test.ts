@@ -13,7 +13,7 @@ import { type Ledger, openLedger } from './fixtures/session.ts'
 import { startSockets } from './fixtures/sockets.ts'
 import { makeTrouble, type Trouble } from './fixtures/trouble.ts'
 
-/** `npm run soak` makes it ten minutes; memory is judged from two minutes on. */
+/** `npm run soak` runs ten minutes. Memory is checked in runs of at least two minutes. */
 const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 20)
 const MEMORY_SECONDS_MIN = 120
 const MEMORY_GROWTH_MIB_MAX = 40
@@ -21,7 +21,7 @@ const TORRENTS = 20
 const HTTP_CLIENTS = 30
 const UDP_CLIENTS = 15
 const SOCKETS = 12
-/** Behind those of the other clients. */
+/** First number after those of the other clients. */
 const SOCKET_TORRENTS = 3
 const USERS = HTTP_CLIENTS + UDP_CLIENTS
 
@@ -30,7 +30,7 @@ t.setTimeout((SECONDS + 280) * 1000)
 const userKey = (n: number) => `${n}`.padStart(40, '5')
 const userId = (n: number) => `00000000-0000-4000-8000-${`${n}`.padStart(12, '0')}`
 
-/** Changes lists and keys and reads them back, until stopped. What it could not do while the database was away is not held against anybody. */
+/** Changes and reads lists and keys until stopped. Failures while the database is down are allowed. */
 function startOperator(admin: AdminClient, trouble: Trouble) {
   const wrong: string[] = []
   let calls = 0
@@ -69,7 +69,7 @@ function startOperator(admin: AdminClient, trouble: Trouble) {
   }
 }
 
-/** Whether the tracker ends with what the clients were told was done. */
+/** Checks that the tracker's final state contains all acknowledged announces. */
 async function compareBooks(t: Test, url: string, admin: AdminClient, ledger: Ledger) {
   for (let torrent = 0; torrent < TORRENTS; torrent++) {
     const expected = {
@@ -81,7 +81,7 @@ async function compareBooks(t: Test, url: string, admin: AdminClient, ledger: Le
     t.match(counts, expected, `torrent ${torrent}`)
   }
   for (let torrent = TORRENTS; torrent < TORRENTS + SOCKET_TORRENTS; torrent++) {
-    // Nobody waits for a socket's leaving: it is asked for until it is so.
+    // Removal after a socket's close is asynchronous, so the test polls.
     const counts = () => scrapeCounts(url, hashOf(torrent), `/${userKey(0)}/scrape`)
     const isEmpty = async () => {
       const { complete, incomplete } = await counts()
@@ -169,7 +169,7 @@ t.test(`${SECONDS} seconds of churn, kills, reloads, outages and garbage at once
   t.equal(await tracker.stop(), 0)
 })
 
-/** The primary's memory, in MiB by second. */
+/** The primary's memory in MiB, sampled every second. */
 function judgeMemory(t: Test, memory: readonly number[]): void {
   const mean = (from: number, to: number) => {
     const part = memory.slice(Math.floor(memory.length * from), Math.floor(memory.length * to))
