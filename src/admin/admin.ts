@@ -1,7 +1,8 @@
 /**
- * What an operator, a website or the dashboard asks and changes. The API's frontends call it, in whatever process they are; the primary's
- * main thread does it: database first, then the shared tables, then the answer. So every argument and answer is plain data that can cross a
- * process border, every list is bounded by the caller, and hashes are 40 lower-case hex digits. Answers stand in the order asked.
+ * What an operator, a website or the dashboard reads and changes. The API calls it in any process;
+ * the primary's main thread carries it out: first the database, then the shared tables, then the
+ * answer. Arguments and results are plain data that can cross a process border, the caller bounds
+ * every list, and hashes are 40 lower-case hex digits. Results are in the order of the arguments.
  */
 export type Admin = {
   torrents(hashes: readonly string[]): Promise<(Torrent | undefined)[]>
@@ -151,7 +152,19 @@ export type CertificateReload = Pick<Certificate, 'serverType' | 'bindAddress' |
   readonly error?: string
 }
 
-/** What an Admin refuses: the text is the `status` that the API answers with. */
+/**
+ * Waits until the database has stored a change, before the change is made in memory. Without a
+ * database there is nothing to wait for. Rejects with an AdminError.
+ */
+export async function storeFirst(change: Promise<unknown> | undefined): Promise<void> {
+  try {
+    await change
+  } catch (error) {
+    throw new AdminError('database error', 'database error', { cause: error })
+  }
+}
+
+/** A rejected call of Admin. The message is the `status` that the API answers with. */
 export class AdminError extends Error {
   readonly kind: 'not enabled' | 'database error'
 

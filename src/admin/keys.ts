@@ -9,9 +9,8 @@ import {
   removeValue,
   setValue,
 } from '../engine/tables/hash-table.ts'
-import { AdminError, type Outcome } from './admin.ts'
-import { viewOfHash } from './hashes.ts'
-import { keptFirst } from './kept-first.ts'
+import { AdminError, type Outcome, storeFirst } from './admin.ts'
+import { viewOfHash } from './lists.ts'
 
 /** Keys of the tracker, each with the second at which it ends. */
 export type Keys = {
@@ -39,7 +38,7 @@ export function createKeys(
   const isGood = (end: number) => end !== ABSENT && (end === 0 || end > nowSeconds())
 
   async function remove(hashes: readonly string[]): Promise<Outcome[]> {
-    await keptFirst(rows?.remove(hashes))
+    await storeFirst(rows?.remove(hashes))
     return hashes.map(hash => {
       const good = isGood(endOf(hash))
       return removeValue(table, viewOfHash(hash), 0) && good ? 'deleted' : 'unknown'
@@ -62,7 +61,7 @@ export function createKeys(
         hash,
         timeout: timeout === 0 || now + timeout > END_MAX ? 0 : now + timeout,
       }))
-      await keptFirst(rows?.save(ends))
+      await storeFirst(rows?.save(ends))
       return ends.map(({ hash, timeout }) => {
         const known = isGood(endOf(hash))
         if (!setValue(table, viewOfHash(hash), 0, timeout)) {
@@ -74,7 +73,7 @@ export function createKeys(
     remove,
     async clear() {
       if (!isEnabled()) throw new AdminError('not enabled', 'keys not enabled')
-      await keptFirst(rows?.clear())
+      await storeFirst(rows?.clear())
       clearTable(table)
     },
     async load() {

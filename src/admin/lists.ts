@@ -8,9 +8,7 @@ import {
   removeValue,
   setValue,
 } from '../engine/tables/hash-table.ts'
-import { AdminError, type Outcome } from './admin.ts'
-import { viewOfHash } from './hashes.ts'
-import { keptFirst } from './kept-first.ts'
+import { AdminError, type Outcome, storeFirst } from './admin.ts'
 
 /** A whitelist or blacklist: in the database, and in the shared table that announces are checked against. */
 export type List = {
@@ -37,7 +35,7 @@ export function createList(
     },
     has: hashes => hashes.map(isListed),
     async add(hashes) {
-      await keptFirst(rows?.save(hashes.map(hash => ({ hash }))))
+      await storeFirst(rows?.save(hashes.map(hash => ({ hash }))))
       return hashes.map(hash => {
         const known = isListed(hash)
         if (!setValue(table, viewOfHash(hash), 0, 0)) {
@@ -47,12 +45,12 @@ export function createList(
       })
     },
     async remove(hashes) {
-      await keptFirst(rows?.remove(hashes))
+      await storeFirst(rows?.remove(hashes))
       return hashes.map(hash => (removeValue(table, viewOfHash(hash), 0) ? 'deleted' : 'unknown'))
     },
     async clear() {
       if (!isEnabled()) throw new AdminError('not enabled', `${name} not enabled`)
-      await keptFirst(rows?.clear())
+      await storeFirst(rows?.clear())
       clearTable(table)
     },
     async load() {
@@ -63,4 +61,14 @@ export function createList(
       return keyCount(table)
     },
   }
+}
+
+/** Memory of `viewOfHash`, overwritten by each call. */
+const bytes = Buffer.alloc(20)
+const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+
+/** The 20 bytes of 40 hex digits, valid until the next call. */
+export function viewOfHash(hash: string): DataView {
+  bytes.write(hash, 'hex')
+  return view
 }

@@ -5,7 +5,7 @@ import type { Admin, Stats } from './admin.ts'
 import { createKeys, type Keys } from './keys.ts'
 import { createList, type List } from './lists.ts'
 import { createOverview, type OverviewReader, type OverviewSources } from './overview.ts'
-import { createTorrents, type TorrentRules, type Torrents } from './torrents.ts'
+import { type TorrentRules, Torrents } from './torrents.ts'
 import { createUsers, type Users } from './users.ts'
 
 /** All that is administered: what the API asks for, and what is kept and read by itself. */
@@ -66,7 +66,7 @@ export function createAdministration(options: AdministrationOptions): Administra
   const keys = createKeys(isOn('keys'), access.keys, database?.keys, nowSeconds)
   const users = createUsers(engine, database?.users, nowSeconds)
   const kept = options.keepTorrents ? database?.torrents : undefined
-  const torrents = createTorrents(engine, kept, options.torrentRules, nowSeconds)
+  const torrents = new Torrents(engine, kept, options.torrentRules, nowSeconds)
   const overview = createOverview({
     ...options.overview,
     engine,
@@ -78,9 +78,9 @@ export function createAdministration(options: AdministrationOptions): Administra
   const admin: Admin = {
     torrents: async hashes => torrents.of(hashes),
     torrentPeers: async (hash, cursor, count) => torrents.peers(hash, cursor, count),
-    setTorrents: torrents.set,
-    removeTorrents: torrents.remove,
-    topTorrents: torrents.top,
+    setTorrents: async entries => torrents.set(entries),
+    removeTorrents: async hashes => torrents.remove(hashes),
+    topTorrents: async count => torrents.top(count),
     listed: async (list, hashes) => lists[list].has(hashes),
     addListed: (list, hashes) => lists[list].add(hashes),
     removeListed: (list, hashes) => lists[list].remove(hashes),
@@ -114,6 +114,6 @@ export function createAdministration(options: AdministrationOptions): Administra
       keys: await keys.load(),
       users: await users.load(),
     }),
-    flushes: [torrents.flush, users.flush],
+    flushes: [() => torrents.flush(), users.flush],
   }
 }

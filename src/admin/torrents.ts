@@ -15,13 +15,12 @@ import {
 } from '../engine/inspect.ts'
 import { TorrentFlag } from '../engine/tables/layout.ts'
 import { formatAddress } from '../protocol/ip.ts'
-import { AdminError, type Outcome, type PeerPage, type Torrent } from './admin.ts'
-import { keptFirst } from './kept-first.ts'
+import { AdminError, type Outcome, type PeerPage, storeFirst, type Torrent } from './admin.ts'
 
 export type TorrentRules = {
-  /** Add torrents that the database has not yet. */
+  /** Add announced torrents that the database does not have. */
   readonly insertVacant: boolean
-  /** Take torrents out of the database when nobody announced to them for the timeout. */
+  /** Remove torrents from the database that had no announce for the timeout. */
   readonly removeAction: boolean
   readonly updateCompleted: boolean
   readonly updatePeers: boolean
@@ -29,151 +28,163 @@ export type TorrentRules = {
   readonly peersTimeout: number
 }
 
-/** Torrents as an operator sees them, and their counts in the database. */
-export type Torrents = {
-  of(hashes: readonly string[]): (Torrent | undefined)[]
-  peers(hash: string, cursor: number, count: number): PeerPage
-  set(entries: readonly (readonly [hash: string, completed?: number])[]): Promise<Outcome[]>
-  remove(hashes: readonly string[]): Promise<Outcome[]>
-  top(count: number): Promise<Torrent[]>
-  /** Peer ids of so many of a torrent's peers, of all of them where there are fewer. */
-  sample(hash: string, count: number): string[]
-  load(): Promise<number>
-  /** Writes what announces changed to the database. Rejects when that fails, and tries the same again with the next call. */
-  flush(): Promise<number>
-}
-
-/** Stripes looked at before others of this thread get their turn. */
+/** Stripes processed before other work of this thread gets its turn. */
 const STRIPES_AT_ONCE = 32
 
-export function createTorrents(
-  engine: Engine,
-  rows: Table<TorrentRow> | undefined,
-  rules: TorrentRules,
-  nowSeconds: () => number,
-): Torrents {
-  const bytesOf = (hash: string) => Buffer.from(hash, 'hex')
+/** Torrents as an operator sees them, and their counts in the database. */
+export class Torrents {
+  readonly #engine: Engine
+  readonly #rows: Table<TorrentRow> | undefined
+  readonly #rules: TorrentRules
+  readonly #nowSeconds: () => number
 
-  async function* eachStripe(): AsyncGenerator<number> {
-    for (let stripe = 0; stripe < engine.stripeCount; stripe++) {
+  /** `rows` is undefined where torrents are not stored. */
+  constructor(
+    engine: Engine,
+    rows: Table<TorrentRow> | undefined,
+    rules: TorrentRules,
+    nowSeconds: () => number,
+  ) {
+    this.#engine = engine
+    this.#rows = rows
+    this.#rules = rules
+    this.#nowSeconds = nowSeconds
+  }
+
+  of(hashes: readonly string[]): (Torrent | undefined)[] {
+    return hashes.map(hash => {
+      const counts = readTorrent(this.#engine, bytesOf(hash))
+      return counts && { hash, ...counts, updated: counts.active * 1000 }
+    })
+  }
+
+  peers(hash: string, cursor: number, count: number): PeerPage {
+    const { peers, next } = readPeers(this.#engine, bytesOf(hash), cursor, count)
+    return {
+      next,
+      peers: peers.map(({ id, address, port, seen, ...counts }) => ({
+        id: id.toString('hex'),
+        address: withPort(address, port),
+        updated: seen * 1000,
+        ...counts,
+      })),
+    }
+  }
+
+  async set(entries: readonly (readonly [hash: string, completed?: number])[]): Promise<Outcome[]> {
+    const counts = entries.map(([hash, completed]) => {
+      const known = readTorrent(this.#engine, bytesOf(hash))
+      return {
+        hash,
+        seeds: known?.seeders ?? 0,
+        peers: known?.leechers ?? 0,
+        completed: completed ?? known?.completed ?? 0,
+      }
+    })
+    await storeFirst(this.#rows?.save(counts))
+    return entries.map(([hash, completed]) => {
+      const known = putTorrent(this.#engine, bytesOf(hash), completed, this.#nowSeconds())
+      if (known === undefined) throw new AdminError('database error', 'no memory for torrents')
+      return known ? 'updated' : 'added'
+    })
+  }
+
+  async remove(hashes: readonly string[]): Promise<Outcome[]> {
+    await storeFirst(this.#rows?.remove(hashes))
+    return hashes.map(hash => (deleteTorrent(this.#engine, bytesOf(hash)) ? 'deleted' : 'unknown'))
+  }
+
+  /** The torrents with most peers, largest first. */
+  async top(count: number): Promise<Torrent[]> {
+    let top: ListedTorrent[] = []
+    for await (const stripe of this.#eachStripe()) {
+      // Most torrents have few peers: once there are enough, only larger ones are collected.
+      const least = top.length < count ? 1 : peersOf(top[count - 1]) + 1
+      top.push(...torrentsOfStripe(this.#engine, stripe, ({ peers }) => peers >= least))
+      top = top.sort((a, b) => peersOf(b) - peersOf(a)).slice(0, count)
+    }
+    return top.map(({ hash, seeders, leechers, completed, active }) => ({
+      hash: hash.toString('hex'),
+      seeders,
+      leechers,
+      completed,
+      updated: active * 1000,
+    }))
+  }
+
+  /** Peer ids of up to `count` of a torrent's peers. */
+  sample(hash: string, count: number): string[] {
+    return samplePeerIds(this.#engine, bytesOf(hash), count).map(id => id.toString('hex'))
+  }
+
+  async load(): Promise<number> {
+    let loaded = 0
+    if (!this.#rows) return loaded
+    for await (const chunk of this.#rows.load()) {
+      // A snapshot may have restored a larger count than that of the database.
+      for (const { hash, completed } of chunk)
+        putTorrent(this.#engine, bytesOf(hash), completed, this.#nowSeconds(), true)
+      loaded += chunk.length
+    }
+    return loaded
+  }
+
+  /** Writes changed counts to the database. After a failure, the next call writes them again. */
+  async flush(): Promise<number> {
+    let written = 0
+    if (!this.#rows) return written
+    for await (const stripe of this.#eachStripe()) {
+      written += await this.#flushStripe(this.#rows, stripe)
+      if (this.#rules.removeAction) await this.#removeSilent(this.#rows, stripe)
+    }
+    return written
+  }
+
+  async *#eachStripe(): AsyncGenerator<number> {
+    for (let stripe = 0; stripe < this.#engine.stripeCount; stripe++) {
       yield stripe
       if (stripe % STRIPES_AT_ONCE === STRIPES_AT_ONCE - 1) await setImmediate()
     }
   }
 
-  /** Writes the changed torrents of one stripe; what is not written is marked again. */
-  async function flushStripe(table: Table<TorrentRow>, stripe: number): Promise<number> {
-    const changed = takeChangedTorrents(engine, stripe)
+  /** Writes the changed torrents of one stripe; those that were not written stay marked. */
+  async #flushStripe(table: Table<TorrentRow>, stripe: number): Promise<number> {
+    const changed = takeChangedTorrents(this.#engine, stripe)
     if (changed.length === 0) return 0
     const isKept = ({ flags }: ListedTorrent) => (flags & TorrentFlag.kept) !== 0
     const kept = changed.filter(isKept).map(rowOf)
-    const vacant = rules.insertVacant ? changed.filter(torrent => !isKept(torrent)) : []
+    const vacant = this.#rules.insertVacant ? changed.filter(torrent => !isKept(torrent)) : []
     const fields: (keyof TorrentRow)[] = [
-      ...(rules.updateCompleted ? (['completed'] as const) : []),
-      ...(rules.updatePeers ? (['seeds', 'peers'] as const) : []),
+      ...(this.#rules.updateCompleted ? (['completed'] as const) : []),
+      ...(this.#rules.updatePeers ? (['seeds', 'peers'] as const) : []),
     ]
     try {
       if (kept.length > 0) await table.update(kept, fields)
       if (vacant.length > 0) await table.save(vacant.map(rowOf))
     } catch (error) {
-      for (const { hash } of changed) noteTorrentChanged(engine, hash)
+      for (const { hash } of changed) noteTorrentChanged(this.#engine, hash)
       throw error
     }
-    for (const { hash } of vacant) putTorrent(engine, hash, undefined, nowSeconds())
+    for (const { hash } of vacant) putTorrent(this.#engine, hash, undefined, this.#nowSeconds())
     return kept.length + vacant.length
   }
 
-  /** Takes out of the database what nobody announces to any more; the sweep then forgets it. */
-  async function removeSilent(table: Table<TorrentRow>, stripe: number): Promise<void> {
-    const limit = nowSeconds() - rules.peersTimeout
+  /** Removes torrents without announces from the database; the sweep then removes them here. */
+  async #removeSilent(table: Table<TorrentRow>, stripe: number): Promise<void> {
+    const limit = this.#nowSeconds() - this.#rules.peersTimeout
     const silent = torrentsOfStripe(
-      engine,
+      this.#engine,
       stripe,
       ({ peers, active, flags }) => peers === 0 && active < limit && flags === TorrentFlag.kept,
     )
     if (silent.length === 0) return
     await table.remove(silent.map(({ hash }) => hash.toString('hex')))
-    for (const { hash } of silent) releaseTorrent(engine, hash)
+    for (const { hash } of silent) releaseTorrent(this.#engine, hash)
   }
+}
 
-  return {
-    of: hashes =>
-      hashes.map(hash => {
-        const counts = readTorrent(engine, bytesOf(hash))
-        return counts && { hash, ...counts, updated: counts.active * 1000 }
-      }),
-    peers(hash, cursor, count) {
-      const { peers, next } = readPeers(engine, bytesOf(hash), cursor, count)
-      return {
-        next,
-        peers: peers.map(({ id, address, port, seen, ...counts }) => ({
-          id: id.toString('hex'),
-          address: withPort(address, port),
-          updated: seen * 1000,
-          ...counts,
-        })),
-      }
-    },
-    async set(entries) {
-      const counts = entries.map(([hash, completed]) => {
-        const known = readTorrent(engine, bytesOf(hash))
-        return {
-          hash,
-          seeds: known?.seeders ?? 0,
-          peers: known?.leechers ?? 0,
-          completed: completed ?? known?.completed ?? 0,
-        }
-      })
-      await keptFirst(rows?.save(counts))
-      return entries.map(([hash, completed]) => {
-        const known = putTorrent(engine, bytesOf(hash), completed, nowSeconds())
-        if (known === undefined) throw new AdminError('database error', 'no memory for torrents')
-        return known ? 'updated' : 'added'
-      })
-    },
-    async remove(hashes) {
-      await keptFirst(rows?.remove(hashes))
-      return hashes.map(hash => (deleteTorrent(engine, bytesOf(hash)) ? 'deleted' : 'unknown'))
-    },
-    async top(count) {
-      let top: ListedTorrent[] = []
-      for await (const stripe of eachStripe()) {
-        // Most torrents are as large as others: once there are enough of those, only larger ones are looked at closely.
-        const least = top.length < count ? 1 : peersOf(top[count - 1]) + 1
-        top.push(...torrentsOfStripe(engine, stripe, ({ peers }) => peers >= least))
-        top = top.sort((a, b) => peersOf(b) - peersOf(a)).slice(0, count)
-      }
-      return top.map(({ hash, seeders, leechers, completed, active }) => ({
-        hash: hash.toString('hex'),
-        seeders,
-        leechers,
-        completed,
-        updated: active * 1000,
-      }))
-    },
-    sample: (hash, count) =>
-      samplePeerIds(engine, bytesOf(hash), count).map(id => id.toString('hex')),
-    async load() {
-      let loaded = 0
-      if (!rows) return loaded
-      for await (const chunk of rows.load()) {
-        // A snapshot may have brought a count that is further than the database.
-        for (const { hash, completed } of chunk)
-          putTorrent(engine, bytesOf(hash), completed, nowSeconds(), true)
-        loaded += chunk.length
-      }
-      return loaded
-    },
-    async flush() {
-      let written = 0
-      if (!rows) return written
-      for await (const stripe of eachStripe()) {
-        written += await flushStripe(rows, stripe)
-        if (rules.removeAction) await removeSilent(rows, stripe)
-      }
-      return written
-    },
-  }
+function bytesOf(hash: string): Buffer {
+  return Buffer.from(hash, 'hex')
 }
 
 function rowOf({ hash, seeders, leechers, completed }: ListedTorrent): TorrentRow {

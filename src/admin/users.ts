@@ -11,9 +11,8 @@ import {
   userNumberMax,
   writeUser,
 } from '../engine/tables/users.ts'
-import { AdminError, type Outcome, type User, type UserEntry } from './admin.ts'
-import { viewOfHash } from './hashes.ts'
-import { keptFirst } from './kept-first.ts'
+import { AdminError, type Outcome, storeFirst, type User, type UserEntry } from './admin.ts'
+import { viewOfHash } from './lists.ts'
 
 /** Users: who they are here and in the database, what they transferred in shared records. */
 export type Users = {
@@ -119,16 +118,16 @@ export function createUsers(
       })
     },
     async set(users) {
-      await keptFirst(rows?.save(users))
+      await storeFirst(rows?.save(users))
       return users.map(enter)
     },
     async remove(keys) {
-      await keptFirst(rows?.remove(keys))
+      await storeFirst(rows?.remove(keys))
       return keys.map(forget)
     },
     async clear() {
       if (!engine.access.rules.users) throw new AdminError('not enabled', 'users not enabled')
-      await keptFirst(rows?.clear())
+      await storeFirst(rows?.clear())
       clearTable(userKeys)
       for (const key of [...byKey.keys()]) forget(key)
     },

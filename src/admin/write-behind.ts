@@ -1,101 +1,129 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../log.ts'
 
-/** Longest wait between two tries while the database is away, in milliseconds. */
+/** Range of the wait between two attempts while the database is unreachable, in milliseconds. */
 const RETRY_MILLIS_MAX = 60_000
 const RETRY_MILLIS_MIN = 1000
 
-export type WriteBehind = {
-  /** Whether the last try succeeded. */
+export type FlushStats = {
+  /** Whether the last attempt succeeded. */
   readonly healthy: boolean
-  /** Tries that failed since the start. */
+  /** Failed attempts since the start. */
   readonly failures: number
   /** Unix seconds of the last success; 0 before the first. */
   readonly writtenSeconds: number
-  /** Successful tries since the start, the rows that they wrote, and the seconds that all tries took. */
+  /** Successful attempts since the start, their rows, and the seconds that all attempts took. */
   readonly writes: number
   readonly rows: number
   readonly busySeconds: number
-  /** Writes what is left, once, and ends. */
-  stop(): Promise<void>
 }
 
 /**
- * Calls each of `flushes` every `intervalSeconds()`, and sooner again after a failure. What could not be written stays noted where it was
- * counted, so nothing is queued and nothing grows. The log tells once that the database is away, and once that it is back.
+ * Writes counters to the database periodically, and sooner again after a failure. Counters that
+ * were not written stay marked in the tables, so nothing is queued and nothing grows.
  */
-export function startWriteBehind(
-  flushes: readonly (() => Promise<number>)[],
-  intervalSeconds: () => number,
-  nowSeconds: () => number,
-  log: Logger,
-): WriteBehind {
-  const ending = new AbortController()
-  let healthy = true
-  let failures = 0
-  let writtenSeconds = 0
-  let writes = 0
-  let allRows = 0
-  let busySeconds = 0
+export class WriteBehind implements FlushStats {
+  readonly #flushes: readonly (() => Promise<number>)[]
+  readonly #intervalSeconds: () => number
+  readonly #nowSeconds: () => number
+  readonly #log: Logger
+  readonly #ending = new AbortController()
+  readonly #running: Promise<void>
+  readonly #ping: () => Promise<void>
+  #flushing: Promise<void> = Promise.resolve()
+  /** Whether counters wait that the last attempt could not write. */
+  #unwritten = false
+  healthy = true
+  failures = 0
+  writtenSeconds = 0
+  writes = 0
+  rows = 0
+  busySeconds = 0
 
-  async function flush(): Promise<void> {
-    const begun = performance.now()
-    try {
-      let rows = 0
-      for (const each of flushes) rows += await each()
-      if (rows > 0) log.debug({ rows }, 'counters written')
-      if (!healthy) log.info('database is reachable again')
-      healthy = true
-      writes++
-      allRows += rows
-      writtenSeconds = nowSeconds()
-    } catch (error) {
-      failures++
-      if (healthy)
-        log.error({ err: error }, 'cannot write counters to the database; will keep retrying')
-      healthy = false
-    } finally {
-      busySeconds += (performance.now() - begun) / 1000
-    }
+  /**
+   * Each of `flushes` returns the number of rows that it wrote; one that fails stops no other.
+   * `ping` asks the database for an answer when there was nothing to write.
+   */
+  constructor(
+    flushes: readonly (() => Promise<number>)[],
+    ping: () => Promise<void>,
+    intervalSeconds: () => number,
+    nowSeconds: () => number,
+    log: Logger,
+  ) {
+    this.#flushes = flushes
+    this.#ping = ping
+    this.#intervalSeconds = intervalSeconds
+    this.#nowSeconds = nowSeconds
+    this.#log = log
+    this.#running = this.#run()
   }
 
-  const wait = (millis: number) =>
-    sleep(millis, undefined, { signal: ending.signal }).catch(() => {})
+  /** Writes now, after a write that is under way. */
+  flush(): Promise<void> {
+    this.#flushing = this.#flushing.then(() => this.#flush())
+    return this.#flushing
+  }
 
-  async function run(): Promise<void> {
+  /** Writes once more and ends. Resolves to whether nothing was lost. */
+  async stop(): Promise<boolean> {
+    this.#ending.abort()
+    await this.#running
+    if (this.#unwritten) {
+      this.#log.error(
+        { last_write_s: this.writtenSeconds },
+        'counters since the last write are lost: cannot write to the database',
+      )
+    }
+    return !this.#unwritten
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#ending
     let retryMillis = RETRY_MILLIS_MIN
-    while (!ending.signal.aborted) {
-      await wait(healthy ? intervalSeconds() * 1000 : retryMillis)
-      await flush()
-      retryMillis = healthy ? RETRY_MILLIS_MIN : Math.min(retryMillis * 2, RETRY_MILLIS_MAX)
+    // The last round comes after the signal and writes the rest.
+    while (!signal.aborted) {
+      const millis = this.healthy ? this.#intervalSeconds() * 1000 : retryMillis
+      await sleep(millis, undefined, { signal }).catch(() => {})
+      await this.flush()
+      retryMillis = this.healthy ? RETRY_MILLIS_MIN : Math.min(retryMillis * 2, RETRY_MILLIS_MAX)
     }
   }
 
-  // The loop's last turn comes after the signal, and writes what is left.
-  const running = run()
-  return {
-    get healthy() {
-      return healthy
-    },
-    get failures() {
-      return failures
-    },
-    get writtenSeconds() {
-      return writtenSeconds
-    },
-    get writes() {
-      return writes
-    },
-    get rows() {
-      return allRows
-    },
-    get busySeconds() {
-      return busySeconds
-    },
-    async stop() {
-      ending.abort()
-      await running
-      if (!healthy) log.error('counters since the last write are lost: the database is unreachable')
-    },
+  async #flush(): Promise<void> {
+    const begun = performance.now()
+    const errors: unknown[] = []
+    let rows = 0
+    this.#unwritten = false
+    for (const write of this.#flushes) {
+      try {
+        rows += await write()
+      } catch (error) {
+        errors.push(error)
+        this.#unwritten = true
+      }
+    }
+    if (rows === 0 && errors.length === 0) {
+      await this.#ping().catch((error: unknown) => errors.push(error))
+    }
+    this.busySeconds += (performance.now() - begun) / 1000
+    this.rows += rows
+    if (rows > 0) this.#log.debug({ rows }, 'counters written')
+    if (errors.length > 0) return this.#failed(errors[0])
+    if (!this.healthy) this.#log.info('database is reachable again')
+    this.healthy = true
+    this.writes++
+    this.writtenSeconds = this.#nowSeconds()
+  }
+
+  #failed(error: unknown): void {
+    this.failures++
+    if (this.healthy) {
+      this.#log.error(
+        { err: error },
+        'cannot write counters to the database; will keep retrying',
+      )
+    }
+    this.healthy = false
   }
 }

@@ -1,10 +1,11 @@
 import type { Admin, ProcessNumbers, Stats } from '../admin/admin.ts'
 import { type Administration, createAdministration } from '../admin/operations.ts'
 import { SAMPLE_SECONDS } from '../admin/overview.ts'
-import { startWriteBehind, type WriteBehind } from '../admin/write-behind.ts'
+import { WriteBehind } from '../admin/write-behind.ts'
 import type { Config } from '../config/config.ts'
 import { openDatabase } from '../database/open.ts'
 import type { Engine } from '../engine/engine.ts'
+import { ExitStatus } from '../errors.ts'
 import type { Part } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import { clientOfPeerId } from '../protocol/peer-client.ts'
@@ -75,11 +76,13 @@ export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
     if (database) log.info(loaded, 'database loaded')
   } catch (error) {
     await database?.close()
-    throw error
+    throw database ? database.explain(error) : error
   }
   let interval = settings.persistent_interval
   const { flushes } = administration
-  writeBehind = database && startWriteBehind(flushes, () => interval, nowSeconds, log)
+  writeBehind =
+    database &&
+    new WriteBehind(flushes, () => database.ping(), () => interval, nowSeconds, log)
   let keysCleanedSeconds = 0
   const removeEnded = async () => {
     try {
@@ -106,8 +109,9 @@ export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
     async stop() {
       clearInterval(cleanup)
       clearInterval(sampling)
-      await writeBehind?.stop()
+      const written = (await writeBehind?.stop()) ?? true
       await database?.close()
+      return written ? ExitStatus.ok : ExitStatus.unavailable
     },
   }
 }

@@ -6,8 +6,9 @@ import type { Logger } from '../log.ts'
 const STOP_MILLIS_MAX = 60_000
 
 /**
- * Stops the parts on SIGTERM or SIGINT and exits 0, after logging `summary`; a second signal, or a stop that takes too long, ends the process
- * at once. So does an error that nobody caught. SIGHUP calls `reload`.
+ * On SIGTERM or SIGINT, stops the parts, logs `summary` and exits, with 0 if nothing was lost. A
+ * second signal, a stop that takes too long or an uncaught error ends the process at once. SIGHUP
+ * calls `reload`.
  */
 export function obeySignals(
   log: Logger,
@@ -27,9 +28,9 @@ export function obeySignals(
       () => fail({ limit_ms: STOP_MILLIS_MAX }, 'stopping took too long'),
       STOP_MILLIS_MAX,
     ).unref()
-    await parts.stop()
-    log.info(summary(), 'stopped')
-    process.exit(ExitStatus.ok)
+    const status = await parts.stop()
+    log.info({ ...summary(), exit_status: status }, 'stopped')
+    process.exit(status)
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {

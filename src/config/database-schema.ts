@@ -61,6 +61,7 @@ export const DATABASE_SECTIONS = {
       'update_completed',
       'update_peers',
       'chunk_size',
+      'statement_timeout',
     ],
     keys: {
       engine: {
@@ -105,6 +106,14 @@ export const DATABASE_SECTIONS = {
         maximum: 100_000,
         unit: 'rows',
         description: 'Rows per transaction.',
+      },
+      statement_timeout: {
+        type: 'integer',
+        default: 5,
+        minimum: 1,
+        maximum: 3600,
+        description:
+          'Seconds that the database may take to answer a statement, and that a change may wait for its turn. After that the change has failed and the connection is closed.',
       },
     },
   },

@@ -1,3 +1,5 @@
+import type { OperatorError } from '../errors.ts'
+
 /**
  * What is kept: five tables in SQLite, PostgreSQL or MySQL/MariaDB, named and typed as `[database_structure.*]` says. Hashes are 40
  * lower-case hex digits here, whatever the columns hold. Rows are written in transactions of `chunk_size`: of a call that rejects, the first
@@ -13,6 +15,8 @@ export type Database = {
   createTables(): Promise<void>
   /** Rejects with an OperatorError that names the table and column where the schema does not fit. */
   checkTables(): Promise<void>
+  /** What the operator can do about an error of any of these calls. */
+  explain(error: unknown): OperatorError
   /** Resolves when the server answers. */
   ping(): Promise<void>
   /** Finishes what was asked for, and refuses more. */

@@ -4,10 +4,10 @@ import type { ServerAddress } from '../config/database-path.ts'
 import { configError, unavailableError } from '../errors.ts'
 import type { ColumnKind } from './columns.ts'
 import { codeOf, type Dialect, messageOf, type Tables } from './dialect.ts'
+import { limitMysql } from './time-limit.ts'
 
 /** One writes, the others load. */
 const CONNECTIONS_MAX = 4
-const CONNECT_MILLIS_MAX = 10_000
 
 /**
  * Set for each connection, whatever the server's default is: a value that does not fit is an error, not cut; an id of 0 is 0; a backslash
@@ -54,7 +54,7 @@ const PASSING = new Set([
 const MISTAKEN = /^ER_(\w*ACCESS_DENIED\w*|BAD_DB_ERROR)$/
 
 /** A pool of connections to MySQL or MariaDB; the first one is made by the first statement. */
-export function openMysql(server: ServerAddress): Dialect {
+export function openMysql(server: ServerAddress, timeoutMillis: number): Dialect {
   const { host, port, socket, user, password, database, tls } = server
   const address = `mysql://${socket ?? `${host}:${port}`}/${database}`
   const pool = createPool({
@@ -63,14 +63,14 @@ export function openMysql(server: ServerAddress): Dialect {
     password,
     database,
     connectionLimit: CONNECTIONS_MAX,
-    connectTimeout: CONNECT_MILLIS_MAX,
+    connectTimeout: timeoutMillis,
     // Numbers past 2^53 come as text instead of another number.
     supportBigNumbers: true,
     ...(tls !== 'disable' && { ssl: { rejectUnauthorized: tls === 'verify-full' } }),
   })
   const kysely = new Kysely<Tables>({
     dialect: new MysqlDialect({
-      pool,
+      pool: limitMysql(pool, timeoutMillis),
       async onCreateConnection(connection) {
         await connection.executeQuery(CompiledQuery.raw(`set session sql_mode = '${SQL_MODE}'`))
       },

@@ -21,8 +21,9 @@ export async function openDatabase(
   config: DatabaseConfig,
   structure: DatabaseStructureConfig,
 ): Promise<Database> {
-  const dialect = await openDialect(config)
-  const database = overDialect(dialect, structure, config.chunk_size)
+  const timeoutMillis = config.statement_timeout * 1000
+  const dialect = await openDialect(config, timeoutMillis)
+  const database = overDialect(dialect, structure, config.chunk_size, timeoutMillis)
   try {
     await database.ping()
   } catch (error) {
@@ -32,27 +33,30 @@ export async function openDatabase(
   return database
 }
 
-/** Only the driver that is asked for is loaded. */
-async function openDialect({ path }: DatabaseConfig): Promise<Dialect> {
+/** Loads the configured driver only. */
+async function openDialect({ path }: DatabaseConfig, timeoutMillis: number): Promise<Dialect> {
   const parsed = parseDatabasePath(path)
   assert.ok(parsed, 'the configuration was checked')
   if (parsed.engine === 'sqlite3') return (await import('./sqlite.ts')).openSqlite(parsed.file)
-  if (parsed.engine === 'mysql') return (await import('./mysql.ts')).openMysql(parsed)
-  return (await import('./postgres.ts')).openPostgres(parsed)
+  if (parsed.engine === 'mysql') {
+    return (await import('./mysql.ts')).openMysql(parsed, timeoutMillis)
+  }
+  return (await import('./postgres.ts')).openPostgres(parsed, timeoutMillis)
 }
 
 function overDialect(
   dialect: Dialect,
   structure: DatabaseStructureConfig,
   chunkSize: number,
+  timeoutMillis: number,
 ): Database {
   const { kysely } = dialect
-  const transact = transactions(dialect)
+  const transact = transactions(dialect, timeoutMillis)
   const store: Store = { dialect, transact, chunkSize }
   const shapes = tableShapes(structure, dialect.fold)
   const turns: Turns[] = []
   const ordered = <Row>(table: Table<Row>) => {
-    const own = createTurns()
+    const own = createTurns(timeoutMillis)
     turns.push(own)
     return inTurns(table, own)
   }
@@ -78,6 +82,7 @@ function overDialect(
     async ping() {
       await sql`select 1`.execute(kysely)
     },
+    explain: error => (error instanceof OperatorError ? error : dialect.explain(error)),
     async close() {
       await Promise.all(turns.map(own => own.close()))
       await kysely.destroy()

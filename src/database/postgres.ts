@@ -4,10 +4,10 @@ import type { ServerAddress } from '../config/database-path.ts'
 import { configError, unavailableError } from '../errors.ts'
 import type { ColumnKind } from './columns.ts'
 import { codeOf, type Dialect, type FoundColumn, messageOf, type Tables } from './dialect.ts'
+import { limitPostgres } from './time-limit.ts'
 
 /** One writes, the others load. */
 const CONNECTIONS_MAX = 4
-const CONNECT_MILLIS_MAX = 10_000
 
 const TYPES: Readonly<Record<ColumnKind, string>> = {
   binary: 'bytea',
@@ -39,7 +39,7 @@ const LOST = /^Connection terminated|not queryable$/
 const MISTAKEN = /^(28...|3D000|3F000|42501)$/
 
 /** A pool of connections to PostgreSQL; the first one is made by the first statement. */
-export function openPostgres(server: ServerAddress): Dialect {
+export function openPostgres(server: ServerAddress, timeoutMillis: number): Dialect {
   const { host, port, socket, user, password, database, tls } = server
   const address = `postgres://${socket ?? `${host}:${port}`}/${database}`
   const pool = new pg.Pool({
@@ -49,15 +49,19 @@ export function openPostgres(server: ServerAddress): Dialect {
     password,
     database,
     max: CONNECTIONS_MAX,
-    connectionTimeoutMillis: CONNECT_MILLIS_MAX,
+    connectionTimeoutMillis: timeoutMillis,
     keepAlive: true,
     application_name: 'muster',
     ssl: tls === 'disable' ? false : { rejectUnauthorized: tls === 'verify-full' },
   })
-  // A connection that breaks fails what is asked over it; the event alone, unheard, would end the process.
+  const limited = limitPostgres(pool, timeoutMillis)
+  // A broken connection fails its statements; without a listener the event would end the process.
   pool.on('error', () => undefined)
-  pool.on('connect', client => client.on('error', () => undefined))
-  const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
+  pool.on('connect', client => {
+    client.on('error', () => undefined)
+    limited.track(client)
+  })
+  const kysely = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: limited }) })
   return {
     kysely,
     address,

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import {
   CompiledQuery,
@@ -13,22 +13,22 @@ import {
   sql,
 } from 'kysely'
 import Libsql from 'libsql'
-import { configError, unavailableError } from '../errors.ts'
+import { configError, ExitStatus, OperatorError, unavailableError } from '../errors.ts'
 import type { ColumnKind } from './columns.ts'
 import { codeOf, type Dialect, messageOf, type Tables } from './dialect.ts'
 
-/** Waiting for another process's lock stops this thread, so that it is short; a transaction is run again later. */
+/** Waiting for another process's lock blocks this thread, so it is short; transactions retry. */
 const BUSY_MILLIS_MAX = 20
 
-/** At the start nobody is kept waiting, and another process may be closing the file. */
+/** At the start nothing else waits, and another process may be closing the file. */
 const OPEN_MILLIS_MAX = 5000
 
-/** Statements kept prepared. The sizes of chunks make a handful for each table. */
+/** Cached prepared statements; chunk sizes make a handful per table. */
 const STATEMENTS_MAX = 100
 
 /**
- * synchronous = FULL: each commit waits for the disk, so that what was answered "ok" survives a power cut too, not only the end of the process
- * (NORMAL would do for that). It costs one fsync per transaction of `chunk_size` rows.
+ * synchronous = FULL: each commit waits for the disk, so that an acknowledged change survives a
+ * power cut too. It costs one fsync per transaction of `chunk_size` rows.
  */
 const PRAGMAS = ['journal_mode = wal', 'synchronous = full', 'cache_size = -65536']
 
@@ -42,21 +42,28 @@ const TYPES: Readonly<Record<ColumnKind, string>> = {
   flag: 'integer',
 }
 
-/** SQLite in `file`, which is made if it is not there, with its folder. Throws an OperatorError. */
+/** What `quick_check` may report at the start, for the message of a damaged file. */
+const CHECK_LINES_MAX = 3
+
+/** Opens SQLite in `file`; creates the file and its folder if needed. Throws an OperatorError. */
 export function openSqlite(file: string): Dialect {
   let database: Libsql.Database
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o750 })
     database = new Libsql(file, { timeout: OPEN_MILLIS_MAX })
     for (const pragma of PRAGMAS) database.pragma(pragma)
+    checkIntegrity(file, database)
     database.pragma(`busy_timeout = ${BUSY_MILLIS_MAX}`)
   } catch (error) {
     throw explain(file, error)
   }
+  const identity = identityOf(file)
   const kysely = new Kysely<Tables>({
     dialect: {
       createAdapter: () => new SqliteAdapter(),
-      createDriver: () => new ImmediateDriver({ database: kyselyDatabase(database) }),
+      createDriver: () => new SqliteFileDriver(kyselyDatabase(database), () => {
+          if (identityOf(file) !== identity) throw new Error(REPLACED)
+        }),
       createIntrospector: db => new SqliteIntrospector(db),
       createQueryCompiler: () => new SqliteQueryCompiler(),
     },
@@ -65,53 +72,83 @@ export function openSqlite(file: string): Dialect {
     kysely,
     address: file,
     upsert: 'on conflict',
-    // SQLite's schemas are attached files; there is none but this one.
+    // SQLite's schemas are attached files; this connection has none.
     fold: name => name.replace(/^main\./, ''),
     type: kind => TYPES[kind],
     fits,
     number: value => sql`${value}`,
     async columns(table) {
-      const { rows } = await sql<{ name: string; type: string; single: number }>`
+      const { rows } = await sql<{ name: string; type: string; single: bigint }>`
         select name, lower(type) as type, (pk > 0 and 1 = (select count(*) from pragma_table_info(${table}) where pk > 0))
           or exists (select 1 from pragma_index_list(${table}) as i where "unique" and not partial
             and 1 = (select count(*) from pragma_index_info(i.name))
             and c.name = (select name from pragma_index_info(i.name))) as single
         from pragma_table_info(${table}) as c`.execute(kysely)
       if (rows.length === 0) return undefined
-      return rows.map(({ name, type, single }) => ({ name, type, unique: single === 1 }))
+      return rows.map(({ name, type, single }) => ({ name, type, unique: single === 1n }))
     },
     mayRetry: error => /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error)),
     explain: error => explain(file, error),
   }
 }
 
-/** By the rules of SQLite's type affinity: a column holds what it is given, unless its type turns it into something else. */
+/** SQLite's type affinity: a column stores what it is given unless its type converts the value. */
 function fits(kind: ColumnKind, type: string): boolean {
   if (kind === 'binary') return type === '' || /blob|binary/.test(type)
   if (kind === 'hex' || kind === 'uuid') return /char|clob|text/.test(type)
   return !/char|clob|text|blob|real|floa|doub/.test(type) && type !== ''
 }
 
+const REPLACED =
+  'the file was removed or replaced while muster was running; put it back or restart muster'
+
+/** Device and inode, which tell whether the path still names the file that was opened. */
+function identityOf(file: string): string {
+  const found = statSync(file, { bigint: true, throwIfNoEntry: false })
+  return found ? `${found.dev}:${found.ino}` : 'none'
+}
+
+/** Throws if pages of the file are damaged, which SQLite itself reports only once it reads them. */
+function checkIntegrity(file: string, database: Libsql.Database): void {
+  const lines = database.prepare(`pragma quick_check(${CHECK_LINES_MAX})`).all() as object[]
+  const texts = lines.map(line => String(Object.values(line)[0]))
+  if (texts.length === 1 && texts[0] === 'ok') return
+  throw new OperatorError(
+    `database.path: ${file} is damaged; restore it from a backup (${texts.join('; ')})`,
+    ExitStatus.dataError,
+  )
+}
+
 function explain(file: string, error: unknown) {
+  if (error instanceof OperatorError) return error
   const message = `database.path: ${file}: ${messageOf(error)}`
   return codeOf(error) === 'SQLITE_NOTADB' ? configError([message]) : unavailableError(message)
 }
 
-/** Takes the lock for writing at the start: one that is read first cannot always be had later. */
-class ImmediateDriver extends SqliteDriver {
+class SqliteFileDriver extends SqliteDriver {
+  readonly #checkFile: () => void
+
+  constructor(database: SqliteDatabase, checkFile: () => void) {
+    super({ database })
+    this.#checkFile = checkFile
+  }
+
+  /** Takes the write lock at the start: a read lock cannot always be upgraded later. */
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    this.#checkFile()
     await connection.executeQuery(CompiledQuery.raw('begin immediate'))
   }
 }
 
-/** libsql as Kysely wants it, with its statements kept and parameters that it takes. */
+/** Adapts libsql to Kysely: prepared statements are cached, parameters converted. */
 function kyselyDatabase(database: Libsql.Database): SqliteDatabase {
   const statements = new Map<string, SqliteStatement>()
   return {
     prepare(text) {
       const known = statements.get(text)
       if (known) return known
-      const statement = database.prepare(text)
+      // Totals may exceed 2^53, so integers arrive as BigInt.
+      const statement = database.prepare(text).safeIntegers(true)
       const prepared: SqliteStatement = {
         reader: statement.reader,
         all: parameters => statement.all(bindable(parameters)),
@@ -125,14 +162,22 @@ function kyselyDatabase(database: Libsql.Database): SqliteDatabase {
     },
     close() {
       statements.clear()
-      // Statements that are not collected yet keep the file open, so that closing alone would leave the log beside it.
-      database.pragma('wal_checkpoint(truncate)')
+      // Statements that are not collected yet keep the file open; closing alone would leave the
+      // write-ahead log beside it. On a full disk the log stays: the next start reads it.
+      try {
+        database.pragma('wal_checkpoint(truncate)')
+      } catch {
+        // The log holds every committed transaction.
+      }
       database.close()
     },
   }
 }
 
-/** libsql binds a number as a floating point one, takes no ArrayBuffer though it answers with them, and aborts the process for a boolean. */
+/**
+ * libsql binds numbers as floating point, rejects an ArrayBuffer although it returns them, and
+ * aborts the process for a boolean.
+ */
 function bindable(parameters: readonly unknown[]): unknown[] {
   return parameters.map(value => {
     if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value)

@@ -86,6 +86,16 @@ export async function* loadRows<Row>(
   }
 }
 
+/** Deletes all rows in chunks: one statement for millions of rows would exceed the time limit. */
 export async function clearRows({ transact }: Store, shape: TableOutline): Promise<void> {
-  await transact(db => db.deleteFrom(shape.table).execute())
+  const key = shape.primary.name
+  for (;;) {
+    const isEmpty = await transact(async db => {
+      const page = db.selectFrom(shape.table).select(key).orderBy(key).limit(LOAD_ROWS_MAX)
+      const last = (await page.execute()).at(-1)
+      if (last) await db.deleteFrom(shape.table).where(key, '<=', last[key]).execute()
+      return !last
+    })
+    if (isEmpty) return
+  }
 }

@@ -3,32 +3,33 @@ import type { Transaction } from 'kysely'
 import type { Dialect, Tables } from './dialect.ts'
 import { createTurns } from './turns.ts'
 
-/** How long another process may hold what a transaction needs. */
-const RETRY_MILLIS_MAX = 10_000
 const RETRY_DELAY_MILLIS_MAX = 30
 
-/** Runs `work` in a transaction, after those that were asked for before it. */
+/** Runs `work` in a transaction, after all earlier transactions. */
 export type Transact = <T>(work: (transaction: Transaction<Tables>) => Promise<T>) => Promise<T>
 
 /**
- * One transaction at a time, so that our own never wait for each other's locks crosswise. One that another process got in the way of, or whose
- * connection broke, is run again: what it wrote is gone by then, or all there, and `work` says what is to be, not what is to change.
+ * One transaction at a time, so that two of this process cannot deadlock. A transaction that failed
+ * because of another process's lock, or because its connection broke, is run again until
+ * `timeoutMillis` have passed. `work` must therefore state values, not changes: a commit whose
+ * answer was lost may have taken effect.
  */
-export function transactions(dialect: Dialect): Transact {
-  const turns = createTurns()
+export function transactions(dialect: Dialect, timeoutMillis: number): Transact {
+  const turns = createTurns(timeoutMillis)
   return work =>
     turns.take(async () => {
-      // SQLite answers at once: others on this thread get their turn between the chunks of a long write.
+      // SQLite answers synchronously: let the thread serve others between the chunks of a write.
       await setImmediate()
-      return attempt(dialect, work)
+      return attempt(dialect, work, timeoutMillis)
     })
 }
 
 async function attempt<T>(
   dialect: Dialect,
   work: (transaction: Transaction<Tables>) => Promise<T>,
+  timeoutMillis: number,
 ): Promise<T> {
-  const until = performance.now() + RETRY_MILLIS_MAX
+  const until = performance.now() + timeoutMillis
   for (;;) {
     try {
       return await once(dialect, work)
@@ -49,7 +50,7 @@ async function once<T>(
     await transaction.commit().execute()
     return result
   } catch (error) {
-    // Fails where there is nothing left to roll back: the disk is full, or the connection is gone. That is not what went wrong first.
+    // Fails where nothing is left to roll back (full disk, lost connection); report the cause.
     await transaction
       .rollback()
       .execute()

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin } from '../admin/admin.ts'
-import { isReported } from '../admin/remote.ts'
+import { isReported } from '../admin/rpc.ts'
 import type { FrontendCounters } from '../counters/frontend.ts'
 import { loadDashboard } from '../frontends/api/pages/dashboard.ts'
 import { startApiServer } from '../frontends/api/server.ts'

@@ -1,4 +1,4 @@
-import { createRemoteAdmin } from '../admin/remote.ts'
+import { createRemoteAdmin } from '../admin/rpc.ts'
 import { createFrontendCounters } from '../counters/frontend.ts'
 import { type Reporting, startReporting } from '../counters/process-report.ts'
 import { connectSocketLink } from '../link/socket.ts'
@@ -61,7 +61,7 @@ process.on('message', async (message: ToWorker) => {
       listeners: message.listeners,
       websocket: { worker: message.process, relayPath: relayPathIn(message.folder) },
       link,
-      admin: remote.service,
+      admin: remote.admin,
       counters,
       log,
     })

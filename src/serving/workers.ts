@@ -1,7 +1,7 @@
 import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
 import type { Admin } from '../admin/admin.ts'
-import { answerRemote } from '../admin/remote.ts'
+import { answerRemote } from '../admin/rpc.ts'
 import type { Processes } from '../counters/processes.ts'
 import { unavailableError } from '../errors.ts'
 import type { Logger, LogSettings } from '../log.ts'

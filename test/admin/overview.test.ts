@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Stats } from '../../src/admin/admin.ts'
 import { createOverview, type OverviewSources } from '../../src/admin/overview.ts'
-import { createTorrents } from '../../src/admin/torrents.ts'
+import { Torrents } from '../../src/admin/torrents.ts'
 import { announceTo, clientOf, hashOf, newEngine, SETTINGS } from '../fixtures/tracker-client.ts'
 
 const hex = (n: number) => hashOf(n).toString('hex')
@@ -11,7 +11,7 @@ function overviewOf(overrides: Partial<OverviewSources> = {}) {
   const engine = newEngine()
   const clock = { now: 0 }
   const stats: Record<string, number> = {}
-  const torrents = createTorrents(
+  const torrents = new Torrents(
     engine,
     undefined,
     {
@@ -27,7 +27,7 @@ function overviewOf(overrides: Partial<OverviewSources> = {}) {
   const overview = createOverview({
     engine,
     torrents: {
-      sample: torrents.sample,
+      sample: (hash, count) => torrents.sample(hash, count),
       top(count) {
         scans++
         return torrents.top(count)

@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { createTorrents, type TorrentRules } from '../../src/admin/torrents.ts'
+import { type TorrentRules, Torrents } from '../../src/admin/torrents.ts'
 import { createSweepCursor, sweepSlice } from '../../src/engine/sweep.ts'
 import { Event } from '../../src/protocol/records.ts'
 import { sqliteDatabase } from '../database/fixtures/sqlite-database.ts'
@@ -22,7 +22,7 @@ async function tracker(t: Test, rules: Partial<TorrentRules>) {
   await database.createTables()
   const engine = newEngine(undefined, { ...SETTINGS, persistent: true, notePeers: true })
   const clock = { now: NOW }
-  const torrents = createTorrents(
+  const torrents = new Torrents(
     engine,
     database.torrents,
     {

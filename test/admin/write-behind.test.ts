@@ -1,5 +1,5 @@
 import t from 'tap'
-import { startWriteBehind } from '../../src/admin/write-behind.ts'
+import { WriteBehind } from '../../src/admin/write-behind.ts'
 import { createTestLog } from '../app/fixtures/log-lines.ts'
 
 /** A database that is away until it is told to be there. */
@@ -18,13 +18,14 @@ t.test('a stop writes what is left', async t => {
   const { database, flush } = switchable()
   database.isAway = false
   const { log } = createTestLog()
-  const writeBehind = startWriteBehind(
+  const writeBehind = new WriteBehind(
     [flush],
+    async () => {},
     () => 3600,
     () => 5,
     log,
   )
-  await writeBehind.stop()
+  t.equal(await writeBehind.stop(), true)
   t.equal(database.writes, 1)
   t.equal(writeBehind.writtenSeconds, 5)
 })
@@ -32,8 +33,9 @@ t.test('a stop writes what is left', async t => {
 t.test('a database that goes away is told of once, tried again, and told of when back', async t => {
   const { database, flush } = switchable()
   const { log, lines } = createTestLog()
-  const writeBehind = startWriteBehind(
+  const writeBehind = new WriteBehind(
     [flush],
+    async () => {},
     () => 0,
     () => 5,
     log,
@@ -50,12 +52,41 @@ t.test('a database that goes away is told of once, tried again, and told of when
 t.test('a stop while the database is away says what that means', async t => {
   const { flush } = switchable()
   const { log, lines } = createTestLog()
-  const writeBehind = startWriteBehind(
+  const writeBehind = new WriteBehind(
     [flush],
+    async () => {},
     () => 3600,
     () => 5,
     log,
   )
-  await writeBehind.stop()
-  t.match(lines.at(-1), { level: 50, msg: /^counts since the last write are lost/ })
+  t.equal(await writeBehind.stop(), false)
+  t.match(lines.at(-1), { level: 50, msg: /^counters since the last write are lost/ })
+})
+
+t.test('a writer that fails does not keep the others from writing', async t => {
+  const { flush } = switchable()
+  const { log } = createTestLog()
+  let written = 0
+  const writeBehind = new WriteBehind(
+    [flush, async () => ++written],
+    async () => {},
+    () => 3600,
+    () => 5,
+    log,
+  )
+  t.equal(await writeBehind.stop(), false)
+  t.equal(written, 1)
+})
+
+t.test('an unreachable database is noticed without anything to write, and nothing is lost', async t => {
+  const { log } = createTestLog()
+  const writeBehind = new WriteBehind(
+    [async () => 0],
+    () => Promise.reject(new Error('no answer')),
+    () => 3600,
+    () => 5,
+    log,
+  )
+  t.equal(await writeBehind.stop(), true)
+  t.equal(writeBehind.healthy, false)
 })

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'kysely'
@@ -85,4 +85,35 @@ t.test('long writes and loads leave the thread to others in between', async t =>
   t.ok((await turnsDuring(db.whitelist.save(rows))) >= 300)
   t.ok((await turnsDuring(all(db.whitelist))) >= 3)
   t.ok((await turnsDuring(db.whitelist.remove(rows.map(row => row.hash)))) >= 300)
+})
+
+t.test('a file that is replaced while it is open fails changes, and none is lost unnoticed', async t => {
+  const database = await sqliteDatabase(t)
+  const file = database.path.replace('sqlite://', '')
+  const db = await openNew(t, database)
+  await db.whitelist.save(hashes(2))
+  renameSync(file, `${file}.moved`)
+  await t.rejects(db.whitelist.save(hashes(3)), /removed or replaced/)
+  writeFileSync(file, '')
+  await t.rejects(db.whitelist.save(hashes(3)), /removed or replaced/)
+  renameSync(`${file}.moved`, file)
+  await db.whitelist.save(hashes(3))
+  t.same(await all(db.whitelist), hashes(3))
+})
+
+t.test('damaged pages are found at the start', async t => {
+  const database = await sqliteDatabase(t)
+  const file = database.path.replace('sqlite://', '')
+  const config = databaseConfig(database)
+  const first = await openDatabase(config.database, config.database_structure)
+  await first.createTables()
+  await first.whitelist.save(hashes(5000))
+  await first.close()
+  const bytes = readFileSync(file)
+  for (let page = 4; page < 12; page++) bytes.fill(0xa5, page * 4096 + 100, page * 4096 + 3000)
+  writeFileSync(file, bytes)
+  await t.rejects(openDatabase(config.database, config.database_structure), {
+    exitStatus: ExitStatus.dataError,
+    message: /is damaged/,
+  })
 })

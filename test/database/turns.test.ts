@@ -1,8 +1,9 @@
 import t from 'tap'
+import { DatabaseTimeout } from '../../src/database/time-limit.ts'
 import { createTurns } from '../../src/database/turns.ts'
 
 t.test('work is done in the order it was asked for, one piece at a time', async t => {
-  const turns = createTurns()
+  const turns = createTurns(10_000)
   const events: string[] = []
   const work = (name: string, fails = false) =>
     turns.take(async () => {
@@ -23,8 +24,23 @@ t.test('work is done in the order it was asked for, one piece at a time', async 
   )
 })
 
+t.test('a job that could not begin in time is never run', async t => {
+  const turns = createTurns(20)
+  let release = () => {}
+  const slow = turns.take(() => new Promise<void>(resolve => (release = resolve)))
+  let ran = false
+  const late = turns.take(async () => {
+    ran = true
+  })
+  await t.rejects(late, DatabaseTimeout)
+  release()
+  await slow
+  await turns.take(async () => undefined)
+  t.notOk(ran, 'its caller was told that it failed')
+})
+
 t.test('closing waits for what was asked for and refuses more', async t => {
-  const turns = createTurns()
+  const turns = createTurns(10_000)
   let done = 0
   const asked = [1, 2].map(() =>
     turns.take(async () => {
