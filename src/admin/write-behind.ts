@@ -119,10 +119,7 @@ export class WriteBehind implements FlushStats {
   #failed(error: unknown): void {
     this.failures++
     if (this.healthy) {
-      this.#log.error(
-        { err: error },
-        'cannot write counters to the database; will keep retrying',
-      )
+      this.#log.error({ err: error }, 'cannot write counters to the database; will keep retrying')
     }
     this.healthy = false
   }

@@ -82,7 +82,13 @@ export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
   const { flushes } = administration
   writeBehind =
     database &&
-    new WriteBehind(flushes, () => database.ping(), () => interval, nowSeconds, log)
+    new WriteBehind(
+      flushes,
+      () => database.ping(),
+      () => interval,
+      nowSeconds,
+      log,
+    )
   let keysCleanedSeconds = 0
   const removeEnded = async () => {
     try {

@@ -61,7 +61,8 @@ export function openSqlite(file: string): Dialect {
   const kysely = new Kysely<Tables>({
     dialect: {
       createAdapter: () => new SqliteAdapter(),
-      createDriver: () => new SqliteFileDriver(kyselyDatabase(database), () => {
+      createDriver: () =>
+        new SqliteFileDriver(kyselyDatabase(database), () => {
           if (identityOf(file) !== identity) throw new Error(REPLACED)
         }),
       createIntrospector: db => new SqliteIntrospector(db),

@@ -1,6 +1,11 @@
 import t from 'tap'
 import { type Admin, AdminError } from '../../src/admin/admin.ts'
-import { answerRemote, createRemoteAdmin, isReported, type RpcRequest } from '../../src/admin/rpc.ts'
+import {
+  answerRemote,
+  createRemoteAdmin,
+  isReported,
+  type RpcRequest,
+} from '../../src/admin/rpc.ts'
 
 /** A remote Admin whose calls are answered by `methods`, as in another process. */
 function connected(methods: Partial<Admin>) {
@@ -36,7 +41,11 @@ t.test('an AdminError arrives as one; other errors are hidden and reported', asy
       Promise.reject(new AdminError('database error', 'database error', { cause: new Error('x') })),
     stats: () => Promise.reject(new Error('a secret path')),
   })
-  const failureOf = (call: Promise<unknown>) => call.then(() => t.fail(), error => error as Error)
+  const failureOf = (call: Promise<unknown>) =>
+    call.then(
+      () => t.fail(),
+      error => error as Error,
+    )
   const refused = await failureOf(admin.clearKeys())
   t.match(refused, { kind: 'not enabled', message: 'keys not enabled' })
   t.ok(refused instanceof AdminError)

@@ -78,15 +78,18 @@ t.test('a writer that fails does not keep the others from writing', async t => {
   t.equal(written, 1)
 })
 
-t.test('an unreachable database is noticed without anything to write, and nothing is lost', async t => {
-  const { log } = createTestLog()
-  const writeBehind = new WriteBehind(
-    [async () => 0],
-    () => Promise.reject(new Error('no answer')),
-    () => 3600,
-    () => 5,
-    log,
-  )
-  t.equal(await writeBehind.stop(), true)
-  t.equal(writeBehind.healthy, false)
-})
+t.test(
+  'an unreachable database is noticed without anything to write, and nothing is lost',
+  async t => {
+    const { log } = createTestLog()
+    const writeBehind = new WriteBehind(
+      [async () => 0],
+      () => Promise.reject(new Error('no answer')),
+      () => 3600,
+      () => 5,
+      log,
+    )
+    t.equal(await writeBehind.stop(), true)
+    t.equal(writeBehind.healthy, false)
+  },
+)

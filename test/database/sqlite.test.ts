@@ -87,19 +87,22 @@ t.test('long writes and loads leave the thread to others in between', async t =>
   t.ok((await turnsDuring(db.whitelist.remove(rows.map(row => row.hash)))) >= 300)
 })
 
-t.test('a file that is replaced while it is open fails changes, and none is lost unnoticed', async t => {
-  const database = await sqliteDatabase(t)
-  const file = database.path.replace('sqlite://', '')
-  const db = await openNew(t, database)
-  await db.whitelist.save(hashes(2))
-  renameSync(file, `${file}.moved`)
-  await t.rejects(db.whitelist.save(hashes(3)), /removed or replaced/)
-  writeFileSync(file, '')
-  await t.rejects(db.whitelist.save(hashes(3)), /removed or replaced/)
-  renameSync(`${file}.moved`, file)
-  await db.whitelist.save(hashes(3))
-  t.same(await all(db.whitelist), hashes(3))
-})
+t.test(
+  'a file that is replaced while it is open fails changes, and none is lost unnoticed',
+  async t => {
+    const database = await sqliteDatabase(t)
+    const file = database.path.replace('sqlite://', '')
+    const db = await openNew(t, database)
+    await db.whitelist.save(hashes(2))
+    renameSync(file, `${file}.moved`)
+    await t.rejects(db.whitelist.save(hashes(3)), /removed or replaced/)
+    writeFileSync(file, '')
+    await t.rejects(db.whitelist.save(hashes(3)), /removed or replaced/)
+    renameSync(`${file}.moved`, file)
+    await db.whitelist.save(hashes(3))
+    t.same(await all(db.whitelist), hashes(3))
+  },
+)
 
 t.test('damaged pages are found at the start', async t => {
   const database = await sqliteDatabase(t)
