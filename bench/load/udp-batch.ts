@@ -1,6 +1,6 @@
 import { closeUdpSocket, openUdpSocket, type UdpSocket } from '../../src/frontends/udp/socket.ts'
 import { type Libc, openLibc } from '../../src/native/libc.ts'
-import { SOCKADDR_PORT } from '../../src/native/socket.ts'
+import { SOCKADDR_PORT } from '../../src/native/linux.ts'
 import { allocate, type Bytes } from '../../src/protocol/bytes.ts'
 
 /**

@@ -11,10 +11,10 @@ import {
   send,
   senderAt,
 } from '../../src/frontends/udp/mmsg.ts'
-import { createControl, receiveLoop, stopLoops } from '../../src/frontends/udp/receive-loop.ts'
+import { createControl, interrupt, receiveLoop } from '../../src/frontends/udp/receive-loop.ts'
 import { createResponder, respond, type UdpService } from '../../src/frontends/udp/respond.ts'
 import { closeUdpSocket, openUdpSocket, type UdpSocket } from '../../src/frontends/udp/socket.ts'
-import { SOCKADDR_PORT } from '../../src/native/socket.ts'
+import { SOCKADDR_PORT } from '../../src/native/linux.ts'
 import { allocate, type Bytes } from '../../src/protocol/bytes.ts'
 import {
   INTERVAL,
@@ -72,10 +72,12 @@ function cannedAnswer(request: Bytes, at: number, reply: Bytes, replyAt: number)
 function serviceOf(data: Pick<ServerData, 'secret' | 'counters'>): UdpService {
   return {
     answer: cannedAnswer,
-    rules: { numwantDefault: 50, numwantMaximum: 72, usePayloadIp: false },
+    rules: {
+      announce: { numwantDefault: 50, numwantMaximum: 72, usePayloadIp: false },
+      pathRules: { keys: false, users: false },
+      trustedProxies: [],
+    },
     secret: data.secret,
-    pathRules: { keys: false, users: false },
-    trustedProxies: [],
     nowSeconds: () => Math.floor(Date.now() / 1000),
     counters: data.counters,
   }
@@ -112,7 +114,7 @@ function generate(
 ): { answered: number; lost: number } {
   const options = { receiveBufferBytes: BUFFER_BYTES, sendBufferBytes: BUFFER_BYTES }
   const socket = openUdpSocket({ host: '127.0.0.1', port: 0, ...options })
-  const batch = createBatch(socket.family, WINDOW)
+  const batch = createBatch(socket, WINDOW)
   const { memory } = batch
   for (let n = 0; n < WINDOW; n++) {
     writeAnnounce(secret, memory, replyAt(batch, n) + PACKET_AT, numwant)
@@ -157,7 +159,7 @@ async function measureLoop(numwant: number, seconds: number): Promise<Run> {
   generate(secret, socket.port, numwant, seconds / 4)
   const answeredBefore = readCount(counters, 0, UdpCounter.announce)
   const { answered, lost } = generate(secret, socket.port, numwant, seconds)
-  stopLoops(control)
+  interrupt(control)
   await exited
   closeUdpSocket(socket)
   const total = readCount(counters, 0, UdpCounter.announce)

@@ -26,9 +26,10 @@ import {
 } from '../native/sd-notify.ts'
 import { openCertificates } from '../serving/certificates.ts'
 import { claimTcpListeners, startServing } from '../serving/http-servers.ts'
-import { claimListeners, claimUdp, udpListeners } from '../serving/listeners.ts'
+import { claimListeners, pathRules } from '../serving/listeners.ts'
 import { createPrivateFolder, removePrivateFolder } from '../serving/private-folder.ts'
 import { type EngineThreads, startEngineThreads } from '../threads/engine-threads.ts'
+import { claimUdp, udpListeners, warnOfMissingFamily } from '../threads/udp-listeners.ts'
 import { startUdpThreads } from '../threads/udp-threads.ts'
 import { startWatchdog, type Watchdog } from '../threads/watchdog.ts'
 import { musterVersion } from '../version.ts'
@@ -100,7 +101,7 @@ async function start(run: Run): Promise<Reload | undefined> {
   parts.add(certificates)
   const claimed = await claimTcpListeners(config, certificates, log)
   const claimedUdp = await claimListeners(
-    udpListeners(config).map((listener, n) => ({ ...listener, n })),
+    udpListeners(config, pathRules(config)).map((listener, n) => ({ ...listener, n })),
     log,
     claimUdp,
   )
@@ -212,6 +213,7 @@ async function start(run: Run): Promise<Reload | undefined> {
       log.info({ server, address: host, port, tls: tls !== undefined }, 'listening')
     }
   }
+  warnOfMissingFamily(listeners.http, udp, log)
   watchdog = startWatchdog({
     manager,
     threads: [...engineThreads.watched, ...udpThreads.watched],

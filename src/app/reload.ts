@@ -6,9 +6,10 @@ import { type Engine, type EngineTables, setRules } from '../engine/engine.ts'
 import { type Logger, pinoLevel } from '../log.ts'
 import type { Certificates } from '../serving/certificates.ts'
 import { type ClaimedTcp, claimTcpListeners, type Serving } from '../serving/http-servers.ts'
-import { type UdpListener, udpListeners } from '../serving/listeners.ts'
+import { pathRules } from '../serving/listeners.ts'
 import type { FrontendListeners } from '../serving/local-servers.ts'
 import type { EngineThreads } from '../threads/engine-threads.ts'
+import { type UdpListener, udpListeners } from '../threads/udp-listeners.ts'
 import type { UdpThreads } from '../threads/udp-threads.ts'
 import type { Keeping } from './persistence.ts'
 import { engineRules } from './rules.ts'
@@ -88,7 +89,7 @@ export function createReload(options: ReloadOptions): Reload {
     engineThreads.setRules(rules, config.tracker_config.peers_cleanup_interval)
     keeping.setIntervals(config)
     snapshots?.setInterval(config.snapshot.interval)
-    const listeners = udpListeners(config)
+    const listeners = udpListeners(config, pathRules(config))
     await udpThreads.setRules(
       udp.map(({ n, port, ...listener }) => ({ ...listener, ...listeners[n], port })),
       rules,

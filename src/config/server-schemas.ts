@@ -163,10 +163,10 @@ export const SERVER_SECTIONS = {
       },
       receive_method: {
         type: 'string',
-        enum: ['auto', 'recvmmsg', 'dgram'],
+        enum: ['auto', 'recvmmsg', 'recvmsg', 'dgram'],
         default: 'auto',
         description:
-          'How datagrams are received: recvmmsg receives many per system call; dgram receives one at a time in one thread, on every platform. auto selects the first that works.',
+          'How datagrams are received. recvmmsg: many with one system call. recvmsg: one with each, for sandboxes that forbid recvmmsg. dgram: by Node itself, in one thread; on 0.0.0.0 and [::] it uses recvmsg where that can be called, because answers have to leave from the address that was asked. auto selects the first that works.',
       },
       simple_proxy_protocol: switchedOff(
         "Accept the client's address from the header of Cloudflare's Simple Proxy Protocol, when a trusted proxy sends it. Requires trusted_proxies.",

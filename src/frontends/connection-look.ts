@@ -1,6 +1,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { familyOf } from '../counters/frontend.ts'
 import type { Libc } from '../native/libc.ts'
+import { SHUT_RDWR } from '../native/linux.ts'
 import {
   type Endpoint,
   localEndpoint,
@@ -13,7 +14,6 @@ import { socketAddress } from './client-address.ts'
 import type { ConnectionLimitsOptions, LookReport } from './connection-limits.ts'
 import { type Connection, surplusConnections } from './surplus-connections.ts'
 
-const SHUT_RDWR = 2
 /** What a customer of IPv6 has at least, a /64, is one address. */
 const SOURCE_BYTES_MAX = 8
 

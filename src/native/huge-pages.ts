@@ -1,23 +1,22 @@
 import { readFileSync } from 'node:fs'
 import type { Logger } from '../log.ts'
 import { errnoName, openLibc } from './libc.ts'
+import { MADV_HUGEPAGE } from './linux.ts'
 
-/** Linux's number, the same on x86-64 and arm64 (madvise(2)). */
-const MADV_HUGEPAGE = 14
 const SETTING = '/sys/kernel/mm/transparent_hugepage/enabled'
-/** The largest size of a small page: 64 KiB on some arm64. What is advised must begin at one. */
+/** Bytes of the largest regular page: 64 KiB on some arm64. An advised range begins at a page. */
 const PAGE_BYTES = 65_536
 
 /**
- * Asks the kernel to back `memories` with pages of 2 MiB, before they are touched. Where it does not, that is logged and nothing else
- * changes.
+ * Asks the kernel to back `memories` with pages of 2 MiB, before they are touched. Where the kernel
+ * does not, a warning is logged and regular pages are used.
  */
 export function adviseHugePages(memories: readonly SharedArrayBuffer[], log: Logger): void {
   const reason = advise(memories)
-  if (reason) log.warn({ reason }, 'huge pages cannot be had; small ones are used')
+  if (reason) log.warn({ reason }, 'huge pages are not available; using regular pages')
 }
 
-/** Returns why it cannot be. */
+/** Returns the reason where it fails. */
 function advise(memories: readonly SharedArrayBuffer[]): string | undefined {
   try {
     if (readFileSync(SETTING, 'latin1').includes('[never]')) return `${SETTING} says never`

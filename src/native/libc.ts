@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module'
 
 /**
- * The calls of the C library that are made here. Each returns -1 on failure; `errno` then says why.
+ * The functions of the C library that the program calls. Each returns -1 on failure; `errno` then
+ * holds the reason.
  */
 export type Libc = {
   socket(domain: number, type: number, protocol: number): number
@@ -15,61 +16,69 @@ export type Libc = {
   inet_pton(family: number, text: string, address: Uint8Array): number
   close(fd: number): number
   madvise(address: number, bytes: number, advice: number): number
+  prctlText(option: number, text: string): number
+  sendto(
+    fd: number,
+    message: Uint8Array,
+    bytes: number,
+    flags: number,
+    address: Uint8Array,
+    addressBytes: number,
+  ): number
+  recvmsg(fd: number, message: Uint8Array, flags: number): number
+  sendmsg(fd: number, message: Uint8Array, flags: number): number
   recvmmsg(fd: number, messages: Uint8Array, count: number, flags: number, timeout: null): number
   sendmmsg(fd: number, messages: Uint8Array, count: number, flags: number): number
-  /** Of the last call made by this thread. */
+  /** Error number of the last call made by this thread. */
   errno(): number
-  /** Where the memory of `bytes` lies. Whoever hands it to the kernel keeps `bytes` reachable. */
+  /**
+   * Address of the memory of `bytes`. The caller keeps `bytes` reachable for as long as the kernel
+   * may use the address.
+   */
   address(bytes: Uint8Array): number
-}
-
-/** Linux's numbers, the same on x86-64 and arm64. */
-export const Errno = {
-  EPERM: 1,
-  EINTR: 4,
-  EBADF: 9,
-  EAGAIN: 11,
-  EFAULT: 14,
-  EINVAL: 22,
-  ENOSYS: 38,
-  ENOTSOCK: 88,
-} as const
-
-/** The name of an error number for a message; the number itself where it has none here. */
-export function errnoName(errno: number): string {
-  for (const [name, number] of Object.entries(koffiErrno())) if (number === errno) return name
-  return `errno ${errno}`
 }
 
 type Koffi = typeof import('koffi')
 
 /**
- * koffi is loaded at the first use and not at import, so that where it is missing the program still
- * starts, and uses dgram.
+ * koffi is loaded at the first use and not at import, so that the program also starts where koffi
+ * has no build.
  */
-export function loadKoffi(): Koffi {
+function loadKoffi(): Koffi {
   return createRequire(import.meta.url)('koffi') as Koffi
 }
 
-function koffiErrno(): Record<string, number> {
-  return loadKoffi().os.errno
+/** Name of an error number, such as EADDRINUSE; `errno N` where it has no name here. */
+export function errnoName(errno: number): string {
+  const numbers: Record<string, number> = loadKoffi().os.errno
+  for (const [name, number] of Object.entries(numbers)) if (number === errno) return name
+  return `errno ${errno}`
 }
 
 let loaded: Libc | undefined
 
-/** Binds the C library; throws an Error that says why where this cannot be. */
+/** Binds the C library. Throws an Error with the reason where the C library cannot be called. */
 export function openLibc(): Libc {
   loaded ??= bindLibc()
   return loaded
 }
 
+/** The C library, or undefined where it cannot be called. */
+export function tryLibc(): Libc | undefined {
+  try {
+    return openLibc()
+  } catch {
+    return undefined
+  }
+}
+
 function bindLibc(): Libc {
   if (process.platform !== 'linux' || (process.arch !== 'x64' && process.arch !== 'arm64')) {
-    throw new Error(`recvmmsg is not supported on ${process.platform} ${process.arch}`)
+    throw new Error(`system calls are not supported on ${process.platform} ${process.arch}`)
   }
   const koffi = loadKoffi()
   const library = koffi.load(null)
-  const libc: Libc = {
+  return {
     socket: library.func('int socket(int, int, int)'),
     setsockopt: library.func('int setsockopt(int, int, int, const void *, unsigned int)'),
     getsockopt: library.func('int getsockopt(int, int, int, void *, void *)'),
@@ -81,18 +90,13 @@ function bindLibc(): Libc {
     inet_pton: library.func('int inet_pton(int, const char *, void *)'),
     close: library.func('int close(int)'),
     madvise: library.func('int madvise(uintptr_t, size_t, int)'),
+    prctlText: library.func('int prctl(int, const char *)'),
+    sendto: library.func('long sendto(int, const void *, size_t, int, const void *, unsigned int)'),
+    recvmsg: library.func('long recvmsg(int, void *, int)'),
+    sendmsg: library.func('long sendmsg(int, const void *, int)'),
     recvmmsg: library.func('int recvmmsg(int, void *, unsigned int, int, void *)'),
     sendmmsg: library.func('int sendmmsg(int, void *, unsigned int, int)'),
     errno: koffi.errno,
     address: bytes => Number(koffi.address(bytes)),
   }
-  // A sandbox may forbid these two calls even where the library has them.
-  const nothing = new Uint8Array(new ArrayBuffer(64))
-  if (libc.recvmmsg(-1, nothing, 1, 0, null) === -1 && libc.errno() !== Errno.EBADF) {
-    throw new Error(`recvmmsg is not available: ${errnoName(libc.errno())}`)
-  }
-  if (libc.sendmmsg(-1, nothing, 1, 0) === -1 && libc.errno() !== Errno.EBADF) {
-    throw new Error(`sendmmsg is not available: ${errnoName(libc.errno())}`)
-  }
-  return libc
 }

@@ -3,16 +3,19 @@ import type { Libc } from './libc.ts'
 import {
   AF_INET,
   AF_INET6,
+  SO_ACCEPTCONN,
   SOCKADDR_ADDRESS,
   SOCKADDR_BYTES,
   SOCKADDR_FAMILY,
   SOCKADDR_PORT,
-} from './socket.ts'
+  SOL_SOCKET,
+} from './linux.ts'
+import { int } from './socket.ts'
 
 const [IPV4, IPV6] = SOCKADDR_ADDRESS
 const SOCKADDR_BYTES_MAX = Math.max(...SOCKADDR_BYTES)
 
-/** One end of an IP socket: 4 or 16 bytes, as the socket's family has them. */
+/** One end of an IP socket: an address of 4 or 16 bytes, by the socket's family, and a port. */
 export type Endpoint = { readonly address: Uint8Array<ArrayBuffer>; readonly port: number }
 
 const sockaddr = new Uint8Array(new ArrayBuffer(SOCKADDR_BYTES_MAX))
@@ -20,13 +23,13 @@ const view = new DataView(sockaddr.buffer)
 const bytes = new Uint32Array(1)
 const bytesOut = new Uint8Array(bytes.buffer)
 
-/** Undefined for what is no IP socket. */
+/** The local end of the socket `fd`; undefined where `fd` is not an IP socket. */
 export function localEndpoint(libc: Libc, fd: number): Endpoint | undefined {
   bytes[0] = SOCKADDR_BYTES_MAX
   return libc.getsockname(fd, sockaddr, bytesOut) === -1 ? undefined : readEndpoint()
 }
 
-/** Undefined for what is no IP socket, or not connected. */
+/** The remote end of the socket `fd`; undefined where `fd` is not a connected IP socket. */
 export function remoteEndpoint(libc: Libc, fd: number): Endpoint | undefined {
   bytes[0] = SOCKADDR_BYTES_MAX
   return libc.getpeername(fd, sockaddr, bytesOut) === -1 ? undefined : readEndpoint()
@@ -40,9 +43,16 @@ function readEndpoint(): Endpoint | undefined {
   return { address: sockaddr.slice(IPV6, IPV6 + 16), port }
 }
 
+/** Whether `fd` is a socket that listens for connections. */
+export function isListening(libc: Libc, fd: number): boolean {
+  const value = int(0)
+  if (libc.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, value, int(value.length)) === -1) return false
+  return value[0] === 1
+}
+
 /**
- * The numbers of the open files of this process; none where there is no procfs. Where `filesMax` are open and no more may be, the folder
- * cannot be opened, but then every number is one.
+ * File descriptors of this process; none without procfs. When the process has `filesMax` files
+ * open, the folder cannot be read, and every number below `filesMax` is returned.
  */
 export function openFiles(filesMax = 0): number[] {
   try {
@@ -52,7 +62,7 @@ export function openFiles(filesMax = 0): number[] {
   }
 }
 
-/** How many files this process may have open. Throws where there is no procfs. */
+/** The maximum number of open files of this process. Throws without procfs. */
 export function openFilesMax(): number {
   const limits = readFileSync('/proc/self/limits', 'latin1')
   return Number(/^Max open files +(\d+)/m.exec(limits)?.[1])

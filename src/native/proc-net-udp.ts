@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs'
 
-/** What the kernel says of the UDP sockets on some ports, per family. */
+/** What the kernel counts for the UDP sockets of some ports, by family. */
 export type UdpSocketCounts = {
+  /** Datagrams dropped because a receive buffer was full. */
   readonly dropped: readonly [ipv4: number, ipv6: number]
   readonly queuedBytes: readonly [ipv4: number, ipv6: number]
 }
 
-/** Reads it from /proc; undefined where that is not there. */
+/** Reads the counts of the sockets on `ports` from /proc/net; undefined without procfs. */
 export function readUdpSockets(ports: ReadonlySet<number>): UdpSocketCounts | undefined {
   try {
     const [ipv4, ipv6] = ['udp', 'udp6'].map(name =>
@@ -22,7 +23,7 @@ export function readUdpSockets(ports: ReadonlySet<number>): UdpSocketCounts | un
   }
 }
 
-/** Sums of the sockets on these ports in a table as /proc/net/udp has it. */
+/** Sums the sockets on `ports` in a table in the format of /proc/net/udp. */
 export function countUdpSockets(table: string, ports: ReadonlySet<number>) {
   let dropped = 0
   let queuedBytes = 0

@@ -1,32 +1,43 @@
 import type { Logger } from '../log.ts'
-import { loadKoffi } from './libc.ts'
+import { errnoName, openLibc } from './libc.ts'
+import {
+  AF_UNIX,
+  Errno,
+  MSG_NOSIGNAL,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCKADDR_UN_PATH,
+  SOCKADDR_UN_PATH_BYTES_MAX,
+} from './linux.ts'
 
-/** What systemd gave a service to talk to it with (sd_notify(3), sd_watchdog_enabled(3)). */
+/** How systemd wants a service to talk to it (sd_notify(3), sd_watchdog_enabled(3)). */
 export type NotifySettings = {
-  /** Path of a datagram socket, or an abstract name behind an `@`. */
+  /** Path of a datagram socket, or an abstract name after an `@`. */
   readonly socket: string
-  /** Milliseconds between two signs of life that systemd waits for at most; undefined where it does not watch. */
+  /** The longest time between two watchdog pings, in milliseconds; undefined without a watchdog. */
   readonly watchdogMillis: number | undefined
 }
 
-/** Tells systemd of the state of the service. Where nobody asked for it, nothing is sent. */
+/** Reports the state of the service to systemd. Without NOTIFY_SOCKET, nothing is sent. */
 export type ServiceManager = {
   readonly watchdogMillis: number | undefined
   ready(status: string): void
-  /** To be followed by `ready`. */
+  /** A call of `ready` must follow. */
   reloading(): void
   stopping(): void
   /** One line for `systemctl status`. */
   status(text: string): void
-  /** A sign of life for the watchdog. */
+  /** Sends a watchdog ping. */
   alive(): void
 }
 
 type Environment = Record<string, string | undefined>
 
 /**
- * Takes systemd's variables out of the environment, so that no worker has them: only this process is to speak for the service. Undefined
- * where there are none, or where they are meant for another process.
+ * Removes systemd's variables from the environment, so that no worker inherits them: only this
+ * process reports for the service. Undefined where there are none, or where they are meant for
+ * another process.
  */
 export function takeNotifySettings(environment: Environment): NotifySettings | undefined {
   const { NOTIFY_SOCKET: socket, WATCHDOG_PID: pid, WATCHDOG_USEC: micros } = environment
@@ -37,70 +48,60 @@ export function takeNotifySettings(environment: Environment): NotifySettings | u
   return { socket, watchdogMillis: isWatched ? millis : undefined }
 }
 
-const AF_UNIX = 1
-const SOCK_DGRAM = 2
-const SOCK_NONBLOCK = 0o4000
-const SOCK_CLOEXEC = 0o2000000
-const MSG_NOSIGNAL = 0x4000
-/** sun_path behind sun_family. */
-const PATH_AT = 2
-const PATH_BYTES_MAX = 108
-
-/** Connects to the socket of `settings`. Where that cannot be, an error is logged and nothing is sent. */
+/** Connects to the socket of `settings`. On failure an error is logged and nothing is sent. */
 export function connectServiceManager(
   settings: NotifySettings | undefined,
   log: Logger,
 ): ServiceManager {
   const send = settings ? openSender(settings.socket, log) : undefined
   let unsent = ''
-  const tell = (message: string) => {
+  const report = (message: string) => {
     const sent = !send || send(`${unsent}${message}\n`)
     if (sent) unsent = ''
     return sent
   }
-  // One that the socket has no room for goes with the next message: systemd would wait for it.
-  const tellState = (message: string) => {
-    if (!tell(message)) unsent += `${message}\n`
+  // A message that does not fit the socket's buffer is sent with the next one, because systemd
+  // waits for it.
+  const reportState = (message: string) => {
+    if (!report(message)) unsent += `${message}\n`
   }
   return {
     watchdogMillis: send && settings?.watchdogMillis,
-    ready: status => tellState(`READY=1\nSTATUS=${status}`),
-    reloading: () => tellState(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),
-    stopping: () => tellState('STOPPING=1'),
-    status: text => tell(`STATUS=${text}`),
-    alive: () => tell('WATCHDOG=1'),
+    ready: status => reportState(`READY=1\nSTATUS=${status}`),
+    reloading: () => reportState(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),
+    stopping: () => reportState('STOPPING=1'),
+    status: text => report(`STATUS=${text}`),
+    alive: () => report('WATCHDOG=1'),
   }
 }
 
-/** Node has no datagrams over Unix sockets, hence the C library's. Returns whether the message went, or never will. */
+/**
+ * Opens the socket through the C library, because Node has no datagrams over Unix sockets. The
+ * returned function sends one message, and returns false where it should be sent again.
+ */
 function openSender(path: string, log: Logger): ((message: string) => boolean) | undefined {
   const fail = (reason: string) => {
     log.error(
       { reason },
-      'systemd cannot be told that muster is ready: use Type=exec, without WatchdogSec',
+      'cannot report the state of the service to systemd: use Type=exec, without WatchdogSec',
     )
   }
   const address = socketAddress(path)
   if (!address) {
-    fail(`NOTIFY_SOCKET is no path: ${JSON.stringify(path)}`)
+    fail(`NOTIFY_SOCKET is not a path: ${JSON.stringify(path)}`)
     return undefined
   }
   try {
-    const koffi = loadKoffi()
-    const library = koffi.load(null)
-    const socket = library.func('int socket(int, int, int)')
-    const sendto = library.func(
-      'long sendto(int, const void *, size_t, int, const void *, unsigned int)',
-    )
-    const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) as number
-    if (fd === -1) throw new Error(`socket: errno ${koffi.errno()}`)
-    const { EAGAIN, ENOBUFS } = koffi.os.errno
+    const libc = openLibc()
+    const fd = libc.socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
+    if (fd === -1) throw new Error(`socket ${errnoName(libc.errno())}`)
     return message => {
       const bytes = Buffer.from(message)
-      if (sendto(fd, bytes, bytes.length, MSG_NOSIGNAL, address, address.length) !== -1) return true
-      const errno = koffi.errno()
-      if (errno === EAGAIN || errno === ENOBUFS) return false
-      log.error({ errno }, 'systemd does not take messages')
+      const sent = libc.sendto(fd, bytes, bytes.length, MSG_NOSIGNAL, address, address.length)
+      if (sent !== -1) return true
+      const errno = libc.errno()
+      if (errno === Errno.EAGAIN || errno === Errno.ENOBUFS) return false
+      log.error({ code: errnoName(errno) }, 'systemd does not accept messages')
       return true
     }
   } catch (error) {
@@ -109,14 +110,14 @@ function openSender(path: string, log: Logger): ((message: string) => boolean) |
   }
 }
 
-/** A sockaddr_un; undefined for what is neither an absolute path nor an abstract name, or is too long. */
+/** A sockaddr_un; undefined where `path` is neither an absolute path nor an abstract name, or is too long. */
 function socketAddress(path: string): Buffer | undefined {
   if (!/^[/@]./.test(path)) return undefined
   const name = Buffer.from(path)
-  if (name.length >= PATH_BYTES_MAX) return undefined
+  if (name.length >= SOCKADDR_UN_PATH_BYTES_MAX) return undefined
   if (path.startsWith('@')) name[0] = 0
-  const family = Buffer.alloc(PATH_AT)
+  const family = Buffer.alloc(SOCKADDR_UN_PATH)
   family.writeUInt16LE(AF_UNIX)
-  // A path ends with a zero; an abstract name has the length that the call states.
+  // A path ends with a zero byte; the length of an abstract name is that of the address.
   return Buffer.concat([family, name, Buffer.alloc(path.startsWith('@') ? 0 : 1)])
 }

@@ -1,25 +1,21 @@
 import { isIP } from 'node:net'
 import { Family, type IpFamily } from '../protocol/records.ts'
 import { errnoName, type Libc } from './libc.ts'
+import {
+  AF_INET,
+  AF_INET6,
+  IPPROTO_IPV6,
+  IPV6_V6ONLY,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  SOCKADDR_ADDRESS,
+  SOCKADDR_BYTES,
+  SOCKADDR_FAMILY,
+  SOCKADDR_PORT,
+} from './linux.ts'
 
-/** Linux's numbers, the same on x86-64 and arm64. */
-export const AF_INET = 2
-export const AF_INET6 = 10
-const SOCK_CLOEXEC = 0o2000000
-export const SOL_SOCKET = 1
-export const SO_REUSEPORT = 15
-const IPPROTO_IPV6 = 41
-const IPV6_V6ONLY = 26
-const TYPES = { tcp: 1, udp: 2 } as const
-
-/**
- * sockaddr_in and sockaddr_in6. Offsets in bytes; the family in the machine's order, the rest as on
- * the wire.
- */
-export const SOCKADDR_FAMILY = 0 // u16
-export const SOCKADDR_PORT = 2 // u16
-export const SOCKADDR_ADDRESS = [4, 8] as const // 4 or 16, per family
-export const SOCKADDR_BYTES = [16, 28] as const
+const TYPES = { tcp: SOCK_STREAM, udp: SOCK_DGRAM } as const
 
 export type SocketAddress = {
   /** IPv4 or IPv6 address, not a name. */
@@ -28,14 +24,15 @@ export type SocketAddress = {
   readonly port: number
 }
 
-/** Sets an option of the socket that is being opened. Throws where the kernel does not take it. */
+/** Sets an option of the socket that is being opened. Throws where the kernel refuses it. */
 export type SetOption = (level: number, name: number, value: Uint8Array) => void
 
 export type BoundSocket = { readonly fd: number; readonly family: IpFamily; readonly port: number }
 
 /**
- * Opens a socket, has `before` and `after` set its options around the bind, and binds it. Programs that are started do not get it. Throws an Error
- * with `code` and the address where that fails.
+ * Opens a socket, lets `before` and `after` set its options before and after the bind, and binds
+ * it. Child processes do not inherit the socket. Throws an Error with `code` and the address where
+ * that fails.
  */
 export function openBoundSocket(
   libc: Libc,

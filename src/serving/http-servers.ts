@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { MessageChannel } from 'node:worker_threads'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import type { Admin } from '../admin/admin.ts'
 import type { Config } from '../config/config.ts'
 import { createFrontendCounters } from '../counters/frontend.ts'
@@ -12,7 +12,6 @@ import { whyUnlimited } from '../frontends/connection-limits.ts'
 import type { Part, Parts } from '../lifecycle.ts'
 import { connectPortLink } from '../link/port.ts'
 import type { Logger, LogSettings } from '../log.ts'
-import type { EngineThreads } from '../threads/engine-threads.ts'
 import { findApiKey } from './api-key.ts'
 import type { Certificates } from './certificates.ts'
 import { apiListeners, claimListeners, claimTcp, httpListeners } from './listeners.ts'
@@ -101,11 +100,21 @@ export type ServingOptions = {
   readonly folder: string
   readonly engine: Engine
   readonly admin: Admin
-  readonly engineThreads: EngineThreads
+  readonly engineThreads: EngineLinks
   readonly processes: Processes
   /** Takes what is started, while it starts. */
   readonly parts: Parts
   readonly log: Logger
+}
+
+/** How the servers reach the engine threads. */
+export type EngineLinks = {
+  /** Gives the first engine thread a link of this process. */
+  link(port: MessagePort): void
+  /** Unix socket for the links of worker `n`. */
+  socketPathFor(n: number): string
+  /** Removes the WebSocket peers of workers that were marked as dead. */
+  takeOutGone(): void
 }
 
 /** Starts them. Rejects with an OperatorError. */

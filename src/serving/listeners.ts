@@ -1,17 +1,13 @@
-import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, isIPv4 } from 'node:net'
-import type { Config, UdpServerConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
 import { parseBindAddress } from '../config/validate.ts'
 import { type OperatorError, unavailableError } from '../errors.ts'
 import type { ApiServerOptions } from '../frontends/api/server.ts'
 import type { HttpServerOptions } from '../frontends/http/server.ts'
-import type { UdpSocketOptions } from '../frontends/udp/socket.ts'
 import type { Logger } from '../log.ts'
 import { holdPort } from '../native/port-reservation.ts'
 import type { PathRules } from '../protocol/http/path.ts'
-import { type AnnounceRules, COMPACT_BYTES, Family } from '../protocol/records.ts'
-import { ANNOUNCE_ANSWER_HEADER_BYTES } from '../protocol/udp/packet.ts'
 import type { Certificates } from './certificates.ts'
 
 type PairsOf = Pick<Certificates, 'pairOf'>
@@ -44,7 +40,8 @@ export function httpListeners(config: Config, certificates: PairsOf): HttpListen
   })
 }
 
-function pathRules({ tracker_config: tracker }: Config): PathRules {
+/** The keys that the path of a request must contain. */
+export function pathRules({ tracker_config: tracker }: Config): PathRules {
   return { keys: tracker.keys_enabled, users: tracker.users_enabled }
 }
 
@@ -69,44 +66,6 @@ export function apiListeners(config: Config, token: string, certificates: PairsO
       maxConnections: server.max_connections,
     }
   })
-}
-
-/** A UDP server of the configuration. */
-export type UdpListener = UdpSocketOptions & {
-  readonly threads: number
-  readonly method: UdpServerConfig['receive_method']
-  readonly rules: AnnounceRules
-  readonly pathRules: PathRules
-  /** Ranges whose Simple Proxy Protocol is believed; empty: it is not spoken. */
-  readonly trustedProxies: readonly string[]
-}
-
-/** UDP payload that every link takes whole: IPv6's smallest MTU (RFC 8200 §5), less the headers. */
-const UNCUT_BYTES_MAX = 1280 - 40 - 8
-
-function longestAnswer(numwant: number): number {
-  return ANNOUNCE_ANSWER_HEADER_BYTES + numwant * COMPACT_BYTES[Family.ipv4]
-}
-
-/** Every enabled UDP server. */
-export function udpListeners(config: Config): UdpListener[] {
-  return config.udp_server
-    .filter(server => server.enabled)
-    .map(server => ({
-      ...(parseBindAddress(server.bind_address) ?? { host: '', port: 0 }),
-      receiveBufferBytes: server.receive_buffer_size,
-      sendBufferBytes: server.send_buffer_size,
-      dontFragment: longestAnswer(config.tracker_config.numwant_maximum) <= UNCUT_BYTES_MAX,
-      threads: server.udp_threads,
-      method: server.receive_method,
-      pathRules: pathRules(config),
-      trustedProxies: server.simple_proxy_protocol ? server.trusted_proxies : [],
-      rules: {
-        numwantDefault: config.tracker_config.numwant_default,
-        numwantMaximum: config.tracker_config.numwant_maximum,
-        usePayloadIp: server.use_payload_ip,
-      },
-    }))
 }
 
 type Listener = { readonly host: string; readonly port: number }
@@ -172,19 +131,6 @@ export const claimTcp: Claim = async ({ host, port }, wanted) => {
   const own = (server.address() as AddressInfo).port
   await new Promise(resolve => server.close(resolve))
   return { port: own, release: holdPort(host, own, ipv6Only) }
-}
-
-/** The same for UDP, where [::] is IPv6 alone. It is released before another socket can be bound: what is sent meanwhile is lost. */
-export const claimUdp: Claim = async ({ host, port }) => {
-  const socket = createSocket(isIPv4(host) ? { type: 'udp4' } : { type: 'udp6', ipv6Only: true })
-  socket.bind({ address: host, port, exclusive: true })
-  await once(socket, 'listening').catch(error => {
-    socket.close()
-    throw error
-  })
-  // A start that is stopped does not release it.
-  socket.unref()
-  return { port: socket.address().port, release: () => socket.close() }
 }
 
 function takenError(

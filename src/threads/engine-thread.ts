@@ -8,7 +8,8 @@ import type { Answer } from '../link/link.ts'
 import { servePort } from '../link/port.ts'
 import type { LinkServer } from '../link/server.ts'
 import { serveSocket } from '../link/socket.ts'
-import type { EngineThreadStart, FromEngineThread, ToEngineThread } from '../serving/messages.ts'
+import { nameThread } from '../native/thread-name.ts'
+import type { EngineThreadStart, FromEngineThread, ToEngineThread } from './messages.ts'
 
 /** Longest that the sweep, or taking out peers, keeps frontends waiting at a time. */
 const SWEEP_SLICE_MILLIS_MAX = 1
@@ -17,6 +18,7 @@ const SWEEP_BEHIND_TICK_MILLIS = 5
 
 const start = workerData as EngineThreadStart
 const engine = openEngine(start.tables, start.settings)
+nameThread(`engine-${start.index}`)
 const servers: LinkServer[] = []
 const { counters } = start
 

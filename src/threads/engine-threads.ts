@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { type MessagePort, Worker } from 'node:worker_threads'
 import { createEngineCounters, type EngineCounters } from '../counters/engine.ts'
 import type { EngineRules } from '../engine/engine.ts'
-import type { EngineThreadStart, ToEngineThread } from '../serving/messages.ts'
 import { threadUrl } from '../thread-url.ts'
+import type { EngineThreadStart, ToEngineThread } from './messages.ts'
 import type { WatchedThread } from './watchdog.ts'
 
 export type EngineThreads = {

@@ -1,40 +1,84 @@
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { unixSeconds } from '../clock.ts'
-import { answer, openEngine } from '../engine/engine.ts'
+import { answer, openEngine, setRules } from '../engine/engine.ts'
 import { startDgramServer } from '../frontends/udp/dgram.ts'
-import { countRound, receiveLoop } from '../frontends/udp/receive-loop.ts'
+import { countRound, receiveLoop, resume } from '../frontends/udp/receive-loop.ts'
 import type { UdpService } from '../frontends/udp/respond.ts'
-import type { UdpThreadStart } from '../serving/messages.ts'
+import type { UdpSocketOptions } from '../frontends/udp/socket.ts'
+import { nameThread } from '../native/thread-name.ts'
+import type { FromUdpThread, ToUdpThread, UdpSource, UdpThreadStart } from './messages.ts'
 
-/** Entry of a UDP thread: answers datagrams out of the shared tables. The loop of recvmmsg takes the thread for itself. */
+/**
+ * Entry of a UDP thread, which answers datagrams from the shared tables. A receive loop blocks the
+ * thread; to hand it a message, the main thread interrupts the loop.
+ */
 
-/** An event loop that turns counts a round so often. */
+/** Milliseconds between two rounds that an event loop counts. */
 const DGRAM_ROUND_MILLIS = 250
 
 const start = workerData as UdpThreadStart
-const engine = openEngine(start.tables, start.settings)
+const engine = openEngine(start.tables, start.rules.engine.settings)
+engine.access.rules = start.rules.engine.access
+let rules = start.rules.listener
 let now = unixSeconds(start.clockOffset)
 
-const service: UdpService = {
-  answer: (request, at, reply, replyAt) => answer(engine, request, at, reply, replyAt, now),
-  rules: start.rules,
-  pathRules: start.pathRules,
-  secret: start.secret,
-  counters: start.counters,
-  trustedProxies: start.trustedProxies,
-  nowSeconds() {
-    now = unixSeconds(start.clockOffset)
-    return now
-  },
+nameThread(start.name)
+if (start.source.method === 'dgram') await serveDgram(start.source.options)
+else serveSocket(start.source)
+
+/** The listener by the rules of this moment. */
+function service(): UdpService {
+  return {
+    answer: (request, at, reply, replyAt) => answer(engine, request, at, reply, replyAt, now),
+    rules,
+    secret: start.secret,
+    counters: start.counters,
+    nowSeconds() {
+      now = unixSeconds(start.clockOffset)
+      return now
+    },
+  }
 }
 
-if (start.socket) receiveLoop(start.socket, service, start.control)
-else {
-  const server = await startDgramServer(start.dgram, service)
+function serveSocket({ method, socket }: Exclude<UdpSource, { method: 'dgram' }>): void {
+  post({ type: 'receiving' })
+  for (;;) {
+    receiveLoop(socket, service(), start.control, { calls: method })
+    // Before the messages are read: one that comes after them interrupts the loop again.
+    resume(start.control)
+    for (let next = nextMessage(); next; next = nextMessage()) {
+      if (next.type === 'stop') return
+      take(next)
+    }
+  }
+}
+
+function nextMessage(): ToUdpThread | undefined {
+  return parentPort ? receiveMessageOnPort(parentPort)?.message : undefined
+}
+
+async function serveDgram(options: UdpSocketOptions): Promise<void> {
+  const server = await startDgramServer(options, service())
   const rounds = setInterval(() => countRound(start.control), DGRAM_ROUND_MILLIS)
-  parentPort?.once('message', async () => {
+  parentPort?.on('message', async (message: ToUdpThread) => {
+    if (message.type === 'rules') {
+      take(message)
+      server.setService(service())
+      return
+    }
     clearInterval(rounds)
+    parentPort?.close()
     await server.close()
   })
-  parentPort?.postMessage('ready')
+  post({ type: 'receiving' })
+}
+
+function take(message: Extract<ToUdpThread, { type: 'rules' }>): void {
+  setRules(engine, start.tables, message.rules.engine)
+  rules = message.rules.listener
+  post({ type: 'ruled' })
+}
+
+function post(message: FromUdpThread): void {
+  parentPort?.postMessage(message)
 }

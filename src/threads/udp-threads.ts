@@ -2,21 +2,23 @@ import { Worker } from 'node:worker_threads'
 import { createUdpCounters, type UdpCounters } from '../counters/udp.ts'
 import type { EngineRules, EngineSettings, EngineTables } from '../engine/engine.ts'
 import { unavailableError } from '../errors.ts'
-import { type Control, createControl, roundsOf, stopLoops } from '../frontends/udp/receive-loop.ts'
+import { checkMmsg, type ReceiveCalls } from '../frontends/udp/mmsg.ts'
+import { type Control, createControl, interrupt, roundsOf } from '../frontends/udp/receive-loop.ts'
 import {
   closeUdpSocket,
+  isWildcardAddress,
   openUdpSocket,
   setDontFragment,
   type UdpSocket,
 } from '../frontends/udp/socket.ts'
 import type { Part } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
-import { openLibc } from '../native/libc.ts'
+import { openLibc, tryLibc } from '../native/libc.ts'
 import { Family } from '../protocol/records.ts'
-import { createConnectionSecret } from '../protocol/udp/connection-id.ts'
-import type { UdpListener } from '../serving/listeners.ts'
-import type { UdpThreadStart } from '../serving/messages.ts'
+import { type ConnectionSecret, createConnectionSecret } from '../protocol/udp/connection-id.ts'
 import { threadUrl } from '../thread-url.ts'
+import type { FromUdpThread, ToUdpThread, UdpThreadRules, UdpThreadStart } from './messages.ts'
+import type { UdpListener } from './udp-listeners.ts'
 import type { WatchedThread } from './watchdog.ts'
 
 export type UdpThreadsOptions = {
@@ -30,201 +32,230 @@ export type UdpThreadsOptions = {
 }
 
 export type UdpThreads = Part & {
-  /** Two for each thread, of which it counts in one, and the one that takes its place in the other. */
+  /** One for each thread. */
   readonly counters: readonly UdpCounters[]
   readonly watched: readonly WatchedThread[]
   /**
-   * Has the same listeners go by other rules. Threads that go by them start on the open sockets before those that were are stopped, so no
-   * datagram is lost; what dgram receives on is closed for a moment.
+   * Makes the running threads answer by the rules of `listeners`, which are those of the start in
+   * the same order. Resolves when the rules are in effect. No datagram is lost.
    */
   setRules(listeners: readonly UdpListener[], rules: EngineRules): Promise<void>
 }
 
-/** One socket, or one address that dgram receives on, and the thread that does. */
-type Place = {
-  readonly name: string
-  /** Number of the listener. */
-  readonly listener: number
-  readonly socket: UdpSocket | undefined
-  readonly counters: readonly [UdpCounters, UdpCounters]
-  /** Which of the counters is in use. */
-  counting: 0 | 1
-  thread: Thread
-}
-
-type Thread = { readonly control: Control; stop(): Promise<void> }
-
 /**
- * Opens every UDP socket, in this thread, where an error reaches the operator, and starts the threads that receive on them. Throws an
- * OperatorError with EX_UNAVAILABLE.
+ * Opens every UDP socket in the calling thread, where an error reaches the operator, and starts the
+ * threads that receive on them. Throws an OperatorError with EX_UNAVAILABLE.
  */
 export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpThreads> {
-  const { clockOffset, log } = options
+  const { listeners, log, settings, tables } = options
   const secret = createConnectionSecret()
-  const places: Place[] = []
-  let { listeners } = options
-  let rules: EngineRules = { settings: options.settings, access: options.tables.access.rules }
-
-  /** Resolves when the thread receives; a socket of ours is bound before it starts, and so loses nothing. */
-  function startThread(
-    name: string,
-    listener: UdpListener,
-    socket: UdpSocket | undefined,
-    counters: UdpCounters,
-    rounds = 0,
-  ): Promise<Thread> {
-    const { rules: announceRules, pathRules, trustedProxies } = listener
-    const { host, port, receiveBufferBytes, sendBufferBytes } = listener
-    const control = createControl(rounds)
-    const workerData: UdpThreadStart = {
-      tables: { ...options.tables, access: { ...options.tables.access, rules: rules.access } },
-      settings: rules.settings,
-      clockOffset,
-      rules: announceRules,
-      pathRules,
-      secret,
-      counters,
-      trustedProxies,
-      socket,
-      control,
-      dgram: { host, port, receiveBufferBytes, sendBufferBytes },
-    }
-    const worker = new Worker(threadUrl('./udp-thread', import.meta.url), { workerData, name })
-    let reason: unknown
-    worker.on('error', error => {
-      reason = error
-    })
-    let receives = socket !== undefined
-    let stopping = false
-    return new Promise((resolve, reject) => {
-      const gone = new Promise<void>(ended => {
-        worker.once('exit', () => {
-          if (!receives) reject(cannotListen(listener, reason))
-          else if (!stopping) options.died(name, reason)
-          ended()
-        })
-      })
-      const thread: Thread = {
-        control,
-        stop() {
-          stopping = true
-          stopLoops(control)
-          worker.postMessage('stop')
-          return gone
-        },
-      }
-      worker.once('message', () => {
-        receives = true
-        resolve(thread)
-      })
-      if (receives) resolve(thread)
-    })
+  const engine: EngineRules = { settings, access: tables.access.rules }
+  const threads: UdpThread[] = []
+  let stopped: Promise<void> | undefined
+  /** Stops once: the kernel reuses the number of a closed descriptor. */
+  const stop = () => {
+    stopped ??= Promise.all(threads.map(thread => thread.stop())).then(() => {})
+    return stopped
   }
-
-  function cannotListen({ host, port }: UdpListener, error: unknown): Error {
-    return unavailableError(
-      `cannot listen on ${host} port ${port} for UDP: ${(error as Error).message}`,
-    )
-  }
-
-  function open(listener: UdpListener): UdpSocket {
-    try {
-      return openUdpSocket(listener)
-    } catch (error) {
-      throw cannotListen(listener, error)
-    }
-  }
-
-  async function start(n: number, listener: UdpListener, method: Method): Promise<void> {
-    const count = method === 'recvmmsg' ? listener.threads : 1
-    for (let socketsOpen = 0; socketsOpen < count; socketsOpen++) {
-      const name = `udp-${places.length}`
-      const counters = [createUdpCounters(), createUdpCounters()] as const
-      const socket = method === 'recvmmsg' ? open(listener) : undefined
-      if (socket && socketsOpen === 0) tellOfBuffers(listener, socket, log)
-      const thread = await startThread(name, listener, socket, counters[0])
-      places.push({ name, listener: n, socket, counters, counting: 0, thread })
-    }
-    const { host, port } = listener
-    log.info({ server: 'udp', address: host, port, method, threads: count }, 'listening')
-  }
-
-  async function startAnew(place: Place): Promise<void> {
-    const { name, socket, thread: old } = place
-    const listener = listeners[place.listener] as UdpListener
-    if (!socket) await old.stop()
-    else if (socket.family === Family.ipv4)
-      setDontFragment(socket.fd, listener.dontFragment === true)
-    place.counting = place.counting === 0 ? 1 : 0
-    // More than was ever seen of the old one: who looks now and then must not take the new one for it, standing still.
-    const rounds = roundsOf(old.control) + 1
-    const counters = place.counters[place.counting]
-    try {
-      place.thread = await startThread(name, listener, socket, counters, rounds)
-    } catch (error) {
-      options.died(name, error)
-    }
-    if (socket) await old.stop()
-  }
-
-  let changing = Promise.resolve()
-  let ended: Promise<void> | undefined
-
-  /** Once: the number of a descriptor that was closed is given out again. */
-  function stop(): Promise<void> {
-    ended ??= end()
-    return ended
-  }
-
-  async function end(): Promise<void> {
-    await changing
-    await Promise.all(places.map(({ thread }) => thread.stop()))
-    for (const { socket } of places) if (socket) closeUdpSocket(socket)
-  }
-
+  const methods = receiveMethods(listeners, log)
   try {
-    const methods = receiveMethods(listeners, log)
-    for (const [n, listener] of listeners.entries()) await start(n, listener, methods[n] as Method)
+    for (const [n, listener] of listeners.entries()) {
+      const method = methods[n] ?? 'dgram'
+      const count = method === 'dgram' ? 1 : listener.threads
+      for (let opened = 0; opened < count; opened++) {
+        const socket = method === 'dgram' ? undefined : open(listener)
+        if (socket && opened === 0) logSmallBuffer(listener, socket, log)
+        const thread = new UdpThread({
+          name: `udp-${threads.length}`,
+          listener,
+          n,
+          method,
+          socket,
+          secret,
+          engine,
+          options,
+        })
+        threads.push(thread)
+      }
+    }
+    await Promise.all(threads.map(thread => thread.receiving))
   } catch (error) {
     await stop()
     throw error
   }
+  for (const [n, { host, port }] of listeners.entries()) {
+    const count = threads.filter(thread => thread.n === n).length
+    log.info(
+      { server: 'udp', address: host, port, method: methods[n], threads: count },
+      'listening',
+    )
+  }
   return {
-    counters: places.flatMap(({ counters }) => counters),
-    watched: places.map(place => ({
-      name: place.name,
-      rounds: () => roundsOf(place.thread.control),
-    })),
-    setRules(wanted, wantedRules) {
-      listeners = wanted
-      rules = wantedRules
-      changing = changing.then(async () => {
-        if (!ended) await Promise.all(places.map(startAnew))
-      })
-      return changing
+    counters: threads.map(({ counters }) => counters),
+    watched: threads.map(({ control, name }) => ({ name, rounds: () => roundsOf(control) })),
+    async setRules(wanted, rules) {
+      if (stopped) return
+      await Promise.all(threads.map(thread => thread.setRules(wanted[thread.n], rules)))
     },
     stop,
   }
 }
 
-type Method = 'recvmmsg' | 'dgram'
-
-/** What each listener's method comes to on this machine; where `auto` is dgram, one warning says why. */
-function receiveMethods(listeners: readonly UdpListener[], log: Logger): Method[] {
-  if (listeners.every(({ method }) => method === 'dgram')) return listeners.map(() => 'dgram')
-  try {
-    openLibc()
-  } catch (error) {
-    const reason = (error as Error).message
-    if (listeners.some(({ method }) => method === 'recvmmsg'))
-      throw unavailableError(`udp_server.receive_method: recvmmsg cannot be used here: ${reason}`)
-    log.warn({ reason }, 'recvmmsg cannot be used here; UDP goes through dgram, more slowly')
-    return listeners.map(() => 'dgram')
-  }
-  return listeners.map(({ method }) => (method === 'dgram' ? 'dgram' : 'recvmmsg'))
+type UdpThreadOptions = {
+  readonly name: string
+  readonly listener: UdpListener
+  /** Index of the listener. */
+  readonly n: number
+  readonly method: Method
+  /** Undefined for dgram, which opens its own. */
+  readonly socket: UdpSocket | undefined
+  readonly secret: ConnectionSecret
+  readonly engine: EngineRules
+  readonly options: UdpThreadsOptions
 }
 
-function tellOfBuffers(listener: UdpListener, socket: UdpSocket, log: Logger): void {
+/** A thread, and the socket that it receives on. */
+class UdpThread {
+  readonly name: string
+  readonly n: number
+  readonly counters: UdpCounters = createUdpCounters()
+  readonly control: Control = createControl()
+  /** Resolves when the thread receives; rejects with an OperatorError where it cannot. */
+  readonly receiving: Promise<void>
+  readonly #socket: UdpSocket | undefined
+  readonly #worker: Worker
+  readonly #ended: Promise<void>
+  #isStopping = false
+  #isReceiving = false
+  /** Resolves the calls of `setRules`, in order. */
+  readonly #ruled: (() => void)[] = []
+
+  constructor({ engine, listener, method, n, name, options, secret, socket }: UdpThreadOptions) {
+    this.name = name
+    this.n = n
+    this.#socket = socket
+    const workerData: UdpThreadStart = {
+      name,
+      tables: options.tables,
+      clockOffset: options.clockOffset,
+      secret,
+      counters: this.counters,
+      control: this.control,
+      source:
+        method === 'dgram' || !socket ? { method: 'dgram', options: listener } : { method, socket },
+      rules: { engine, listener: listener.rules },
+    }
+    const worker = new Worker(threadUrl('./udp-thread', import.meta.url), { workerData, name })
+    this.#worker = worker
+    let reason: unknown
+    worker.on('error', error => {
+      reason = error
+    })
+    this.receiving = new Promise((resolve, reject) => {
+      worker.on('message', (message: FromUdpThread) => {
+        if (message.type === 'ruled') this.#ruled.shift()?.()
+        else {
+          this.#isReceiving = true
+          resolve()
+        }
+      })
+      worker.once('exit', () => {
+        if (!this.#isReceiving) reject(cannotListen(listener, reason))
+      })
+    })
+    this.#ended = new Promise(resolve => {
+      worker.once('exit', () => {
+        if (this.#isReceiving && !this.#isStopping) options.died(name, reason)
+        for (const ruled of this.#ruled) ruled()
+        resolve()
+      })
+    })
+  }
+
+  setRules(listener: UdpListener | undefined, engine: EngineRules): Promise<void> {
+    if (!listener) return Promise.resolve()
+    if (this.#socket?.family === Family.ipv4) {
+      setDontFragment(this.#socket.fd, listener.dontFragment === true)
+    }
+    const rules: UdpThreadRules = { engine, listener: listener.rules }
+    return new Promise(resolve => {
+      this.#ruled.push(resolve)
+      this.#post({ type: 'rules', rules })
+    })
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#post({ type: 'stop' })
+    await this.#ended
+    if (this.#socket) closeUdpSocket(this.#socket)
+  }
+
+  #post(message: ToUdpThread): void {
+    this.#worker.postMessage(message)
+    interrupt(this.control)
+  }
+}
+
+function open(listener: UdpListener): UdpSocket {
+  try {
+    return openUdpSocket(listener)
+  } catch (error) {
+    throw cannotListen(listener, error)
+  }
+}
+
+function cannotListen({ host, port }: UdpListener, error: unknown): Error {
+  const reason = error instanceof Error ? error.message : 'its thread has ended'
+  return unavailableError(`cannot listen on ${host} port ${port} for UDP: ${reason}`)
+}
+
+type Method = ReceiveCalls | 'dgram'
+
+/**
+ * The method of each listener on this machine. Where `auto` is not recvmmsg, one warning has the
+ * reason. dgram on a wildcard address is recvmsg where that can be called: node:dgram does not
+ * report the address that a client asked, and the answer has to leave from it.
+ */
+function receiveMethods(listeners: readonly UdpListener[], log: Logger): Method[] {
+  const fallback = tryLibc() ? 'recvmsg' : 'dgram'
+  const dgram = ({ host }: UdpListener) => (isWildcardAddress(host) ? fallback : 'dgram')
+  const reason = whyNot(checkMmsg)
+  if (reason !== undefined) {
+    if (listeners.some(({ method }) => method === 'recvmmsg')) {
+      throw unavailableError(`udp_server.receive_method: recvmmsg is not available: ${reason}`)
+    }
+    if (listeners.some(({ method }) => method === 'auto')) {
+      log.warn(
+        { reason, method: fallback },
+        'recvmmsg is not available; UDP datagrams are received one by one',
+      )
+    }
+  }
+  if (listeners.some(({ method }) => method === 'recvmsg')) {
+    const missing = whyNot(openLibc)
+    if (missing !== undefined) {
+      throw unavailableError(`udp_server.receive_method: recvmsg is not available: ${missing}`)
+    }
+  }
+  return listeners.map(listener => {
+    if (listener.method === 'dgram') return dgram(listener)
+    if (listener.method === 'auto') return reason === undefined ? 'recvmmsg' : fallback
+    return listener.method
+  })
+}
+
+/** The message of the error that `check` throws; undefined where it throws none. */
+function whyNot(check: () => unknown): string | undefined {
+  try {
+    check()
+    return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+function logSmallBuffer(listener: UdpListener, socket: UdpSocket, log: Logger): void {
   const { receiveBufferBytes: wanted } = listener
   const granted = socket.receiveBufferBytes
   if (granted >= wanted) return

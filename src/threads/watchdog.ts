@@ -1,7 +1,7 @@
 import type { Part } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import type { ServiceManager } from '../native/sd-notify.ts'
-import { watchProgress } from './progress.ts'
+import { watchProgress } from '../progress.ts'
 
 /** A thread of this process: its rounds grow for as long as it does its work. */
 export type WatchedThread = { readonly name: string; rounds(): number }

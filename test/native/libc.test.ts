@@ -1,5 +1,6 @@
 import t from 'tap'
-import { Errno, errnoName, openLibc } from '../../src/native/libc.ts'
+import { errnoName, openLibc } from '../../src/native/libc.ts'
+import { Errno } from '../../src/native/linux.ts'
 
 t.test('the C library is bound once for a thread', async t => {
   t.equal(openLibc(), openLibc())

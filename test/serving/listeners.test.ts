@@ -1,7 +1,8 @@
 import { createServer, type Server } from 'node:net'
 import t from 'tap'
 import { loadConfig } from '../../src/config/load.ts'
-import { claimListeners, claimTcp, claimUdp, httpListeners } from '../../src/serving/listeners.ts'
+import { claimListeners, claimTcp, httpListeners } from '../../src/serving/listeners.ts'
+import { claimUdp } from '../../src/threads/udp-listeners.ts'
 import { createTestLog } from '../app/fixtures/log-lines.ts'
 
 /** TEST-NET-1, RFC 5737: no machine has it. */

@@ -1,13 +1,15 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { createClockOffset } from '../../src/clock.ts'
 import { createTables, openEngine } from '../../src/engine/engine.ts'
 import { totals } from '../../src/engine/totals.ts'
 import { openLibc } from '../../src/native/libc.ts'
-import { claimListeners, claimUdp, type UdpListener } from '../../src/serving/listeners.ts'
+import { claimListeners } from '../../src/serving/listeners.ts'
+import { claimUdp, type UdpListener } from '../../src/threads/udp-listeners.ts'
 import { startUdpThreads } from '../../src/threads/udp-threads.ts'
 import { createTestLog } from '../app/fixtures/log-lines.ts'
 import { openUdpClient } from '../e2e/fixtures/udp-client.ts'
@@ -29,10 +31,10 @@ async function takenPort(t: Test): Promise<number> {
 }
 
 function listener(method: UdpListener['method'], port: number, threads = 1): UdpListener {
-  const access = { pathRules: { keys: false, users: false }, trustedProxies: [] }
-  const rules = { numwantDefault: 50, numwantMaximum: 72, usePayloadIp: false }
+  const announce = { numwantDefault: 50, numwantMaximum: 72, usePayloadIp: false }
+  const rules = { announce, pathRules: { keys: false, users: false }, trustedProxies: [] }
   const buffers = { receiveBufferBytes: 0, sendBufferBytes: 0 }
-  return { host: '127.0.0.1', port, threads, method, rules, ...access, ...buffers }
+  return { host: '127.0.0.1', port, threads, method, rules, ...buffers }
 }
 
 /** What the primary starts UDP threads with. */
@@ -116,7 +118,7 @@ t.test('two threads on one address share its clients', async t => {
   t.same(start.deaths, [])
 })
 
-t.test('a thread that takes the place of another goes on counting its rounds', async t => {
+t.test('a thread goes on counting its rounds when its rules change', async t => {
   const listeners = await free(listener('recvmmsg', 0, 1))
   const start = options(listeners)
   const threads = await startUdpThreads(start)
@@ -125,11 +127,58 @@ t.test('a thread that takes the place of another goes on counting its rounds', a
   for (let n = 0; n < 5; n++) {
     const before = watched?.rounds() ?? 0
     await threads.setRules(listeners, { settings: SETTINGS, access: start.tables.access.rules })
-    t.ok((watched?.rounds() ?? 0) > before)
+    while ((watched?.rounds() ?? 0) <= before) await sleep(10)
+    t.pass(`round ${watched?.rounds()} follows ${before}`)
   }
 })
 
-t.test('a thread that dies unasked is told of, with its reason', async t => {
+for (const method of ['recvmmsg', 'recvmsg', 'dgram'] as const) {
+  t.test(`${method}: rules that change one after another interrupt no client`, async t => {
+    const listeners = await free(listener(method, 0))
+    const [first] = listeners as [UdpListener]
+    const start = options(listeners)
+    const threads = await startUdpThreads(start)
+    t.teardown(threads.stop)
+    const client = await openUdpClient(t, '127.0.0.1', first.port)
+    const settings = { ...SETTINGS, intervalJitterPercent: 0 }
+    for (let interval = 1001; interval <= 1020; interval++) {
+      const announce = { ...first.rules.announce, numwantDefault: interval }
+      // Not awaited: the next rules are sent before the thread has read these.
+      void threads.setRules([{ ...first, rules: { ...first.rules, announce } }], {
+        settings: { ...settings, interval: 1 },
+        access: start.tables.access.rules,
+      })
+      await threads.setRules([{ ...first, rules: { ...first.rules, announce } }], {
+        settings: { ...settings, interval },
+        access: start.tables.access.rules,
+      })
+      t.match(await client.announce({ port: 1024 }), { interval }, 'the last rules are in effect')
+    }
+    t.equal(client.repeats, 0, 'each request was answered at once')
+    await threads.stop()
+    t.same(start.deaths, [])
+  })
+}
+
+t.test('a wildcard address is served by recvmsg where the method is dgram', async t => {
+  const listeners = await free({ ...listener('dgram', 0), host: '0.0.0.0' })
+  const start = options(listeners)
+  const threads = await startUdpThreads(start)
+  t.teardown(threads.stop)
+  t.match(start.lines, [{ msg: 'listening', method: 'recvmsg' }])
+})
+
+t.test('threads have their names in /proc', async t => {
+  const listeners = await free(listener('recvmmsg', 0))
+  const threads = await startUdpThreads(options(listeners))
+  t.teardown(threads.stop)
+  const names = readdirSync('/proc/self/task').map(id =>
+    readFileSync(`/proc/self/task/${id}/comm`, 'utf8').trim(),
+  )
+  t.ok(names.includes('udp-0'), names.join())
+})
+
+t.test('a thread that dies is reported, with the reason', async t => {
   const listeners = await free(listener('recvmmsg', 0))
   const start = options(listeners)
   // Not stopped: that would close the socket a second time, or what has its number by then.
@@ -153,37 +202,38 @@ t.test('a thread that dies unasked is told of, with its reason', async t => {
   t.equal(start.deaths.length, 1)
 })
 
-for (const [why, nodeOptions, reason, http_server] of [
+for (const [why, nodeOptions, reason, http_server, method] of [
   // Without native code there is no HTTP either.
-  ['Node loads no native code', '--no-addons', /addons is disabled/, []],
+  ['Node loads no native code', '--no-addons', /addons is disabled/, [], 'dgram'],
   [
     'the kernel refuses the call',
     `--import=${FORBID_RECVMMSG}`,
     /^recvmmsg is not available: EPERM$/,
     LOOPBACK.http_server,
+    'recvmsg',
   ],
 ] as const) {
   // Nor SQLite.
   const kept = { frontend: { workers: 0 }, database: { persistent: false } }
 
-  t.test(`where ${why}, auto is dgram, and one warning says why`, async t => {
+  t.test(`where ${why}, auto is ${method}, and one warning has the reason`, async t => {
     setEnvironment(t, 'NODE_OPTIONS', `${process.env['NODE_OPTIONS'] ?? ''} ${nodeOptions}`)
     const tracker = await startTracker(t, { http_server, ...kept })
     const warnings = tracker.log.filter(({ level }) => level >= 40)
-    t.match(warnings, [{ msg: /^recvmmsg cannot be used here/, reason }])
+    t.match(warnings, [{ msg: /^recvmmsg is not available/, reason, method }])
     t.equal(warnings.length, 1)
     for (const host of ['127.0.0.1', '::1']) {
       const listening = tracker.log.find(
         ({ address, server }) => address === host && server === 'udp',
       )
-      t.match(listening, { method: 'dgram', threads: 1 })
+      t.match(listening, { method, threads: 1 })
       const client = await openUdpClient(t, host, tracker.port('udp', host))
       t.match(await client.announce({ port: 1024 }), { leechers: host === '::1' ? 2 : 1 })
     }
     t.equal(await tracker.stop(), 0)
   })
 
-  t.test(`where ${why}, recvmmsg asked for is an error`, async t => {
+  t.test(`where ${why}, receive_method = "recvmmsg" is an error`, async t => {
     setEnvironment(t, 'NODE_OPTIONS', `${process.env['NODE_OPTIONS'] ?? ''} ${nodeOptions}`)
     const udp_server = [{ bind_address: '127.0.0.1:0', receive_method: 'recvmmsg' }]
     const tracker = launch(t, [
@@ -191,7 +241,7 @@ for (const [why, nodeOptions, reason, http_server] of [
       configFile(t, { http_server, udp_server, api_server: [], ...kept }),
     ])
     t.equal(await tracker.ended, 69)
-    t.match(tracker.stderr(), /^udp_server.receive_method: recvmmsg cannot be used here: .+$/m)
+    t.match(tracker.stderr(), /^udp_server.receive_method: recvmmsg is not available: .+$/m)
     t.notOk(tracker.log.some(({ server }) => server === 'udp'))
   })
 }

@@ -1,24 +1,33 @@
-import { Errno, type Libc, openLibc } from '../../native/libc.ts'
-import { SOCKADDR_ADDRESS, SOCKADDR_BYTES } from '../../native/socket.ts'
+import { errnoName, type Libc, openLibc } from '../../native/libc.ts'
+import {
+  CMSGHDR_BYTES,
+  Errno,
+  IN_PKTINFO_BYTES,
+  IN_PKTINFO_IFINDEX,
+  IN6_PKTINFO_ADDR,
+  IN6_PKTINFO_BYTES,
+  IN6_PKTINFO_IFINDEX,
+  IOVEC_BASE,
+  IOVEC_BYTES,
+  IOVEC_LEN,
+  MMSGHDR_BYTES,
+  MMSGHDR_LEN,
+  MSG_DONTWAIT,
+  MSG_TRUNC,
+  MSG_WAITFORONE,
+  MSGHDR_CONTROL,
+  MSGHDR_CONTROLLEN,
+  MSGHDR_FLAGS,
+  MSGHDR_IOV,
+  MSGHDR_IOVLEN,
+  MSGHDR_NAME,
+  MSGHDR_NAMELEN,
+  SOCKADDR_ADDRESS,
+  SOCKADDR_BYTES,
+} from '../../native/linux.ts'
 import { allocate, type Bytes } from '../../protocol/bytes.ts'
-import type { IpFamily } from '../../protocol/records.ts'
+import { Family, type IpFamily } from '../../protocol/records.ts'
 import { PACKET_AT, UDP_REPLY_BYTES, UDP_REQUEST_BYTES_MAX } from '../../protocol/udp/packet.ts'
-
-/** Linux on 64-bit machines, little-endian. Offsets in bytes. */
-const MSG_NAME = 0 // pointer to a sockaddr
-const MSG_NAMELEN = 8 // u32
-const MSG_IOV = 16 // pointer to iovecs
-const MSG_IOVLEN = 24 // u64
-const MSG_FLAGS = 48 // i32
-const MSG_LEN = 56 // u32, bytes received; mmsghdr's own, behind the msghdr
-const MMSGHDR_BYTES = 64
-
-const IOV_BASE = 0 // pointer
-const IOV_LEN = 8 // u64
-const IOVEC_BYTES = 16
-
-const MSG_TRUNC = 0x20
-const MSG_WAITFORONE = 0x10000
 
 /**
  * Not a power of two, so that the first lines of all packets do not share a few sets of the caches.
@@ -27,88 +36,138 @@ const REQUEST_STRIDE = UDP_REQUEST_BYTES_MAX + 64
 const REPLY_STRIDE = Math.ceil(UDP_REPLY_BYTES / 64) * 64 + 64
 const ADDRESS_STRIDE = 32
 
+/** One control message, a cmsghdr with the family's pktinfo, padded to 8 bytes (CMSG_SPACE). */
+const CONTROL_BYTES = [
+  CMSGHDR_BYTES + Math.ceil(IN_PKTINFO_BYTES / 8) * 8,
+  CMSGHDR_BYTES + Math.ceil(IN6_PKTINFO_BYTES / 8) * 8,
+] as const
+const CONTROL_STRIDE = 64
+
+/** How datagrams cross the border: many with one system call, or one with each. */
+export type ReceiveCalls = 'recvmmsg' | 'recvmsg'
+
+/** What a batch has to know of its socket. */
+export type BatchSocket = { readonly family: IpFamily; readonly isWildcard: boolean }
+
 /**
  * Datagrams that one thread receives and answers with one system call each way. Headers, iovecs,
  * addresses and packets all lie in one ArrayBuffer outside V8's heap, which never moves, and the
- * pointers among them lead nowhere else. Each call is handed a view of that same buffer, so
- * whatever the kernel reads or writes is reachable for as long as it does.
+ * pointers among them stay inside it. Each call is handed a view of that buffer, so that the
+ * garbage collector cannot free memory that the kernel still uses.
  */
 export type Batch = {
   readonly libc: Libc
   readonly size: number
+  readonly isWildcard: boolean
+  readonly calls: ReceiveCalls
   readonly memory: Bytes<ArrayBuffer>
-  /** The mmsghdrs, as the calls want them. */
+  /** The mmsghdrs that the calls are given. */
   readonly receiveHeaders: Uint8Array<ArrayBuffer>
   readonly sendHeaders: Uint8Array<ArrayBuffer>
-  /** Where things begin in `memory`. */
+  /** Offsets in `memory`. */
   readonly sendHeadersAt: number
   readonly sendVectorsAt: number
   readonly addressesAt: number
+  readonly controlsAt: number
   readonly requestsAt: number
   readonly repliesAt: number
-  /** Offset of the IP address in a sockaddr of this family. */
+  /** Offset of the IP address in a sockaddr of the socket's family. */
   readonly addressAt: number
+  /** Bytes of the control message of the socket's family; 0 unless the socket is a wildcard. */
+  readonly controlBytes: number
+  /** Offset of the interface number in the control message. */
+  readonly interfaceAt: number
   /** Address of `memory`. */
   readonly base: number
 }
 
-/** Lays out room for `size` datagrams each way, on a socket of `family`. */
-export function createBatch(family: IpFamily, size: number): Batch {
+/**
+ * Throws an Error with the reason where recvmmsg or sendmmsg cannot be called: on another system
+ * than Linux, without koffi, or in a sandbox that forbids them.
+ */
+export function checkMmsg(): void {
+  const libc = openLibc()
+  const nothing = new Uint8Array(new ArrayBuffer(MMSGHDR_BYTES))
+  if (libc.recvmmsg(-1, nothing, 1, 0, null) === -1 && libc.errno() !== Errno.EBADF) {
+    throw new Error(`recvmmsg is not available: ${errnoName(libc.errno())}`)
+  }
+  if (libc.sendmmsg(-1, nothing, 1, 0) === -1 && libc.errno() !== Errno.EBADF) {
+    throw new Error(`sendmmsg is not available: ${errnoName(libc.errno())}`)
+  }
+}
+
+/** Lays out memory for `size` datagrams each way, on sockets like `socket`. */
+export function createBatch(
+  { family, isWildcard }: BatchSocket,
+  size: number,
+  calls: ReceiveCalls = 'recvmmsg',
+): Batch {
   const libc = openLibc()
   const sendHeadersAt = size * MMSGHDR_BYTES
   const receiveVectorsAt = sendHeadersAt + size * MMSGHDR_BYTES
   const sendVectorsAt = receiveVectorsAt + size * IOVEC_BYTES
   const addressesAt = sendVectorsAt + size * IOVEC_BYTES
-  const requestsAt = addressesAt + size * ADDRESS_STRIDE
+  const controlsAt = addressesAt + size * ADDRESS_STRIDE
+  const requestsAt = controlsAt + (isWildcard ? size * CONTROL_STRIDE : 0)
   const repliesAt = requestsAt + size * REQUEST_STRIDE
   const memory = allocate(repliesAt + size * REPLY_STRIDE)
   const batch: Batch = {
     libc,
     size,
+    isWildcard,
+    calls,
     memory,
     receiveHeaders: memory.u8.subarray(0, sendHeadersAt),
     sendHeaders: memory.u8.subarray(sendHeadersAt, receiveVectorsAt),
     sendHeadersAt,
     sendVectorsAt,
     addressesAt,
+    controlsAt,
     requestsAt,
     repliesAt,
     addressAt: SOCKADDR_ADDRESS[family],
+    controlBytes: isWildcard ? CONTROL_BYTES[family] : 0,
+    interfaceAt:
+      CMSGHDR_BYTES + (family === Family.ipv4 ? IN_PKTINFO_IFINDEX : IN6_PKTINFO_IFINDEX),
     base: libc.address(memory.u8),
   }
   for (let n = 0; n < size; n++) {
-    const sockaddr = addressesAt + n * ADDRESS_STRIDE
     const vector = receiveVectorsAt + n * IOVEC_BYTES
     const reply = sendVectorsAt + n * IOVEC_BYTES
-    writeHeader(batch, n * MMSGHDR_BYTES, sockaddr, SOCKADDR_BYTES[family], vector)
-    writePointer(batch, vector + IOV_BASE, requestAt(batch, n))
-    memory.view.setUint32(vector + IOV_LEN, UDP_REQUEST_BYTES_MAX, true)
-    writeHeader(batch, sendHeadersAt + n * MMSGHDR_BYTES, sockaddr, SOCKADDR_BYTES[family], reply)
-    writePointer(batch, reply + IOV_BASE, replyAt(batch, n) + PACKET_AT)
+    writeHeader(batch, n * MMSGHDR_BYTES, n, SOCKADDR_BYTES[family], vector)
+    writePointer(batch, vector + IOVEC_BASE, requestAt(batch, n))
+    memory.view.setUint32(vector + IOVEC_LEN, UDP_REQUEST_BYTES_MAX, true)
+    writeHeader(batch, sendHeadersAt + n * MMSGHDR_BYTES, n, SOCKADDR_BYTES[family], reply)
+    writePointer(batch, reply + IOVEC_BASE, replyAt(batch, n) + PACKET_AT)
   }
   return batch
 }
 
 /**
- * One message of one iovec. A socket of one family returns sockaddrs of one length, so MSG_NAMELEN
- * stays true when the kernel rewrites it.
+ * Writes the msghdr at `at`: one iovec, and the sockaddr and control message of datagram `n`. A
+ * socket of one family returns sockaddrs of one length, so MSGHDR_NAMELEN remains true when the
+ * kernel rewrites it.
  */
 function writeHeader(
   batch: Batch,
   at: number,
-  sockaddr: number,
+  n: number,
   sockaddrBytes: number,
   vector: number,
 ): void {
-  writePointer(batch, at + MSG_NAME, sockaddr)
-  batch.memory.view.setUint32(at + MSG_NAMELEN, sockaddrBytes, true)
-  writePointer(batch, at + MSG_IOV, vector)
-  batch.memory.view.setUint32(at + MSG_IOVLEN, 1, true)
+  const { view } = batch.memory
+  writePointer(batch, at + MSGHDR_NAME, batch.addressesAt + n * ADDRESS_STRIDE)
+  view.setUint32(at + MSGHDR_NAMELEN, sockaddrBytes, true)
+  writePointer(batch, at + MSGHDR_IOV, vector)
+  view.setUint32(at + MSGHDR_IOVLEN, 1, true)
+  if (!batch.isWildcard) return
+  writePointer(batch, at + MSGHDR_CONTROL, controlAt(batch, n))
+  view.setUint32(at + MSGHDR_CONTROLLEN, batch.controlBytes, true)
 }
 
 /**
- * Writes at `at` the pointer to `target` in the same memory; addresses have 48 bits, so a number
- * holds one.
+ * Writes at `at` the pointer to offset `target` of the same memory. Addresses have 48 bits, so a
+ * number holds one exactly.
  */
 function writePointer(batch: Batch, at: number, target: number): void {
   const pointer = batch.base + target
@@ -117,51 +176,98 @@ function writePointer(batch: Batch, at: number, target: number): void {
 }
 
 /**
- * Waits for a datagram, then takes as many as there are and fit. Returns how many, or the negative
- * error number.
+ * Waits for a datagram, then receives as many as are there and fit the batch. Returns their number,
+ * or the negative error number.
  */
 export function receive(batch: Batch, fd: number): number {
   const { libc, receiveHeaders, size } = batch
+  if (batch.calls === 'recvmsg') return receiveEach(batch, fd)
   const received = libc.recvmmsg(fd, receiveHeaders, size, MSG_WAITFORONE, null)
   return received === -1 ? -libc.errno() : received
 }
 
-/** Where datagram `n` begins in the batch's memory. */
+/** The same with one call for each datagram. */
+function receiveEach({ libc, memory, receiveHeaders, size }: Batch, fd: number): number {
+  let received = 0
+  while (received < size) {
+    const header = receiveHeaders.subarray(received * MMSGHDR_BYTES)
+    const bytes = Number(libc.recvmsg(fd, header, received === 0 ? 0 : MSG_DONTWAIT))
+    if (bytes === -1) return received > 0 ? received : -libc.errno()
+    memory.view.setUint32(received * MMSGHDR_BYTES + MMSGHDR_LEN, bytes, true)
+    received++
+  }
+  return received
+}
+
+/** Offset of datagram `n` in the batch's memory. */
 export function requestAt(batch: Batch, n: number): number {
   return batch.requestsAt + n * REQUEST_STRIDE
 }
 
-/** Its length. */
+/** Length of datagram `n`. */
 export function requestBytes(batch: Batch, n: number): number {
-  return batch.memory.view.getInt32(n * MMSGHDR_BYTES + MSG_LEN, true)
+  return batch.memory.view.getInt32(n * MMSGHDR_BYTES + MMSGHDR_LEN, true)
 }
 
-/** Whether the kernel cut it because it is longer than UDP_REQUEST_BYTES_MAX. */
+/** Whether the kernel truncated datagram `n`, because it is longer than UDP_REQUEST_BYTES_MAX. */
 export function isTruncated(batch: Batch, n: number): boolean {
-  return (batch.memory.view.getInt32(n * MMSGHDR_BYTES + MSG_FLAGS, true) & MSG_TRUNC) !== 0
+  return (batch.memory.view.getInt32(n * MMSGHDR_BYTES + MSGHDR_FLAGS, true) & MSG_TRUNC) !== 0
 }
 
-/** Where its sender's IP address lies. */
+/** Offset of the IP address that datagram `n` came from. */
 export function senderAt(batch: Batch, n: number): number {
   return batch.addressesAt + n * ADDRESS_STRIDE + batch.addressAt
 }
 
-/** Where reply record `n` is to be made (udp-packet.ts: the packet begins PACKET_AT behind). */
+/** Offset for reply record `n`; its packet begins PACKET_AT behind (protocol/udp/packet.ts). */
 export function replyAt(batch: Batch, n: number): number {
   return batch.repliesAt + n * REPLY_STRIDE
 }
 
-/** Addresses reply `n`, a packet of `bytes`, to the sender of datagram `to`. */
-export function addressReply(batch: Batch, n: number, to: number, bytes: number): void {
-  const header = batch.sendHeadersAt + n * MMSGHDR_BYTES
-  writePointer(batch, header + MSG_NAME, batch.addressesAt + to * ADDRESS_STRIDE)
-  batch.memory.view.setUint32(batch.sendVectorsAt + n * IOVEC_BYTES + IOV_LEN, bytes, true)
+/** Offset of the control message of datagram `n`, on a wildcard socket. */
+function controlAt(batch: Batch, n: number): number {
+  return batch.controlsAt + n * CONTROL_STRIDE
 }
 
 /**
- * Sends replies 0 to `replies`, in order, and returns how many went. An error concerns one reply,
- * whose address is refused, unreachable or has port 0: that one is left out. A send buffer that
- * stays full concerns all that are left.
+ * Addresses reply `n`, a packet of `bytes`, to the sender of datagram `to`, and from the address
+ * that the datagram was sent to.
+ */
+export function addressReply(batch: Batch, n: number, to: number, bytes: number): void {
+  const header = batch.sendHeadersAt + n * MMSGHDR_BYTES
+  writePointer(batch, header + MSGHDR_NAME, batch.addressesAt + to * ADDRESS_STRIDE)
+  batch.memory.view.setUint32(batch.sendVectorsAt + n * IOVEC_BYTES + IOVEC_LEN, bytes, true)
+  if (batch.isWildcard) setSource(batch, header, to)
+}
+
+/**
+ * Gives the send header at `header` the control message that the kernel wrote for datagram `to`. A
+ * pktinfo that is sent means the same as one received, but for the interface: without a number the
+ * kernel routes the answer, as it may leave by another interface than the datagram came by. An IPv6
+ * link-local address is only valid with its interface.
+ */
+function setSource(batch: Batch, header: number, to: number): void {
+  const { controlBytes, interfaceAt, memory } = batch
+  const { view } = memory
+  const received = to * MMSGHDR_BYTES + MSGHDR_CONTROLLEN
+  const control = controlAt(batch, to)
+  // 0 where the kernel wrote none.
+  view.setUint32(header + MSGHDR_CONTROLLEN, view.getUint32(received, true), true)
+  writePointer(batch, header + MSGHDR_CONTROL, control)
+  if (!isLinkLocal(batch, control)) view.setInt32(control + interfaceAt, 0, true)
+  // The kernel reads there how much room it has for the next datagram.
+  view.setUint32(received, controlBytes, true)
+}
+
+function isLinkLocal({ interfaceAt, memory }: Batch, control: number): boolean {
+  if (interfaceAt !== CMSGHDR_BYTES + IN6_PKTINFO_IFINDEX) return false
+  return (memory.view.getUint16(control + CMSGHDR_BYTES + IN6_PKTINFO_ADDR) & 0xffc0) === 0xfe80
+}
+
+/**
+ * Sends replies 0 to `replies` - 1 in order and returns how many were sent. An error concerns one
+ * reply, whose address is refused, unreachable or has port 0: that reply is skipped. A send buffer
+ * that stays full concerns all that are left.
  */
 export function send(batch: Batch, fd: number, replies: number): number {
   const { libc } = batch
@@ -169,10 +275,10 @@ export function send(batch: Batch, fd: number, replies: number): number {
   for (let next = 0; next < replies; ) {
     const headers =
       next === 0 ? batch.sendHeaders : batch.sendHeaders.subarray(next * MMSGHDR_BYTES)
-    const went = libc.sendmmsg(fd, headers, replies - next, 0)
-    if (went >= 0) {
-      sent += went
-      next += went
+    const accepted = sendSome(batch, fd, headers, replies - next)
+    if (accepted >= 0) {
+      sent += accepted
+      next += accepted
     } else {
       const errno = libc.errno()
       if (errno === Errno.EAGAIN) break
@@ -180,4 +286,10 @@ export function send(batch: Batch, fd: number, replies: number): number {
     }
   }
   return sent
+}
+
+/** Returns how many of the replies the kernel accepted, or -1 on failure. */
+function sendSome({ calls, libc }: Batch, fd: number, headers: Uint8Array, count: number): number {
+  if (calls === 'recvmmsg') return libc.sendmmsg(fd, headers, count, 0)
+  return Number(libc.sendmsg(fd, headers, 0)) === -1 ? -1 : 1
 }

@@ -1,11 +1,13 @@
 import { observe, SECONDS_BOUNDS } from '../../counters/histogram.ts'
 import { batchSeconds, count, UdpCounter } from '../../counters/udp.ts'
-import { Errno, errnoName } from '../../native/libc.ts'
+import { errnoName } from '../../native/libc.ts'
+import { Errno } from '../../native/linux.ts'
 import {
   addressReply,
   type Batch,
   createBatch,
   isTruncated,
+  type ReceiveCalls,
   receive,
   replyAt,
   requestAt,
@@ -19,20 +21,23 @@ import type { UdpSocket } from './socket.ts'
 /** Datagrams of one system call. */
 export const BATCH_SIZE = 256
 
-/** One batch of so many is timed: where little comes, a batch is one datagram, and looking at the clock would be a part of its cost. */
-const BATCHES_PER_LOOK = 8
+/**
+ * One batch of this many is timed: at low load a batch is one datagram, and reading the clock would
+ * be a large part of its cost.
+ */
+const BATCHES_PER_TIMING = 8
 
-/** Two words of shared memory: the one that stops a loop, which 0 lets run, and the one that counts its rounds. */
+/**
+ * Two words of shared memory: the interrupt of a loop, which runs while the word is 0, and the
+ * number of rounds.
+ */
 export type Control = Int32Array<SharedArrayBuffer>
 
-const STOP = 0
+const INTERRUPT = 0
 const ROUNDS = 1
 
-/** `rounds` is where it begins to count. */
-export function createControl(rounds = 0): Control {
-  const control = new Int32Array(new SharedArrayBuffer(8))
-  control[ROUNDS] = rounds
-  return control
+export function createControl(): Control {
+  return new Int32Array(new SharedArrayBuffer(8))
 }
 
 /** Grows at least once in BLOCK_MILLIS_MAX while the loop is alive; wraps around. */
@@ -40,43 +45,44 @@ export function roundsOf(control: Control): number {
   return Atomics.load(control, ROUNDS)
 }
 
-/** Tells that the loop is alive. */
+/** Reports that the loop is alive. */
 export function countRound(control: Control): void {
   Atomics.add(control, ROUNDS, 1)
 }
 
-/**
- * Stops the loops that look at `control`, each when its receive call returns, at the latest after
- * BLOCK_MILLIS_MAX.
- */
-export function stopLoops(control: Control): void {
-  Atomics.store(control, STOP, 1)
+/** Makes the loops with `control` return, at the latest after BLOCK_MILLIS_MAX. */
+export function interrupt(control: Control): void {
+  Atomics.store(control, INTERRUPT, 1)
+}
+
+/** Ends an interrupt: a loop that is called next runs. */
+export function resume(control: Control): void {
+  Atomics.store(control, INTERRUPT, 0)
 }
 
 /**
- * Answers datagrams on `socket` until `control` says stop: blocks its thread, allocates nothing.
- * Errors of the network are counted and survived; throws where the descriptor itself is no good.
- * The socket stays open.
+ * Answers datagrams on `socket` until `control` is interrupted: blocks its thread, allocates
+ * nothing. Network errors are counted and survived. Throws where the descriptor itself is invalid.
+ * The socket remains open.
  */
 export function receiveLoop(
-  socket: UdpSocket,
+  { fd, family, isWildcard }: UdpSocket,
   service: UdpService,
   control: Control,
-  batchSize: number = BATCH_SIZE,
+  options: { readonly batchSize?: number; readonly calls?: ReceiveCalls } = {},
 ): void {
-  const { fd, family } = socket
-  const batch = createBatch(family, batchSize)
+  const batch = createBatch({ family, isWildcard }, options.batchSize ?? BATCH_SIZE, options.calls)
   const responder = createResponder(service, family)
   const seconds = batchSeconds(service.counters)
   let batches = 0
-  while (Atomics.load(control, STOP) === 0) {
+  while (Atomics.load(control, INTERRUPT) === 0) {
     countRound(control)
     const received = receive(batch, fd)
     if (received < 0) {
       failedReceive(responder, -received)
       continue
     }
-    const isTimed = ++batches % BATCHES_PER_LOOK === 0
+    const isTimed = ++batches % BATCHES_PER_TIMING === 0
     const begun = isTimed ? performance.now() : 0
     sendReplies(responder, batch, fd, answerBatch(responder, batch, received))
     if (isTimed) observe(seconds, SECONDS_BOUNDS, (performance.now() - begun) / 1000)
@@ -116,7 +122,7 @@ function sendReplies(responder: Responder, batch: Batch, fd: number, replies: nu
 }
 
 function failedReceive(responder: Responder, errno: number): void {
-  // Nothing came for a while.
+  // No datagram came within BLOCK_MILLIS_MAX, or a signal.
   if (errno === Errno.EAGAIN || errno === Errno.EINTR) return
   count(responder.service.counters, responder.family, UdpCounter.receiveFailed, 1)
   const ours = [Errno.EBADF, Errno.EFAULT, Errno.EINVAL, Errno.ENOTSOCK] as readonly number[]

@@ -47,40 +47,45 @@ import {
   SIMPLE_PROXY_BYTES,
 } from '../../protocol/udp/simple-proxy.ts'
 
-/** What a UDP listener is given: how to answer, and by which rules. */
-export type UdpService = {
-  /** The engine: announce and scrape records in, reply records out. */
-  readonly answer: Answer
-  readonly rules: AnnounceRules
-  /** The keys that the path in an announce's options must name (BEP 41). */
+/** The rules of a UDP listener. They can be cloned. */
+export type UdpRules = {
+  readonly announce: AnnounceRules
+  /** The keys that the path in the options of a request must contain (BEP 41). */
   readonly pathRules: PathRules
-  readonly secret: ConnectionSecret
-  /** Unix time; asked once for each batch of datagrams. */
-  readonly nowSeconds: () => number
-  readonly counters: UdpCounters
   /** CIDR ranges whose Simple Proxy Protocol is believed. */
   readonly trustedProxies: readonly string[]
 }
 
-/** What `respond` needs for the datagrams of one socket. */
+/** How a UDP listener answers. */
+export type UdpService = {
+  /** The engine: announce and scrape records in, reply records out. */
+  readonly answer: Answer
+  readonly rules: UdpRules
+  readonly secret: ConnectionSecret
+  /** Unix time; called once for each batch of datagrams. */
+  readonly nowSeconds: () => number
+  readonly counters: UdpCounters
+}
+
+/** State of `respond` for the datagrams of one socket. */
 export type Responder = {
   readonly service: UdpService
   readonly family: IpFamily
   /**
-   * The request records, written anew for every datagram: an announce at 0, a scrape at SCRAPE_AT.
+   * The request records, overwritten by every datagram: an announce at 0, a scrape at SCRAPE_AT.
    */
   readonly record: Bytes<ArrayBuffer>
-  /** Where proxies are trusted: whom, and what answers their clients of each family. */
+  /** Where proxies are trusted: their ranges, and a responder for their clients of each family. */
   readonly proxied: { readonly trusted: CidrList; readonly responders: Responder[] } | undefined
 }
 
-/** Apart, so that what an IPv4 announce's ADDRESS has behind its four bytes stays zero. */
+/** Not shared with the announce, so that the bytes after an IPv4 ADDRESS remain zero. */
 const SCRAPE_AT = ANNOUNCE_BYTES
 
 export const ADDRESS_BYTES = [4, 16] as const
 
 export function createResponder(service: UdpService, family: IpFamily): Responder {
-  const trusted = compileCidrs(service.trustedProxies)
+  const trusted = compileCidrs(service.rules.trustedProxies)
   const responders = [Family.ipv4, Family.ipv6].map(of => createPlainResponder(service, of))
   return {
     ...createPlainResponder(service, family),
@@ -165,7 +170,7 @@ function announce(
     record.view.setInt32(ADDRESS + n, memory.view.getInt32(addressAt + n))
   }
   let failure: number =
-    parseAnnouncePacket(memory, at, record, 0, service.rules) ||
+    parseAnnouncePacket(memory, at, record, 0, service.rules.announce) ||
     readKeys(responder, memory, at, length)
   if (failure === Failure.none) {
     service.answer(record, 0, memory, replyAt)
@@ -183,12 +188,12 @@ function readKeys(
   at: number,
   length: number,
 ): Failure {
-  const { keys, users } = service.pathRules
+  const { keys, users } = service.rules.pathRules
   if (!keys && !users) return Failure.none
   const bytes = readUrlData(memory.u8, at, length, urlData, 0)
   return parsePathKeys(
     urlData.toString('latin1', 0, bytes),
-    service.pathRules,
+    service.rules.pathRules,
     record,
     KEY,
     USER_KEY,
@@ -207,7 +212,7 @@ function scrape(
   const { family, record, service } = responder
   const transactionId = memory.view.getInt32(at + PACKET_TRANSACTION_ID)
   // A scrape has no options, and so no way to name a key.
-  const { keys, users } = service.pathRules
+  const { keys, users } = service.rules.pathRules
   let failure: number =
     keys || users ? Failure.missingKey : parseScrapePacket(memory, at, length, record, SCRAPE_AT)
   if (failure === Failure.none) {

@@ -1,39 +1,42 @@
 import { type Libc, openLibc } from '../../native/libc.ts'
 import {
-  int,
-  openBoundSocket,
+  IP_MTU_DISCOVER,
+  IP_PKTINFO,
+  IP_PMTUDISC_PROBE,
+  IP_PMTUDISC_WANT,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_RECVPKTINFO,
+  SO_RCVBUF,
+  SO_RCVBUFFORCE,
+  SO_RCVTIMEO,
   SO_REUSEPORT,
+  SO_SNDBUF,
+  SO_SNDBUFFORCE,
+  SO_SNDTIMEO,
   SOL_SOCKET,
-  type SocketAddress,
-} from '../../native/socket.ts'
+} from '../../native/linux.ts'
+import { int, openBoundSocket, type SocketAddress } from '../../native/socket.ts'
+import { parseIpv4, parseIpv6 } from '../../protocol/ip.ts'
 import { Family, type IpFamily } from '../../protocol/records.ts'
 
-/** Linux's numbers, the same on x86-64 and arm64. */
-const SO_SNDBUF = 7
-const SO_RCVBUF = 8
-const SO_RCVTIMEO = 20
-const SO_SNDTIMEO = 21
-const SO_SNDBUFFORCE = 32
-const SO_RCVBUFFORCE = 33
-const IPPROTO_IP = 0
-const IP_MTU_DISCOVER = 10
-const IP_PMTUDISC_WANT = 1
-const IP_PMTUDISC_PROBE = 3
-
-/** How long a call may block, and so how late a stop can be noticed. */
+/** Milliseconds that a call may block: the longest time until the receive loop notices a stop. */
 export const BLOCK_MILLIS_MAX = 250
 
 export type UdpSocketOptions = SocketAddress & {
-  /** Bytes asked of the kernel; 0 keeps its default. */
+  /** Bytes asked of the kernel; 0 leaves the kernel's default. */
   readonly receiveBufferBytes: number
   readonly sendBufferBytes: number
-  /** Whether no answer is so long that a link might have to cut it: the kernel then need not number the packets, which costs it 0.2 µs each. */
+  /**
+   * Whether every answer fits the smallest MTU, so that no router has to fragment it. The kernel
+   * then need not number the packets, which costs 0.2 µs each.
+   */
   readonly dontFragment?: boolean
 }
 
 /**
- * A bound socket. Plain data, so that one thread can open it, and fail with the operator watching,
- * and another receive from it; file descriptors belong to the process.
+ * A bound socket. It is plain data, so that one thread can open it, where an error reaches the
+ * operator, and another thread can receive from it; file descriptors belong to the process.
  */
 export type UdpSocket = {
   readonly fd: number
@@ -41,24 +44,38 @@ export type UdpSocket = {
   readonly host: string
   readonly port: number
   /**
-   * What the kernel granted; less than asked where net.core.rmem_max is lower and we may not go
-   * past it.
+   * Whether the socket is bound to the wildcard address. The kernel then reports the destination
+   * of each datagram, and each answer has to name it as its source: the route to a client may
+   * prefer another of the machine's addresses, and clients drop answers from one they did not ask.
+   */
+  readonly isWildcard: boolean
+  /**
+   * Bytes that the kernel granted: less than asked for where net.core.rmem_max is lower and the
+   * process lacks CAP_NET_ADMIN.
    */
   readonly receiveBufferBytes: number
   readonly sendBufferBytes: number
 }
 
+/** Whether `host` is the wildcard address of its family, 0.0.0.0 or ::. */
+export function isWildcardAddress(host: string): boolean {
+  return (parseIpv4(host) ?? parseIpv6(host))?.every(byte => byte === 0) ?? false
+}
+
 /**
- * Opens a UDP socket for one thread. Several may be bound to one address (SO_REUSEPORT); the kernel
- * then spreads clients over them. An IPv6 socket takes no IPv4. Throws an Error with `code` and the
- * address where that fails.
+ * Opens a UDP socket for one thread. Several sockets may be bound to one address (SO_REUSEPORT);
+ * the kernel then distributes clients over them. An IPv6 socket does not receive IPv4. Throws an
+ * Error with `code` and the address on failure.
  */
 export function openUdpSocket(options: UdpSocketOptions): UdpSocket {
   const libc = openLibc()
+  const isWildcard = isWildcardAddress(options.host)
   const { fd, family, port } = openBoundSocket(libc, 'udp', options, (set, family) => {
     if (family === Family.ipv4 && options.dontFragment) {
       set(IPPROTO_IP, IP_MTU_DISCOVER, int(IP_PMTUDISC_PROBE))
     }
+    if (isWildcard && family === Family.ipv4) set(IPPROTO_IP, IP_PKTINFO, int(1))
+    if (isWildcard && family === Family.ipv6) set(IPPROTO_IPV6, IPV6_RECVPKTINFO, int(1))
     set(SOL_SOCKET, SO_REUSEPORT, int(1))
     set(SOL_SOCKET, SO_RCVTIMEO, timeval(BLOCK_MILLIS_MAX))
     set(SOL_SOCKET, SO_SNDTIMEO, timeval(BLOCK_MILLIS_MAX))
@@ -69,28 +86,29 @@ export function openUdpSocket(options: UdpSocketOptions): UdpSocket {
     family,
     host,
     port,
+    isWildcard,
     receiveBufferBytes: setBuffer(libc, fd, SO_RCVBUFFORCE, SO_RCVBUF, receiveBufferBytes),
     sendBufferBytes: setBuffer(libc, fd, SO_SNDBUFFORCE, SO_SNDBUF, sendBufferBytes),
   }
 }
 
-/** As `UdpSocketOptions.dontFragment`, of an IPv4 socket. */
+/** Sets `UdpSocketOptions.dontFragment` of an open IPv4 socket. */
 export function setDontFragment(fd: number, isOn: boolean): void {
   const value = int(isOn ? IP_PMTUDISC_PROBE : IP_PMTUDISC_WANT)
   openLibc().setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, value, value.length)
 }
 
 /**
- * Call it after the thread that receives has returned: the number of a closed descriptor is given
- * out again.
+ * Closes the socket. Call it only after the thread that receives has returned: the kernel reuses
+ * the number of a closed descriptor.
  */
 export function closeUdpSocket(socket: UdpSocket): void {
   openLibc().close(socket.fd)
 }
 
 /**
- * Asks for `bytes`, past the system's maximum where we may (CAP_NET_ADMIN), and returns what there
- * is now.
+ * Asks for a buffer of `bytes`, past the system's maximum where the process may (CAP_NET_ADMIN),
+ * and returns the bytes granted.
  */
 function setBuffer(libc: Libc, fd: number, force: number, name: number, bytes: number): number {
   if (bytes > 0 && libc.setsockopt(fd, SOL_SOCKET, force, int(bytes), 4) === -1) {
@@ -98,7 +116,7 @@ function setBuffer(libc: Libc, fd: number, force: number, name: number, bytes: n
   }
   const value = int(0)
   libc.getsockopt(fd, SOL_SOCKET, name, value, int(4))
-  // The kernel doubles what it is asked for, for its own book-keeping, and reports the double.
+  // The kernel doubles what it is asked for, for its own bookkeeping, and reports the double.
   return new DataView(value.buffer).getInt32(0, true) / 2
 }
 

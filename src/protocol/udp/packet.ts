@@ -95,12 +95,19 @@ export const ANSWER_ENTRY_LEECHERS = 8 // u32
 export const ANSWER_ENTRY_BYTES = 12
 
 /**
- * Peers that fit an Ethernet frame of 1500 bytes, per family: fragments of an answer are often
- * dropped on the way.
+ * Bytes of UDP payload that fit the smallest MTU of IPv6 (RFC 8200 §5), 1280 bytes, without the
+ * headers.
+ */
+export const UNFRAGMENTED_BYTES_MAX = 1280 - 40 - 8
+
+/**
+ * Peers in one answer, by family. Fragments are often dropped on the way. Over IPv4 an answer fits
+ * an Ethernet frame of 1500 bytes, and routers fragment what is too long. Over IPv6 only the sender
+ * could fragment, and tunnels are common, so an answer fits UNFRAGMENTED_BYTES_MAX.
  */
 export const PACKET_PEERS_MAX = [
   Math.floor((1500 - 20 - 8 - ANNOUNCE_ANSWER_HEADER_BYTES) / COMPACT_BYTES[Family.ipv4]),
-  Math.floor((1500 - 40 - 8 - ANNOUNCE_ANSWER_HEADER_BYTES) / COMPACT_BYTES[Family.ipv6]),
+  Math.floor((UNFRAGMENTED_BYTES_MAX - ANNOUNCE_ANSWER_HEADER_BYTES) / COMPACT_BYTES[Family.ipv6]),
 ] as const
 
 /**

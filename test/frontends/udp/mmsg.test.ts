@@ -12,8 +12,7 @@ import {
   senderAt,
 } from '../../../src/frontends/udp/mmsg.ts'
 import { closeUdpSocket, openUdpSocket, type UdpSocket } from '../../../src/frontends/udp/socket.ts'
-import { Errno } from '../../../src/native/libc.ts'
-import { SOCKADDR_BYTES, SOCKADDR_FAMILY, SOCKADDR_PORT } from '../../../src/native/socket.ts'
+import { Errno, SOCKADDR_BYTES, SOCKADDR_FAMILY, SOCKADDR_PORT } from '../../../src/native/linux.ts'
 import { PACKET_AT, UDP_REQUEST_BYTES_MAX } from '../../../src/protocol/udp/packet.ts'
 
 const HOSTS = ['127.0.0.1', '::1'] as const
@@ -65,8 +64,8 @@ for (const host of HOSTS) {
   t.test(`${host}: datagrams go out and come in by the batch`, async t => {
     const from = open(t, host)
     const to = open(t, host)
-    const out = createBatch(from.family, 5)
-    const inward = createBatch(to.family, 3)
+    const out = createBatch(from, 5)
+    const inward = createBatch(to, 3)
     const texts = ['a', '', 'ccc', 'x'.repeat(1400), 'last']
     for (const [n, text] of texts.entries()) write(out, from, n, to.port, Buffer.from(text))
     let calls: readonly number[] = []
@@ -92,8 +91,8 @@ for (const host of HOSTS) {
   t.test(`${host}: a reply that cannot be sent does not keep back the others`, async t => {
     const from = open(t, host)
     const to = open(t, host)
-    const out = createBatch(from.family, 5)
-    const inward = createBatch(to.family, 5)
+    const out = createBatch(from, 5)
+    const inward = createBatch(to, 5)
     for (const [n, port] of [0, to.port, 0, 0, to.port].entries()) {
       write(out, from, n, port, Buffer.of(65 + n))
     }
@@ -104,8 +103,8 @@ for (const host of HOSTS) {
   t.test(`${host}: a datagram longer than any request is marked`, async t => {
     const from = open(t, host)
     const to = open(t, host)
-    const out = createBatch(from.family, 2)
-    const inward = createBatch(to.family, 2)
+    const out = createBatch(from, 2)
+    const inward = createBatch(to, 2)
     write(out, from, 0, to.port, Buffer.alloc(UDP_REQUEST_BYTES_MAX, 'm'))
     t.equal(send(out, from.fd, 1), 1)
     write(out, from, 0, to.port, Buffer.alloc(UDP_REQUEST_BYTES_MAX + 1, 'm'))
@@ -119,10 +118,10 @@ for (const host of HOSTS) {
 
   t.test(`${host}: waiting ends when nothing comes`, async t => {
     const socket = open(t, host)
-    t.equal(receive(createBatch(socket.family, 1), socket.fd), -Errno.EAGAIN)
+    t.equal(receive(createBatch(socket, 1), socket.fd), -Errno.EAGAIN)
   })
 }
 
 t.test('a descriptor that is none is an error', async t => {
-  t.equal(receive(createBatch(0, 1), -1), -Errno.EBADF)
+  t.equal(receive(createBatch({ family: 0, isWildcard: false }, 1), -1), -Errno.EBADF)
 })

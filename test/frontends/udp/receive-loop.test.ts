@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createUdpCounters } from '../../../src/counters/udp.ts'
-import { createControl, receiveLoop, stopLoops } from '../../../src/frontends/udp/receive-loop.ts'
+import { createControl, interrupt, receiveLoop } from '../../../src/frontends/udp/receive-loop.ts'
 import { Family } from '../../../src/protocol/records.ts'
 import { createConnectionSecret } from '../../../src/protocol/udp/connection-id.ts'
 import { testBehaviour } from './fixtures/behaviour.ts'
@@ -10,6 +10,30 @@ import { listenMmsg } from './fixtures/listeners.ts'
 import { announcePacket } from './fixtures/packets.ts'
 
 testBehaviour(listenMmsg)
+
+testBehaviour((t, host) => listenMmsg(t, host, { calls: 'recvmsg' }))
+
+for (const calls of ['recvmmsg', 'recvmsg'] as const) {
+  t.test(`${calls}: on a wildcard address each answer leaves from the address asked`, async t => {
+    const listener = await listenMmsg(t, '0.0.0.0', { calls })
+    const hosts = ['127.0.0.1', '127.0.0.2', '127.200.3.4']
+    // Connected sockets, which receive only from the address that they send to.
+    const clients = await Promise.all(hosts.map(host => openClient(t, { ...listener, host })))
+    for (let round = 0; round < 20; round++) {
+      const answers = await Promise.all(clients.map(({ connect }) => connect()))
+      t.same(
+        answers.map(id => id.length),
+        [8, 8, 8],
+      )
+    }
+    const ipv6 = await listenMmsg(t, '::', { calls })
+    const client = await openClient(t, { ...ipv6, host: '::1' })
+    const id = await client.connect()
+    t.equal((await client.ask(announcePacket(id, 1))).readUInt32BE(0), 1)
+    t.equal(await listener.stop(), 0)
+    t.equal(await ipv6.stop(), 0)
+  })
+}
 
 t.test('two threads on one port serve clients with each other’s connection ids', async t => {
   const listener = await listenMmsg(t, '127.0.0.1', { threads: 2 })
@@ -25,16 +49,16 @@ t.test('two threads on one port serve clients with each other’s connection ids
   t.equal(await listener.stop(), 0)
 })
 
-t.test('a loop that is told to stop before it starts returns at once', async t => {
+t.test('a loop that is interrupted before it starts returns at once', async t => {
   const control = createControl()
-  stopLoops(control)
-  const socket = { fd: -1, family: Family.ipv4, host: '', port: 0 }
+  interrupt(control)
+  const socket = { fd: -1, family: Family.ipv4, host: '', port: 0, isWildcard: false }
   receiveLoop({ ...socket, receiveBufferBytes: 0, sendBufferBytes: 0 }, service(), control)
   t.pass('it did')
 })
 
 t.test('a loop whose descriptor is no socket says so instead of spinning', async t => {
-  const socket = { fd: -1, family: Family.ipv4, host: '', port: 0 }
+  const socket = { fd: -1, family: Family.ipv4, host: '', port: 0, isWildcard: false }
   t.throws(
     () =>
       receiveLoop(
@@ -49,10 +73,12 @@ t.test('a loop whose descriptor is no socket says so instead of spinning', async
 function service() {
   return {
     answer: cannedAnswer,
-    rules: { numwantDefault: 50, numwantMaximum: 200, usePayloadIp: false },
+    rules: {
+      announce: { numwantDefault: 50, numwantMaximum: 200, usePayloadIp: false },
+      pathRules: { keys: false, users: false },
+      trustedProxies: [],
+    },
     secret: createConnectionSecret(),
-    pathRules: { keys: false, users: false },
-    trustedProxies: [],
     nowSeconds: () => 0,
     counters: createUdpCounters(),
   }

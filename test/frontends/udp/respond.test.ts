@@ -107,7 +107,7 @@ for (const family of [Family.ipv4, Family.ipv6]) {
   t.test(`${name}: the largest answers stay in their room`, async t => {
     const { send, connect, memory } = listener(family)
     const id = connect()
-    const most = [242 * 6, 79 * 18][family] as number
+    const most = [242 * 6, 67 * 18][family] as number
     t.equal(send(announcePacket(id, 1, { numWant: 1_000_000 })).length, 20 + most)
     t.equal(memory.u8[REPLY_AT + UDP_REPLY_BYTES], GUARD)
     t.equal(send(scrapePacket(id, 1, hashes(74))).length, 8 + 74 * 12)

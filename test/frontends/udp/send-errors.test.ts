@@ -3,13 +3,13 @@ import { createUdpCounters, readCount, UdpCounter } from '../../../src/counters/
 import { createBatch, senderAt } from '../../../src/frontends/udp/mmsg.ts'
 import {
   createControl,
+  interrupt,
   receiveLoop,
   roundsOf,
-  stopLoops,
 } from '../../../src/frontends/udp/receive-loop.ts'
 import { ADDRESS_BYTES, type UdpService } from '../../../src/frontends/udp/respond.ts'
 import { closeUdpSocket, openUdpSocket, type UdpSocket } from '../../../src/frontends/udp/socket.ts'
-import { SOCKADDR_ADDRESS, SOCKADDR_PORT } from '../../../src/native/socket.ts'
+import { SOCKADDR_ADDRESS, SOCKADDR_PORT } from '../../../src/native/linux.ts'
 import { bytesOf } from '../../../src/protocol/bytes.ts'
 import {
   createConnectionSecret,
@@ -74,13 +74,15 @@ function answerBatch(t: Test, { host, at, bytes }: Unsendable, failing: readonly
   const control = createControl()
   const counters = createUdpCounters()
   // Laid out as the loop's own, whose memory `answer` is given to write replies to.
-  const layout = createBatch(socket.family, REQUESTS)
+  const layout = createBatch(socket, REQUESTS)
   const rounds = new Set<number>()
   let answered = 0
   const service: UdpService = {
-    pathRules: { keys: false, users: false },
-    trustedProxies: [],
-    rules: { numwantDefault: 50, numwantMaximum: 200, usePayloadIp: false },
+    rules: {
+      announce: { numwantDefault: 50, numwantMaximum: 200, usePayloadIp: false },
+      pathRules: { keys: false, users: false },
+      trustedProxies: [],
+    },
     secret,
     counters,
     nowSeconds: () => NOW,
@@ -89,11 +91,11 @@ function answerBatch(t: Test, { host, at, bytes }: Unsendable, failing: readonly
       if (failing.includes(answered)) reply.u8.set(bytes, sockaddr + at)
       answered++
       rounds.add(roundsOf(control))
-      if (answered === REQUESTS) stopLoops(control)
+      if (answered === REQUESTS) interrupt(control)
       return cannedAnswer(request, requestAt, reply, replyAt)
     },
   }
-  receiveLoop(socket, service, control, REQUESTS)
+  receiveLoop(socket, service, control, { batchSize: REQUESTS })
   if (rounds.size > 1) return undefined
 
   const sent = readCount(counters, socket.family, UdpCounter.sent)
