@@ -1,5 +1,5 @@
 # docker build -t muster . && docker run -d --name muster --stop-timeout 90 --network host -v muster:/var/lib/muster muster
-# docs/operators-guide.md says what to give it.
+# docs/operate/guide.md says what to give it.
 FROM node:20-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./

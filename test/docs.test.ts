@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { repositoryRoot } from './fixtures/repository-root.ts'
@@ -15,7 +15,7 @@ function sources(): string {
     .replaceAll("\\'", "'")
 }
 
-t.test('what troubleshooting quotes is what the program says', async t => {
+t.test('messages quoted in troubleshooting.md exist in the source', async t => {
   const program = sources()
   const text = readFileSync(join(root, 'docs/troubleshooting.md'), 'utf8')
   const tables = text.matchAll(/^\| (?:it says|clients show) \|.*\n.*\n((?:\|.*\n)+)/gm)
@@ -32,3 +32,42 @@ t.test('what troubleshooting quotes is what the program says', async t => {
   }
   t.ok(quotes > 30, `${quotes} quotes`)
 })
+
+/** README.md, CONTRIBUTING.md, CHANGELOG.md and all pages of docs/. */
+function pages(): string[] {
+  const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+  return [
+    ...['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
+    ...docs.filter(name => name.endsWith('.md')).map(name => `docs/${name}`),
+  ]
+}
+
+t.test('source files that the docs name exist, and contain the names beside them', async t => {
+  for (const page of pages()) {
+    const text = readFileSync(join(root, page), 'utf8')
+    for (const [, path = ''] of text.matchAll(/`((?:src|test)\/[\w./-]+)`/g))
+      t.ok(existsSync(join(root, path)), `${page}: ${path}`)
+    for (const [, name = '', path = ''] of text.matchAll(/`(\w+)` in `(src\/[\w./-]+)`/g))
+      t.match(readFileSync(join(root, path), 'utf8'), name, `${page}: ${name} in ${path}`)
+  }
+})
+
+t.test('headings that the docs link to exist', async t => {
+  for (const page of pages()) {
+    const text = readFileSync(join(root, page), 'utf8')
+    for (const [, file = '', anchor = ''] of text.matchAll(/\]\(([\w./-]*)#([^)]+)\)/g)) {
+      const target = file ? join(root, page, '..', file) : join(root, page)
+      const headings = [...readFileSync(target, 'utf8').matchAll(/^#+ (.+)$/gm)]
+      const anchors = headings.map(([, heading = '']) => anchorOf(heading))
+      t.ok(anchors.includes(anchor), `${page}: ${file}#${anchor}`)
+    }
+  }
+})
+
+/** The anchor that GitHub makes of a heading. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replaceAll(' ', '-')
+}

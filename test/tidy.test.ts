@@ -68,5 +68,5 @@ t.test('the docs agree with the program', async t => {
       t.ok(existsSync(join(root, dirname(file), link ?? '')), `${file}: ${link}`)
     }
   }
-  t.match(text('CHANGELOG.md'), /^## Unreleased$/m)
+  t.match(text('CHANGELOG.md'), /^## \[Unreleased\]$/m)
 })

@@ -31,7 +31,7 @@ function makeDatabase(file: string): void {
   database.close()
 }
 
-t.test('Torrust-Actix’s configuration and database are taken over', { skip }, async t => {
+t.test('the commands of the migration guide work on files of Torrust-Actix', { skip }, async t => {
   const folder = temporaryFolder(t)
   const adapt = await loopbackPorts()
   writeFileSync(join(folder, 'config.toml'), adapt(TORRUST_ACTIX_CONFIG))

@@ -28,7 +28,7 @@ const NEEDED = [
   'dist/src/dashboard/style.css',
   'dist/src/dashboard/main.js',
   'docs/reference/config.md',
-  'docs/operators-guide.md',
+  'docs/operate/guide.md',
   'docs/monitoring/alerts.yml',
   'systemd/muster.service',
   'systemd/sysctl.d/60-muster.conf',

@@ -13,8 +13,8 @@ import { hasProgram } from '../fixtures/real-clients.ts'
 import { startTracker, temporaryFolder } from '../fixtures/start-tracker.ts'
 import { openWebsocket } from '../fixtures/websocket-client.ts'
 
-/** Configuration files of the operator's guide, unchanged except for the ports. */
-const GUIDE = 'docs/operators-guide.md'
+/** Configuration files of the guide, unchanged except for the ports. */
+const GUIDE = 'docs/operate/proxies.md'
 /** A loopback address that neither the proxy nor the tracker uses. */
 const CLIENT = '127.0.0.9'
 
