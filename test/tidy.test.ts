@@ -18,10 +18,15 @@ function text(file: string): string {
 
 const sources = filesBelow('src', '.ts')
 
-/** Which modules a module may import; the longest module name that is a prefix of a file applies. */
-const BORDERS = Object.entries(
-  JSON.parse(text('src/borders.json')) as Record<string, string[]>,
-).sort(([a], [b]) => b.length - a.length)
+/**
+ * Which modules a module may import; the longest module name that is a prefix of a file applies.
+ * `private` lists modules that only files below their parent folder may import.
+ */
+const { private: PRIVATE = [], ...ALLOWED } = JSON.parse(text('src/borders.json')) as Record<
+  string,
+  string[]
+>
+const BORDERS = Object.entries(ALLOWED).sort(([a], [b]) => b.length - a.length)
 
 const isWithin = (file: string, module: string) =>
   file === `src/${module}` || file.startsWith(`src/${module}/`)
@@ -30,12 +35,14 @@ t.test('every module imports only what src/borders.json allows', async t => {
   let imports = 0
   for (const file of sources) {
     const border = BORDERS.find(([module]) => isWithin(file, module))
-    if (!border) continue
     for (const [, target] of text(file).matchAll(/from '(\.{1,2}\/[^']+)'/g)) {
       const imported = relative(root, join(root, dirname(file), target ?? ''))
       imports++
-      if (!border[1].some(allowed => isWithin(imported, allowed)))
-        t.fail(`${file} imports ${imported}`)
+      const isAllowed = border?.[1].some(allowed => isWithin(imported, allowed)) ?? true
+      const isForeign = PRIVATE.some(
+        module => isWithin(imported, module) && !isWithin(file, dirname(module)),
+      )
+      if (!isAllowed || isForeign) t.fail(`${file} imports ${imported}`)
     }
   }
   t.ok(imports > 50, `${imports} imports checked`)

@@ -1,4 +1,5 @@
-import { answer, createTables, type Engine, openEngine } from '../../src/engine/engine.ts'
+import { answer } from '../../src/engine/answer.ts'
+import { createTables, type Engine, openEngine } from '../../src/engine/engine.ts'
 import { createRandom, randomBelow } from '../../src/engine/tables/random.ts'
 import { totals } from '../../src/engine/totals.ts'
 import { createLog } from '../../src/log.ts'

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
-import { answer, type EngineTables, openEngine } from '../../src/engine/engine.ts'
+import { answer } from '../../src/engine/answer.ts'
+import { type EngineTables, openEngine } from '../../src/engine/engine.ts'
 import { createRandom, randomBelow } from '../../src/engine/tables/random.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
 import { ANNOUNCE_BYTES } from '../../src/protocol/records.ts'

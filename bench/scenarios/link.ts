@@ -1,4 +1,5 @@
-import { answer, openEngine } from '../../src/engine/engine.ts'
+import { answer } from '../../src/engine/answer.ts'
+import { openEngine } from '../../src/engine/engine.ts'
 import { createRandom, randomBelow } from '../../src/engine/tables/random.ts'
 import type { Link } from '../../src/link/link.ts'
 import { allocate } from '../../src/protocol/bytes.ts'

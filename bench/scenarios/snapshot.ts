@@ -1,9 +1,8 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { WRITE_SHARE } from '../../src/app/snapshots.ts'
-import { createTables, type EngineTables } from '../../src/engine/engine.ts'
+import { createTables, type EngineTables, openTables } from '../../src/engine/engine.ts'
 import { createExportCursor, exportPiece } from '../../src/engine/export-stripe.ts'
-import { viewArena } from '../../src/engine/tables/arena.ts'
 import { RECORD_BYTES_MAX } from '../../src/engine/torrent-record.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
 import { createSnapshotPool, type SnapshotPool } from '../../src/snapshot/pool.ts'
@@ -20,7 +19,7 @@ const PIECE_BYTES = 2 ** 20
 
 /** Microseconds that a stripe is held for a piece of a snapshot at p99, nobody else about. */
 function heldMicros(tables: EngineTables): number {
-  const open = { ...tables, arenas: tables.arenas.map(viewArena) }
+  const open = openTables(tables)
   const out = allocate(PIECE_BYTES)
   const micros: number[] = []
   for (let stripe = 0; stripe < tables.stripeCount; stripe++) {

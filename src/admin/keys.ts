@@ -1,16 +1,15 @@
 import type { KeyRow, Table } from '../database/database.ts'
 import {
-  ABSENT,
-  clearTable,
-  eachKey,
-  findValue,
-  type HashTable,
-  keyCount,
-  removeValue,
-  setValue,
-} from '../engine/tables/hash-table.ts'
+  type AccessTable,
+  clearEntries,
+  ENTRY_VALUE_MAX,
+  eachEntry,
+  entryCount,
+  readEntry,
+  removeEntry,
+  setEntry,
+} from '../engine/access-tables.ts'
 import { AdminError, type Outcome, storeFirst } from './admin.ts'
-import { viewOfHash } from './lists.ts'
 
 /** Keys of the tracker, each with the second at which it ends. */
 export type Keys = {
@@ -25,29 +24,30 @@ export type Keys = {
   readonly size: number
 }
 
-/** The latest second that a key can end at; later is never. */
-const END_MAX = 2 ** 32 - 2
+/** The latest second that a key can expire at; later is never. */
+const END_MAX = ENTRY_VALUE_MAX
 
 export function createKeys(
   isEnabled: () => boolean,
-  table: HashTable,
+  table: AccessTable,
   rows: Table<KeyRow> | undefined,
   nowSeconds: () => number,
 ): Keys {
-  const endOf = (hash: string) => findValue(table, viewOfHash(hash), 0)
-  const isGood = (end: number) => end !== ABSENT && (end === 0 || end > nowSeconds())
+  const endOf = (hash: string) => readEntry(table, hash)
+  const isGood = (end: number | undefined): end is number =>
+    end !== undefined && (end === 0 || end > nowSeconds())
 
   async function remove(hashes: readonly string[]): Promise<Outcome[]> {
     await storeFirst(rows?.remove(hashes))
     return hashes.map(hash => {
       const good = isGood(endOf(hash))
-      return removeValue(table, viewOfHash(hash), 0) && good ? 'deleted' : 'unknown'
+      return removeEntry(table, hash) && good ? 'deleted' : 'unknown'
     })
   }
 
   return {
     get size() {
-      return keyCount(table)
+      return entryCount(table)
     },
     of: hashes =>
       hashes.map(hash => {
@@ -64,7 +64,7 @@ export function createKeys(
       await storeFirst(rows?.save(ends))
       return ends.map(({ hash, timeout }) => {
         const known = isGood(endOf(hash))
-        if (!setValue(table, viewOfHash(hash), 0, timeout)) {
+        if (!setEntry(table, hash, timeout)) {
           throw new AdminError('database error', 'keys are full')
         }
         return known ? 'updated' : 'added'
@@ -74,22 +74,22 @@ export function createKeys(
     async clear() {
       if (!isEnabled()) throw new AdminError('not enabled', 'keys not enabled')
       await storeFirst(rows?.clear())
-      clearTable(table)
+      clearEntries(table)
     },
     async load() {
       if (!rows) return 0
       for await (const chunk of rows.load()) {
         for (const { hash, timeout } of chunk) {
           const end = timeout > END_MAX ? 0 : timeout
-          if (isGood(end)) setValue(table, viewOfHash(hash), 0, end)
+          if (isGood(end)) setEntry(table, hash, end)
         }
       }
-      return keyCount(table)
+      return entryCount(table)
     },
     async removeEnded() {
       const ended: string[] = []
-      eachKey(table, (bytes, at, end) => {
-        if (!isGood(end)) ended.push(Buffer.from(bytes.slice(at, at + 20)).toString('hex'))
+      eachEntry(table, (hash, end) => {
+        if (!isGood(end)) ended.push(hash)
       })
       if (ended.length > 0) await remove(ended)
       return ended.length

@@ -1,13 +1,12 @@
 import type { ListRow, Table } from '../database/database.ts'
 import {
-  ABSENT,
-  clearTable,
-  findValue,
-  type HashTable,
-  keyCount,
-  removeValue,
-  setValue,
-} from '../engine/tables/hash-table.ts'
+  type AccessTable,
+  clearEntries,
+  entryCount,
+  readEntry,
+  removeEntry,
+  setEntry,
+} from '../engine/access-tables.ts'
 import { AdminError, type Outcome, storeFirst } from './admin.ts'
 
 /** A whitelist or blacklist: in the database, and in the shared table that announces are checked against. */
@@ -25,20 +24,20 @@ export type List = {
 export function createList(
   name: string,
   isEnabled: () => boolean,
-  table: HashTable,
+  table: AccessTable,
   rows: Table<ListRow> | undefined,
 ): List {
-  const isListed = (hash: string) => findValue(table, viewOfHash(hash), 0) !== ABSENT
+  const isListed = (hash: string) => readEntry(table, hash) !== undefined
   return {
     get size() {
-      return keyCount(table)
+      return entryCount(table)
     },
     has: hashes => hashes.map(isListed),
     async add(hashes) {
       await storeFirst(rows?.save(hashes.map(hash => ({ hash }))))
       return hashes.map(hash => {
         const known = isListed(hash)
-        if (!setValue(table, viewOfHash(hash), 0, 0)) {
+        if (!setEntry(table, hash, 0)) {
           throw new AdminError('database error', `${name} is full`)
         }
         return known ? 'updated' : 'added'
@@ -46,29 +45,19 @@ export function createList(
     },
     async remove(hashes) {
       await storeFirst(rows?.remove(hashes))
-      return hashes.map(hash => (removeValue(table, viewOfHash(hash), 0) ? 'deleted' : 'unknown'))
+      return hashes.map(hash => (removeEntry(table, hash) ? 'deleted' : 'unknown'))
     },
     async clear() {
       if (!isEnabled()) throw new AdminError('not enabled', `${name} not enabled`)
       await storeFirst(rows?.clear())
-      clearTable(table)
+      clearEntries(table)
     },
     async load() {
       if (!rows) return 0
       for await (const chunk of rows.load()) {
-        for (const { hash } of chunk) setValue(table, viewOfHash(hash), 0, 0)
+        for (const { hash } of chunk) setEntry(table, hash, 0)
       }
-      return keyCount(table)
+      return entryCount(table)
     },
   }
-}
-
-/** Memory of `viewOfHash`, overwritten by each call. */
-const bytes = Buffer.alloc(20)
-const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-
-/** The 20 bytes of 40 hex digits, valid until the next call. */
-export function viewOfHash(hash: string): DataView {
-  bytes.write(hash, 'hex')
-  return view
 }

@@ -13,7 +13,6 @@ import {
   takeChangedTorrents,
   torrentsOfStripe,
 } from '../engine/inspect.ts'
-import { TorrentFlag } from '../engine/tables/layout.ts'
 import { formatAddress } from '../protocol/ip.ts'
 import { AdminError, type Outcome, type PeerPage, storeFirst, type Torrent } from './admin.ts'
 
@@ -151,9 +150,8 @@ export class Torrents {
   async #flushStripe(table: Table<TorrentRow>, stripe: number): Promise<number> {
     const changed = takeChangedTorrents(this.#engine, stripe)
     if (changed.length === 0) return 0
-    const isKept = ({ flags }: ListedTorrent) => (flags & TorrentFlag.kept) !== 0
-    const kept = changed.filter(isKept).map(rowOf)
-    const vacant = this.#rules.insertVacant ? changed.filter(torrent => !isKept(torrent)) : []
+    const kept = changed.filter(({ isKept }) => isKept).map(rowOf)
+    const vacant = this.#rules.insertVacant ? changed.filter(({ isKept }) => !isKept) : []
     const fields: (keyof TorrentRow)[] = [
       ...(this.#rules.updateCompleted ? (['completed'] as const) : []),
       ...(this.#rules.updatePeers ? (['seeds', 'peers'] as const) : []),
@@ -175,7 +173,8 @@ export class Torrents {
     const silent = torrentsOfStripe(
       this.#engine,
       stripe,
-      ({ peers, active, flags }) => peers === 0 && active < limit && flags === TorrentFlag.kept,
+      ({ peers, active, isKept, isChanged }) =>
+        peers === 0 && active < limit && isKept && !isChanged,
     )
     if (silent.length === 0) return
     await table.remove(silent.map(({ hash }) => hash.toString('hex')))

@@ -1,8 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Table, UserRow } from '../database/database.ts'
+import { clearEntries, removeEntry, setEntry } from '../engine/access-tables.ts'
 import type { Engine } from '../engine/engine.ts'
 import { eachUserPeer } from '../engine/inspect.ts'
-import { clearTable, removeValue, setValue } from '../engine/tables/hash-table.ts'
 import {
   isUserChanged,
   markUserChanged,
@@ -10,9 +10,8 @@ import {
   takeChangedUser,
   userNumberMax,
   writeUser,
-} from '../engine/tables/users.ts'
+} from '../engine/user-records.ts'
 import { AdminError, type Outcome, storeFirst, type User, type UserEntry } from './admin.ts'
-import { viewOfHash } from './lists.ts'
 
 /** Users: who they are here and in the database, what they transferred in shared records. */
 export type Users = {
@@ -64,14 +63,14 @@ export function createUsers(
     const former = formerKey === undefined ? undefined : byKey.get(formerKey)
     // One user has one id and one key: what another had of the two goes.
     if (formerKey !== undefined && formerKey !== user.key) {
-      removeValue(userKeys, viewOfHash(formerKey), 0)
+      removeEntry(userKeys, formerKey)
       byKey.delete(formerKey)
       if (known && former) free(former.number)
     }
     if (known && known.id !== user.id) keyOfId.delete(known.id)
     const number = known?.number ?? former?.number ?? takeNumber()
     writeUser(records, number, user)
-    setValue(userKeys, viewOfHash(user.key), 0, number)
+    setEntry(userKeys, user.key, number)
     byKey.set(user.key, { id: user.id, number })
     keyOfId.set(user.id, user.key)
     return known || former ? 'updated' : 'added'
@@ -85,7 +84,7 @@ export function createUsers(
   function forget(key: string): Outcome {
     const known = byKey.get(key)
     if (!known) return 'unknown'
-    removeValue(userKeys, viewOfHash(key), 0)
+    removeEntry(userKeys, key)
     byKey.delete(key)
     keyOfId.delete(known.id)
     free(known.number)
@@ -128,7 +127,7 @@ export function createUsers(
     async clear() {
       if (!engine.access.rules.users) throw new AdminError('not enabled', 'users not enabled')
       await storeFirst(rows?.clear())
-      clearTable(userKeys)
+      clearEntries(userKeys)
       for (const key of [...byKey.keys()]) forget(key)
     },
     async load() {

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { createProcesses, type Processes } from '../counters/processes.ts'
 import { sumUdpCounters, type UdpCounters } from '../counters/udp.ts'
+import { entryCount } from '../engine/access-tables.ts'
 import {
   createTables,
   type Engine,
@@ -12,7 +13,6 @@ import {
   openEngine,
 } from '../engine/engine.ts'
 import { limitCounts } from '../engine/policy.ts'
-import { keyCount } from '../engine/tables/hash-table.ts'
 import { sumFamilies, totals } from '../engine/totals.ts'
 import { ExitStatus } from '../errors.ts'
 import { createParts, type Parts } from '../lifecycle.ts'
@@ -137,10 +137,10 @@ async function start(run: Run): Promise<Reload | undefined> {
     now: () => performance.now(),
     limited: () => limitCounts(engine.limits),
     entries: () => ({
-      whitelist: keyCount(engine.access.whitelist),
-      blacklist: keyCount(engine.access.blacklist),
-      keys: keyCount(engine.access.keys),
-      users: keyCount(engine.access.userKeys),
+      whitelist: entryCount(engine.access.whitelist),
+      blacklist: entryCount(engine.access.blacklist),
+      keys: entryCount(engine.access.keys),
+      users: entryCount(engine.access.userKeys),
     }),
     usersWaiting: () => keeping?.administration.users.waiting ?? 0,
     keysCleanedSeconds: () => keeping?.keysCleanedSeconds ?? 0,

@@ -10,14 +10,15 @@ import {
 } from './tables/hash-table.ts'
 import type { HashKey } from './tables/keyed-hash.ts'
 import {
+  type Credit,
   createUsers,
   isActiveUser,
   openUsers,
   type SharedUsers,
   type Users,
-} from './tables/users.ts'
+} from './user-records.ts'
 
-/** Entries that the tables have room for. It is address space, and used as they come. */
+/** Entries that fit into the tables. A table reserves address space, and uses memory as it fills. */
 const LISTED_MAX = 4_000_000
 const KEYS_MAX = 4_000_000
 const USERS_MAX = 2_000_000
@@ -30,7 +31,7 @@ export type AccessRules = {
   readonly users: boolean
 }
 
-/** Everybody may announce everything. */
+/** Every client may announce every torrent. */
 export const NO_RULES: AccessRules = {
   whitelist: false,
   blacklist: false,
@@ -38,20 +39,20 @@ export const NO_RULES: AccessRules = {
   users: false,
 }
 
-/** The tables as threads hand them to each other. They are there, and can be changed, whether or not their rule is on. */
+/** The shared memory of the access tables. They exist, and can be changed, whether or not their rule is on. */
 export type SharedAccess = {
   readonly rules: AccessRules
   /** Info hashes; the values mean nothing. */
   readonly whitelist: SharedHashTable
   readonly blacklist: SharedHashTable
-  /** Keys, with the Unix second at which each ends, 0 for never. */
+  /** Keys, with the Unix second at which each expires, 0 for never. */
   readonly keys: SharedHashTable
   /** Keys of users, with the number of each user's record. */
   readonly userKeys: SharedHashTable
   readonly users: SharedUsers
 }
 
-/** Who may announce what: asked for every announce, changed by the admin room. */
+/** The access tables as one thread sees them: read for every announce, changed by the admin module. */
 export type Access = {
   rules: AccessRules
   readonly whitelist: HashTable
@@ -59,8 +60,10 @@ export type Access = {
   readonly keys: HashTable
   readonly userKeys: HashTable
   readonly users: Users
-  /** Number of the user who asked last; 0 for nobody. */
+  /** Number of the user that sent the current request; 0 for none. */
   user: number
+  /** Reused for each announce of a user. */
+  readonly credit: Credit
 }
 
 export function createAccess(rules: AccessRules, hashKey: HashKey): SharedAccess {
@@ -83,10 +86,11 @@ export function openAccess(shared: SharedAccess): Access {
     userKeys: openHashTable(shared.userKeys),
     users: openUsers(shared.users),
     user: 0,
+    credit: { uploaded: 0, downloaded: 0, completed: 0, nowSeconds: 0 },
   }
 }
 
-/** Whether the key at `keyAt` and the user's at `userKeyAt` are good; notes the user. */
+/** Checks the key at `keyAt` and the user key at `userKeyAt`, and remembers the user. */
 export function checkKeys(
   access: Access,
   view: DataView,
@@ -109,7 +113,7 @@ export function checkKeys(
   return Failure.none
 }
 
-/** Whether the torrent whose info hash lies at `at` and hashes to `hash` may be announced to. */
+/** Checks the torrent whose info hash lies at `at` and hashes to `hash` against the lists. */
 export function checkInfoHash(access: Access, hash: number, view: DataView, at: number): Failure {
   if (access.rules.whitelist && findHashed(access.whitelist, hash, view, at) === ABSENT) {
     return Failure.notWhitelisted

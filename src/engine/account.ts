@@ -1,6 +1,6 @@
-import type { Bytes } from '../protocol/bytes.ts'
 import { DOWNLOADED, EVENT, Event, readU64, UPLOADED, writeU64 } from '../protocol/records.ts'
 import type { Access } from './access.ts'
+import type { Announce } from './current-announce.ts'
 import type { Arena } from './tables/arena.ts'
 import {
   COMPLETION_COUNTED,
@@ -9,36 +9,37 @@ import {
   DETAIL_USER,
 } from './tables/layout.ts'
 import { lastSeen } from './tables/peer-list.ts'
-import { creditUser } from './tables/users.ts'
+import { creditUser } from './user-records.ts'
 
 /**
- * What users are credited with. A client counts from the start of its session, so a user is given what the counts of one peer (one torrent,
- * peer id and address) grew by since the highest that it has stated: a repeated announce, a late one and one that states less give nothing,
- * and what was given once is not given again. The first announce of a peer gives nothing either: nobody can tell how much of its counts the
- * user has had already. `stopped` gives the rest, and the peer is gone, so that a second one finds nothing.
+ * What users are credited with. A client counts from the start of its session, so a user is credited
+ * with the growth of the counts of one peer (one torrent, peer id and address) over the highest ones
+ * that it has reported: a repeated announce, a late one and one with lower counts give nothing, and
+ * nothing is credited twice. The first announce of a peer gives nothing either, because the tracker
+ * cannot know how much of its counts is credited already. `stopped` credits the rest and removes the
+ * peer, so that a second one finds nothing.
  */
 
 /**
- * Counts that fall begin a new session only with `started`, and only this many seconds after the peer was heard of: before that it is the
- * first `started` again, repeated or held up on its way.
+ * Counts that fall begin a new session only with `started`, and only this many seconds after the last
+ * announce of the peer: before that it is the first `started` again, repeated or delayed.
  */
 export const RESTART_SECONDS = 60
 
 /**
- * Credits the user of the announce at `at` for the peer whose details lie at `detail`, as they were before it; 0 for a new peer. Raises the
- * announce's counts to the highest stated, for them to be kept.
+ * Credits the user of the announce. `detail` is the offset of the peer's details before the announce,
+ * 0 for a new peer. Raises the counts in the announce to the highest ones reported, which are stored
+ * then.
  */
 export function accountPeer(
   access: Access,
   arena: Arena,
   detail: number,
-  request: Bytes,
-  at: number,
+  { request, at, nowSeconds }: Announce,
   completed: boolean,
-  nowSeconds: number,
 ): void {
   const { view } = request
-  const { user } = access
+  const { user, credit } = access
   let uploaded = 0
   let downloaded = 0
   if (detail !== 0 && isOwner(arena, detail, user)) {
@@ -57,10 +58,14 @@ export function accountPeer(
       writeU64(view, at + DOWNLOADED, beforeDown + downloaded)
     }
   }
-  creditUser(access.users, user, uploaded, downloaded, completed ? 1 : 0, nowSeconds)
+  credit.uploaded = uploaded
+  credit.downloaded = downloaded
+  credit.completed = completed ? 1 : 0
+  credit.nowSeconds = nowSeconds
+  creditUser(access.users, user, credit)
 }
 
-/** A peer that a snapshot brought back belongs to nobody until its user announces it again. */
+/** A peer restored from a snapshot has no owner until its user announces it again. */
 function isOwner(arena: Arena, detail: number, user: number): boolean {
   const owner = readOwner(arena, detail)
   return owner === user || owner === 0
@@ -68,7 +73,7 @@ function isOwner(arena: Arena, detail: number, user: number): boolean {
 
 export function readOwner(arena: Arena, detail: number): number {
   const at = (detail + DETAIL_USER) >> 1
-  return ownerOf((arena.u16[at] as number) | ((arena.u16[at + 1] as number) << 16))
+  return ownerOf(arena.u16[at]! | (arena.u16[at + 1]! << 16))
 }
 
 /** The user's number in a word of DETAIL_USER. */

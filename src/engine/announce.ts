@@ -1,35 +1,36 @@
-import type { Bytes } from '../protocol/bytes.ts'
 import { Failure } from '../protocol/failures.ts'
 import {
   ADDRESS,
   CLIENT_ADDRESS,
+  COMPACT_BYTES,
   CONNECTION_CLIENT,
   CONNECTION_WORKER,
   EVENT,
   Event,
   FAILURE,
-  FAMILY,
   Family,
+  HASH_BYTES,
   INFO_HASH,
   INTERVAL,
   KEY,
   PEER_ID,
   PORT,
+  PORT_BYTES,
   REPLY_HEADER_BYTES,
   UPLOADED,
   USER_KEY,
 } from '../protocol/records.ts'
 import { checkInfoHash, checkKeys } from './access.ts'
 import { accountPeer } from './account.ts'
+import type { Announce } from './current-announce.ts'
+import { isDead } from './dead-workers.ts'
 import type { Engine } from './engine.ts'
 import { evictOldest } from './evict.ts'
 import { checkLimits, limited } from './policy.ts'
-import { isSeeder, writeConnections, writeCounts, writePeers } from './reply.ts'
-import { type Arena, arenaTorrents, increment, stripeHead } from './tables/arena.ts'
+import { writeConnections, writeCounts, writePeers } from './reply.ts'
+import { type Arena, arenaTorrents, increment } from './tables/arena.ts'
 import { hasManyOf } from './tables/count-address.ts'
 import { findPeer } from './tables/find-peer.ts'
-import { isGone } from './tables/gone-workers.ts'
-import { hashInfoHash } from './tables/keyed-hash.ts'
 import {
   COMPLETION_COUNTED,
   DETAIL_PEER_ID,
@@ -37,12 +38,10 @@ import {
   DETAIL_UPLOADED,
   DETAIL_USER,
   PEER_ADDRESS,
-  PEER_WIDTH,
   STRIPE_COMPLETED,
   STRIPE_REFUSED,
   TORRENT_COMPLETED,
 } from './tables/layout.ts'
-import { releaseLock, takeLock } from './tables/lock.ts'
 import {
   compactAt,
   detailAt,
@@ -51,70 +50,53 @@ import {
   seederCount,
 } from './tables/peer-list.ts'
 import { randomBelow } from './tables/random.ts'
+import { NO_SLOT, NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
+import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import { insertPeer, removePeer, setSeeder } from './tables/swarm.ts'
-import { addTorrent, findTorrent, markChanged, stripeOf, touchTorrent } from './tables/torrents.ts'
+import { addTorrent, findTorrent, markChanged, touchTorrent } from './tables/torrents.ts'
 
-/** Rounds of eviction for one announce before its peer is left out: each frees the oldest of the stripe. */
+/** Rounds of eviction for one announce before its peer is left out. */
 const EVICTIONS_MAX = 2
 
-/** What `upsert` returns for a peer that was left out: for want of memory, or by a limit. */
-const NO_ROOM = -1
+/** Returned by `upsert` for a peer that a limit keeps out. */
 const TOO_MANY = -2
 
 /**
- * One announce, of whichever protocol: if it is allowed, changes the swarm as the event says and writes the reply record. The torrent's stripe is held for
- * all of it. Returns the length of the reply.
+ * Answers one announce, whatever its protocol: if it is allowed, changes the swarm as the event says
+ * and writes the reply record. The torrent's stripe is held meanwhile. Returns the length of the
+ * reply.
  */
-export function announce(
-  engine: Engine,
-  request: Bytes,
-  at: number,
-  reply: Bytes,
-  replyAt: number,
-  nowSeconds: number,
-): number {
-  const { access, limits } = engine
-  const { view } = request
-  const hash = hashInfoHash(engine.hashKey, view, at + INFO_HASH)
-  const failure =
-    (limits.isChecked
-      ? checkLimits(limits, engine.hashKey, request, at, nowSeconds)
-      : Failure.none) ||
-    checkKeys(access, view, at + KEY, at + USER_KEY, nowSeconds) ||
-    checkInfoHash(access, hash, view, at + INFO_HASH)
+export function announce(engine: Engine, announce: Announce): number {
+  const { held } = engine
+  const { request, at, reply, replyAt } = announce
+  const failure = checkAnnounce(engine, announce)
   if (failure !== Failure.none) {
     reply.u8[replyAt + FAILURE] = failure
     return REPLY_HEADER_BYTES
   }
-  const number = stripeOf(hash, engine.stripeCount)
-  const arena = engine.arenas[number % engine.arenas.length] as Arena
-  const stripe = stripeHead(number, engine.arenas.length)
-  const family = request.u8[at + FAMILY] as number
-  takeLock(arena, stripe)
-  const stopped = request.u8[at + EVENT] === Event.stopped || isOfGone(engine, request, at)
-  let torrent = findTorrent(arena, stripe, hash, request.view, at + INFO_HASH)
-  if (torrent === 0 && !stopped) {
-    if (limits.maxTorrents !== 0 && hasMaxTorrents(engine)) {
-      return refuse(engine, arena, stripe, Failure.tooManyTorrents, reply, replyAt)
+  holdStripeOf(held, announce.hash)
+  const stopped = request.u8[at + EVENT] === Event.stopped || isOfDeadWorker(engine, announce)
+  let torrent = findTorrent(held, announce.hash, request.view, at + INFO_HASH)
+  if (torrent === NO_TORRENT && !stopped) {
+    if (engine.limits.maxTorrents !== 0 && hasMaxTorrents(engine)) {
+      return refuse(engine, announce, Failure.tooManyTorrents)
     }
-    torrent = makeTorrent(engine, arena, stripe, hash, request, at, nowSeconds)
+    torrent = makeTorrent(engine, announce)
   }
   let end = replyAt + REPLY_HEADER_BYTES
-  if (torrent !== 0) {
-    if (stopped) stop(engine, arena, stripe, torrent, request, at, nowSeconds)
+  if (torrent !== NO_TORRENT) {
+    if (stopped) stop(engine, announce, torrent)
     else {
-      const slot = upsert(engine, arena, stripe, torrent, request, at, nowSeconds)
-      if (slot === TOO_MANY) {
-        return refuse(engine, arena, stripe, Failure.tooManyPeers, reply, replyAt)
-      }
+      const slot = upsert(engine, announce, torrent)
+      if (slot === TOO_MANY) return refuse(engine, announce, Failure.tooManyPeers)
       end =
-        family === Family.websocket
-          ? writeConnections(engine, arena, torrent, slot, request, at, reply, replyAt)
-          : writePeers(engine, arena, torrent, slot, request, at, reply, replyAt)
+        announce.peer.family === Family.websocket
+          ? writeConnections(engine, announce, torrent, slot)
+          : writePeers(engine, announce, torrent, slot)
     }
-    writeCounts(arena, torrent, reply.view, replyAt)
+    writeCounts(held.arena, torrent, reply.view, replyAt)
   }
-  releaseLock(arena, stripe)
+  releaseStripe(held)
   const { interval, intervalJitterPercent } = engine.settings
   const jitter = randomBelow(
     engine.random,
@@ -124,207 +106,170 @@ export function announce(
   return end - replyAt
 }
 
-/**
- * Whether a connection announces whose worker is gone: what that one still sent must not bring back peers that are being taken out. Looked at
- * under the stripe's lock, because whoever takes them out has it after the worker was marked as gone.
- */
-function isOfGone(engine: Engine, request: Bytes, at: number): boolean {
-  if (request.u8[at + FAMILY] !== Family.websocket) return false
-  return isGone(engine.goneWorkers, request.view.getUint32(at + ADDRESS + CONNECTION_WORKER, true))
+/** The checks that do not need the torrent. */
+function checkAnnounce({ access, limits, hashKey }: Engine, announce: Announce): Failure {
+  const { at, nowSeconds } = announce
+  const { view } = announce.request
+  return (
+    (limits.isChecked ? checkLimits(limits, hashKey, announce) : Failure.none) ||
+    checkKeys(access, view, at + KEY, at + USER_KEY, nowSeconds) ||
+    checkInfoHash(access, announce.hash, view, at + INFO_HASH)
+  )
 }
 
-/** Lets go of the stripe and writes a limit's failure. Returns the length of the reply. */
-function refuse(
-  engine: Engine,
-  arena: Arena,
-  stripe: number,
-  failure: Failure,
-  reply: Bytes,
-  replyAt: number,
-): number {
-  releaseLock(arena, stripe)
+/**
+ * Whether the announce comes from a connection of a dead worker. Such an announce must not bring back
+ * a peer that is being removed. The caller holds the stripe: the peers are removed under its lock
+ * after the worker was marked as dead.
+ */
+function isOfDeadWorker(engine: Engine, { request, at, peer }: Announce): boolean {
+  if (peer.family !== Family.websocket) return false
+  return isDead(engine.deadWorkers, request.view.getUint32(at + ADDRESS + CONNECTION_WORKER, true))
+}
+
+/** Releases the stripe and writes the failure of a limit. Returns the length of the reply. */
+function refuse(engine: Engine, { reply, replyAt }: Announce, failure: Failure): number {
+  releaseStripe(engine.held)
   reply.u8[replyAt + FAILURE] = limited(engine.limits, failure)
   return REPLY_HEADER_BYTES
 }
 
-/** Threads that look at the same moment may each add one more. */
+/** Threads that check at the same moment may each add one torrent more. */
 function hasMaxTorrents({ arenas, limits }: Engine): boolean {
   let torrents = 0
   for (const arena of arenas) torrents += arenaTorrents(arena)
   return torrents >= limits.maxTorrents
 }
 
-function makeTorrent(
-  engine: Engine,
-  arena: Arena,
-  stripe: number,
-  hash: number,
-  request: Bytes,
-  at: number,
-  nowSeconds: number,
-): number {
+function makeTorrent(engine: Engine, announce: Announce): TorrentRef {
+  const { held } = engine
+  const { request, at, nowSeconds } = announce
   for (let round = 0; ; round++) {
-    const torrent = addTorrent(arena, stripe, hash, request.view, at + INFO_HASH, engine.hashKey)
-    if (torrent !== 0) return torrent
-    if (round === EVICTIONS_MAX || !evictOldest(engine, arena, stripe, 0, nowSeconds)) {
-      increment(arena, stripe + STRIPE_REFUSED)
-      return 0
+    const torrent = addTorrent(held, announce.hash, request.view, at + INFO_HASH)
+    if (torrent !== NO_TORRENT) return torrent
+    if (round === EVICTIONS_MAX || !evictOldest(engine, NO_TORRENT, nowSeconds)) {
+      increment(held.arena, held.head + STRIPE_REFUSED)
+      return NO_TORRENT
     }
   }
 }
 
-function stop(
-  engine: Engine,
-  arena: Arena,
-  stripe: number,
-  torrent: number,
-  request: Bytes,
-  at: number,
-  nowSeconds: number,
-): void {
-  const family = request.u8[at + FAMILY] as number
-  const list = listOf(arena, torrent, family)
-  const { access, hashKey: key } = engine
-  const { view } = request
-  const leecher = !isSeeder(view, at)
-  const slot = findPeer(arena, list, family, view, at + PEER_ID, at + ADDRESS, key, leecher)
-  if (slot === -1) return
+function stop(engine: Engine, announce: Announce, torrent: TorrentRef): void {
+  const { held, access } = engine
+  const { family } = announce.peer
+  const list = listOf(held.arena, torrent, family)
+  const slot = findPeer(held, list, announce.peer)
+  if (slot === NO_SLOT) return
   if (access.rules.users) {
-    const detail = detailAt(arena, list, family, slot)
-    accountPeer(access, arena, detail, request, at, false, nowSeconds)
+    const detail = detailAt(held.arena, list, family, slot)
+    accountPeer(access, held.arena, detail, announce, false)
   }
-  removePeer(arena, stripe, torrent, family, slot, key)
-  if (engine.settings.notePeers) markChanged(arena, stripe, torrent)
+  removePeer(held, torrent, family, slot)
+  if (engine.settings.notePeers) markChanged(held, torrent)
 }
 
-/** Adds the peer or brings it up to date, and returns its slot, or NO_ROOM or TOO_MANY. */
-function upsert(
-  engine: Engine,
-  arena: Arena,
-  stripe: number,
-  torrent: number,
-  request: Bytes,
-  at: number,
-  nowSeconds: number,
-): number {
-  const { u8, view } = request
-  const { access, settings } = engine
-  const family = u8[at + FAMILY] as number
-  let list = listOf(arena, torrent, family)
-  const seeder = isSeeder(view, at)
-  const key = engine.hashKey
-  let slot = findPeer(arena, list, family, view, at + PEER_ID, at + ADDRESS, key, !seeder)
+/**
+ * Adds the peer or updates it. Returns its slot, NO_SLOT if memory is full, or TOO_MANY if a limit
+ * keeps it out.
+ */
+function upsert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot | typeof TOO_MANY {
+  const { access, settings, held } = engine
+  const { arena } = held
+  const { at, peer } = announce
+  const { family, seeder } = peer
   const { peersPerAddress } = engine.limits
-  if (
-    slot === -1 &&
-    peersPerAddress !== 0 &&
-    hasManyOf(
-      arena,
-      list,
-      family,
-      view,
-      at + (family === Family.websocket ? CLIENT_ADDRESS : ADDRESS),
-      peersPerAddress,
-    )
-  ) {
-    return TOO_MANY
+  let list = listOf(arena, torrent, family)
+  let slot = findPeer(held, list, peer)
+  if (slot === NO_SLOT && peersPerAddress !== 0) {
+    const client = at + (family === Family.websocket ? CLIENT_ADDRESS : ADDRESS)
+    if (hasManyOf(held, list, peer, client, peersPerAddress)) return TOO_MANY
   }
-  touchTorrent(arena, torrent, nowSeconds)
-  const turned = slot === -1 || seeder !== slot < seederCount(arena, list)
-  const before = slot === -1 ? 0 : detailAt(arena, list, family, slot)
-  // Once for each time that a peer becomes a seeder, whenever it comes: an announce that says nothing but `left` may overtake it.
+  touchTorrent(arena, torrent, announce.nowSeconds)
+  const turned = slot === NO_SLOT || seeder !== slot < seederCount(arena, list)
+  const before = slot === NO_SLOT ? 0 : detailAt(arena, list, family, slot)
+  // Once for each time that a peer becomes a seeder: an announce with `left` alone may overtake the
+  // one with `completed`.
   const counted = seeder && before !== 0 && isCompletionCounted(arena, before)
-  const completed = seeder && !counted && u8[at + EVENT] === Event.completed
+  const completed = seeder && !counted && announce.request.u8[at + EVENT] === Event.completed
   if (completed) {
     increment(arena, torrent + TORRENT_COMPLETED)
-    increment(arena, stripe + STRIPE_COMPLETED)
+    increment(arena, held.head + STRIPE_COMPLETED)
   }
   if ((completed && settings.persistent) || (turned && settings.notePeers)) {
-    markChanged(arena, stripe, torrent)
+    markChanged(held, torrent)
   }
-  if (access.rules.users) {
-    accountPeer(access, arena, before, request, at, completed, nowSeconds)
-  }
-  if (slot !== -1) {
-    slot = setSeeder(arena, stripe, list, family, slot, seeder, key)
+  if (access.rules.users) accountPeer(access, arena, before, announce, completed)
+  if (slot !== NO_SLOT) {
+    slot = setSeeder(held, list, family, slot, seeder)
   } else {
-    slot = insert(engine, arena, stripe, torrent, request, at, seeder, nowSeconds)
-    if (slot === -1) return NO_ROOM
+    slot = insert(engine, announce, torrent)
+    if (slot === NO_SLOT) return NO_SLOT
     list = listOf(arena, torrent, family)
-    const compact = compactAt(arena, list, family, slot)
-    const bytes = PEER_ADDRESS[family] as number
-    for (let n = 0; n < bytes; n++) arena.u8[compact + n] = u8[at + ADDRESS + n] as number
-    if (family === Family.websocket) {
-      const client = compact + CONNECTION_CLIENT
-      for (let n = 0; n < 16; n++) arena.u8[client + n] = u8[at + CLIENT_ADDRESS + n] as number
-    }
-    const id = detailAt(arena, list, family, slot) + DETAIL_PEER_ID
-    for (let n = 0; n < 20; n++) arena.u8[id + n] = u8[at + PEER_ID + n] as number
+    writeIdentity(
+      arena,
+      compactAt(arena, list, family, slot),
+      detailAt(arena, list, family, slot),
+      announce,
+    )
   }
   const owner = counted || completed ? access.user | COMPLETION_COUNTED : access.user
-  writeDetails(arena, list, family, slot, view, at, owner, nowSeconds)
+  writePort(arena, compactAt(arena, list, family, slot), announce)
+  writeDetails(arena, detailAt(arena, list, family, slot), announce, owner)
   return slot
 }
 
-function insert(
-  engine: Engine,
-  arena: Arena,
-  stripe: number,
-  torrent: number,
-  request: Bytes,
-  at: number,
-  seeder: boolean,
-  nowSeconds: number,
-): number {
-  const family = request.u8[at + FAMILY] as number
-  const key = engine.hashKey
+/** Inserts the announcing peer; evicts the oldest peers of the stripe if memory is full. */
+function insert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot {
+  const { held } = engine
   for (let round = 0; ; round++) {
-    const slot = insertPeer(
-      arena,
-      stripe,
-      torrent,
-      family,
-      request.view,
-      at + PEER_ID,
-      at + ADDRESS,
-      seeder,
-      key,
-    )
-    if (slot !== -1) return slot
-    if (round === EVICTIONS_MAX || !evictOldest(engine, arena, stripe, torrent, nowSeconds)) {
-      increment(arena, stripe + STRIPE_REFUSED)
-      return -1
+    const slot = insertPeer(held, torrent, announce.peer)
+    if (slot !== NO_SLOT) return slot
+    if (round === EVICTIONS_MAX || !evictOldest(engine, torrent, announce.nowSeconds)) {
+      increment(held.arena, held.head + STRIPE_REFUSED)
+      return NO_SLOT
     }
   }
 }
 
-function writeDetails(
-  arena: Arena,
-  list: number,
-  family: number,
-  slot: number,
-  view: DataView,
-  at: number,
-  owner: number,
-  nowSeconds: number,
+/** Writes what does not change while a peer is known: address and peer id. */
+function writeIdentity(
+  { u8 }: Arena,
+  compact: number,
+  detail: number,
+  { request, at, peer }: Announce,
 ): void {
-  const compact = compactAt(arena, list, family, slot)
-  const port = view.getUint16(at + PORT, true)
-  const portAt = compact + (PEER_WIDTH[family] as number) - 2
-  arena.u8[portAt] = port >>> 8
-  arena.u8[portAt + 1] = port & 0xff
-  const detail = detailAt(arena, list, family, slot)
+  const from = request.u8
+  const bytes = PEER_ADDRESS[peer.family]
+  for (let n = 0; n < bytes; n++) u8[compact + n] = from[at + ADDRESS + n]!
+  if (peer.family === Family.websocket) {
+    const client = compact + CONNECTION_CLIENT
+    for (let n = 0; n < 16; n++) u8[client + n] = from[at + CLIENT_ADDRESS + n]!
+  }
+  const id = detail + DETAIL_PEER_ID
+  for (let n = 0; n < HASH_BYTES; n++) u8[id + n] = from[at + PEER_ID + n]!
+}
+
+function writePort({ u8 }: Arena, compact: number, { request, at, peer }: Announce): void {
+  const port = request.view.getUint16(at + PORT, true)
+  const portAt = compact + COMPACT_BYTES[peer.family] - PORT_BYTES
+  u8[portAt] = port >>> 8
+  u8[portAt + 1] = port & 0xff
+}
+
+function writeDetails({ u16 }: Arena, detail: number, announce: Announce, owner: number): void {
+  const { at, nowSeconds } = announce
+  const { view } = announce.request
   for (let field = 0; field < 3; field++) {
     const target = (detail + DETAIL_UPLOADED + field * 6) >> 1
     const low = view.getUint32(at + UPLOADED + field * 8, true)
-    arena.u16[target] = low & 0xffff
-    arena.u16[target + 1] = low >>> 16
-    arena.u16[target + 2] = view.getUint16(at + UPLOADED + field * 8 + 4, true)
+    u16[target] = low & 0xffff
+    u16[target + 1] = low >>> 16
+    u16[target + 2] = view.getUint16(at + UPLOADED + field * 8 + 4, true)
   }
   const seen = (detail + DETAIL_SEEN) >> 1
-  arena.u16[seen] = nowSeconds & 0xffff
-  arena.u16[seen + 1] = nowSeconds >>> 16
+  u16[seen] = nowSeconds & 0xffff
+  u16[seen + 1] = nowSeconds >>> 16
   const ownerAt = (detail + DETAIL_USER) >> 1
-  arena.u16[ownerAt] = owner & 0xffff
-  arena.u16[ownerAt + 1] = owner >>> 16
+  u16[ownerAt] = owner & 0xffff
+  u16[ownerAt + 1] = owner >>> 16
 }

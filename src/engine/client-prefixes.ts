@@ -17,7 +17,7 @@ export function compilePrefixes(prefixes: readonly string[]): ClientPrefixes | u
       if (n === prefix.length - 1) node[byte] = END
       else {
         if (node[byte] === NO_NODE) node[byte] = nodes.push(new Uint16Array(256)) - 1
-        node = nodes[node[byte] as number]
+        node = nodes[node[byte]!]
       }
     }
   }
@@ -30,7 +30,7 @@ export function compilePrefixes(prefixes: readonly string[]): ClientPrefixes | u
 export function hasPrefix(trie: ClientPrefixes, u8: Uint8Array, at: number): boolean {
   let node = 0
   for (let n = 0; n < PREFIX_BYTES_MAX; n++) {
-    node = trie[node * 256 + (u8[at + n] as number)] as number
+    node = trie[node * 256 + u8[at + n]!]!
     if (node === END) return true
     if (node === NO_NODE) return false
   }

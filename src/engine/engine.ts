@@ -1,16 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import type { Bytes } from '../protocol/bytes.ts'
-import {
-  ENTRY_BYTES,
-  FAMILY,
-  HASH_COUNT,
-  KIND,
-  Kind,
-  NUMWANT,
-  REPLY_HEADER_BYTES,
-  replyBytesMax,
-  SCRAPE_HEADER_BYTES,
-} from '../protocol/records.ts'
 import {
   type Access,
   type AccessRules,
@@ -19,8 +7,9 @@ import {
   openAccess,
   type SharedAccess,
 } from './access.ts'
-import { announce } from './announce.ts'
-import { leave } from './leave.ts'
+import { assertLayouts } from './assert-layouts.ts'
+import { type Announce, createAnnounce } from './current-announce.ts'
+import { createDeadWorkers, type DeadWorkers, openDeadWorkers } from './dead-workers.ts'
 import {
   createLimits,
   type LimitSettings,
@@ -28,117 +17,91 @@ import {
   openLimits,
   type SharedLimits,
 } from './policy.ts'
-import { scrape } from './scrape.ts'
 import { type Arena, reserveTables, type SharedTables, viewArena } from './tables/arena.ts'
-import { createGoneWorkers, type GoneWorkers, openGoneWorkers } from './tables/gone-workers.ts'
-import type { HashKey } from './tables/keyed-hash.ts'
 import { createPicks, type Picks } from './tables/pick.ts'
 import { createRandom, type Random } from './tables/random.ts'
+import { createHeldStripe, type HeldStripe, type Stripes } from './tables/stripe.ts'
 
 export type EngineSettings = {
-  /** Keep torrents that are in the database, and note what changes for it. */
+  /** Store torrents in the database, and mark those whose completed count changes. */
   readonly persistent: boolean
-  /** Note changes of the counts of peers too, and not only of downloads. */
+  /** Mark torrents whose numbers of peers change, too. */
   readonly notePeers: boolean
   /** Seconds between a client's announces. */
   readonly interval: number
-  /** Percent of `interval` added at random, so that clients do not come back in step. */
+  /** Percent of `interval` that is added at random, so that clients do not announce in step. */
   readonly intervalJitterPercent: number
-  /** Seconds without an announce after which a peer is taken out. */
+  /** Seconds without an announce after which a peer is removed. */
   readonly peersTimeout: number
   readonly limits: LimitSettings
 }
 
-/** What one thread answers with: the shared tables as it sees them, and what it has for itself. */
-export type Engine = {
-  readonly arenas: readonly Arena[]
-  readonly stripeCount: number
-  readonly hashKey: HashKey
+/** One thread's engine: its views of the shared tables, and the objects that it reuses. */
+export type Engine = Stripes & {
+  readonly held: HeldStripe
+  readonly announce: Announce
   settings: EngineSettings
-  /** One per family that an answer names addresses of. */
+  /** One per family whose addresses a response contains. */
   readonly picks: readonly [Picks, Picks]
   readonly access: Access
-  readonly goneWorkers: GoneWorkers
+  readonly deadWorkers: DeadWorkers
   limits: Limits
   readonly random: Random
 }
 
-/** What a running engine can be told anew. */
+/** The tables of swarms alone, as a thread needs them to read or fill them. */
+export type OpenTables = Stripes & { readonly held: HeldStripe }
+
+/** What a reload changes in a running engine. */
 export type EngineRules = { readonly settings: EngineSettings; readonly access: AccessRules }
 
-/** What threads hand each other: swarms, who may announce, and whose connections are gone. */
+/** The shared memory of an engine: swarms, access lists, limits and the table of dead workers. */
 export type EngineTables = SharedTables & {
   readonly access: SharedAccess
-  readonly goneWorkers: SharedArrayBuffer
+  readonly deadWorkers: SharedArrayBuffer
   readonly limits: SharedLimits
 }
 
 /**
- * Reserves `memoryBytes` of address space for swarms, and what the rules need; hand the result to every thread's `openEngine`.
+ * Reserves `memoryBytes` of address space for swarms, and the tables that the rules need. Every
+ * thread passes the result to `openEngine`.
  */
 export function createTables(memoryBytes: number, rules: AccessRules = NO_RULES): EngineTables {
+  assertLayouts()
   const hashKey = [randomBytes(4).readUInt32LE(), randomBytes(4).readUInt32LE()] as const
   return {
     ...reserveTables(memoryBytes, hashKey),
     access: createAccess(rules, hashKey),
-    goneWorkers: createGoneWorkers(),
+    deadWorkers: createDeadWorkers(),
     limits: createLimits(),
   }
 }
 
+/** Opens the tables of swarms in this thread. */
+export function openTables({ arenas, stripeCount, hashKey }: SharedTables): OpenTables {
+  const stripes: Stripes = { arenas: arenas.map(viewArena), stripeCount, hashKey }
+  return { ...stripes, held: createHeldStripe(stripes) }
+}
+
 export function openEngine(tables: EngineTables, settings: EngineSettings): Engine {
+  const open = openTables(tables)
+  const random = createRandom(randomBytes(4).readInt32LE())
+  const arena = open.arenas[0] as Arena
   return {
+    ...open,
+    announce: createAnnounce(),
     access: openAccess(tables.access),
-    goneWorkers: openGoneWorkers(tables.goneWorkers),
+    deadWorkers: openDeadWorkers(tables.deadWorkers),
     limits: openLimits(tables.limits, settings.limits),
-    arenas: tables.arenas.map(viewArena),
-    stripeCount: tables.stripeCount,
-    hashKey: tables.hashKey,
     settings,
-    picks: [createPicks(), createPicks()],
-    random: createRandom(randomBytes(4).readInt32LE()),
+    picks: [createPicks(random, arena), createPicks(random, arena)],
+    random,
   }
 }
 
-/** From the next request on, this thread's engine goes by `rules`. */
+/** Applies `rules` to this thread's engine from the next request on. */
 export function setRules(engine: Engine, tables: EngineTables, rules: EngineRules): void {
   engine.settings = rules.settings
   engine.limits = openLimits(tables.limits, rules.settings.limits)
   engine.access.rules = rules.access
-}
-
-/** The most bytes that the reply to the request record at `at` can take. */
-export function answerBytesMax(request: Bytes, at: number): number {
-  if (request.u8[at + KIND] === Kind.scrape) {
-    return SCRAPE_HEADER_BYTES + request.view.getUint16(at + HASH_COUNT, true) * ENTRY_BYTES
-  }
-  return replyBytesMax(
-    request.view.getUint16(at + NUMWANT, true),
-    request.u8[at + FAMILY] as number,
-  )
-}
-
-/**
- * Answers the request record at `at` with a reply record at `replyAt` (announce-record.ts, scrape-record.ts; LENGTH and ID are the link's)
- * and returns its length. `nowSeconds` is Unix time from a clock that does not jump.
- */
-export function answer(
-  engine: Engine,
-  request: Bytes,
-  at: number,
-  reply: Bytes,
-  replyAt: number,
-  nowSeconds: number,
-): number {
-  const kind = request.u8[at + KIND]
-  for (let at = replyAt + KIND; at < replyAt + REPLY_HEADER_BYTES; at += 4) {
-    reply.view.setInt32(at, 0)
-  }
-  reply.u8[replyAt + KIND] = kind ?? 0
-  if (kind === Kind.scrape) return scrape(engine, request, at, reply, replyAt, nowSeconds)
-  if (kind === Kind.leave) {
-    leave(engine, request, at)
-    return REPLY_HEADER_BYTES
-  }
-  return announce(engine, request, at, reply, replyAt, nowSeconds)
 }

@@ -1,10 +1,12 @@
 import { type Bytes, bytesOf } from '../protocol/bytes.ts'
-import type { Engine } from './engine.ts'
-import { type Arena, stripeHead } from './tables/arena.ts'
+import { COMPACT_BYTES, Family, HASH_BYTES, type IpFamily } from '../protocol/records.ts'
+import type { OpenTables } from './engine.ts'
+import type { Arena } from './tables/arena.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
-import { DETAIL_BYTES, PEER_WIDTH, SEGMENT_PEERS, TORRENT_HASH } from './tables/layout.ts'
-import { passLock, takeLock } from './tables/lock.ts'
+import { DETAIL_BYTES, SEGMENT_PEERS, TORRENT_HASH } from './tables/layout.ts'
 import { compactAt, detailAt, listOf, peerCount } from './tables/peer-list.ts'
+import { NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
+import { type HeldStripe, holdStripe, passStripe } from './tables/stripe.ts'
 import {
   findTorrent,
   indexSize,
@@ -24,34 +26,40 @@ import {
   recordBytes,
 } from './torrent-record.ts'
 
-/** The tables as a thread sees them: what reading and filling them takes. */
-export type OpenTables = Pick<Engine, 'arenas' | 'stripeCount' | 'hashKey'>
-
 /**
- * Steps of some ten nanoseconds for which a stripe's lock is held: one for a place of the index or a peer, more for a torrent, which is a few
- * cache misses.
+ * Steps of about ten nanoseconds for which a stripe's lock is held: one for an entry of the index or
+ * a peer, more for a torrent, which is a few cache misses.
  */
 const PIECE_STEPS_MAX = 4096
 const TORRENT_STEPS = 24
-/** A copy as short as this is quicker in a loop. */
+/** Up to this many bytes a loop copies faster than `set`. */
 const LOOP_BYTES_MAX = 64
 
+/** The peers of one record: a run of slots of each list, within one segment. */
+type RecordRuns = {
+  flags: number
+  readonly first: [number, number]
+  readonly count: [number, number]
+}
+
 /**
- * Where the export of a stripe is. Between two pieces announces go on. The walk over the index stops at empty places only: what a removal
- * moves up never crosses one, so every torrent that is there all the while is written. An index that grew is walked again from its start,
- * and its torrents are then written twice. A large list is written segment by segment from its end, each as it is at that moment: a peer
- * that is moved meanwhile may be written twice or not at all.
+ * Progress of the export of a stripe. Between two pieces announces are answered. The walk over the
+ * index stops at empty entries only: a removal moves no entry past an empty one, so every torrent
+ * that exists throughout is written. An index that has grown is walked again from its start, and its
+ * torrents are written twice then. A large list is written segment by segment from its end, each as
+ * it is at that moment: a peer that is moved meanwhile may be written twice or not at all.
  */
 export type ExportCursor = {
   readonly stripe: number
   place: number
   size: number
-  /** Torrents too large for the piece that met them. The last one is written next. */
+  /** Info hashes of torrents that did not fit into their piece. The last one is written next. */
   readonly waiting: Bytes[]
-  /** Of that one: whether its own record is written, and the list and slot, plus one, to go on with. */
+  /** Of that one: whether its own record is written, and the list and slot, plus one, to continue. */
   begun: boolean
-  family: number
+  family: IpFamily
   slot: number
+  readonly runs: RecordRuns
   done: boolean
 }
 
@@ -62,42 +70,38 @@ export function createExportCursor(stripe: number): ExportCursor {
     size: -1,
     waiting: [],
     begun: false,
-    family: 0,
+    family: Family.ipv4,
     slot: 0,
+    runs: { flags: 0, first: [0, 0], count: [0, 0] },
     done: false,
   }
 }
 
 /**
- * Writes a bounded piece of the cursor's stripe to `out` at `at`, as whole records (torrent-record.ts), and returns where they end; the
- * cursor says when the stripe is done. `out` must have RECORD_BYTES_MAX left.
+ * Writes a bounded piece of the cursor's stripe to `out` at `at`, as whole records
+ * (torrent-record.ts), and returns where they end. `cursor.done` tells when the stripe is done. `out`
+ * must have RECORD_BYTES_MAX left.
  */
 export function exportPiece(
-  tables: OpenTables,
+  { held }: OpenTables,
   cursor: ExportCursor,
   out: Bytes,
   at: number,
 ): number {
-  const arena = tables.arenas[cursor.stripe % tables.arenas.length] as Arena
-  const stripe = stripeHead(cursor.stripe, tables.arenas.length)
-  takeLock(arena, stripe)
+  holdStripe(held, cursor.stripe)
   const end =
     cursor.waiting.length > 0
-      ? exportWaiting(tables, arena, stripe, cursor, out, at)
-      : exportIndex(arena, stripe, cursor, out, at)
-  passLock(arena, stripe)
+      ? exportWaiting(held, cursor, out, at)
+      : exportIndex(held, cursor, out, at)
+  passStripe(held)
   cursor.done = cursor.place >= cursor.size && cursor.waiting.length === 0
   return end
 }
 
-function exportIndex(
-  arena: Arena,
-  stripe: number,
-  cursor: ExportCursor,
-  out: Bytes,
-  at: number,
-): number {
-  const size = indexSize(arena, stripe)
+function exportIndex(held: HeldStripe, cursor: ExportCursor, out: Bytes, at: number): number {
+  const { arena } = held
+  const { runs } = cursor
+  const size = indexSize(held)
   if (size !== cursor.size) {
     cursor.size = size
     cursor.place = 0
@@ -105,53 +109,56 @@ function exportIndex(
   let end = at
   let steps = 0
   while (cursor.place < size) {
-    const torrent = torrentAt(arena, stripe, cursor.place++)
+    const torrent = torrentAt(held, cursor.place++)
     steps++
-    if (torrent === 0) {
+    if (torrent === NO_TORRENT) {
       if (steps > PIECE_STEPS_MAX) return end
       continue
     }
-    const ipv4 = peerCount(arena, listOf(arena, torrent, 0))
-    const ipv6 = peerCount(arena, listOf(arena, torrent, 1))
+    const isSmall = takeWholeLists(arena, torrent, runs)
+    const [ipv4, ipv6] = runs.count
     const fits = end + recordBytes(ipv4, ipv6) <= out.u8.length && steps <= PIECE_STEPS_MAX
     steps += TORRENT_STEPS
-    if (fits && ipv4 <= SEGMENT_PEERS && ipv6 <= SEGMENT_PEERS) {
-      end = writeRecord(arena, torrent, out, end, 0, 0, ipv4, 0, ipv6)
+    if (fits && isSmall) {
+      end = writeRecord(arena, torrent, runs, out, end)
       steps += ipv4 + ipv6
     } else {
       const hash = torrent + TORRENT_HASH
-      cursor.waiting.push(bytesOf(new Uint8Array(arena.u8.subarray(hash, hash + 20))))
+      cursor.waiting.push(bytesOf(new Uint8Array(arena.u8.subarray(hash, hash + HASH_BYTES))))
     }
   }
   return end
 }
 
-function exportWaiting(
-  tables: OpenTables,
-  arena: Arena,
-  stripe: number,
-  cursor: ExportCursor,
-  out: Bytes,
-  at: number,
-): number {
+/** Makes the runs all peers of the torrent. Returns whether one record can hold them. */
+function takeWholeLists(arena: Arena, torrent: TorrentRef, runs: RecordRuns): boolean {
+  const ipv4 = peerCount(arena, listOf(arena, torrent, Family.ipv4))
+  const ipv6 = peerCount(arena, listOf(arena, torrent, Family.ipv6))
+  takeRuns(runs, 0, ipv4, ipv6)
+  return ipv4 <= SEGMENT_PEERS && ipv6 <= SEGMENT_PEERS
+}
+
+/** Makes the runs the first peers of both lists. */
+function takeRuns(runs: RecordRuns, flags: number, ipv4: number, ipv6: number): void {
+  runs.flags = flags
+  runs.first.fill(0)
+  runs.count[Family.ipv4] = ipv4
+  runs.count[Family.ipv6] = ipv6
+}
+
+function exportWaiting(held: HeldStripe, cursor: ExportCursor, out: Bytes, at: number): number {
   let end = at
   let steps = 0
   while (steps <= PIECE_STEPS_MAX && end + RECORD_BYTES_MAX <= out.u8.length) {
     const hash = cursor.waiting.at(-1)
     if (!hash) break
-    const torrent = findTorrent(
-      arena,
-      stripe,
-      hashInfoHash(tables.hashKey, hash.view, 0),
-      hash.view,
-      0,
-    )
+    const torrent = findTorrent(held, hashInfoHash(held.hashKey, hash.view, 0), hash.view, 0)
     steps += TORRENT_STEPS
-    if (torrent === 0) {
+    if (torrent === NO_TORRENT) {
       nextWaiting(cursor)
       continue
     }
-    const next = exportPart(arena, torrent, cursor, out, end)
+    const next = exportPart(held.arena, torrent, cursor, out, end)
     steps += Math.floor((next - end) / DETAIL_BYTES)
     end = next
   }
@@ -163,82 +170,70 @@ function nextWaiting(cursor: ExportCursor): void {
   cursor.begun = false
 }
 
-/** Writes a torrent's own record, with its peers if they are few, or else the next segment of its peers. */
+/** Writes a torrent's own record, with its peers if they are few, or else the next segment of them. */
 function exportPart(
   arena: Arena,
-  torrent: number,
+  torrent: TorrentRef,
   cursor: ExportCursor,
   out: Bytes,
   at: number,
 ): number {
+  const { runs } = cursor
   if (!cursor.begun) {
-    const ipv4 = peerCount(arena, listOf(arena, torrent, 0))
-    const ipv6 = peerCount(arena, listOf(arena, torrent, 1))
-    if (ipv4 <= SEGMENT_PEERS && ipv6 <= SEGMENT_PEERS) {
+    if (takeWholeLists(arena, torrent, runs)) {
       nextWaiting(cursor)
-      return writeRecord(arena, torrent, out, at, 0, 0, ipv4, 0, ipv6)
+      return writeRecord(arena, torrent, runs, out, at)
     }
     cursor.begun = true
-    cursor.family = 0
-    cursor.slot = ipv4
-    return writeRecord(arena, torrent, out, at, 0, 0, 0, 0, 0)
+    cursor.family = Family.ipv4
+    cursor.slot = runs.count[Family.ipv4]
+    takeRuns(runs, 0, 0, 0)
+    return writeRecord(arena, torrent, runs, out, at)
   }
   const slot = Math.min(cursor.slot, peerCount(arena, listOf(arena, torrent, cursor.family)))
   if (slot === 0) {
-    if (cursor.family === 1) nextWaiting(cursor)
-    cursor.family = 1
-    cursor.slot = peerCount(arena, listOf(arena, torrent, 1))
+    if (cursor.family === Family.ipv6) nextWaiting(cursor)
+    cursor.family = Family.ipv6
+    cursor.slot = peerCount(arena, listOf(arena, torrent, Family.ipv6))
     return at
   }
   const first = Math.floor((slot - 1) / SEGMENT_PEERS) * SEGMENT_PEERS
-  const count = slot - first
   cursor.slot = first
-  return cursor.family === 0
-    ? writeRecord(arena, torrent, out, at, CONTINUED, first, count, 0, 0)
-    : writeRecord(arena, torrent, out, at, CONTINUED, 0, 0, first, count)
+  takeRuns(runs, CONTINUED, 0, 0)
+  runs.first[cursor.family] = first
+  runs.count[cursor.family] = slot - first
+  return writeRecord(arena, torrent, runs, out, at)
 }
 
-/** Writes a record of a run of each family's peers, each within one segment, and returns its end. */
+/** Writes a record of the torrent and of these peers, and returns its end. */
 function writeRecord(
   arena: Arena,
-  torrent: number,
+  torrent: TorrentRef,
+  runs: RecordRuns,
   out: Bytes,
   at: number,
-  flags: number,
-  ipv4First: number,
-  ipv4Count: number,
-  ipv6First: number,
-  ipv6Count: number,
 ): number {
-  copyOut(arena, torrent + TORRENT_HASH, 20, out, at + RECORD_HASH)
+  copyOut(arena, torrent + TORRENT_HASH, HASH_BYTES, out, at + RECORD_HASH)
   out.view.setUint32(at + RECORD_COMPLETED, torrentCompleted(arena, torrent), true)
   out.view.setUint32(at + RECORD_ACTIVE, torrentActive(arena, torrent), true)
-  out.view.setUint16(at + RECORD_PEERS[0], ipv4Count, true)
-  out.view.setUint16(at + RECORD_PEERS[1], ipv6Count, true)
-  out.view.setUint32(at + RECORD_FLAGS, flags, true)
-  const ipv4 = at + RECORD_HEAD_BYTES
-  const ipv6 = writePeers(arena, listOf(arena, torrent, 0), 0, ipv4First, ipv4Count, out, ipv4)
-  return writePeers(arena, listOf(arena, torrent, 1), 1, ipv6First, ipv6Count, out, ipv6)
-}
-
-function writePeers(
-  arena: Arena,
-  list: number,
-  family: number,
-  first: number,
-  count: number,
-  out: Bytes,
-  at: number,
-): number {
-  if (count === 0) return at
-  const details = at + count * (PEER_WIDTH[family] as number)
-  const end = details + count * DETAIL_BYTES
-  copyOut(arena, compactAt(arena, list, family, first), details - at, out, at)
-  copyOut(arena, detailAt(arena, list, family, first), end - details, out, details)
+  out.view.setUint16(at + RECORD_PEERS[Family.ipv4], runs.count[Family.ipv4], true)
+  out.view.setUint16(at + RECORD_PEERS[Family.ipv6], runs.count[Family.ipv6], true)
+  out.view.setUint32(at + RECORD_FLAGS, runs.flags, true)
+  let end = at + RECORD_HEAD_BYTES
+  for (const family of [Family.ipv4, Family.ipv6] as const) {
+    const count = runs.count[family]
+    if (count === 0) continue
+    const list = listOf(arena, torrent, family)
+    const first = runs.first[family] as Slot
+    const bytes = count * COMPACT_BYTES[family]
+    copyOut(arena, compactAt(arena, list, family, first), bytes, out, end)
+    copyOut(arena, detailAt(arena, list, family, first), count * DETAIL_BYTES, out, end + bytes)
+    end += bytes + count * DETAIL_BYTES
+  }
   return end
 }
 
 function copyOut(arena: Arena, from: number, bytes: number, out: Bytes, at: number): void {
   if (bytes > LOOP_BYTES_MAX) out.u8.set(arena.u8.subarray(from, from + bytes), at)
-  else for (let n = 0; n < bytes; n++) out.u8[at + n] = arena.u8[from + n] as number
+  else for (let n = 0; n < bytes; n++) out.u8[at + n] = arena.u8[from + n]!
 }

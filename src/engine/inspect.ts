@@ -1,10 +1,18 @@
 import { type Bytes, bytesOf } from '../protocol/bytes.ts'
 import { unmapped } from '../protocol/ip.ts'
-import { CONNECTION_CLIENT, Family } from '../protocol/records.ts'
+import {
+  COMPACT_BYTES,
+  CONNECTION_CLIENT,
+  FAMILIES,
+  Family,
+  HASH_BYTES,
+  IP_BYTES_MAX,
+  PORT_BYTES,
+} from '../protocol/records.ts'
 import { ownerOf, readOwner } from './account.ts'
 import type { Engine } from './engine.ts'
 import { createExportCursor, exportPiece } from './export-stripe.ts'
-import { type Arena, stripeHead } from './tables/arena.ts'
+import type { Arena } from './tables/arena.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import {
   DETAIL_BYTES,
@@ -13,14 +21,11 @@ import {
   DETAIL_PEER_ID,
   DETAIL_UPLOADED,
   DETAIL_USER,
-  FAMILY_COUNT,
-  PEER_WIDTH,
   STRIPE_CHANGED,
   TORRENT_COMPLETED,
   TORRENT_HASH,
   TorrentFlag,
 } from './tables/layout.ts'
-import { releaseLock, takeLock } from './tables/lock.ts'
 import {
   compactAt,
   detailAt,
@@ -31,6 +36,8 @@ import {
   torrentPeers,
   torrentSeeders,
 } from './tables/peer-list.ts'
+import { type ListRef, NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
+import { type HeldStripe, holdStripe, holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import { removePeer } from './tables/swarm.ts'
 import {
   addTorrent,
@@ -39,7 +46,6 @@ import {
   markChanged,
   removeTorrent,
   setTorrentFlags,
-  stripeOf,
   torrentActive,
   torrentAt,
   torrentCompleted,
@@ -55,7 +61,7 @@ import {
   recordPeers,
 } from './torrent-record.ts'
 
-/** What who administers the tracker reads and changes of the swarms, in bounded pieces: announces go on in between. */
+/** The door for the admin module to the swarms. Each call holds a stripe for a bounded time. */
 
 export type TorrentCounts = {
   readonly seeders: number
@@ -67,7 +73,7 @@ export type TorrentCounts = {
 
 export type PeerRecord = {
   readonly id: Buffer
-  /** 4 or 16 bytes. Of a WebSocket peer its client's, and no port: nobody can connect there. */
+  /** 4 or 16 bytes. A WebSocket peer has the address of its client, and port 0. */
   readonly address: Buffer
   readonly port: number
   readonly uploaded: number
@@ -77,28 +83,28 @@ export type PeerRecord = {
   readonly seen: number
 }
 
-/** Peers taken out while a stripe's lock is held. */
+/** Peers removed while a stripe's lock is held. */
 const REMOVALS_MAX = 512
 
-/** Runs `work` with the stripe locked that a torrent of this info hash belongs to; `torrent` is 0 when it is not there. */
+/**
+ * Runs `work` with the stripe held that a torrent of this info hash belongs to. `torrent` is
+ * NO_TORRENT when the torrent does not exist; `hashed` is the keyed hash.
+ */
 function inStripe<Result>(
-  engine: Engine,
+  { held }: Engine,
   hash: Bytes,
-  work: (arena: Arena, stripe: number, torrent: number, hashed: number) => Result,
+  work: (held: HeldStripe, torrent: TorrentRef, hashed: number) => Result,
 ): Result {
-  const hashed = hashInfoHash(engine.hashKey, hash.view, 0)
-  const number = stripeOf(hashed, engine.stripeCount)
-  const arena = engine.arenas[number % engine.arenas.length] as Arena
-  const stripe = stripeHead(number, engine.arenas.length)
-  takeLock(arena, stripe)
+  const hashed = hashInfoHash(held.hashKey, hash.view, 0)
+  holdStripeOf(held, hashed)
   try {
-    return work(arena, stripe, findTorrent(arena, stripe, hashed, hash.view, 0), hashed)
+    return work(held, findTorrent(held, hashed, hash.view, 0), hashed)
   } finally {
-    releaseLock(arena, stripe)
+    releaseStripe(held)
   }
 }
 
-function countsOf(arena: Arena, torrent: number): TorrentCounts {
+function countsOf(arena: Arena, torrent: TorrentRef): TorrentCounts {
   const seeders = torrentSeeders(arena, torrent)
   return {
     seeders,
@@ -109,14 +115,14 @@ function countsOf(arena: Arena, torrent: number): TorrentCounts {
 }
 
 export function readTorrent(engine: Engine, hash: Uint8Array): TorrentCounts | undefined {
-  return inStripe(engine, bytesOf(hash), (arena, _, torrent) =>
-    torrent === 0 ? undefined : countsOf(arena, torrent),
+  return inStripe(engine, bytesOf(hash), ({ arena }, torrent) =>
+    torrent === NO_TORRENT ? undefined : countsOf(arena, torrent),
   )
 }
 
 /**
- * Enters a torrent, which then stays without peers, or sets its count of downloads; `atLeast` leaves a higher one. Returns whether it was there
- * before; undefined when there is no memory for it.
+ * Adds a torrent, which then stays without peers, or sets its completed count; with `atLeast` a
+ * higher count stays. Returns whether the torrent existed before; undefined if memory is full.
  */
 export function putTorrent(
   engine: Engine,
@@ -126,32 +132,34 @@ export function putTorrent(
   atLeast = false,
 ): boolean | undefined {
   const bytes = bytesOf(hash)
-  return inStripe(engine, bytes, (arena, stripe, found, hashed) => {
-    const torrent = found || addTorrent(arena, stripe, hashed, bytes.view, 0, engine.hashKey)
-    if (torrent === 0) return undefined
-    if (found === 0) touchTorrent(arena, torrent, nowSeconds)
+  return inStripe(engine, bytes, (held, found, hashed) => {
+    const { arena } = held
+    const torrent = found || addTorrent(held, hashed, bytes.view, 0)
+    if (torrent === NO_TORRENT) return undefined
+    if (found === NO_TORRENT) touchTorrent(arena, torrent, nowSeconds)
     setTorrentFlags(arena, torrent, torrentFlags(arena, torrent) | TorrentFlag.kept)
     if (completed !== undefined && !(atLeast && torrentCompleted(arena, torrent) >= completed)) {
       arena.u32[(torrent + TORRENT_COMPLETED) >> 2] = completed
     }
-    return found !== 0
+    return found !== NO_TORRENT
   })
 }
 
-/** Takes a torrent out with all its peers. Returns whether it was there. */
+/** Removes a torrent with all its peers. Returns whether it existed. */
 export function deleteTorrent(engine: Engine, hash: Uint8Array): boolean {
   for (let before = false; ; before = true) {
-    const left = inStripe(engine, bytesOf(hash), (arena, stripe, torrent, hashed) => {
-      if (torrent === 0) return -1
+    const left = inStripe(engine, bytesOf(hash), (held, torrent, hashed) => {
+      const { arena } = held
+      if (torrent === NO_TORRENT) return -1
       let most = REMOVALS_MAX
-      for (let family = 0; family < FAMILY_COUNT; family++) {
+      for (const family of FAMILIES) {
         const list = listOf(arena, torrent, family)
         for (let slot = peerCount(arena, list) - 1; slot >= 0 && most > 0; slot--, most--) {
-          removePeer(arena, stripe, torrent, family, slot, engine.hashKey)
+          removePeer(held, torrent, family, slot as Slot)
         }
       }
       if (torrentPeers(arena, torrent) > 0) return torrentPeers(arena, torrent)
-      removeTorrent(arena, stripe, torrent, hashed, engine.hashKey)
+      removeTorrent(held, torrent, hashed)
       return 0
     })
     if (left === -1) return before
@@ -159,21 +167,21 @@ export function deleteTorrent(engine: Engine, hash: Uint8Array): boolean {
   }
 }
 
-/** Notes the torrent as changed, where writing down its counts failed. */
+/** Marks the torrent as changed again, after its counts could not be written to the database. */
 export function noteTorrentChanged(engine: Engine, hash: Uint8Array): void {
-  inStripe(engine, bytesOf(hash), (arena, stripe, torrent) => {
-    if (torrent !== 0) markChanged(arena, stripe, torrent)
+  inStripe(engine, bytesOf(hash), (held, torrent) => {
+    if (torrent !== NO_TORRENT) markChanged(held, torrent)
   })
 }
 
-/** Lets go of what was kept of a torrent, so that the sweep forgets it if nobody announces. */
+/** Clears the torrent's flags, so that a sweep removes it once it has no peers. */
 export function releaseTorrent(engine: Engine, hash: Uint8Array): void {
-  inStripe(engine, bytesOf(hash), (arena, _, torrent) => {
-    if (torrent !== 0) setTorrentFlags(arena, torrent, 0)
+  inStripe(engine, bytesOf(hash), ({ arena }, torrent) => {
+    if (torrent !== NO_TORRENT) setTorrentFlags(arena, torrent, 0)
   })
 }
 
-/** A torrent's lists in the order in which they are read: seeders of all families, then leechers. */
+/** Order in which a torrent's peers are read: the seeders of all families, then the leechers. */
 const PHASES = [
   [Family.ipv4, true],
   [Family.ipv6, true],
@@ -184,16 +192,19 @@ const PHASES = [
 ] as const
 const PHASE_SLOTS = 2 ** 32
 
-/** Peers of a torrent from `cursor` on, `count` at most, and the cursor to go on with, -1 at the end. Begin with 0. */
+/**
+ * Reads at most `count` peers of a torrent from `cursor` on; the first cursor is 0. Returns the next
+ * cursor, too; -1 at the end.
+ */
 export function readPeers(
   engine: Engine,
   hash: Uint8Array,
   cursor: number,
   count: number,
 ): { peers: PeerRecord[]; next: number } {
-  return inStripe(engine, bytesOf(hash), (arena, _, torrent) => {
+  return inStripe(engine, bytesOf(hash), ({ arena }, torrent) => {
     const peers: PeerRecord[] = []
-    if (torrent === 0) return { peers, next: -1 }
+    if (torrent === NO_TORRENT) return { peers, next: -1 }
     let at = cursor
     for (;;) {
       const phase = Math.floor(at / PHASE_SLOTS)
@@ -206,20 +217,18 @@ export function readPeers(
       if (slot >= end) at = (phase + 1) * PHASE_SLOTS
       else if (peers.length === count) return { peers, next: at }
       else {
-        peers.push(readPeer(arena, list, family, slot))
+        peers.push(readPeer(arena, list, family, slot as Slot))
         at++
       }
     }
   })
 }
 
-const FAMILIES = [Family.ipv4, Family.ipv6, Family.websocket] as const
-
-/** Ids of `count` of a torrent's peers, evenly spread, so that seeders, leechers and all families have their share. */
+/** Ids of `count` peers of a torrent, spread evenly over seeders, leechers and all families. */
 export function samplePeerIds(engine: Engine, hash: Uint8Array, count: number): Buffer[] {
-  return inStripe(engine, bytesOf(hash), (arena, _, torrent) => {
+  return inStripe(engine, bytesOf(hash), ({ arena }, torrent) => {
     const ids: Buffer[] = []
-    if (torrent === 0) return ids
+    if (torrent === NO_TORRENT) return ids
     const peers = torrentPeers(arena, torrent)
     const step = Math.max(1, peers / count)
     let before = 0
@@ -227,8 +236,9 @@ export function samplePeerIds(engine: Engine, hash: Uint8Array, count: number): 
       const list = listOf(arena, torrent, family)
       const end = before + peerCount(arena, list)
       for (let at = ids.length * step; at < end; at = ids.length * step) {
-        const id = detailAt(arena, list, family, Math.floor(at) - before) + DETAIL_PEER_ID
-        ids.push(Buffer.from(arena.u8.slice(id, id + 20)))
+        const slot = (Math.floor(at) - before) as Slot
+        const id = detailAt(arena, list, family, slot) + DETAIL_PEER_ID
+        ids.push(Buffer.from(arena.u8.slice(id, id + HASH_BYTES)))
       }
       before = end
     }
@@ -236,18 +246,18 @@ export function samplePeerIds(engine: Engine, hash: Uint8Array, count: number): 
   })
 }
 
-function readPeer(arena: Arena, list: number, family: Family, slot: number): PeerRecord {
+function readPeer(arena: Arena, list: ListRef, family: Family, slot: Slot): PeerRecord {
   const compact = compactAt(arena, list, family, slot)
   const detail = detailAt(arena, list, family, slot)
-  const width = PEER_WIDTH[family]
+  const width = COMPACT_BYTES[family]
   const copy = (at: number, bytes: number) => Buffer.from(arena.u8.slice(at, at + bytes))
   return {
-    id: copy(detail + DETAIL_PEER_ID, 20),
+    id: copy(detail + DETAIL_PEER_ID, HASH_BYTES),
     address:
       family === Family.websocket
-        ? unmapped(copy(compact + CONNECTION_CLIENT, 16))
-        : copy(compact, width - 2),
-    port: copy(compact + width - 2, 2).readUInt16BE(),
+        ? unmapped(copy(compact + CONNECTION_CLIENT, IP_BYTES_MAX))
+        : copy(compact, width - PORT_BYTES),
+    port: copy(compact + width - PORT_BYTES, PORT_BYTES).readUInt16BE(),
     uploaded: copy(detail + DETAIL_UPLOADED, 6).readUIntLE(0, 6),
     downloaded: copy(detail + DETAIL_DOWNLOADED, 6).readUIntLE(0, 6),
     left: copy(detail + DETAIL_LEFT, 6).readUIntLE(0, 6),
@@ -255,47 +265,78 @@ function readPeer(arena: Arena, list: number, family: Family, slot: number): Pee
   }
 }
 
-export type ListedTorrent = TorrentCounts & { readonly hash: Buffer; readonly flags: number }
+export type ListedTorrent = TorrentCounts & {
+  readonly hash: Buffer
+  /** Whether it stays without peers. */
+  readonly isKept: boolean
+}
+
+/** What `torrentsOfStripe` passes to its filter. */
+export type TorrentState = {
+  readonly peers: number
+  /** Unix seconds of the last announce. */
+  readonly active: number
+  readonly isKept: boolean
+  readonly isChanged: boolean
+}
 
 /** The torrents of a stripe whose counts changed since the last call. */
 export function takeChangedTorrents(engine: Engine, number: number): ListedTorrent[] {
-  const arena = engine.arenas[number % engine.arenas.length] as Arena
-  const changed = (stripeHead(number, engine.arenas.length) + STRIPE_CHANGED) >> 2
-  if (Atomics.exchange(arena.u32, changed, 0) === 0) return []
-  const isChanged = ({ flags }: { flags: number }) => (flags & TorrentFlag.changed) !== 0
-  return torrentsOfStripe(engine, number, isChanged, TorrentFlag.changed)
-}
-
-/** All torrents of a stripe that `pick` wants, as they are at this moment. `clear` are the flags to take from those. */
-export function torrentsOfStripe(
-  engine: Engine,
-  number: number,
-  pick: (counts: { peers: number; active: number; flags: number }) => boolean,
-  clear = 0,
-): ListedTorrent[] {
-  const arena = engine.arenas[number % engine.arenas.length] as Arena
-  const stripe = stripeHead(number, engine.arenas.length)
-  const found: ListedTorrent[] = []
-  takeLock(arena, stripe)
-  for (let place = 0; place < indexSize(arena, stripe); place++) {
-    const torrent = torrentAt(arena, stripe, place)
-    if (torrent === 0) continue
-    const flags = torrentFlags(arena, torrent)
-    const peers = torrentPeers(arena, torrent)
-    if (!pick({ peers, active: torrentActive(arena, torrent), flags })) continue
-    const at = torrent + TORRENT_HASH
-    found.push({
-      ...countsOf(arena, torrent),
-      hash: Buffer.from(arena.u8.slice(at, at + 20)),
-      flags,
-    })
-    if (clear !== 0) setTorrentFlags(arena, torrent, flags & ~clear)
-  }
-  releaseLock(arena, stripe)
+  const { held } = engine
+  holdStripe(held, number)
+  const { arena, head } = held
+  const isStripeChanged = arena.u32[(head + STRIPE_CHANGED) >> 2] !== 0
+  arena.u32[(head + STRIPE_CHANGED) >> 2] = 0
+  const found = isStripeChanged
+    ? listTorrents(held, ({ isChanged }) => isChanged, TorrentFlag.changed)
+    : []
+  releaseStripe(held)
   return found
 }
 
-/** Calls `visit` for each peer of a stripe that a user announced: its info hash, user, and when it was seen. */
+/** All torrents of a stripe that `pick` accepts, as they are at this moment. */
+export function torrentsOfStripe(
+  { held }: Engine,
+  number: number,
+  pick: (state: TorrentState) => boolean,
+): ListedTorrent[] {
+  holdStripe(held, number)
+  const found = listTorrents(held, pick, 0)
+  releaseStripe(held)
+  return found
+}
+
+/** Lists torrents of the held stripe, and clears these flags of them. */
+function listTorrents(
+  held: HeldStripe,
+  pick: (state: TorrentState) => boolean,
+  clear: number,
+): ListedTorrent[] {
+  const { arena } = held
+  const found: ListedTorrent[] = []
+  for (let place = 0; place < indexSize(held); place++) {
+    const torrent = torrentAt(held, place)
+    if (torrent === NO_TORRENT) continue
+    const flags = torrentFlags(arena, torrent)
+    const state = {
+      peers: torrentPeers(arena, torrent),
+      active: torrentActive(arena, torrent),
+      isKept: (flags & TorrentFlag.kept) !== 0,
+      isChanged: (flags & TorrentFlag.changed) !== 0,
+    }
+    if (!pick(state)) continue
+    const at = torrent + TORRENT_HASH
+    found.push({
+      ...countsOf(arena, torrent),
+      hash: Buffer.from(arena.u8.slice(at, at + HASH_BYTES)),
+      isKept: state.isKept,
+    })
+    if (clear !== 0) setTorrentFlags(arena, torrent, flags & ~clear)
+  }
+  return found
+}
+
+/** Calls `visit` for each peer of a stripe that has a user: info hash, user number, last announce. */
 export function eachUserPeer(
   engine: Engine,
   stripe: number,
@@ -306,12 +347,12 @@ export function eachUserPeer(
   while (!cursor.done) {
     const end = exportPiece(engine, cursor, out, 0)
     for (let at = 0; at < end; ) {
-      const ipv4 = recordPeers(out.view, at, 0)
-      const ipv6 = recordPeers(out.view, at, 1)
-      const hash = Buffer.from(out.u8.slice(at + RECORD_HASH, at + RECORD_HASH + 20))
+      const ipv4 = recordPeers(out.view, at, Family.ipv4)
+      const ipv6 = recordPeers(out.view, at, Family.ipv6)
+      const hash = Buffer.from(out.u8.slice(at + RECORD_HASH, at + RECORD_HASH + HASH_BYTES))
       const lists = [
-        [ipv4, at + RECORD_HEAD_BYTES + ipv4 * PEER_WIDTH[0]],
-        [ipv6, at + recordBytes(ipv4, 0) + ipv6 * PEER_WIDTH[1]],
+        [ipv4, at + RECORD_HEAD_BYTES + ipv4 * COMPACT_BYTES[Family.ipv4]],
+        [ipv6, at + recordBytes(ipv4, 0) + ipv6 * COMPACT_BYTES[Family.ipv6]],
       ] as const
       for (const [count, details] of lists) {
         for (let n = 0; n < count; n++) {
@@ -326,25 +367,26 @@ export function eachUserPeer(
   eachWebsocketUserPeer(engine, stripe, visit)
 }
 
-/** WebSocket peers are not exported: they are few, and read at once. */
+/** WebSocket peers are not exported: they are few, and are read at once. */
 function eachWebsocketUserPeer(
-  engine: Engine,
+  { held }: Engine,
   number: number,
   visit: (hash: Buffer, user: number, seen: number) => void,
 ): void {
-  const arena = engine.arenas[number % engine.arenas.length] as Arena
-  const stripe = stripeHead(number, engine.arenas.length)
-  takeLock(arena, stripe)
-  for (let place = 0; place < indexSize(arena, stripe); place++) {
-    const torrent = torrentAt(arena, stripe, place)
-    if (torrent === 0) continue
+  holdStripe(held, number)
+  const { arena } = held
+  for (let place = 0; place < indexSize(held); place++) {
+    const torrent = torrentAt(held, place)
+    if (torrent === NO_TORRENT) continue
     const list = listOf(arena, torrent, Family.websocket)
     for (let slot = peerCount(arena, list) - 1; slot >= 0; slot--) {
-      const detail = detailAt(arena, list, Family.websocket, slot)
+      const detail = detailAt(arena, list, Family.websocket, slot as Slot)
       const user = readOwner(arena, detail)
+      if (user === 0) continue
       const at = torrent + TORRENT_HASH
-      if (user !== 0) visit(Buffer.from(arena.u8.slice(at, at + 20)), user, lastSeen(arena, detail))
+      const hash = Buffer.from(arena.u8.slice(at, at + HASH_BYTES))
+      visit(hash, user, lastSeen(arena, detail))
     }
   }
-  releaseLock(arena, stripe)
+  releaseStripe(held)
 }

@@ -1,49 +1,42 @@
-import type { Bytes } from '../protocol/bytes.ts'
-import { ADDRESS, INFO_HASH, PEER_ID } from '../protocol/records.ts'
+import { CONNECTION_WORKER, Family, INFO_HASH } from '../protocol/records.ts'
+import type { Announce } from './current-announce.ts'
+import { isDead } from './dead-workers.ts'
 import type { Engine } from './engine.ts'
-import { type Arena, stripeHead } from './tables/arena.ts'
 import { findPeer } from './tables/find-peer.ts'
-import { isGone } from './tables/gone-workers.ts'
-import { hashInfoHash } from './tables/keyed-hash.ts'
-import { WEBSOCKET_FAMILY } from './tables/layout.ts'
-import { releaseLock, takeLock } from './tables/lock.ts'
 import { compactAt, listOf, peerCount } from './tables/peer-list.ts'
+import { NO_SLOT, NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
+import { holdStripe, holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import { removePeer } from './tables/swarm.ts'
-import { findTorrent, indexSize, markChanged, stripeOf, torrentAt } from './tables/torrents.ts'
+import { findTorrent, indexSize, markChanged, torrentAt } from './tables/torrents.ts'
 
-/** What becomes of WebSocket peers whose connection is gone. */
+/** Removal of WebSocket peers whose connection is closed. */
 
-/** Takes out the peer that the leave record at `at` names. Nobody's key is asked for: the connection is gone, whoever may announce. */
-export function leave(engine: Engine, request: Bytes, at: number): void {
-  const { view } = request
-  const hash = hashInfoHash(engine.hashKey, view, at + INFO_HASH)
-  const number = stripeOf(hash, engine.stripeCount)
-  const arena = engine.arenas[number % engine.arenas.length] as Arena
-  const stripe = stripeHead(number, engine.arenas.length)
-  takeLock(arena, stripe)
-  const torrent = findTorrent(arena, stripe, hash, view, at + INFO_HASH)
-  if (torrent !== 0) {
-    const family = WEBSOCKET_FAMILY
-    const list = listOf(arena, torrent, family)
-    const slot = findPeer(arena, list, family, view, at + PEER_ID, at + ADDRESS, engine.hashKey)
-    if (slot !== -1) remove(engine, arena, stripe, torrent, slot)
+/** Removes the peer of a leave record. No key is checked: the connection is closed in any case. */
+export function leave(engine: Engine, { hash, request, at, peer }: Announce): void {
+  const { held } = engine
+  holdStripeOf(held, hash)
+  const torrent = findTorrent(held, hash, request.view, at + INFO_HASH)
+  if (torrent !== NO_TORRENT) {
+    const slot = findPeer(held, listOf(held.arena, torrent, Family.websocket), peer)
+    if (slot !== NO_SLOT) remove(engine, torrent, slot)
   }
-  releaseLock(arena, stripe)
+  releaseStripe(held)
 }
 
-function remove(engine: Engine, arena: Arena, stripe: number, torrent: number, slot: number): void {
-  removePeer(arena, stripe, torrent, WEBSOCKET_FAMILY, slot, engine.hashKey)
-  if (engine.settings.notePeers) markChanged(arena, stripe, torrent)
+function remove(engine: Engine, torrent: TorrentRef, slot: Slot): void {
+  removePeer(engine.held, torrent, Family.websocket, slot)
+  if (engine.settings.notePeers) markChanged(engine.held, torrent)
 }
 
-/** Places of the index looked at, and peers taken out, while a stripe's lock is held. */
+/** Bounds of what is done while a stripe's lock is held: entries of the index, and removals. */
 const SLICE_PLACES_MAX = 1024
 const SLICE_REMOVALS_MAX = 256
 
 /**
- * Where taking out the peers of gone workers is: thread `first` of `stride` goes through every `stride`th stripe. Between two slices announces
- * go on. A slice begins behind an empty place of the index, because what a removal moves up never crosses one; an index that grew is walked
- * again from its start.
+ * Progress of the removal of dead workers' peers: thread `first` of `stride` processes every
+ * `stride`th stripe. Between two slices announces are answered. A slice begins behind an empty entry
+ * of the index, because a removal moves no entry past an empty one. An index that has grown is
+ * processed again from its start.
  */
 export type LeaveCursor = {
   stripe: number
@@ -56,14 +49,12 @@ export function createLeaveCursor(index: number, threads: number): LeaveCursor {
   return { stripe: index, stride: threads, place: 0, size: -1 }
 }
 
-/** Takes out a bounded number of the WebSocket peers of gone workers. Returns true when the cursor's last stripe is done. */
+/** Removes a bounded number of dead workers' peers. Returns true when the last stripe is done. */
 export function leaveSlice(engine: Engine, cursor: LeaveCursor): boolean {
   if (cursor.stripe >= engine.stripeCount) return true
-  const arena = engine.arenas[cursor.stripe % engine.arenas.length] as Arena
-  const stripe = stripeHead(cursor.stripe, engine.arenas.length)
-  takeLock(arena, stripe)
-  const done = leaveStripe(engine, arena, stripe, cursor)
-  releaseLock(arena, stripe)
+  holdStripe(engine.held, cursor.stripe)
+  const done = leaveStripe(engine, cursor)
+  releaseStripe(engine.held)
   if (done) {
     cursor.stripe += cursor.stride
     cursor.place = 0
@@ -72,8 +63,8 @@ export function leaveSlice(engine: Engine, cursor: LeaveCursor): boolean {
   return cursor.stripe >= engine.stripeCount
 }
 
-function leaveStripe(engine: Engine, arena: Arena, stripe: number, cursor: LeaveCursor): boolean {
-  const size = indexSize(arena, stripe)
+function leaveStripe(engine: Engine, cursor: LeaveCursor): boolean {
+  const size = indexSize(engine.held)
   if (size !== cursor.size) {
     cursor.size = size
     cursor.place = 0
@@ -81,9 +72,9 @@ function leaveStripe(engine: Engine, arena: Arena, stripe: number, cursor: Leave
   let left = SLICE_REMOVALS_MAX
   const end = cursor.place + SLICE_PLACES_MAX
   for (let place = cursor.place; place < size; place++) {
-    const torrent = torrentAt(arena, stripe, place)
-    if (torrent !== 0) {
-      left -= leaveTorrent(engine, arena, stripe, torrent, left)
+    const torrent = torrentAt(engine.held, place)
+    if (torrent !== NO_TORRENT) {
+      left -= leaveTorrent(engine, torrent, left)
       if (left === 0) return false
     } else if (place >= end) {
       cursor.place = place
@@ -93,21 +84,20 @@ function leaveStripe(engine: Engine, arena: Arena, stripe: number, cursor: Leave
   return true
 }
 
-/** Takes at most `most` peers of gone workers out of a torrent and returns how many. A list is looked at whole, some nanoseconds a peer. */
-function leaveTorrent(
-  engine: Engine,
-  arena: Arena,
-  stripe: number,
-  torrent: number,
-  most: number,
-): number {
+/**
+ * Removes at most `most` peers of dead workers from a torrent and returns how many. The list is
+ * scanned whole, which takes some nanoseconds per peer.
+ */
+function leaveTorrent(engine: Engine, torrent: TorrentRef, most: number): number {
+  const { arena } = engine.held
   let removed = 0
-  const list = listOf(arena, torrent, WEBSOCKET_FAMILY)
-  // From the end: what fills a removed peer's slot has been looked at.
+  const list = listOf(arena, torrent, Family.websocket)
+  // From the end: the peer that fills the slot of a removed one has been checked already.
   for (let slot = peerCount(arena, list) - 1; slot >= 0 && removed < most; slot--) {
-    const connection = compactAt(arena, list, WEBSOCKET_FAMILY, slot)
-    if (!isGone(engine.goneWorkers, arena.view.getUint32(connection, true))) continue
-    remove(engine, arena, stripe, torrent, slot)
+    const connection = compactAt(arena, list, Family.websocket, slot as Slot)
+    const worker = arena.view.getUint32(connection + CONNECTION_WORKER, true)
+    if (!isDead(engine.deadWorkers, worker)) continue
+    remove(engine, torrent, slot as Slot)
     removed++
   }
   return removed

@@ -13,6 +13,7 @@ import {
   SOURCE,
 } from '../protocol/records.ts'
 import { type ClientPrefixes, compilePrefixes, hasPrefix } from './client-prefixes.ts'
+import type { Exchange } from './current-announce.ts'
 import { type HashKey, hashSource } from './tables/keyed-hash.ts'
 import { createRateBuckets, type Rate, type RateBuckets, takeToken } from './tables/rate-buckets.ts'
 import {
@@ -26,14 +27,14 @@ import {
 const PRIVILEGED_PORTS = 1024
 const MINUTE_MILLIS = 60_000
 
-/** What is asked of strangers, whatever protocol they speak; 0, false and [] ask nothing. It can be cloned. */
+/** Limits for clients of every protocol; 0, false and [] are no limit. It can be cloned. */
 export type LimitSettings = {
-  /** Announces a minute of one IPv4 address or IPv6 /64, and how many at once. */
+  /** Announces per minute of one IPv4 address or IPv6 /64, and how many of these at once. */
   readonly announcesPerAddress: number
   readonly announcesBurst: number
-  /** Torrents that announces may make. */
+  /** Torrents that announces may create. */
   readonly maxTorrents: number
-  /** Peers in one torrent of one IPv4 address or IPv6 /64. */
+  /** Peers of one IPv4 address or IPv6 /64 in one torrent. */
   readonly peersPerAddress: number
   readonly refusePrivateAddresses: boolean
   readonly refusePrivilegedPorts: boolean
@@ -53,14 +54,14 @@ export const NO_LIMITS: LimitSettings = {
   clientWhitelist: [],
 }
 
-/** What threads share of it. */
+/** The shared memory of the limits. */
 export type SharedLimits = {
   readonly buckets: SharedArrayBuffer
   readonly counters: SharedArrayBuffer
 }
 
 export type Limits = {
-  /** Whether `checkLimits` has anything to ask. */
+  /** Whether `checkLimits` has anything to check. */
   readonly isChecked: boolean
   readonly rate: Rate | undefined
   readonly maxTorrents: number
@@ -73,7 +74,7 @@ export type Limits = {
   readonly counters: SharedCounters
 }
 
-/** Every limit by its name in the configuration, with the failure of whom it meets. */
+/** Maps each configured limit to the failure returned when it is exceeded. */
 const LIMITS = {
   announces_per_address: Failure.tooManyAnnounces,
   max_torrents: Failure.tooManyTorrents,
@@ -86,14 +87,14 @@ const LIMITS = {
 
 export type LimitName = keyof typeof LIMITS
 
-/** One counter for each failure, most of them of no limit. */
+/** One counter per failure; most failures do not belong to a limit. */
 const COUNTERS = Object.keys(Failure).length
 
 export function createLimits(): SharedLimits {
   return { buckets: createRateBuckets(), counters: createCounters(COUNTERS) }
 }
 
-/** What one thread checks. Made anew, over the same memory, where the settings change. */
+/** Creates one thread's checks; again, over the same memory, when the settings change. */
 export function openLimits(shared: SharedLimits, settings: LimitSettings): Limits {
   const { announcesBurst, announcesPerAddress } = settings
   const rate =
@@ -118,13 +119,14 @@ export function openLimits(shared: SharedLimits, settings: LimitSettings): Limit
   }
 }
 
-/** What can be said of the announce at `at` before any torrent is looked at. The rate comes first: it is to bound what is refused, too. */
+/**
+ * Checks that do not need the torrent. The rate limit comes first, so that rejected announces count
+ * against it.
+ */
 export function checkLimits(
   limits: Limits,
   key: HashKey,
-  request: Bytes,
-  at: number,
-  nowSeconds: number,
+  { request, at, nowSeconds }: Exchange,
 ): Failure {
   const { rate, publicOnly, blacklist, whitelist } = limits
   const { u8, view } = request
@@ -144,16 +146,19 @@ export function checkLimits(
   return Failure.none
 }
 
-/** Whether the peer can be reached; a WebSocket peer through the tracker, wherever it is. */
+/** Whether other peers can reach the address; WebSocket peers are reached through the tracker. */
 function isPublic(u8: Uint8Array, at: number): boolean {
   const family = u8[at + FAMILY]
   if (family === Family.ipv4) return isPublicIpv4(u8, at + ADDRESS)
   return family !== Family.ipv6 || isPublicIpv6(u8, at + ADDRESS)
 }
 
-/** Of the address that the announce came from, whichever it claims: an IPv4 address, or the /64 that a customer of IPv6 has at least. */
+/**
+ * Hash of the address that the announce came from, even if it claims another one: an IPv4 address,
+ * or an IPv6 /64, which is what one customer usually controls.
+ */
 function hashOfSource(key: HashKey, { u8, view }: Bytes, at: number): number {
-  const claimed = ((u8[at + FLAGS] as number) & Flag.claimedAddress) !== 0
+  const claimed = (u8[at + FLAGS]! & Flag.claimedAddress) !== 0
   if (claimed) return hashSource(key, view, at + SOURCE, false)
   const family = u8[at + FAMILY]
   if (family !== Family.websocket) {
@@ -164,13 +169,13 @@ function hashOfSource(key: HashKey, { u8, view }: Bytes, at: number): number {
   return hashSource(key, view, isMapped ? client + 12 : client, isMapped)
 }
 
-/** Counts whom a limit met, and returns the failure. */
+/** Counts the failure of a limit and returns it. */
 export function limited(limits: Limits, failure: Failure): Failure {
   addOne(limits.counters, failure)
   return failure
 }
 
-/** How many announces each limit refused since the start. */
+/** Announces that each limit has refused since the start. */
 export function limitCounts({ counters }: Limits): Record<LimitName, number> {
   const counts = Object.entries(LIMITS).map(([name, failure]) => [
     name,

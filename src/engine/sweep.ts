@@ -1,8 +1,10 @@
+import { FAMILIES, Family } from '../protocol/records.ts'
 import type { Engine } from './engine.ts'
-import { type Arena, increment, stripeHead } from './tables/arena.ts'
-import { FAMILY_COUNT, STRIPE_EXPIRED } from './tables/layout.ts'
-import { releaseLock, takeLock } from './tables/lock.ts'
+import { type Arena, increment } from './tables/arena.ts'
+import { STRIPE_EXPIRED } from './tables/layout.ts'
 import { detailAt, lastSeen, listOf, peerCount, torrentPeers } from './tables/peer-list.ts'
+import { NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
+import { holdStripe, releaseStripe } from './tables/stripe.ts'
 import { removePeer } from './tables/swarm.ts'
 import {
   indexSize,
@@ -13,82 +15,83 @@ import {
   torrentFlags,
 } from './tables/torrents.ts'
 
-/** Peers and empty places looked at while a stripe's lock is held: some ten microseconds. */
+/** Peers and empty entries checked while a stripe's lock is held: some ten microseconds. */
 const SLICE_STEPS_MAX = 1024
 
 /**
- * Where a sweep is: it goes through the stripes `stripe`, `stripe + stride`, …, through each one's torrents, and through each list from its
- * end, so that what fills a removed peer's slot has been looked at. Between two slices announces go on: a peer that they move past the
- * cursor is found by the next pass.
+ * Progress of a sweep through the stripes `stripe`, `stripe + stride` and so on, through the torrents
+ * of each, and through each list from its end, so that the peer that fills the slot of a removed one
+ * has been checked already. Between two slices announces are answered; the next pass finds a peer
+ * that these move past the cursor.
  */
 export type SweepCursor = {
   stripe: number
   readonly first: number
   readonly stride: number
   place: number
-  torrent: number
-  family: number
-  /** Slot to look at next, plus one; 0 when the list is done. */
+  torrent: TorrentRef
+  family: Family
+  /** The slot to check next, plus one; 0 when the list is done. */
   slot: number
 }
 
 /** Thread `index` of `threads` sweeps every `threads`th stripe. */
 export function createSweepCursor(index: number, threads: number): SweepCursor {
-  return { stripe: index, first: index, stride: threads, place: 0, torrent: 0, family: 0, slot: 0 }
+  return {
+    stripe: index,
+    first: index,
+    stride: threads,
+    place: 0,
+    torrent: NO_TORRENT,
+    family: Family.ipv4,
+    slot: 0,
+  }
 }
 
-/** Slices that one pass over the cursor's stripes takes at least: one for each stripe. */
+/** The least number of slices of a pass over the cursor's stripes: one per stripe. */
 export function sweepSlicesPerPass(engine: Engine, cursor: SweepCursor): number {
   return Math.ceil((engine.stripeCount - cursor.first) / cursor.stride)
 }
 
 /**
- * Sweeps a bounded piece of one stripe: takes out peers silent for longer than the timeout, and torrents that nobody announced to since.
- * Returns true when the stripe is done (the cursor then stands on the next one).
+ * Sweeps a bounded part of one stripe: removes peers that did not announce for the timeout, and
+ * torrents without peers and announces since. Returns true when the stripe is done; the cursor is at
+ * the next one then.
  */
 export function sweepSlice(engine: Engine, cursor: SweepCursor, nowSeconds: number): boolean {
-  const arena = engine.arenas[cursor.stripe % engine.arenas.length] as Arena
-  const stripe = stripeHead(cursor.stripe, engine.arenas.length)
-  const limit = nowSeconds - engine.settings.peersTimeout
-  takeLock(arena, stripe)
-  const done = sweepStripe(engine, arena, stripe, cursor, limit)
-  releaseLock(arena, stripe)
+  holdStripe(engine.held, cursor.stripe)
+  const done = sweepStripe(engine, cursor, nowSeconds - engine.settings.peersTimeout)
+  releaseStripe(engine.held)
   if (!done) return false
   cursor.place = 0
-  cursor.torrent = 0
+  cursor.torrent = NO_TORRENT
   cursor.stripe += cursor.stride
   if (cursor.stripe >= engine.stripeCount) cursor.stripe = cursor.first
   return true
 }
 
-function sweepStripe(
-  engine: Engine,
-  arena: Arena,
-  stripe: number,
-  cursor: SweepCursor,
-  limit: number,
-): boolean {
+function sweepStripe(engine: Engine, cursor: SweepCursor, limit: number): boolean {
+  const { held } = engine
   let steps = 0
-  while (cursor.place < indexSize(arena, stripe)) {
+  while (cursor.place < indexSize(held)) {
     if (++steps > SLICE_STEPS_MAX) return false
-    const torrent = torrentAt(arena, stripe, cursor.place)
-    if (torrent === 0) {
+    const torrent = torrentAt(held, cursor.place)
+    if (torrent === NO_TORRENT) {
       cursor.place++
       continue
     }
-    if (cursor.torrent !== torrent) enterTorrent(arena, cursor, torrent)
-    steps += sweepTorrent(engine, arena, stripe, cursor, limit, SLICE_STEPS_MAX - steps)
-    if (cursor.slot > 0 || cursor.family < FAMILY_COUNT - 1) continue
-    cursor.torrent = 0
-    if (isForgotten(arena, torrent, limit)) {
-      removeTorrentAt(arena, stripe, cursor.place, engine.hashKey)
-    } else cursor.place++
+    if (cursor.torrent !== torrent) enterTorrent(held.arena, cursor, torrent)
+    steps += sweepTorrent(engine, cursor, limit, SLICE_STEPS_MAX - steps)
+    if (cursor.slot > 0 || cursor.family !== LAST_FAMILY) continue
+    cursor.torrent = NO_TORRENT
+    if (isForgotten(held.arena, torrent, limit)) removeTorrentAt(held, cursor.place)
+    else cursor.place++
   }
   return true
 }
 
-/** Nobody announced to it for the timeout, and nothing about it is kept. */
-function isForgotten(arena: Arena, torrent: number, limit: number): boolean {
+/** Whether the torrent is empty, not announced to for the timeout, and not stored in the database. */
+function isForgotten(arena: Arena, torrent: TorrentRef, limit: number): boolean {
   return (
     torrentPeers(arena, torrent) === 0 &&
     torrentActive(arena, torrent) < limit &&
@@ -96,21 +99,18 @@ function isForgotten(arena: Arena, torrent: number, limit: number): boolean {
   )
 }
 
-function enterTorrent(arena: Arena, cursor: SweepCursor, torrent: number): void {
+const LAST_FAMILY = FAMILIES[FAMILIES.length - 1]
+
+function enterTorrent(arena: Arena, cursor: SweepCursor, torrent: TorrentRef): void {
   cursor.torrent = torrent
-  cursor.family = 0
-  cursor.slot = peerCount(arena, listOf(arena, torrent, 0))
+  cursor.family = Family.ipv4
+  cursor.slot = peerCount(arena, listOf(arena, torrent, Family.ipv4))
 }
 
 /** Sweeps at most `most` peers of the cursor's torrent and returns how many. */
-function sweepTorrent(
-  engine: Engine,
-  arena: Arena,
-  stripe: number,
-  cursor: SweepCursor,
-  limit: number,
-  most: number,
-): number {
+function sweepTorrent(engine: Engine, cursor: SweepCursor, limit: number, most: number): number {
+  const { held } = engine
+  const { arena } = held
   let steps = 0
   for (;;) {
     const { family, torrent } = cursor
@@ -119,14 +119,14 @@ function sweepTorrent(
     while (cursor.slot > 0) {
       if (steps >= most) return steps
       steps++
-      const slot = --cursor.slot
+      const slot = --cursor.slot as Slot
       if (lastSeen(arena, detailAt(arena, list, family, slot)) >= limit) continue
-      removePeer(arena, stripe, torrent, family, slot, engine.hashKey)
-      increment(arena, stripe + STRIPE_EXPIRED)
-      if (engine.settings.notePeers) markChanged(arena, stripe, torrent)
+      removePeer(held, torrent, family, slot)
+      increment(arena, held.head + STRIPE_EXPIRED)
+      if (engine.settings.notePeers) markChanged(held, torrent)
     }
-    if (family === FAMILY_COUNT - 1) return steps
-    cursor.family = family + 1
+    if (family === LAST_FAMILY) return steps
+    cursor.family = (family + 1) as Family
     cursor.slot = peerCount(arena, listOf(arena, torrent, cursor.family))
   }
 }

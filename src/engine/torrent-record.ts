@@ -1,48 +1,51 @@
-import {
-  DETAIL_BYTES,
-  DETAIL_LEFT,
-  DETAIL_SEEN,
-  PEER_WIDTH,
-  SEGMENT_PEERS,
-} from './tables/layout.ts'
+import { COMPACT_BYTES, Family, HASH_BYTES, type IpFamily } from '../protocol/records.ts'
+import { DETAIL_BYTES, DETAIL_LEFT, DETAIL_SEEN, SEGMENT_PEERS } from './tables/layout.ts'
 
 /**
- * A torrent and its peers outside of the tables. Offsets in bytes; integers little-endian. Behind the head lie, for each family, the compact
- * bytes of all its peers and then their details, both as in the tables (layout.ts). A torrent of many peers is a record without any
- * and further ones of a segment each.
+ * A torrent and its peers outside of the tables. Offsets in bytes; integers little-endian. The head is
+ * followed by the compact bytes of all IPv4 peers, the details of these, and the same of all IPv6
+ * peers (layout.ts). A torrent of many peers is a record without peers, followed by one record per
+ * segment.
  */
 export const RECORD_HASH = 0 // 20
-export const RECORD_COMPLETED = 20 // u32
+export const RECORD_COMPLETED = RECORD_HASH + HASH_BYTES // u32
 export const RECORD_ACTIVE = 24 // u32, Unix seconds of the last announce
 export const RECORD_PEERS = [28, 30] as const // u16 per family, RECORD_PEERS_MAX at most
 export const RECORD_FLAGS = 32 // u32
 export const RECORD_HEAD_BYTES = 36
 export const RECORD_PEERS_MAX = SEGMENT_PEERS
 
-/** In RECORD_FLAGS: more peers of a torrent that an earlier record has counted. */
+/** Bit of RECORD_FLAGS: further peers of the torrent of an earlier record. */
 export const CONTINUED = 1
+
+/** Bytes of a peer's details, and of its compact form per family: a snapshot states them. */
+export const RECORD_DETAIL_BYTES = DETAIL_BYTES
+export const RECORD_COMPACT_BYTES = [
+  COMPACT_BYTES[Family.ipv4],
+  COMPACT_BYTES[Family.ipv6],
+] as const
 
 /** Bytes of a record of so many peers. */
 export function recordBytes(ipv4: number, ipv6: number): number {
   return (
     RECORD_HEAD_BYTES +
-    ipv4 * ((PEER_WIDTH[0] as number) + DETAIL_BYTES) +
-    ipv6 * ((PEER_WIDTH[1] as number) + DETAIL_BYTES)
+    ipv4 * (COMPACT_BYTES[Family.ipv4] + DETAIL_BYTES) +
+    ipv6 * (COMPACT_BYTES[Family.ipv6] + DETAIL_BYTES)
   )
 }
 
 export const RECORD_BYTES_MAX = recordBytes(RECORD_PEERS_MAX, RECORD_PEERS_MAX)
 
-/** Peers of a family in the record at `at`. */
-export function recordPeers(view: DataView, at: number, family: number): number {
-  return view.getUint16(at + (RECORD_PEERS[family] as number), true)
+/** Number of peers of a family in the record at `at`. */
+export function recordPeers(view: DataView, at: number, family: IpFamily): number {
+  return view.getUint16(at + RECORD_PEERS[family], true)
 }
 
-/** Where the record at `at` ends; -1 when it is none, or does not end by `end`. */
+/** End of the record at `at`; -1 if it is malformed or does not end by `end`. */
 export function recordEnd(view: DataView, at: number, end: number): number {
   if (at + RECORD_HEAD_BYTES > end) return -1
-  const ipv4 = recordPeers(view, at, 0)
-  const ipv6 = recordPeers(view, at, 1)
+  const ipv4 = recordPeers(view, at, Family.ipv4)
+  const ipv6 = recordPeers(view, at, Family.ipv6)
   const recordEndsAt = at + recordBytes(ipv4, ipv6)
   if (ipv4 > RECORD_PEERS_MAX || ipv6 > RECORD_PEERS_MAX || recordEndsAt > end) return -1
   return recordEndsAt

@@ -1,7 +1,6 @@
-import type { Engine } from './engine.ts'
-import { type Arena, arenaTaken, stripeHead } from './tables/arena.ts'
+import { FAMILIES } from '../protocol/records.ts'
+import { arenaTaken, stripeHead } from './tables/arena.ts'
 import {
-  FAMILY_COUNT,
   STRIPE_CHANGED,
   STRIPE_COMPLETED,
   STRIPE_EVICTED,
@@ -13,11 +12,15 @@ import {
   STRIPE_USED_CLASSES,
   USED_CLASS_BYTES,
 } from './tables/layout.ts'
+import type { Stripes } from './tables/stripe.ts'
+
+/** Upper bounds, in bytes, of the classes of `Totals.bytesUsed`; the last one is infinite. */
+export const BLOCK_BYTES_BOUNDS = USED_CLASS_BYTES
 
 /** Numbers of IPv4, IPv6 and WebSocket peers. */
 export type PerFamily = readonly [number, number, number]
 
-/** Sums over all stripes. The first three are what there is now; the others count since the start. */
+/** Sums over all stripes. The first three are present counts; the next four count since the start. */
 export type Totals = {
   torrents: number
   readonly peers: PerFamily
@@ -26,22 +29,22 @@ export type Totals = {
   expired: number
   evicted: number
   refused: number
-  /** Bytes that stripes have taken from the arenas, and that the arenas have. */
+  /** Bytes allocated to stripes, and bytes of all arenas. */
   bytesTaken: number
   bytesReserved: number
-  /** Bytes in used blocks, by the classes of USED_CLASS_BYTES. */
+  /** Bytes in used blocks, by the classes of BLOCK_BYTES_BOUNDS. */
   readonly bytesUsed: readonly number[]
-  /** Stripes with a torrent whose counts wait to be written to the database. */
+  /** Stripes with a torrent whose counts are not yet written to the database. */
   stripesChanged: number
 }
 
-/** All families together. */
+/** Sum of all families. */
 export function sumFamilies(counts: PerFamily): number {
   return counts[0] + counts[1] + counts[2]
 }
 
-/** Reads every stripe's counts without its lock: each is exact, their sum is of no single moment. */
-export function totals(engine: Pick<Engine, 'arenas' | 'stripeCount'>): Totals {
+/** Reads every stripe's counts without its lock: each count is exact, but they are not of one moment. */
+export function totals(engine: Pick<Stripes, 'arenas' | 'stripeCount'>): Totals {
   const sum = {
     torrents: 0,
     peers: [0, 0, 0] as [number, number, number],
@@ -56,13 +59,13 @@ export function totals(engine: Pick<Engine, 'arenas' | 'stripeCount'>): Totals {
     stripesChanged: 0,
   }
   for (let number = 0; number < engine.stripeCount; number++) {
-    const { u32 } = engine.arenas[number % engine.arenas.length] as Arena
+    const { u32 } = engine.arenas[number % engine.arenas.length]!
     const stripe = stripeHead(number, engine.arenas.length)
-    const word = (offset: number) => u32[(stripe + offset) >> 2] as number
+    const word = (offset: number) => u32[(stripe + offset) >> 2]!
     sum.torrents += word(STRIPE_TORRENTS)
-    for (let family = 0; family < FAMILY_COUNT; family++) {
-      sum.peers[family as 0] += word(STRIPE_PEERS + family * 4)
-      sum.seeders[family as 0] += word(STRIPE_SEEDERS + family * 4)
+    for (const family of FAMILIES) {
+      sum.peers[family] += word(STRIPE_PEERS + family * 4)
+      sum.seeders[family] += word(STRIPE_SEEDERS + family * 4)
     }
     sum.completed += word(STRIPE_COMPLETED)
     sum.expired += word(STRIPE_EXPIRED)
@@ -70,7 +73,7 @@ export function totals(engine: Pick<Engine, 'arenas' | 'stripeCount'>): Totals {
     sum.refused += word(STRIPE_REFUSED)
     sum.stripesChanged += word(STRIPE_CHANGED)
     for (let n = 0; n < sum.bytesUsed.length; n++) {
-      sum.bytesUsed[n] = (sum.bytesUsed[n] as number) + word(STRIPE_USED_CLASSES + n * 4)
+      sum.bytesUsed[n]! += word(STRIPE_USED_CLASSES + n * 4)
     }
   }
   for (const arena of engine.arenas) {

@@ -17,7 +17,7 @@ import { frameRecords, LinkCounter, type LinkCounters, waitSeconds } from '../co
 import { GC_KINDS } from '../counters/process-report.ts'
 import type { ProcessState } from '../counters/processes.ts'
 import { batchSeconds, sumUdpCounters, sumUdpFailures, type UdpCounters } from '../counters/udp.ts'
-import { USED_CLASS_BYTES } from '../engine/tables/layout.ts'
+import { BLOCK_BYTES_BOUNDS } from '../engine/totals.ts'
 import { readUdpSockets } from '../native/proc-net-udp.ts'
 import { Failure } from '../protocol/failures.ts'
 import type { MetricName } from './catalogue.ts'
@@ -220,7 +220,7 @@ function addTables(add: Add, sources: MetricSources): void {
   add('muster_arena_bytes', totals.bytesTaken, { state: 'taken' })
   add('muster_arena_bytes', used, { state: 'used' })
   for (const [n, bytes] of totals.bytesUsed.entries()) {
-    const bound = USED_CLASS_BYTES[n]
+    const bound = BLOCK_BYTES_BOUNDS[n]
     const labels = { up_to: bound === Number.POSITIVE_INFINITY ? '+Inf' : String(bound) }
     add('muster_arena_class_bytes', bytes, labels)
   }

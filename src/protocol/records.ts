@@ -11,6 +11,7 @@ export type Kind = (typeof Kind)[keyof typeof Kind]
 
 export const Family = { ipv4: 0, ipv6: 1, websocket: 2 } as const
 export type Family = (typeof Family)[keyof typeof Family]
+export const FAMILIES = [Family.ipv4, Family.ipv6, Family.websocket] as const
 /** The families whose peers have an address and a port. */
 export type IpFamily = typeof Family.ipv4 | typeof Family.ipv6
 
@@ -46,6 +47,10 @@ export const HASH_BYTES = 20
  * its connection, its client's address (16 bytes, IPv4 mapped) and two unused bytes.
  */
 export const COMPACT_BYTES = [6, 18, 26] as const
+export const PEER_BYTES_MAX = Math.max(...COMPACT_BYTES)
+export const PORT_BYTES = 2
+/** Bytes of an IPv6 address, and of an IPv4 address mapped into one. */
+export const IP_BYTES_MAX = 16
 
 /** Every record begins with these. LENGTH counts the whole record; ID is the link's own. */
 export const LENGTH = 0 //     u32

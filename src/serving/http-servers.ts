@@ -159,7 +159,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     processes,
     socketPathFor: engineThreads.socketPathFor,
     folder: options.folder,
-    numbers: createWorkerNumbers(options.engine.goneWorkers, engineThreads.takeOutGone),
+    numbers: createWorkerNumbers(options.engine.deadWorkers, engineThreads.takeOutGone),
     logSettings: config.log,
     log,
   })

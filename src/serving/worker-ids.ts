@@ -1,4 +1,4 @@
-import { type GoneWorkers, setGone, WORKER_NUMBERS } from '../engine/tables/gone-workers.ts'
+import { type DeadWorkers, setDead, WORKER_IDS } from '../engine/dead-workers.ts'
 
 /** Numbers of worker processes, by which WebSocket peers say where their connection is. 0 is a process without workers. */
 export type WorkerNumbers = {
@@ -9,20 +9,20 @@ export type WorkerNumbers = {
 }
 
 /** `takeOut` has the peers of processes taken out that were marked as gone. */
-export function createWorkerNumbers(workers: GoneWorkers, takeOut: () => void): WorkerNumbers {
+export function createWorkerNumbers(workers: DeadWorkers, takeOut: () => void): WorkerNumbers {
   const running = new Set<number>([0])
   let last = 0
   return {
     next() {
-      do last = (last + 1) % WORKER_NUMBERS
+      do last = (last + 1) % WORKER_IDS
       while (running.has(last))
       running.add(last)
-      setGone(workers, last, false)
+      setDead(workers, last, false)
       return last
     },
     gone(number) {
       running.delete(number)
-      setGone(workers, number, true)
+      setDead(workers, number, true)
       takeOut()
     },
   }

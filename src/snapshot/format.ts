@@ -1,7 +1,10 @@
 import { crc32 } from 'node:zlib'
 import { Packr } from 'msgpackr'
-import { DETAIL_BYTES, PEER_WIDTH } from '../engine/tables/layout.ts'
-import { RECORD_HEAD_BYTES } from '../engine/torrent-record.ts'
+import {
+  RECORD_COMPACT_BYTES,
+  RECORD_DETAIL_BYTES,
+  RECORD_HEAD_BYTES,
+} from '../engine/torrent-record.ts'
 import type { Bytes } from '../protocol/bytes.ts'
 import { readU64, writeU64 } from '../protocol/records.ts'
 import { SnapshotError } from './report.ts'
@@ -72,9 +75,9 @@ export function writeHeader(into: Bytes, createdSeconds: number): number {
   u8.set(MAGIC, HEADER_MAGIC)
   view.setUint32(HEADER_VERSION, FORMAT_VERSION, true)
   view.setUint32(HEADER_CREATED, createdSeconds, true)
-  view.setUint16(HEADER_IPV4_WIDTH, PEER_WIDTH[0], true)
-  view.setUint16(HEADER_IPV6_WIDTH, PEER_WIDTH[1], true)
-  view.setUint16(HEADER_DETAIL_BYTES, DETAIL_BYTES, true)
+  view.setUint16(HEADER_IPV4_WIDTH, RECORD_COMPACT_BYTES[0], true)
+  view.setUint16(HEADER_IPV6_WIDTH, RECORD_COMPACT_BYTES[1], true)
+  view.setUint16(HEADER_DETAIL_BYTES, RECORD_DETAIL_BYTES, true)
   view.setUint16(HEADER_RECORD_BYTES, RECORD_HEAD_BYTES, true)
   const crc = crc32(u8.subarray(0, HEADER_CRC))
   view.setUint32(HEADER_CRC, crc, true)
@@ -96,9 +99,9 @@ export function readHeader(from: Bytes): { readonly createdSeconds: number; read
     )
   }
   if (
-    view.getUint16(HEADER_IPV4_WIDTH, true) !== PEER_WIDTH[0] ||
-    view.getUint16(HEADER_IPV6_WIDTH, true) !== PEER_WIDTH[1] ||
-    view.getUint16(HEADER_DETAIL_BYTES, true) !== DETAIL_BYTES ||
+    view.getUint16(HEADER_IPV4_WIDTH, true) !== RECORD_COMPACT_BYTES[0] ||
+    view.getUint16(HEADER_IPV6_WIDTH, true) !== RECORD_COMPACT_BYTES[1] ||
+    view.getUint16(HEADER_DETAIL_BYTES, true) !== RECORD_DETAIL_BYTES ||
     view.getUint16(HEADER_RECORD_BYTES, true) !== RECORD_HEAD_BYTES
   ) {
     throw new SnapshotDamaged('its records are of another layout')

@@ -1,12 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import type { OpenTables } from '../engine/export-stripe.ts'
+import { type EngineTables, type OpenTables, openTables } from '../engine/engine.ts'
 import {
   type Imported,
   type ImportRules,
   type ImportSettings,
   importRecord,
 } from '../engine/import-record.ts'
-import { type SharedTables, viewArena } from '../engine/tables/arena.ts'
 import { allocate, type Bytes } from '../protocol/bytes.ts'
 import { countRecords } from './count-records.ts'
 import { damagedFile, previousFile, renameIfThere } from './files.ts'
@@ -28,7 +27,7 @@ import { createJobWords, type JobWords, throwIfStopped } from './job-words.ts'
 import type { RestoreReport, SnapshotContents } from './report.ts'
 
 export type RestoreOptions = {
-  readonly tables: SharedTables
+  readonly tables: EngineTables
   readonly settings: ImportSettings
   readonly file: string
   /** Unix seconds, as announces are given. */
@@ -47,7 +46,7 @@ type Section = { readonly kind: number; readonly bytes: Bytes; readonly end: num
 export async function restoreSnapshot(options: RestoreOptions): Promise<RestoreReport> {
   const { file, tables, settings, nowSeconds, words = createJobWords() } = options
   const begun = performance.now()
-  const opened: OpenTables = { ...tables, arenas: tables.arenas.map(viewArena) }
+  const opened = openTables(tables)
   const rules: ImportRules = { nowSeconds, settings }
   const imported: Imported = { torrents: 0, peers: [0, 0], expired: 0, newer: 0, refused: 0 }
   const skipped: { file: string; reason: string }[] = []

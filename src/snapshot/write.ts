@@ -1,11 +1,6 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
-import {
-  createExportCursor,
-  type ExportCursor,
-  exportPiece,
-  type OpenTables,
-} from '../engine/export-stripe.ts'
-import { type SharedTables, viewArena } from '../engine/tables/arena.ts'
+import { type EngineTables, type OpenTables, openTables } from '../engine/engine.ts'
+import { createExportCursor, type ExportCursor, exportPiece } from '../engine/export-stripe.ts'
 import { RECORD_BYTES_MAX } from '../engine/torrent-record.ts'
 import { totals } from '../engine/totals.ts'
 import { allocate, type Bytes } from '../protocol/bytes.ts'
@@ -28,7 +23,7 @@ import { createJobWords, createPace, type JobWords, throwIfStopped } from './job
 import { SnapshotError, type WriteReport } from './report.ts'
 
 export type WriteOptions = {
-  readonly tables: SharedTables
+  readonly tables: EngineTables
   readonly file: string
   /** Unix seconds, as announces are given. */
   readonly nowSeconds: number
@@ -93,7 +88,7 @@ async function writeContents(
   handle: FileHandle,
   { tables, nowSeconds, share = 1, words = createJobWords() }: WriteOptions,
 ): Promise<Counts & { bytes: number }> {
-  const open: OpenTables = { ...tables, arenas: tables.arenas.map(viewArena) }
+  const open = openTables(tables)
   const header = allocate(HEADER_BYTES)
   const section = allocate(SECTION_HEAD_BYTES + SECTION_BYTES)
   const output: Output = { handle, section, crc: writeHeader(header, nowSeconds), bytes: 0 }

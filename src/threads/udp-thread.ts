@@ -1,6 +1,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { unixSeconds } from '../clock.ts'
-import { answer, openEngine, setRules } from '../engine/engine.ts'
+import { answer } from '../engine/answer.ts'
+import { openEngine, setRules } from '../engine/engine.ts'
 import { startDgramServer } from '../frontends/udp/dgram.ts'
 import { countRound, receiveLoop, resume } from '../frontends/udp/receive-loop.ts'
 import type { UdpService } from '../frontends/udp/respond.ts'

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Engine } from '../../src/engine/engine.ts'
 import { type HashTable, removeValue, setValue } from '../../src/engine/tables/hash-table.ts'
-import { writeUser } from '../../src/engine/tables/users.ts'
+import { writeUser } from '../../src/engine/user-records.ts'
 import { bytesOf } from '../../src/protocol/bytes.ts'
 import { failureText } from '../../src/protocol/failures.ts'
 import type { AnnounceFields } from '../fixtures/announce-request.ts'

@@ -4,7 +4,8 @@ import type { Engine } from '../../src/engine/engine.ts'
 import { createExportCursor, exportPiece } from '../../src/engine/export-stripe.ts'
 import { type Imported, importRecord } from '../../src/engine/import-record.ts'
 import { createSweepCursor, sweepSlice, sweepSlicesPerPass } from '../../src/engine/sweep.ts'
-import { stripeHead } from '../../src/engine/tables/arena.ts'
+import { NO_TORRENT } from '../../src/engine/tables/references.ts'
+import { holdStripe, releaseStripe } from '../../src/engine/tables/stripe.ts'
 import { indexSize, torrentAt, torrentFlags } from '../../src/engine/tables/torrents.ts'
 import {
   RECORD_HEAD_BYTES,
@@ -182,15 +183,16 @@ t.test('a record that does not end where its bytes do is none', async t => {
   t.equal(recordEnd(view, 0, 2 ** 20), -1)
 })
 
-function flagsOfOnlyTorrent(engine: Engine): number {
-  for (let number = 0; number < engine.stripeCount; number++) {
-    const arena = engine.arenas[number % engine.arenas.length]
-    assert.ok(arena)
-    const stripe = stripeHead(number, engine.arenas.length)
-    for (let place = 0; place < indexSize(arena, stripe); place++) {
-      const torrent = torrentAt(arena, stripe, place)
-      if (torrent !== 0) return torrentFlags(arena, torrent)
+function flagsOfOnlyTorrent({ held, stripeCount }: Engine): number {
+  for (let number = 0; number < stripeCount; number++) {
+    holdStripe(held, number)
+    let flags: number | undefined
+    for (let place = 0; place < indexSize(held); place++) {
+      const torrent = torrentAt(held, place)
+      if (torrent !== NO_TORRENT) flags = torrentFlags(held.arena, torrent)
     }
+    releaseStripe(held)
+    if (flags !== undefined) return flags
   }
   throw new Error('there is no torrent')
 }

@@ -1,8 +1,8 @@
 import t from 'tap'
+import { setDead } from '../../src/engine/dead-workers.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { readPeers } from '../../src/engine/inspect.ts'
 import { createLeaveCursor, leaveSlice } from '../../src/engine/leave.ts'
-import { setGone } from '../../src/engine/tables/gone-workers.ts'
 import { totals } from '../../src/engine/totals.ts'
 import { Failure } from '../../src/protocol/failures.ts'
 import { Event } from '../../src/protocol/records.ts'
@@ -110,7 +110,7 @@ t.test('a worker that is gone takes its peers with it, and nobody else', async t
     announceTo(engine, { infoHash, ...websocketClientOf(n, 1 + (n % 2)), left: n % 3 })
   }
   t.same(totals(engine).peers, [4500, 4500, 15_000])
-  setGone(engine.goneWorkers, 2, true)
+  setDead(engine.deadWorkers, 2, true)
   const slices = leaveAll(engine, 3)
   t.ok(slices > engine.stripeCount + 10, `${slices} slices`)
   t.same(totals(engine).peers, [4500, 4500, 9000])
@@ -121,7 +121,7 @@ t.test('a worker that is gone takes its peers with it, and nobody else', async t
   }
   announceTo(engine, { infoHash, ...websocketClientOf(77_777, 2), left: 1 })
   t.equal(totals(engine).peers[2], 9000, 'what it still sent brings nobody back')
-  setGone(engine.goneWorkers, 2, false)
+  setDead(engine.deadWorkers, 2, false)
   announceTo(engine, { infoHash, ...websocketClientOf(77_777, 2), left: 1 })
   t.equal(totals(engine).peers[2], 9001, 'the number may be given again')
 })
@@ -135,7 +135,7 @@ t.test('announces between two slices hide no peer of a worker that is gone', asy
       left: n % 2,
     })
   }
-  setGone(engine.goneWorkers, 1, true)
+  setDead(engine.deadWorkers, 1, true)
   const cursor = createLeaveCursor(0, 1)
   let n = 0
   while (!leaveSlice(engine, cursor)) {

@@ -1,11 +1,6 @@
 import t, { type Test } from 'tap'
-import {
-  answer,
-  answerBytesMax,
-  createTables,
-  type Engine,
-  openEngine,
-} from '../../src/engine/engine.ts'
+import { answer, answerBytesMax } from '../../src/engine/answer.ts'
+import { createTables, type Engine, openEngine } from '../../src/engine/engine.ts'
 import { NO_LIMITS } from '../../src/engine/policy.ts'
 import { createSweepCursor, sweepSlice, sweepSlicesPerPass } from '../../src/engine/sweep.ts'
 import { sumFamilies, totals } from '../../src/engine/totals.ts'

@@ -1,6 +1,6 @@
 import t from 'tap'
+import { answer } from '../../src/engine/answer.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import { answer } from '../../src/engine/engine.ts'
 import { type LimitSettings, limitCounts, NO_LIMITS } from '../../src/engine/policy.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
 import { failureText } from '../../src/protocol/failures.ts'

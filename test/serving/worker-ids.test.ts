@@ -1,26 +1,26 @@
 import t from 'tap'
 import {
-  createGoneWorkers,
-  isGone,
-  openGoneWorkers,
-  WORKER_NUMBERS,
-} from '../../src/engine/tables/gone-workers.ts'
+  createDeadWorkers,
+  isDead,
+  openDeadWorkers,
+  WORKER_IDS,
+} from '../../src/engine/dead-workers.ts'
 import { createWorkerNumbers } from '../../src/serving/worker-ids.ts'
 
 t.test('no two processes have a number at a time, and one that is gone is marked', async t => {
-  const workers = openGoneWorkers(createGoneWorkers())
+  const workers = openDeadWorkers(createDeadWorkers())
   let passes = 0
   const numbers = createWorkerNumbers(workers, () => passes++)
   const first = numbers.next()
   const second = numbers.next()
   t.not(first, second)
-  t.notOk(isGone(workers, second))
+  t.notOk(isDead(workers, second))
   numbers.gone(second)
-  t.ok(isGone(workers, second))
-  t.notOk(isGone(workers, first))
+  t.ok(isDead(workers, second))
+  t.notOk(isDead(workers, first))
   t.equal(passes, 1)
   const later = new Set<number>()
-  for (let n = 0; n < WORKER_NUMBERS; n++) {
+  for (let n = 0; n < WORKER_IDS; n++) {
     const number = numbers.next()
     later.add(number)
     numbers.gone(number)

@@ -38,7 +38,7 @@ async function begin(t: Test, count: number, wantedPort?: number) {
     processes,
     socketPathFor: engineThreads.socketPathFor,
     folder: engineThreads.folder,
-    numbers: createWorkerNumbers(engineThreads.engine.goneWorkers, engineThreads.takeOutGone),
+    numbers: createWorkerNumbers(engineThreads.engine.deadWorkers, engineThreads.takeOutGone),
     logSettings: SILENT,
     log: testLog.log,
   })

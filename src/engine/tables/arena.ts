@@ -5,8 +5,9 @@ import {
   ARENA_TORRENTS,
   STRIPE_HEAD_BYTES,
 } from './layout.ts'
+import type { StripeHead } from './references.ts'
 
-/** One arena of shared memory, seen as each of the widths that its fields have. */
+/** One arena of shared memory, as views of each width that its fields have. */
 export type Arena = {
   readonly u8: Uint8Array<SharedArrayBuffer>
   readonly u16: Uint16Array<SharedArrayBuffer>
@@ -15,12 +16,12 @@ export type Arena = {
   readonly view: DataView<SharedArrayBuffer>
 }
 
-/** What threads hand each other: structured-cloneable, and the same memory for all. */
+/** The shared memory that threads pass to each other. It can be cloned with `postMessage`. */
 export type SharedTables = {
   readonly arenas: readonly SharedArrayBuffer[]
   /** Power of two. Stripe s lives in arena s % arenas.length. */
   readonly stripeCount: number
-  /** Key of every hash over what strangers choose. */
+  /** Key of every hash over input that clients choose. */
   readonly hashKey: readonly [number, number]
 }
 
@@ -28,8 +29,8 @@ const STRIPES_MAX = 2048
 const STRIPE_BYTES_MIN = 16 * 1024
 
 /**
- * Reserves `memoryBytes` of address space. Nothing is used until it is touched, so a generous size costs nothing;
- * it is never grown and never moved.
+ * Reserves `memoryBytes` of address space. A page uses memory only once it is touched, so a generous
+ * size costs nothing. The space never grows and never moves.
  */
 export function reserveTables(
   memoryBytes: number,
@@ -49,7 +50,7 @@ export function reserveTables(
   return { arenas, stripeCount, hashKey }
 }
 
-/** This thread's views of an arena. */
+/** Creates this thread's views of an arena. */
 export function viewArena(memory: SharedArrayBuffer): Arena {
   return {
     u8: new Uint8Array(memory),
@@ -60,7 +61,10 @@ export function viewArena(memory: SharedArrayBuffer): Arena {
   }
 }
 
-/** Takes `bytes`, a multiple of from what no stripe has taken yet. 0 when the arena has not that much left. */
+/**
+ * Allocates `bytes` (a multiple of 16) from the unused end of the arena. Returns 0 if the arena is
+ * full.
+ */
 export function takeFromArena(arena: Arena, bytes: number): number {
   const at = ARENA_FREE >> 2
   for (;;) {
@@ -75,22 +79,22 @@ export function arenaTaken(arena: Arena): number {
   return Atomics.load(arena.u32, ARENA_FREE >> 2)
 }
 
-/** Notes that the arena has so many torrents more. */
+/** Adds `change` to the number of torrents in the arena. */
 export function countTorrents(arena: Arena, change: number): void {
   Atomics.add(arena.u32, ARENA_TORRENTS >> 2, change)
 }
 
-/** Torrents of the arena, of all its stripes. */
+/** Number of torrents in all stripes of the arena. */
 export function arenaTorrents(arena: Arena): number {
   return Atomics.load(arena.u32, ARENA_TORRENTS >> 2)
 }
 
 /** Offset of the head of stripe `stripe` in its arena. */
-export function stripeHead(stripe: number, arenaCount: number): number {
-  return ARENA_HEAD_BYTES + Math.floor(stripe / arenaCount) * STRIPE_HEAD_BYTES
+export function stripeHead(stripe: number, arenaCount: number): StripeHead {
+  return (ARENA_HEAD_BYTES + Math.floor(stripe / arenaCount) * STRIPE_HEAD_BYTES) as StripeHead
 }
 
-/** Adds one to the u32 at `at`, which wraps. Under the lock of the stripe that it belongs to. */
+/** Adds one to the u32 at `at`, which wraps. The caller holds the lock of the stripe it belongs to. */
 export function increment(arena: Arena, at: number): void {
   arena.u32[at >> 2]!++
 }

@@ -12,6 +12,7 @@ import {
   STRIPE_USED_CLASSES,
   USED_CLASS_BYTES,
 } from './layout.ts'
+import type { StripeHead } from './references.ts'
 
 /**
  * A stripe's block allocator: TLSF (Masmano, Ripoll, Crespo, Real 2004). Free blocks lie on lists by size class; neighbours that are both free
@@ -54,7 +55,7 @@ export function blockBytes(arena: Arena, at: number): number {
 }
 
 /** A block of at least `bytes`, its contents whatever was there. 0 when neither the stripe nor the arena has room. */
-export function allocateBlock(arena: Arena, stripe: number, bytes: number): number {
+export function allocateBlock(arena: Arena, stripe: StripeHead, bytes: number): number {
   const size = Math.max(BLOCK_PAYLOAD_MIN, (bytes + 3) & ~3)
   const block = findFree(arena, stripe, size) || takeChunk(arena, stripe, size)
   if (block === 0) return 0
@@ -64,7 +65,7 @@ export function allocateBlock(arena: Arena, stripe: number, bytes: number): numb
   return block
 }
 
-export function freeBlock(arena: Arena, stripe: number, block: number): void {
+export function freeBlock(arena: Arena, stripe: StripeHead, block: number): void {
   addUsed(arena, stripe, blockBytes(arena, block), -1)
   putFree(arena, stripe, block, blockBytes(arena, block))
 }
@@ -73,7 +74,12 @@ export function freeBlock(arena: Arena, stripe: number, block: number): void {
  * Makes the block `bytes` long where it lies: shorter always, longer only if what lies behind it is free. Its contents up to the shorter
  * length stay. Returns whether it worked.
  */
-export function resizeInPlace(arena: Arena, stripe: number, block: number, bytes: number): boolean {
+export function resizeInPlace(
+  arena: Arena,
+  stripe: StripeHead,
+  block: number,
+  bytes: number,
+): boolean {
   const size = Math.max(BLOCK_PAYLOAD_MIN, (bytes + 3) & ~3)
   const old = blockBytes(arena, block)
   if (size > old) {
@@ -97,14 +103,14 @@ function usedClassOf(bytes: number): number {
 }
 
 /** Counts a block of `bytes`, with its head, among the used ones, or with -1 no more. */
-function addUsed(arena: Arena, stripe: number, bytes: number, sign: 1 | -1): void {
+function addUsed(arena: Arena, stripe: StripeHead, bytes: number, sign: 1 | -1): void {
   const amount = sign * (bytes + BLOCK_HEAD_BYTES)
   arena.u32[(stripe + STRIPE_USED) >> 2]! += amount
   arena.u32[((stripe + STRIPE_USED_CLASSES) >> 2) + usedClassOf(bytes)]! += amount
 }
 
 /** A free block that holds `size`: of its own class if the first one there does, else of the next class up that has any. */
-function findFree(arena: Arena, stripe: number, size: number): number {
+function findFree(arena: Arena, stripe: StripeHead, size: number): number {
   const own = arena.u32[(stripe + STRIPE_FREE + classOf(size) * 4) >> 2]!
   if (own !== 0 && blockBytes(arena, own) >= size) return own
   const first = classThatHolds(size)
@@ -119,7 +125,7 @@ function findFree(arena: Arena, stripe: number, size: number): number {
 }
 
 /** Takes a free block off its list; it is a used block then, as long as it was. */
-function takeFree(arena: Arena, stripe: number, block: number): void {
+function takeFree(arena: Arena, stripe: StripeHead, block: number): void {
   const size = blockBytes(arena, block)
   unlink(arena, stripe, block, size)
   arena.u32[(block - BLOCK_HEAD_BYTES) >> 2]! &= ~FREE
@@ -127,7 +133,7 @@ function takeFree(arena: Arena, stripe: number, block: number): void {
 }
 
 /** Frees what a used block has past `size`, if that is enough for a block. */
-function cutTail(arena: Arena, stripe: number, block: number, size: number): void {
+function cutTail(arena: Arena, stripe: StripeHead, block: number, size: number): void {
   const left = blockBytes(arena, block) - size - BLOCK_HEAD_BYTES
   if (left < BLOCK_PAYLOAD_MIN) return
   const at = (block - BLOCK_HEAD_BYTES) >> 2
@@ -138,7 +144,7 @@ function cutTail(arena: Arena, stripe: number, block: number, size: number): voi
 }
 
 /** Makes a used block free, one with its free neighbours, and puts it on its list. */
-function putFree(arena: Arena, stripe: number, block: number, bytes: number): void {
+function putFree(arena: Arena, stripe: StripeHead, block: number, bytes: number): void {
   let from = block
   let size = bytes
   const behind = block + bytes + BLOCK_HEAD_BYTES
@@ -166,7 +172,7 @@ function putFree(arena: Arena, stripe: number, block: number, bytes: number): vo
   arena.u32[((stripe + STRIPE_CLASS_MAP) >> 2) + (sizeClass >> 5)]! |= 1 << (sizeClass & 31)
 }
 
-function unlink(arena: Arena, stripe: number, block: number, size: number): void {
+function unlink(arena: Arena, stripe: StripeHead, block: number, size: number): void {
   const next = arena.u32[(block + NEXT) >> 2]!
   const previous = arena.u32[(block + PREVIOUS) >> 2]!
   if (next !== 0) arena.u32[(next + PREVIOUS) >> 2] = previous
@@ -185,7 +191,7 @@ function unlink(arena: Arena, stripe: number, block: number, size: number): void
  * Takes a chunk from the arena and returns the free block that it became part of; 0 when the arena is full. A chunk ends with an empty
  * used block, so that nothing looks past it; one that lies behind the stripe's last chunk continues it.
  */
-function takeChunk(arena: Arena, stripe: number, size: number): number {
+function takeChunk(arena: Arena, stripe: StripeHead, size: number): number {
   const taken = arena.u32[(stripe + STRIPE_TAKEN) >> 2]!
   const wish = Math.min(CHUNK_BYTES_MAX, Math.max(CHUNK_BYTES_MIN, (taken >> 2) & -16))
   let bytes = (Math.max(size * 4 + 2 * BLOCK_HEAD_BYTES, wish) + 15) & -16
@@ -214,7 +220,7 @@ function takeChunk(arena: Arena, stripe: number, size: number): number {
 }
 
 /** Bytes on the stripe's free lists, their heads included. Checks nothing and takes its time: for tests. */
-export function freeBytes(arena: Arena, stripe: number): number {
+export function freeBytes(arena: Arena, stripe: StripeHead): number {
   let sum = 0
   for (let sizeClass = 0; sizeClass < CLASS_COUNT; sizeClass++) {
     let block = arena.u32[(stripe + STRIPE_FREE + sizeClass * 4) >> 2]!

@@ -1,37 +1,42 @@
-import type { Arena } from './arena.ts'
-import { PEER_ADDRESS, SEGMENT_PEERS, WEBSOCKET_FAMILY } from './layout.ts'
+import { Family } from '../../protocol/records.ts'
+import type { SoughtPeer } from './find-peer.ts'
+import { PEER_ADDRESS, SEGMENT_PEERS } from './layout.ts'
 import { compactAt, peerCount, seederCount } from './peer-list.ts'
+import type { ListRef, Slot } from './references.ts'
+import type { HeldStripe } from './stripe.ts'
 
-/** Newcomers of each kind that are looked at in a large list. */
-const NEWCOMERS = SEGMENT_PEERS
+/** Newest peers of each kind that are checked in a large list. */
+const NEWEST_PEERS = SEGMENT_PEERS
 
 /**
- * Whether a list has `bound` peers of the IPv4 address or the IPv6 /64 at `addressAt`. A list of up to twice NEWCOMERS peers is looked through. Of a larger one,
- * the seeders and leechers that came last are, which lie at the ends of their runs: an address then gets no more than `bound` of so many
- * newcomers, and the time is bounded.
+ * Whether a list has at least `bound` peers of the IPv4 address or the IPv6 /64 at `addressAt` of
+ * the peer's memory. A list of up to twice NEWEST_PEERS is checked whole. In a larger one the newest
+ * seeders and leechers are checked, which lie at the ends of their runs: one address then gets at
+ * most `bound` of these, and the time stays bounded.
  */
 export function hasManyOf(
-  arena: Arena,
-  list: number,
-  family: number,
-  view: DataView,
+  { arena }: HeldStripe,
+  list: ListRef,
+  { family, view }: SoughtPeer,
   addressAt: number,
   bound: number,
 ): boolean {
   const count = peerCount(arena, list)
   if (count < bound) return false
   const seeders = seederCount(arena, list)
-  // A WebSocket peer's address lies behind its connection, with IPv4 mapped: there the last word counts, and of IPv6 the first two.
-  const address = family === WEBSOCKET_FAMILY ? PEER_ADDRESS[WEBSOCKET_FAMILY] : 0
+  // The address of a WebSocket peer follows its connection, with IPv4 mapped: there the last word
+  // counts, and of IPv6 the first two.
+  const address = family === Family.websocket ? PEER_ADDRESS[Family.websocket] : 0
+  const isIpv4 = family === Family.ipv4
   const first = view.getInt32(addressAt, true)
-  const isMapped = family !== 0 && first === 0 && view.getInt32(addressAt + 4, true) === 0
-  const other = family === 0 ? 0 : isMapped ? 12 : 4
+  const isMapped = !isIpv4 && first === 0 && view.getInt32(addressAt + 4, true) === 0
+  const other = isIpv4 ? 0 : isMapped ? 12 : 4
   const second = view.getInt32(addressAt + other, true)
   let left = bound
   for (let end = count; end > 0; end = end > seeders ? seeders : 0) {
     const begin = end > seeders ? seeders : 0
-    for (let slot = end - 1; slot >= begin && slot >= end - NEWCOMERS; slot--) {
-      const at = compactAt(arena, list, family, slot) + address
+    for (let slot = end - 1; slot >= begin && slot >= end - NEWEST_PEERS; slot--) {
+      const at = compactAt(arena, list, family, slot as Slot) + address
       if (arena.view.getInt32(at + other, true) !== second) continue
       if (arena.view.getInt32(at, true) !== first) continue
       if (--left === 0) return true

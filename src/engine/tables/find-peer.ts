@@ -1,119 +1,101 @@
+import { COMPACT_BYTES, type Family, HASH_BYTES } from '../../protocol/records.ts'
 import type { Arena } from './arena.ts'
-import { type HashKey, hashPeer } from './keyed-hash.ts'
-import { DETAIL_BYTES, DETAIL_PEER_ID, PEER_ADDRESS, PEER_WIDTH } from './layout.ts'
+import { hashPeer } from './keyed-hash.ts'
+import { DETAIL_BYTES, DETAIL_PEER_ID, PEER_ADDRESS } from './layout.ts'
 import { indexFind } from './peer-index.ts'
 import { compactAt, detailAt, peerCount, peerIndexOf, seederCount } from './peer-list.ts'
-
-function samePeerId(arena: Arena, at: number, view: DataView, idAt: number): boolean {
-  for (let n = 0; n < 20; n += 4) {
-    if (arena.view.getInt32(at + n, true) !== view.getInt32(idAt + n, true)) return false
-  }
-  return true
-}
-
-function sameAddress(
-  arena: Arena,
-  at: number,
-  view: DataView,
-  addressAt: number,
-  bytes: number,
-): boolean {
-  for (let n = 0; n < bytes; n += 4) {
-    if (arena.view.getInt32(at + n, true) !== view.getInt32(addressAt + n, true)) return false
-  }
-  return true
-}
-
-/** Bytes of a peer id before these name the client and its version, and are the same for many (BEP 20). */
-const ID_RANDOM = 12
+import { type ListRef, NO_SLOT, type Slot } from './references.ts'
+import type { HeldStripe } from './stripe.ts'
 
 /**
- * Slot of the peer with this id and address, or -1. Both count: a client that changes port stays one peer, and nobody can touch another's
- * entry by claiming its id from elsewhere. `leecher` says which half of a small list is looked through first.
+ * The peer that an operation is about, as the caller has it: in an announce, in a record of a
+ * snapshot, or in the tables themselves. One object per thread, filled in again for each peer.
  */
-export function findPeer(
-  arena: Arena,
-  list: number,
-  family: number,
-  view: DataView,
-  idAt: number,
-  addressAt: number,
-  key: HashKey,
-  leecher = false,
-): number {
+export type SoughtPeer = {
+  family: Family
+  /** Memory that holds the id and the address. */
+  view: DataView
+  /** Offset of the 20-byte peer id in `view`. */
+  idAt: number
+  /** Offset of the address (of a WebSocket peer: the connection) in `view`. */
+  addressAt: number
+  /** Whether the peer has nothing left to download. */
+  seeder: boolean
+}
+
+export function createSoughtPeer(view: DataView): SoughtPeer {
+  return { family: 0, view, idAt: 0, addressAt: 0, seeder: false }
+}
+
+/** Bytes of a peer id that name the client and its version, and are the same for many (BEP 20). */
+const ID_PREFIX = 12
+
+/**
+ * Finds the peer with this id and address. Both count: a client that changes its port stays one
+ * peer, and a client cannot change the entry of another one by announcing its id from elsewhere.
+ */
+export function findPeer(held: HeldStripe, list: ListRef, peer: SoughtPeer): Slot {
+  const { arena } = held
   const index = peerIndexOf(arena, list)
   if (index !== 0) {
-    const hash = hashPeer(key, view, idAt, view, addressAt, PEER_ADDRESS[family]!)
-    let slot = indexFind(arena, index, hash, -1)
-    while (slot !== -1 && !isPeer(arena, list, family, slot, view, idAt, addressAt)) {
+    const { view, idAt, addressAt, family } = peer
+    const hash = hashPeer(held.hashKey, view, idAt, addressAt, PEER_ADDRESS[family])
+    let slot = indexFind(arena, index, hash, NO_SLOT)
+    while (slot !== NO_SLOT && !isPeer(arena, list, slot, peer)) {
       slot = indexFind(arena, index, hash, slot)
     }
     return slot
   }
-  const first = leecher ? seederCount(arena, list) : 0
-  const slot = scanPeers(arena, list, family, first, peerCount(arena, list), view, idAt, addressAt)
-  if (slot !== -1 || first === 0) return slot
-  return scanPeers(arena, list, family, 0, first, view, idAt, addressAt)
+  // A peer is mostly what it was at its last announce: its half of the list comes first.
+  const first = peer.seeder ? 0 : seederCount(arena, list)
+  const slot = scanPeers(arena, list, first, peerCount(arena, list), peer)
+  if (slot !== NO_SLOT || first === 0) return slot
+  return scanPeers(arena, list, 0, first, peer)
 }
 
-/** Slot from `first` to `end` - 1 of a small list in which the peer is, or -1. */
+/** The slot of a small list, from `first` to `end` - 1, that holds the peer. */
 function scanPeers(
   arena: Arena,
-  list: number,
-  family: number,
+  list: ListRef,
   first: number,
   end: number,
-  view: DataView,
-  idAt: number,
-  addressAt: number,
-): number {
-  const width = PEER_WIDTH[family]!
-  // The end of an address differs more often than its beginning; where many share one, the random part of their ids tells them apart.
-  const lastWord = PEER_ADDRESS[family]! - 4
-  const sought = view.getInt32(addressAt + lastWord, true)
-  const soughtId = view.getInt32(idAt + ID_RANDOM, true)
-  let at = compactAt(arena, list, family, first) + lastWord
-  let id = detailAt(arena, list, family, first) + DETAIL_PEER_ID + ID_RANDOM
-  for (let slot = first; slot < end; slot++, at += width, id += DETAIL_BYTES) {
+  peer: SoughtPeer,
+): Slot {
+  const { view, family } = peer
+  const width = COMPACT_BYTES[family]
+  // The end of an address differs more often than its beginning; where many peers share one, the
+  // random part of their ids tells them apart.
+  const lastWord = PEER_ADDRESS[family] - 4
+  const address = view.getInt32(peer.addressAt + lastWord, true)
+  const idWord = view.getInt32(peer.idAt + ID_PREFIX, true)
+  let at = compactAt(arena, list, family, first as Slot) + lastWord
+  let id = detailAt(arena, list, family, first as Slot) + DETAIL_PEER_ID + ID_PREFIX
+  for (let slot = first as Slot; slot < end; slot++, at += width, id += DETAIL_BYTES) {
     if (
-      arena.view.getInt32(at, true) === sought &&
-      arena.view.getInt32(id, true) === soughtId &&
-      isPeer(arena, list, family, slot, view, idAt, addressAt)
+      arena.view.getInt32(at, true) === address &&
+      arena.view.getInt32(id, true) === idWord &&
+      isPeer(arena, list, slot, peer)
     ) {
       return slot
     }
   }
-  return -1
+  return NO_SLOT
 }
 
-function isPeer(
-  arena: Arena,
-  list: number,
-  family: number,
-  slot: number,
-  view: DataView,
-  idAt: number,
-  addressAt: number,
-): boolean {
-  return (
-    sameAddress(
-      arena,
-      compactAt(arena, list, family, slot),
-      view,
-      addressAt,
-      PEER_ADDRESS[family]!,
-    ) && hasPeerId(arena, list, family, slot, view, idAt)
-  )
+function isPeer(arena: Arena, list: ListRef, slot: Slot, peer: SoughtPeer): boolean {
+  const { family, view } = peer
+  const at = compactAt(arena, list, family, slot)
+  for (let n = 0; n < PEER_ADDRESS[family]; n += 4) {
+    if (arena.view.getInt32(at + n, true) !== view.getInt32(peer.addressAt + n, true)) return false
+  }
+  return hasPeerId(arena, detailAt(arena, list, family, slot), view, peer.idAt)
 }
 
-/** Whether the peer in `slot` has the 20-byte id at `idAt`, whatever its address. */
-export function hasPeerId(
-  arena: Arena,
-  list: number,
-  family: number,
-  slot: number,
-  view: DataView,
-  idAt: number,
-): boolean {
-  return samePeerId(arena, detailAt(arena, list, family, slot) + DETAIL_PEER_ID, view, idAt)
+/** Whether the peer with the details at `detail` has the 20-byte id at `idAt`. */
+export function hasPeerId(arena: Arena, detail: number, view: DataView, idAt: number): boolean {
+  const at = detail + DETAIL_PEER_ID
+  for (let n = 0; n < HASH_BYTES; n += 4) {
+    if (arena.view.getInt32(at + n, true) !== view.getInt32(idAt + n, true)) return false
+  }
+  return true
 }

@@ -78,9 +78,9 @@ export function findValue(table: HashTable, view: DataView, at: number): number 
 export function findHashed(table: HashTable, hash: number, view: DataView, at: number): number {
   const { words } = table
   for (;;) {
-    const active = words[ACTIVE] as number
+    const active = words[ACTIVE]!
     const place = findPlace(table, halfOf(table, active), hash, view, at)
-    if (place !== 0) return (words[place + VALUE] as number) >>> 0
+    if (place !== 0) return words[place + VALUE]! >>> 0
     if (Atomics.load(words, ACTIVE) === active) return ABSENT
   }
 }
@@ -97,11 +97,11 @@ function findPlace(
   view: DataView,
   at: number,
 ): number {
-  const mask = (words[half + SIZE] as number) - 1
+  const mask = words[half + SIZE]! - 1
   const tag = hash | LIVE
   for (let n = 0, probe = placeOf(hash) & mask; n <= mask; n++, probe = (probe + 1) & mask) {
     const place = half + HALF_HEAD_WORDS + probe * PLACE_WORDS
-    const found = words[place + TAG] as number
+    const found = words[place + TAG]!
     if (found === FREE) return 0
     // The atomic load orders the key behind the tag; a place that is just being written is passed over.
     if (found === tag && Atomics.load(words, place + TAG) === tag) {
@@ -144,7 +144,7 @@ export function setValue(table: HashTable, view: DataView, at: number, value: nu
     Atomics.store(words, place + VALUE, value)
     return true
   }
-  if ((words[half + USED] as number) * 2 >= (words[half + SIZE] as number)) {
+  if (words[half + USED]! * 2 >= words[half + SIZE]!) {
     if (!rebuild(table)) return false
     half = halfOf(table, Atomics.load(words, ACTIVE))
   }
@@ -152,13 +152,13 @@ export function setValue(table: HashTable, view: DataView, at: number, value: nu
   words[target + VALUE] = value
   for (let n = 0; n < KEY_WORDS; n++) words[target + KEY + n] = view.getInt32(at + n * 4, true)
   Atomics.store(words, target + TAG, hash | LIVE)
-  words[half + USED] = (words[half + USED] as number) + 1
+  words[half + USED] = words[half + USED]! + 1
   Atomics.add(words, COUNT, 1)
   return true
 }
 
 function freePlace(words: Int32Array<SharedArrayBuffer>, half: number, hash: number): number {
-  const mask = (words[half + SIZE] as number) - 1
+  const mask = words[half + SIZE]! - 1
   let probe = placeOf(hash) & mask
   for (;;) {
     const place = half + HALF_HEAD_WORDS + probe * PLACE_WORDS
@@ -193,9 +193,9 @@ function rebuild(table: HashTable): boolean {
   let size = SIZE_MIN
   while (size < count * 4 && size < sizeMax) size *= 2
   changeHalves(table, size, (half, other) => {
-    for (let probe = 0; probe < (words[half + SIZE] as number); probe++) {
+    for (let probe = 0; probe < words[half + SIZE]!; probe++) {
       const place = half + HALF_HEAD_WORDS + probe * PLACE_WORDS
-      const tag = words[place + TAG] as number
+      const tag = words[place + TAG]!
       if (tag === FREE || tag === REMOVED) continue
       words.copyWithin(freePlaceOfCopy(words, other, place), place, place + PLACE_WORDS)
     }
@@ -210,7 +210,7 @@ function freePlaceOfCopy(
   place: number,
 ): number {
   // The tag is the hash but for the one bit that `placeOf` leaves out.
-  return freePlace(words, half, words[place + TAG] as number)
+  return freePlace(words, half, words[place + TAG]!)
 }
 
 /** Empties the other half, with room for `size` places, has it filled, and makes it the one to read. */
@@ -236,10 +236,10 @@ export function eachKey(
   const { words } = table
   const bytes = new Uint8Array(words.buffer)
   const half = halfOf(table, Atomics.load(words, ACTIVE))
-  for (let probe = 0; probe < (words[half + SIZE] as number); probe++) {
+  for (let probe = 0; probe < words[half + SIZE]!; probe++) {
     const place = half + HALF_HEAD_WORDS + probe * PLACE_WORDS
-    const tag = words[place + TAG] as number
+    const tag = words[place + TAG]!
     if (tag !== FREE && tag !== REMOVED)
-      visit(bytes, (place + KEY) * 4, (words[place + VALUE] as number) >>> 0)
+      visit(bytes, (place + KEY) * 4, words[place + VALUE]! >>> 0)
   }
 }

@@ -1,38 +1,44 @@
 /**
- * HalfSipHash-1-3 (Aumasson and Bernstein's SipHash on 32-bit words) with a key made at start. Strangers choose
- * info hashes and peer ids; without the key they cannot choose where these land, and so cannot pile them up.
+ * HalfSipHash-1-3 (Aumasson and Bernstein's SipHash on 32-bit words) with a key made at start.
+ * Clients choose info hashes and peer ids. Without the key they cannot choose where these land in a
+ * table, and so cannot pile them up.
  */
 export type HashKey = readonly [number, number]
 
 const FINAL_ROUNDS = 3
 
-/** Hash of the 20 bytes at `at`, a signed integer: an unsigned one of 32 bits would not be a small integer to V8. */
+/**
+ * Hash of the 20 bytes at `at`, a signed integer: V8 cannot keep an unsigned one of 32 bits as a
+ * small integer.
+ */
 export function hashInfoHash(key: HashKey, view: DataView, at: number): number {
   return hashWords(key, view, at, 5, view, at, 0)
 }
 
 const ZERO = new DataView(new ArrayBuffer(4))
 
-/** Hash, signed too, of where something came from: the IPv4 address at `at`, which four zero bytes go before, or the first eight of IPv6. */
+/**
+ * Signed hash of the source of a request: the IPv4 address at `at`, padded with four zero bytes in
+ * front, or the first eight bytes of the IPv6 address.
+ */
 export function hashSource(key: HashKey, view: DataView, at: number, isIpv4: boolean): number {
   return isIpv4 ? hashWords(key, ZERO, 0, 1, view, at, 1) : hashWords(key, view, at, 2, view, at, 0)
 }
 
-/** Hash, signed too, of who a peer is: the 20 bytes of its id and the 4 or 16 of its address. */
+/** Signed hash of a peer's identity: the 20 bytes of its id and its address of `addressBytes`. */
 export function hashPeer(
   key: HashKey,
-  idView: DataView,
+  view: DataView,
   idAt: number,
-  addressView: DataView,
   addressAt: number,
   addressBytes: number,
 ): number {
-  return hashWords(key, idView, idAt, 5, addressView, addressAt, addressBytes >> 2)
+  return hashWords(key, view, idAt, 5, view, addressAt, addressBytes >> 2)
 }
 
 /**
- * Hash of `words` words at `at`, and of `moreWords` at `moreAt` after them. One function with its state in locals: module variables would cost
- * it three times as much.
+ * Hash of the `words` words at `at` followed by the `moreWords` words at `moreAt`. One function with
+ * its state in locals: with module variables it takes three times as long.
  */
 function hashWords(
   key: HashKey,

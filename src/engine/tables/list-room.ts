@@ -1,6 +1,6 @@
+import { COMPACT_BYTES, type Family } from '../../protocol/records.ts'
 import type { Arena } from './arena.ts'
 import { allocateBlock, blockBytes, freeBlock, resizeInPlace } from './blocks.ts'
-import type { HashKey } from './keyed-hash.ts'
 import {
   DETAIL_BYTES,
   DIRECTORY_REFS,
@@ -8,7 +8,6 @@ import {
   DIRECTORY_USED,
   LIST_BLOCK,
   LIST_CAPACITY,
-  PEER_WIDTH,
   SEGMENT_PEERS,
   SMALL_AGAIN_PEERS,
 } from './layout.ts'
@@ -20,50 +19,43 @@ import {
   indexShrink,
 } from './peer-index.ts'
 import { hashOfSlot, peerCount, peerIndexOf, segmentBytes } from './peer-list.ts'
+import type { ListRef, Slot } from './references.ts'
+import type { HeldStripe } from './stripe.ts'
 
 /**
  * Memory of a peer list: a block while it is small, segments behind a directory once it is large. The stripe's lock is held throughout.
  */
 
 /** Room for a peer more than `count`. Only growing past a block allocates, by an eighth at a time. */
-export function makeRoom(
-  arena: Arena,
-  stripe: number,
-  list: number,
-  family: number,
-  count: number,
-  key: HashKey,
-): boolean {
-  if (peerIndexOf(arena, list) !== 0) return makeSegment(arena, stripe, list, family, count)
+export function makeRoom(held: HeldStripe, list: ListRef, family: Family, count: number): boolean {
+  const { arena } = held
+  if (peerIndexOf(arena, list) !== 0) return makeSegment(held, list, family, count)
   if (count < arena.u32[(list + LIST_CAPACITY) >> 2]!) return true
-  if (count === SEGMENT_PEERS) return makeLarge(arena, stripe, list, family, key)
-  return resizeBlock(arena, stripe, list, family, count + 1 + (count >> 3))
+  if (count === SEGMENT_PEERS) return makeLarge(held, list, family)
+  return resizeBlock(held, list, family, count + 1 + (count >> 3))
 }
 
 /** Makes the block of a small list one for `wanted` peers, at least as many as it has. */
-function resizeBlock(
-  arena: Arena,
-  stripe: number,
-  list: number,
-  family: number,
-  wanted: number,
-): boolean {
+function resizeBlock(held: HeldStripe, list: ListRef, family: Family, wanted: number): boolean {
+  const { arena, head: stripe } = held
   const old = arena.u32[(list + LIST_BLOCK) >> 2]!
   const oldCapacity = arena.u32[(list + LIST_CAPACITY) >> 2]!
   const capacity = Math.min(SEGMENT_PEERS, wanted)
   const bytes = segmentBytes(family, capacity)
+  const oldDetails = detailsOf(old, family, oldCapacity)
+  const count = peerCount(arena, list)
   let block = old
   if (capacity < oldCapacity) {
-    moveDetails(arena, list, family, block, oldCapacity, block, capacity)
+    moveDetails(arena, oldDetails, detailsOf(block, family, capacity), count)
     resizeInPlace(arena, stripe, block, bytes)
   } else if (oldCapacity > 0 && resizeInPlace(arena, stripe, block, bytes)) {
-    moveDetails(arena, list, family, block, oldCapacity, block, capacity)
+    moveDetails(arena, oldDetails, detailsOf(block, family, capacity), count)
   } else {
     block = allocateBlock(arena, stripe, bytes)
     if (block === 0) return false
     if (oldCapacity > 0) {
-      arena.u8.copyWithin(block, old, old + peerCount(arena, list) * PEER_WIDTH[family]!)
-      moveDetails(arena, list, family, old, oldCapacity, block, capacity)
+      arena.u8.copyWithin(block, old, old + count * COMPACT_BYTES[family])
+      moveDetails(arena, oldDetails, detailsOf(block, family, capacity), count)
       freeBlock(arena, stripe, old)
     }
   }
@@ -72,29 +64,19 @@ function resizeBlock(
   return true
 }
 
-/** Copies the details of all peers to where they lie in a block of another capacity; the blocks may be one. */
-function moveDetails(
-  arena: Arena,
-  list: number,
-  family: number,
-  from: number,
-  fromCapacity: number,
-  to: number,
-  toCapacity: number,
-): void {
-  const source = from + fromCapacity * PEER_WIDTH[family]!
-  const end = source + peerCount(arena, list) * DETAIL_BYTES
-  arena.u8.copyWithin(to + toCapacity * PEER_WIDTH[family]!, source, end)
+/** Offset of the first detail in a block of so many peers. */
+function detailsOf(block: number, family: Family, capacity: number): number {
+  return block + capacity * COMPACT_BYTES[family]
+}
+
+/** Copies the details of `count` peers; the two ranges may overlap. */
+function moveDetails({ u8 }: Arena, from: number, to: number, count: number): void {
+  u8.copyWithin(to, from, from + count * DETAIL_BYTES)
 }
 
 /** Turns a full small list into a large one: its block becomes the first segment, and a second one is added. */
-function makeLarge(
-  arena: Arena,
-  stripe: number,
-  list: number,
-  family: number,
-  key: HashKey,
-): boolean {
+function makeLarge(held: HeldStripe, list: ListRef, family: Family): boolean {
+  const { arena, head: stripe } = held
   const first = arena.u32[(list + LIST_BLOCK) >> 2]!
   const bytes = DIRECTORY_REFS + 4 * 4
   const directory = allocateBlock(arena, stripe, bytes)
@@ -111,7 +93,7 @@ function makeLarge(
     return false
   }
   for (let slot = 0; slot < SEGMENT_PEERS; slot++) {
-    indexInsert(arena, index, hashOfSlot(arena, list, family, slot, key), slot)
+    indexInsert(arena, index, hashOfSlot(held, list, family, slot as Slot), slot)
   }
   arena.u32[(directory + DIRECTORY_ROOM) >> 2] =
     (blockBytes(arena, directory) - DIRECTORY_REFS) >> 2
@@ -124,13 +106,8 @@ function makeLarge(
 }
 
 /** Adds a segment to a large list whose last one is full. */
-function makeSegment(
-  arena: Arena,
-  stripe: number,
-  list: number,
-  family: number,
-  count: number,
-): boolean {
+function makeSegment(held: HeldStripe, list: ListRef, family: Family, count: number): boolean {
+  const { arena, head: stripe } = held
   const directory = arena.u32[(list + LIST_BLOCK) >> 2]!
   const used = arena.u32[(directory + DIRECTORY_USED) >> 2]!
   if (count < used * SEGMENT_PEERS) return true
@@ -145,19 +122,14 @@ function makeSegment(
 }
 
 /** Gives memory back after a removal left `count` peers. */
-export function giveRoom(
-  arena: Arena,
-  stripe: number,
-  list: number,
-  family: number,
-  count: number,
-): void {
+export function giveRoom(held: HeldStripe, list: ListRef, family: Family, count: number): void {
+  const { arena, head: stripe } = held
   const index = peerIndexOf(arena, list)
   if (index !== 0) {
-    if (count <= SMALL_AGAIN_PEERS) makeSmall(arena, stripe, list, family, count)
+    if (count <= SMALL_AGAIN_PEERS) makeSmall(held, list, family, count)
     else {
       indexShrink(arena, stripe, index, count)
-      dropSegment(arena, stripe, list, count)
+      dropSegment(held, list, count)
     }
     return
   }
@@ -167,12 +139,13 @@ export function giveRoom(
     arena.u32[(list + LIST_BLOCK) >> 2] = 0
     arena.u32[(list + LIST_CAPACITY) >> 2] = 0
   } else if (count <= capacity >> 1) {
-    resizeBlock(arena, stripe, list, family, count + (count >> 2))
+    resizeBlock(held, list, family, count + (count >> 2))
   }
 }
 
 /** Frees the last segment once it and half of the one before it are empty, so that a list on the border does not flap. */
-function dropSegment(arena: Arena, stripe: number, list: number, count: number): void {
+function dropSegment(held: HeldStripe, list: ListRef, count: number): void {
+  const { arena, head: stripe } = held
   const directory = arena.u32[(list + LIST_BLOCK) >> 2]!
   const used = arena.u32[(directory + DIRECTORY_USED) >> 2]!
   if (used < 2 || count > (used - 1) * SEGMENT_PEERS - (SEGMENT_PEERS >> 1)) return
@@ -182,13 +155,8 @@ function dropSegment(arena: Arena, stripe: number, list: number, count: number):
 }
 
 /** Turns a large list into a small one. All its peers are in the first segment: SMALL_AGAIN_PEERS is less than one holds. */
-function makeSmall(
-  arena: Arena,
-  stripe: number,
-  list: number,
-  family: number,
-  count: number,
-): void {
+function makeSmall(held: HeldStripe, list: ListRef, family: Family, count: number): void {
+  const { arena, head: stripe } = held
   const directory = arena.u32[(list + LIST_BLOCK) >> 2]!
   const refs = (directory + DIRECTORY_REFS) >> 2
   freePeerIndex(arena, stripe, peerIndexOf(arena, list))
@@ -197,5 +165,5 @@ function makeSmall(
   arena.u32[(list + LIST_BLOCK) >> 2] = arena.u32[refs]!
   arena.u32[(list + LIST_CAPACITY) >> 2] = SEGMENT_PEERS
   freeBlock(arena, stripe, directory)
-  resizeBlock(arena, stripe, list, family, count + (count >> 2))
+  resizeBlock(held, list, family, count + (count >> 2))
 }

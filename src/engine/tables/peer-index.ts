@@ -9,6 +9,7 @@ import {
   INDEX_SPLIT_AT,
   INDEX_TABLE_ENTRIES,
 } from './layout.ts'
+import { NO_SLOT, type Slot, type StripeHead } from './references.ts'
 
 /**
  * Finds a peer of a large list by its keyed hash. Linear hashing (Litwin 1980): a directory of fixed-size tables, of which one is split
@@ -35,7 +36,7 @@ function tableFor(arena: Arena, index: number, hash: number): number {
 }
 
 /** An index with room for `peers`; 0 when the memory is full. Its entries are for the caller to insert. */
-export function createPeerIndex(arena: Arena, stripe: number, peers: number): number {
+export function createPeerIndex(arena: Arena, stripe: StripeHead, peers: number): number {
   const tables = Math.ceil(peers / INDEX_SPLIT_AT)
   const bytes = DIRECTORY_REFS + tables * 4
   const index = allocateBlock(arena, stripe, bytes)
@@ -51,7 +52,7 @@ export function createPeerIndex(arena: Arena, stripe: number, peers: number): nu
   return index
 }
 
-export function freePeerIndex(arena: Arena, stripe: number, index: number): void {
+export function freePeerIndex(arena: Arena, stripe: StripeHead, index: number): void {
   const used = arena.u32[(index + DIRECTORY_USED) >> 2]!
   for (let n = 0; n < used; n++) {
     freeBlock(arena, stripe, arena.u32[((index + DIRECTORY_REFS) >> 2) + n]!)
@@ -60,7 +61,7 @@ export function freePeerIndex(arena: Arena, stripe: number, index: number): void
 }
 
 /** Appends an empty table; the directory must have room. */
-function addTable(arena: Arena, stripe: number, index: number): number {
+function addTable(arena: Arena, stripe: StripeHead, index: number): number {
   const table = allocateBlock(arena, stripe, TABLE_BYTES)
   if (table === 0) return 0
   arena.u32.fill(0, table >> 2, (table + TABLE_BYTES) >> 2)
@@ -71,7 +72,7 @@ function addTable(arena: Arena, stripe: number, index: number): number {
 }
 
 /** A directory with room for one reference more: the same one, or a larger copy; 0 when the memory is full. */
-export function directoryWithRoom(arena: Arena, stripe: number, directory: number): number {
+export function directoryWithRoom(arena: Arena, stripe: StripeHead, directory: number): number {
   const used = arena.u32[(directory + DIRECTORY_USED) >> 2]!
   if (used < arena.u32[(directory + DIRECTORY_ROOM) >> 2]!) return directory
   const bytes = DIRECTORY_REFS + (used + (used >> 1) + 1) * 4
@@ -120,21 +121,21 @@ function findEntry(arena: Arena, table: number, hash: number, slot: number): num
  * The first slot after `after` in probe order whose entry has this hash, or -1. Begin with -1 and go on with the slot returned until the
  * peer there is the one sought: two peers may share a hash.
  */
-export function indexFind(arena: Arena, index: number, hash: number, after: number): number {
+export function indexFind(arena: Arena, index: number, hash: number, after: Slot): Slot {
   const table = tableFor(arena, index, hash)
   let place = hash >>> PLACE_SHIFT
-  let passed = after === -1
+  let passed = after === NO_SLOT
   for (let n = 0; n < INDEX_TABLE_ENTRIES; n++) {
     const at = table + place * 2
     const found = arena.u32[at + 1]!
-    if (found === 0) return -1
+    if (found === 0) return NO_SLOT
     if (arena.i32[at]! === hash) {
-      if (passed) return found - 1
+      if (passed) return (found - 1) as Slot
       passed = found - 1 === after
     }
     place = (place + 1) & PLACE_MASK
   }
-  return -1
+  return NO_SLOT
 }
 
 /** The peer of this hash moved from one slot to another. */
@@ -184,7 +185,7 @@ function emptyTable(arena: Arena, table: number): number {
  * Splits one table if `peers` have become many for the tables there are. Returns the index, which may have moved. A full memory leaves
  * the tables fuller than they should be, which is slower and nothing else.
  */
-export function indexGrow(arena: Arena, stripe: number, index: number, peers: number): number {
+export function indexGrow(arena: Arena, stripe: StripeHead, index: number, peers: number): number {
   const used = arena.u32[(index + DIRECTORY_USED) >> 2]!
   if (peers <= used * INDEX_SPLIT_AT) return index
   const grown = directoryWithRoom(arena, stripe, index)
@@ -198,7 +199,7 @@ export function indexGrow(arena: Arena, stripe: number, index: number, peers: nu
 }
 
 /** Merges the last table into the one it was split from, if `peers` have become few. */
-export function indexShrink(arena: Arena, stripe: number, index: number, peers: number): void {
+export function indexShrink(arena: Arena, stripe: StripeHead, index: number, peers: number): void {
   const used = arena.u32[(index + DIRECTORY_USED) >> 2]!
   if (used < 2 || peers >= used * INDEX_MERGE_AT) return
   const last = arena.u32[((index + DIRECTORY_REFS) >> 2) + used - 1]!

@@ -1,6 +1,7 @@
+import { COMPACT_BYTES, Family } from '../../protocol/records.ts'
 import type { Arena } from './arena.ts'
 import { allocateBlock, freeBlock } from './blocks.ts'
-import { type HashKey, hashPeer } from './keyed-hash.ts'
+import { hashPeer } from './keyed-hash.ts'
 import {
   COMPLETION_COUNTED,
   DETAIL_BYTES,
@@ -16,112 +17,113 @@ import {
   LIST_COUNT,
   LIST_SEEDERS,
   PEER_ADDRESS,
-  PEER_WIDTH,
   SEGMENT_PEERS,
   TORRENT_FLAG_BITS,
   TORRENT_FLAGS,
   TORRENT_LISTS,
-  WEBSOCKET_FAMILY,
 } from './layout.ts'
+import { type ByteOffset, type ListRef, NO_LIST, type Slot, type TorrentRef } from './references.ts'
+import type { HeldStripe } from './stripe.ts'
 
 /**
- * One family's peers of one torrent. Slot 0 … seeders - 1 are seeders, the rest leechers. A list of at most SEGMENT_PEERS is one
- * block and is scanned; a longer one is segments behind a directory, with a peer index. `list` is the offset of its head in the arena; the
- * stripe's lock is held throughout.
+ * One family's peers of one torrent. Slots 0 to seeders - 1 hold seeders, the rest leechers. A list
+ * of at most SEGMENT_PEERS is one block and is scanned; a longer one is segments behind a directory,
+ * with a peer index. The caller holds the stripe's lock throughout.
  */
 
-/** Where the peer list of a family lies. Once a WebSocket peer was inserted or removed it may lie elsewhere. */
-export function listOf(arena: Arena, torrent: number, family: number): number {
-  if (family === WEBSOCKET_FAMILY) return websocketList(arena, torrent) || EMPTY_LIST
-  return torrent + TORRENT_LISTS + family * LIST_BYTES
+/** The torrent's list of a family. The list of WebSocket peers moves when a peer is inserted or removed. */
+export function listOf(arena: Arena, torrent: TorrentRef, family: Family): ListRef {
+  if (family === Family.websocket) return websocketList(arena, torrent) || EMPTY_LIST
+  return (torrent + TORRENT_LISTS + family * LIST_BYTES) as ListRef
 }
 
-/** Reference of the torrent's list of WebSocket peers; 0 when it has none. */
-function websocketList(arena: Arena, torrent: number): number {
-  return arena.u32[(torrent + TORRENT_FLAGS) >> 2]! & ~TORRENT_FLAG_BITS
+/** The torrent's list of WebSocket peers; NO_LIST when it does not have one. */
+function websocketList(arena: Arena, torrent: TorrentRef): ListRef {
+  return (arena.u32[(torrent + TORRENT_FLAGS) >> 2]! & ~TORRENT_FLAG_BITS) as ListRef
 }
 
-function setWebsocketList(arena: Arena, torrent: number, list: number): void {
+function setWebsocketList(arena: Arena, torrent: TorrentRef, list: ListRef): void {
   const at = (torrent + TORRENT_FLAGS) >> 2
   arena.u32[at] = list | (arena.u32[at]! & TORRENT_FLAG_BITS)
 }
 
-/** The list of a family, made if the torrent has none yet; 0 when there is no room for it. */
-export function makeList(arena: Arena, stripe: number, torrent: number, family: number): number {
+/** The torrent's list of a family, created if need be; NO_LIST if memory is full. */
+export function makeList(held: HeldStripe, torrent: TorrentRef, family: Family): ListRef {
+  const { arena, head } = held
   const list = listOf(arena, torrent, family)
   if (list !== EMPTY_LIST) return list
-  const made = allocateBlock(arena, stripe, LIST_BYTES)
-  if (made === 0) return 0
+  const made = allocateBlock(arena, head, LIST_BYTES) as ListRef
+  if (made === NO_LIST) return NO_LIST
   arena.u32.fill(0, made >> 2, (made + LIST_BYTES) >> 2)
   setWebsocketList(arena, torrent, made)
   return made
 }
 
-/** Gives back a list without peers, if it is one that was made. */
-export function dropEmptyList(arena: Arena, stripe: number, torrent: number, family: number): void {
-  if (family !== WEBSOCKET_FAMILY) return
+/** Frees the torrent's list of this family if `makeList` created it and it is empty. */
+export function dropEmptyList(held: HeldStripe, torrent: TorrentRef, family: Family): void {
+  if (family !== Family.websocket) return
+  const { arena, head } = held
   const list = websocketList(arena, torrent)
-  if (list === 0 || peerCount(arena, list) > 0) return
-  setWebsocketList(arena, torrent, 0)
-  freeBlock(arena, stripe, list)
+  if (list === NO_LIST || peerCount(arena, list) > 0) return
+  setWebsocketList(arena, torrent, NO_LIST)
+  freeBlock(arena, head, list)
 }
 
-/** Peers of a list. */
-export function peerCount(arena: Arena, list: number): number {
+/** Number of peers in a list. */
+export function peerCount(arena: Arena, list: ListRef): number {
   return arena.u32[(list + LIST_COUNT) >> 2]!
 }
 
-/** Seeders of a list. */
-export function seederCount(arena: Arena, list: number): number {
+/** Number of seeders in a list. */
+export function seederCount(arena: Arena, list: ListRef): number {
   return arena.u32[(list + LIST_SEEDERS) >> 2]!
 }
 
-/** Peers of a torrent, of all families. */
-export function torrentPeers(arena: Arena, torrent: number): number {
+/** Number of peers of a torrent, all families together. */
+export function torrentPeers(arena: Arena, torrent: TorrentRef): number {
   const first = (torrent + TORRENT_LISTS + LIST_COUNT) >> 2
-  const websocket = listOf(arena, torrent, WEBSOCKET_FAMILY)
+  const websocket = listOf(arena, torrent, Family.websocket)
   return arena.u32[first]! + arena.u32[first + (LIST_BYTES >> 2)]! + peerCount(arena, websocket)
 }
 
-/** Seeders of a torrent, of all families. */
-export function torrentSeeders(arena: Arena, torrent: number): number {
+/** Number of seeders of a torrent, all families together. */
+export function torrentSeeders(arena: Arena, torrent: TorrentRef): number {
   const first = (torrent + TORRENT_LISTS + LIST_SEEDERS) >> 2
-  const websocket = listOf(arena, torrent, WEBSOCKET_FAMILY)
+  const websocket = listOf(arena, torrent, Family.websocket)
   return arena.u32[first]! + arena.u32[first + (LIST_BYTES >> 2)]! + seederCount(arena, websocket)
 }
 
 /** Reference of the peer index of a large list; 0 for a small one. */
-export function peerIndexOf(arena: Arena, list: number): number {
+export function peerIndexOf(arena: Arena, list: ListRef): number {
   const word = arena.u32[(list + LIST_CAPACITY) >> 2]!
   return word >= INDEX_REF_MIN ? word : 0
 }
 
-/** Bytes that this many peers need, compact bytes and details. */
-export function segmentBytes(family: number, capacity: number): number {
-  return capacity * (PEER_WIDTH[family]! + DETAIL_BYTES)
+/** Bytes of a block or segment that holds `capacity` peers, compact bytes and details. */
+export function segmentBytes(family: Family, capacity: number): number {
+  return capacity * (COMPACT_BYTES[family] + DETAIL_BYTES)
 }
 
 /** Offset of the block or segment that holds `slot`. */
-function blockAt(arena: Arena, list: number, slot: number): number {
+function blockAt(arena: Arena, list: ListRef, slot: Slot): number {
   const block = arena.u32[(list + LIST_BLOCK) >> 2]!
   if (peerIndexOf(arena, list) === 0) return block
   return arena.u32[((block + DIRECTORY_REFS) >> 2) + (slot >>> 9)]!
 }
 
-/** Offset of a peer's compact bytes. Those of the following slots lie right behind, up to the end of its segment. */
-export function compactAt(arena: Arena, list: number, family: number, slot: number): number {
-  return blockAt(arena, list, slot) + (slot & (SEGMENT_PEERS - 1)) * PEER_WIDTH[family]!
+/** Offset of a peer's compact bytes. Those of the next slots follow, up to the end of the segment. */
+export function compactAt(arena: Arena, list: ListRef, family: Family, slot: Slot): ByteOffset {
+  return (blockAt(arena, list, slot) +
+    (slot & (SEGMENT_PEERS - 1)) * COMPACT_BYTES[family]) as ByteOffset
 }
 
 /** Offset of a peer's details (layout.ts, DETAIL_*). */
-export function detailAt(arena: Arena, list: number, family: number, slot: number): number {
+export function detailAt(arena: Arena, list: ListRef, family: Family, slot: Slot): ByteOffset {
   const word = arena.u32[(list + LIST_CAPACITY) >> 2]!
   const capacity = word >= INDEX_REF_MIN ? SEGMENT_PEERS : word
-  return (
-    blockAt(arena, list, slot) +
-    capacity * PEER_WIDTH[family]! +
-    (slot & (SEGMENT_PEERS - 1)) * DETAIL_BYTES
-  )
+  return (blockAt(arena, list, slot) +
+    capacity * COMPACT_BYTES[family] +
+    (slot & (SEGMENT_PEERS - 1)) * DETAIL_BYTES) as ByteOffset
 }
 
 /** Unix seconds at which the peer with these details last announced. */
@@ -135,15 +137,14 @@ export function isCompletionCounted(arena: Arena, detail: number): boolean {
   return (arena.u16[(detail + DETAIL_USER + 2) >> 1]! & (COMPLETION_COUNTED >>> 16)) !== 0
 }
 
-/** Keyed hash of the peer in `slot`, as its index has it. */
+/** Keyed hash of the peer in `slot`, as the list's index holds it. */
 export function hashOfSlot(
-  arena: Arena,
-  list: number,
-  family: number,
-  slot: number,
-  key: HashKey,
+  { arena, hashKey }: HeldStripe,
+  list: ListRef,
+  family: Family,
+  slot: Slot,
 ): number {
   const compact = compactAt(arena, list, family, slot)
   const id = detailAt(arena, list, family, slot) + DETAIL_PEER_ID
-  return hashPeer(key, arena.view, id, arena.view, compact, PEER_ADDRESS[family]!)
+  return hashPeer(hashKey, arena.view, id, compact, PEER_ADDRESS[family])
 }

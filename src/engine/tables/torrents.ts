@@ -1,6 +1,6 @@
 import { type Arena, countTorrents } from './arena.ts'
 import { allocateBlock, freeBlock } from './blocks.ts'
-import { type HashKey, hashInfoHash } from './keyed-hash.ts'
+import { hashInfoHash } from './keyed-hash.ts'
 import {
   STRIPE_CHANGED,
   STRIPE_INDEX,
@@ -14,31 +14,29 @@ import {
   TORRENT_HASH,
   TorrentFlag,
 } from './layout.ts'
+import { NO_TORRENT, type StripeHead, type TorrentRef } from './references.ts'
+import type { HeldStripe } from './stripe.ts'
 
 /**
- * A stripe's torrent index: open addressing with linear probing over u32 entries. An entry is the torrent's reference
- * divided by 4 (29 bits) under three bits of its hash, so that a foreign entry is mostly told apart without touching its torrent.
- * 0 is an empty entry. The low bits of the hash chose the stripe, the next ones the place in the index, the top ones are the tag.
+ * A stripe's torrent index: open addressing with linear probing over u32 entries. An entry is the
+ * torrent's reference divided by 4 (29 bits) and the top three bits of its hash as a tag, so that
+ * most entries of other torrents are skipped without touching these. 0 is an empty entry. The low
+ * bits of the hash choose the stripe, the next ones the entry to begin with.
  */
 const PLACE_SHIFT = 12
 const TAG_MASK = 0xe000_0000
 const REF_MASK = 0x1fff_ffff
 const INDEX_SIZE_MIN = 16
 
-/** The stripe that a torrent of this hash belongs to. */
-export function stripeOf(hash: number, stripeCount: number): number {
-  return hash & (stripeCount - 1)
-}
-
-function entryOf(torrent: number, hash: number): number {
+function entryOf(torrent: TorrentRef, hash: number): number {
   return ((torrent >>> 2) | (hash & TAG_MASK)) >>> 0
 }
 
-function torrentOf(entry: number): number {
-  return (entry & REF_MASK) * 4
+function torrentOf(entry: number): TorrentRef {
+  return ((entry & REF_MASK) * 4) as TorrentRef
 }
 
-function sameHash(arena: Arena, torrent: number, view: DataView, at: number): boolean {
+function sameHash(arena: Arena, torrent: TorrentRef, view: DataView, at: number): boolean {
   const word = (torrent + TORRENT_HASH) >> 2
   return (
     arena.i32[word]! === view.getInt32(at, true) &&
@@ -49,41 +47,35 @@ function sameHash(arena: Arena, torrent: number, view: DataView, at: number): bo
   )
 }
 
-/** Reference of the torrent whose info hash lies at `at` and hashes to `hash`; 0 when the stripe has none. */
+/** Finds the torrent whose info hash lies at `at` and hashes to `hash`. */
 export function findTorrent(
-  arena: Arena,
-  stripe: number,
+  held: HeldStripe,
   hash: number,
   view: DataView,
   at: number,
-): number {
+): TorrentRef {
+  const { arena, head: stripe } = held
   const size = arena.u32[(stripe + STRIPE_INDEX_SIZE) >> 2]!
-  if (size === 0) return 0
+  if (size === 0) return NO_TORRENT
   const index = arena.u32[(stripe + STRIPE_INDEX) >> 2]! >> 2
   const tag = (hash & TAG_MASK) >>> 0
   for (let place = (hash >>> PLACE_SHIFT) & (size - 1); ; place = (place + 1) & (size - 1)) {
     const entry = arena.u32[index + place]!
-    if (entry === 0) return 0
+    if (entry === 0) return NO_TORRENT
     if ((entry & TAG_MASK) >>> 0 === tag && sameHash(arena, torrentOf(entry), view, at)) {
       return torrentOf(entry)
     }
   }
 }
 
-/** Adds a torrent without peers, which must not be there yet. 0 when the memory is full. */
-export function addTorrent(
-  arena: Arena,
-  stripe: number,
-  hash: number,
-  view: DataView,
-  at: number,
-  key: HashKey,
-): number {
+/** Adds a torrent without peers, which must not exist yet. Returns NO_TORRENT if memory is full. */
+export function addTorrent(held: HeldStripe, hash: number, view: DataView, at: number): TorrentRef {
+  const { arena, head: stripe } = held
   const count = arena.u32[(stripe + STRIPE_TORRENTS) >> 2]!
   const size = arena.u32[(stripe + STRIPE_INDEX_SIZE) >> 2]!
-  if (count + 1 > (size >> 2) * 3 && !growIndex(arena, stripe, key) && count + 1 >= size) return 0
-  const torrent = allocateBlock(arena, stripe, TORRENT_BYTES)
-  if (torrent === 0) return 0
+  if (count + 1 > (size >> 2) * 3 && !growIndex(held) && count + 1 >= size) return NO_TORRENT
+  const torrent = allocateBlock(arena, stripe, TORRENT_BYTES) as TorrentRef | 0
+  if (torrent === 0) return NO_TORRENT
   arena.u32.fill(0, torrent >> 2, (torrent + TORRENT_BYTES) >> 2)
   for (let n = 0; n < 5; n++) {
     arena.i32[((torrent + TORRENT_HASH) >> 2) + n] = view.getInt32(at + n * 4, true)
@@ -94,7 +86,7 @@ export function addTorrent(
   return torrent
 }
 
-function insertEntry(arena: Arena, stripe: number, torrent: number, hash: number): void {
+function insertEntry(arena: Arena, stripe: StripeHead, torrent: TorrentRef, hash: number): void {
   const mask = arena.u32[(stripe + STRIPE_INDEX_SIZE) >> 2]! - 1
   const index = arena.u32[(stripe + STRIPE_INDEX) >> 2]! >> 2
   let place = (hash >>> PLACE_SHIFT) & mask
@@ -102,8 +94,11 @@ function insertEntry(arena: Arena, stripe: number, torrent: number, hash: number
   arena.u32[index + place] = entryOf(torrent, hash)
 }
 
-/** Doubles the index, at three quarters full. False when the memory is full: the old one then goes on. */
-function growIndex(arena: Arena, stripe: number, key: HashKey): boolean {
+/**
+ * Doubles the index, which is three quarters full. Returns false if memory is full: the old index
+ * stays in use then.
+ */
+function growIndex({ arena, head: stripe, hashKey }: HeldStripe): boolean {
   const oldSize = arena.u32[(stripe + STRIPE_INDEX_SIZE) >> 2]!
   const old = arena.u32[(stripe + STRIPE_INDEX) >> 2]!
   const size = Math.max(INDEX_SIZE_MIN, oldSize * 2)
@@ -116,28 +111,29 @@ function growIndex(arena: Arena, stripe: number, key: HashKey): boolean {
     const entry = arena.u32[(old >> 2) + place]!
     if (entry === 0) continue
     const torrent = torrentOf(entry)
-    insertEntry(arena, stripe, torrent, hashInfoHash(key, arena.view, torrent + TORRENT_HASH))
+    insertEntry(arena, stripe, torrent, hashInfoHash(hashKey, arena.view, torrent + TORRENT_HASH))
   }
   if (oldSize > 0) freeBlock(arena, stripe, old)
   return true
 }
 
-/** Entries of the stripe's index: what `torrentAt` may be asked for. */
-export function indexSize(arena: Arena, stripe: number): number {
+/** Number of entries in the held stripe's index; `torrentAt` accepts 0 to this minus 1. */
+export function indexSize({ arena, head: stripe }: HeldStripe): number {
   return arena.u32[(stripe + STRIPE_INDEX_SIZE) >> 2]!
 }
 
-/** Reference of the torrent at a place of the index; 0 when the place is empty. */
-export function torrentAt(arena: Arena, stripe: number, place: number): number {
+/** The torrent of an entry of the index; NO_TORRENT when the entry is empty. */
+export function torrentAt({ arena, head: stripe }: HeldStripe, place: number): TorrentRef {
   return torrentOf(arena.u32[(arena.u32[(stripe + STRIPE_INDEX) >> 2]! >> 2) + place]!)
 }
 
 /**
- * Removes the torrent at a place, whose lists must be empty. Later entries of its run move up, so the place may hold another
- * torrent afterwards.
+ * Removes the torrent of an entry, whose lists must be empty. Later entries of its run move up, so
+ * the entry may hold another torrent afterwards.
  */
-export function removeTorrentAt(arena: Arena, stripe: number, place: number, key: HashKey): void {
-  const mask = indexSize(arena, stripe) - 1
+export function removeTorrentAt(held: HeldStripe, place: number): void {
+  const { arena, head: stripe, hashKey } = held
+  const mask = indexSize(held) - 1
   const index = arena.u32[(stripe + STRIPE_INDEX) >> 2]! >> 2
   freeBlock(arena, stripe, torrentOf(arena.u32[index + place]!))
   arena.u32[(stripe + STRIPE_TORRENTS) >> 2]!--
@@ -147,7 +143,7 @@ export function removeTorrentAt(arena: Arena, stripe: number, place: number, key
     const entry = arena.u32[index + next]!
     if (entry === 0) break
     const home =
-      (hashInfoHash(key, arena.view, torrentOf(entry) + TORRENT_HASH) >>> PLACE_SHIFT) & mask
+      (hashInfoHash(hashKey, arena.view, torrentOf(entry) + TORRENT_HASH) >>> PLACE_SHIFT) & mask
     if (((next - home) & mask) >= ((next - hole) & mask)) {
       arena.u32[index + hole] = entry
       hole = next
@@ -156,44 +152,38 @@ export function removeTorrentAt(arena: Arena, stripe: number, place: number, key
   arena.u32[index + hole] = 0
 }
 
-/** Removes a torrent, of this hash, whose lists must be empty. */
-export function removeTorrent(
-  arena: Arena,
-  stripe: number,
-  torrent: number,
-  hash: number,
-  key: HashKey,
-): void {
-  const mask = indexSize(arena, stripe) - 1
+/** Removes the torrent, whose info hash hashes to `hash` and whose lists must be empty. */
+export function removeTorrent(held: HeldStripe, torrent: TorrentRef, hash: number): void {
+  const mask = indexSize(held) - 1
   let place = (hash >>> PLACE_SHIFT) & mask
-  while (torrentAt(arena, stripe, place) !== torrent) place = (place + 1) & mask
-  removeTorrentAt(arena, stripe, place, key)
+  while (torrentAt(held, place) !== torrent) place = (place + 1) & mask
+  removeTorrentAt(held, place)
 }
 
-/** Notes that the torrent was announced to, in Unix seconds. */
-export function touchTorrent(arena: Arena, torrent: number, nowSeconds: number): void {
+/** Records the time of the torrent's last announce, in Unix seconds. */
+export function touchTorrent(arena: Arena, torrent: TorrentRef, nowSeconds: number): void {
   arena.u32[(torrent + TORRENT_ACTIVE) >> 2] = nowSeconds
 }
 
-export function torrentActive(arena: Arena, torrent: number): number {
+export function torrentActive(arena: Arena, torrent: TorrentRef): number {
   return arena.u32[(torrent + TORRENT_ACTIVE) >> 2]!
 }
 
-export function torrentCompleted(arena: Arena, torrent: number): number {
+export function torrentCompleted(arena: Arena, torrent: TorrentRef): number {
   return arena.u32[(torrent + TORRENT_COMPLETED) >> 2]!
 }
 
-export function torrentFlags(arena: Arena, torrent: number): number {
+export function torrentFlags(arena: Arena, torrent: TorrentRef): number {
   return arena.u32[(torrent + TORRENT_FLAGS) >> 2]! & TORRENT_FLAG_BITS
 }
 
-export function setTorrentFlags(arena: Arena, torrent: number, flags: number): void {
+export function setTorrentFlags(arena: Arena, torrent: TorrentRef, flags: number): void {
   const at = (torrent + TORRENT_FLAGS) >> 2
   arena.u32[at] = (arena.u32[at]! & ~TORRENT_FLAG_BITS) | flags
 }
 
-/** Notes that the torrent's counts changed, for who keeps them. */
-export function markChanged(arena: Arena, stripe: number, torrent: number): void {
+/** Marks the torrent's counts as changed since they were last written to the database. */
+export function markChanged({ arena, head }: HeldStripe, torrent: TorrentRef): void {
   arena.u32[(torrent + TORRENT_FLAGS) >> 2]! |= TorrentFlag.changed
-  arena.u32[(stripe + STRIPE_CHANGED) >> 2] = 1
+  arena.u32[(head + STRIPE_CHANGED) >> 2] = 1
 }

@@ -31,8 +31,8 @@ t.test('counting info hashes spread evenly over places', async t => {
 
 t.test('a peer is its id and its address', async t => {
   const key = [1, 2] as const
-  const hash = hashPeer(key, view, 0, view, 20, 4)
-  t.not(hashPeer(key, view, 4, view, 20, 4), hash)
-  t.not(hashPeer(key, view, 0, view, 24, 4), hash)
-  t.not(hashPeer(key, view, 0, view, 20, 16), hash)
+  const hash = hashPeer(key, view, 0, 20, 4)
+  t.not(hashPeer(key, view, 4, 20, 4), hash)
+  t.not(hashPeer(key, view, 0, 24, 4), hash)
+  t.not(hashPeer(key, view, 0, 20, 16), hash)
 })

@@ -11,6 +11,7 @@ import {
   indexRemove,
   indexShrink,
 } from '../../../src/engine/tables/peer-index.ts'
+import { NO_SLOT } from '../../../src/engine/tables/references.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
 
 t.test('an index grows to 300,000 peers and back, one table at a time', async t => {
@@ -34,8 +35,8 @@ t.test('an index grows to 300,000 peers and back, one table at a time', async t 
   }
   t.ok(tables(index) > peers / 500, `${tables(index)} tables`)
   const finds = (slot: number) => {
-    let found = indexFind(arena, index, hashAt(slot), -1)
-    while (found !== -1 && found !== slot) found = indexFind(arena, index, hashAt(slot), found)
+    let found = indexFind(arena, index, hashAt(slot), NO_SLOT)
+    while (found !== NO_SLOT && found !== slot) found = indexFind(arena, index, hashAt(slot), found)
     return found === slot
   }
   for (let slot = 0; slot < peers; slot++) if (!finds(slot)) t.fail(`peer ${slot} is lost`)

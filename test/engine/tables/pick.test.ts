@@ -1,7 +1,6 @@
 import t from 'tap'
 import type { Engine } from '../../../src/engine/engine.ts'
 import { createTables, openEngine } from '../../../src/engine/engine.ts'
-import { createRandom } from '../../../src/engine/tables/random.ts'
 import { announceTo, clientOf, compactOf, hashOf, SETTINGS } from '../../fixtures/tracker-client.ts'
 
 const infoHash = hashOf(1)
@@ -12,10 +11,8 @@ const DEVIATIONS_MAX = 5
 
 /** An engine whose picks follow a seed, with so many seeders and then so many leechers in one swarm. */
 function filledEngine(seeders: number, leechers: number): Engine {
-  const engine = {
-    ...openEngine(createTables(64 * 2 ** 20), SETTINGS),
-    random: createRandom(20_240_501),
-  }
+  const engine = openEngine(createTables(64 * 2 ** 20), SETTINGS)
+  engine.random.state = 20_240_501
   for (let n = 0; n < seeders + leechers; n++)
     announceTo(engine, { infoHash, ...clientOf(n), left: n < seeders ? 0 : 1, numwant: 0 })
   return engine

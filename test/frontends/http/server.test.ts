@@ -10,7 +10,7 @@ import {
   readFrontend,
 } from '../../../src/counters/frontend.ts'
 import { LinkCounter } from '../../../src/counters/link.ts'
-import { answer, answerBytesMax } from '../../../src/engine/engine.ts'
+import { answer, answerBytesMax } from '../../../src/engine/answer.ts'
 import {
   type HttpServer,
   type HttpServerOptions,

@@ -9,7 +9,7 @@ import {
   readFrontend,
 } from '../../../src/counters/frontend.ts'
 import type { AccessRules } from '../../../src/engine/access.ts'
-import { answer, answerBytesMax } from '../../../src/engine/engine.ts'
+import { answer, answerBytesMax } from '../../../src/engine/answer.ts'
 import { totals } from '../../../src/engine/totals.ts'
 import { type HttpServerOptions, startHttpServer } from '../../../src/frontends/http/server.ts'
 import {

@@ -1,17 +1,17 @@
-import { releaseLock, takeLock } from './lock.ts'
+import { releaseLock, takeLock } from './tables/lock.ts'
 
 /**
- * What users have transferred, one record each in shared memory. A record is found by its number, which the hash table of user keys gives;
- * number 0 is nobody. Offsets in bytes.
+ * The totals of users, one record each in shared memory. The hash table of user keys maps a key to
+ * the number of its record; number 0 is no user. Offsets in bytes.
  */
-const USER_LOCK = 0 // i32, see lock.ts; the rest is touched under it
-const USER_CHANGED = 4 // i32, 1 since an announce changed it until that was taken note of
+const USER_LOCK = 0 // i32, see lock.ts; the rest is changed under it
+const USER_CHANGED = 4 // i32, 1 while a change by an announce is not yet written to the database
 const USER_ACTIVE = 8 // i32, 1 when the user may announce
 const USER_COMPLETED = 12 // u32
 const USER_UPDATED = 16 // u32, Unix seconds of the last announce
 const USER_UPLOADED = 24 // f64, bytes
 const USER_DOWNLOADED = 32 // f64, bytes
-/** A cache line, so that two users' announces do not wait for each other. */
+/** A cache line, so that two users' announces do not slow each other down. */
 const USER_BYTES = 64
 
 export type SharedUsers = SharedArrayBuffer
@@ -30,7 +30,7 @@ export type UserTotals = {
   updated: number
 }
 
-/** Reserves address space for users 1 to `usersMax`; memory is used as they come. */
+/** Reserves address space for users 1 to `usersMax`; memory is used as users are added. */
 export function createUsers(usersMax: number): SharedUsers {
   return new SharedArrayBuffer((usersMax + 1) * USER_BYTES)
 }
@@ -52,14 +52,19 @@ export function isActiveUser(users: Users, user: number): boolean {
   return Atomics.load(users.i32, (user * USER_BYTES + USER_ACTIVE) >> 2) === 1
 }
 
-/** Adds to what the user has transferred, and notes that it was seen. */
+/** What an announce adds to a user's totals: bytes, downloads, and its time in Unix seconds. */
+export type Credit = {
+  uploaded: number
+  downloaded: number
+  completed: number
+  nowSeconds: number
+}
+
+/** Adds the credit to the user's totals. */
 export function creditUser(
   users: Users,
   user: number,
-  uploaded: number,
-  downloaded: number,
-  completed: number,
-  nowSeconds: number,
+  { uploaded, downloaded, completed, nowSeconds }: Credit,
 ): void {
   const at = user * USER_BYTES
   takeLock(users, at + USER_LOCK)
@@ -79,7 +84,7 @@ export function readUser(users: Users, user: number): UserTotals {
   return totals
 }
 
-/** Replaces what is known of the user; nothing is left to take note of. */
+/** Replaces the user's totals, and marks them as written. */
 export function writeUser(users: Users, user: number, totals: UserTotals): void {
   const at = user * USER_BYTES
   takeLock(users, at + USER_LOCK)
@@ -92,12 +97,12 @@ export function writeUser(users: Users, user: number, totals: UserTotals): void 
   releaseLock(users, at + USER_LOCK)
 }
 
-/** Whether an announce changed the user since that was last taken note of. */
+/** Whether an announce changed the user since `takeChangedUser`. */
 export function isUserChanged(users: Users, user: number): boolean {
   return Atomics.load(users.i32, (user * USER_BYTES + USER_CHANGED) >> 2) !== 0
 }
 
-/** What is known of the user if an announce changed it since the last call, else undefined. */
+/** The user's totals if an announce changed them since the last call, else undefined. */
 export function takeChangedUser(users: Users, user: number): UserTotals | undefined {
   const at = user * USER_BYTES
   if (!isUserChanged(users, user)) return undefined
@@ -108,7 +113,7 @@ export function takeChangedUser(users: Users, user: number): UserTotals | undefi
   return totals
 }
 
-/** Marks the user as changed again, where taking note of it failed. */
+/** Marks the user as changed again, after its totals could not be written. */
 export function markUserChanged(users: Users, user: number): void {
   Atomics.store(users.i32, (user * USER_BYTES + USER_CHANGED) >> 2, 1)
 }

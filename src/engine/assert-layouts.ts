@@ -1,0 +1,129 @@
+import { strict as assert } from 'node:assert'
+import {
+  assertRecordLayouts,
+  COMPACT_BYTES,
+  CONNECTION_BYTES,
+  CONNECTION_CLIENT,
+  FAMILIES,
+  HASH_BYTES,
+  IP_BYTES_MAX,
+  PORT_BYTES,
+} from '../protocol/records.ts'
+import * as layout from './tables/layout.ts'
+
+/** Name, offset and bytes of each field of a record, in order of offset. */
+type Fields = readonly (readonly [name: string, offset: number, bytes: number])[]
+
+/** Checks that fields are in order, do not overlap, are aligned to `alignment`, and fit. */
+function assertFields(record: string, fields: Fields, size: number, alignment: number): void {
+  let end = 0
+  for (const [name, offset, bytes] of fields) {
+    assert.ok(offset >= end, `${record}: ${name} at ${offset} overlaps the field before it`)
+    assert.equal(offset % alignment, 0, `${record}: ${name} at ${offset} is not aligned`)
+    end = offset + bytes
+  }
+  assert.ok(end <= size, `${record}: its fields end at ${end}, behind its ${size} bytes`)
+}
+
+function assertHeads(): void {
+  const perFamily = FAMILIES.length * 4
+  assertFields(
+    'arena head',
+    [
+      ['free', layout.ARENA_FREE, 4],
+      ['torrents', layout.ARENA_TORRENTS, 4],
+      ['empty list', layout.EMPTY_LIST, layout.LIST_BYTES],
+    ],
+    layout.ARENA_HEAD_BYTES,
+    4,
+  )
+  assertFields(
+    'stripe head',
+    [
+      ['lock', layout.STRIPE_LOCK, 4],
+      ['taken', layout.STRIPE_TAKEN, 4],
+      ['used', layout.STRIPE_USED, 4],
+      ['chunk end', layout.STRIPE_CHUNK_END, 4],
+      ['index', layout.STRIPE_INDEX, 4],
+      ['index size', layout.STRIPE_INDEX_SIZE, 4],
+      ['torrents', layout.STRIPE_TORRENTS, 4],
+      ['peers', layout.STRIPE_PEERS, perFamily],
+      ['seeders', layout.STRIPE_SEEDERS, perFamily],
+      ['completed', layout.STRIPE_COMPLETED, 4],
+      ['expired', layout.STRIPE_EXPIRED, 4],
+      ['chunks', layout.STRIPE_CHUNKS, 4],
+      ['class map', layout.STRIPE_CLASS_MAP, layout.CLASS_COUNT / 8],
+      ['changed', layout.STRIPE_CHANGED, 4],
+      ['free lists', layout.STRIPE_FREE, layout.CLASS_COUNT * 4],
+      ['evicted', layout.STRIPE_EVICTED, 4],
+      ['refused', layout.STRIPE_REFUSED, 4],
+      ['used classes', layout.STRIPE_USED_CLASSES, layout.USED_CLASS_BYTES.length * 4],
+    ],
+    layout.STRIPE_HEAD_BYTES,
+    4,
+  )
+  assert.equal(layout.STRIPE_HEAD_BYTES % 64, 0, 'two stripe heads share no cache line')
+}
+
+function assertTorrentsAndPeers(): void {
+  assertFields(
+    'torrent',
+    [
+      ['hash', layout.TORRENT_HASH, HASH_BYTES],
+      ['completed', layout.TORRENT_COMPLETED, 4],
+      ['active', layout.TORRENT_ACTIVE, 4],
+      ['flags', layout.TORRENT_FLAGS, 4],
+      ['lists', layout.TORRENT_LISTS, 2 * layout.LIST_BYTES],
+    ],
+    layout.TORRENT_BYTES,
+    4,
+  )
+  assertFields(
+    'peer list',
+    [
+      ['block', layout.LIST_BLOCK, 4],
+      ['count', layout.LIST_COUNT, 4],
+      ['seeders', layout.LIST_SEEDERS, 4],
+      ['capacity', layout.LIST_CAPACITY, 4],
+    ],
+    layout.LIST_BYTES,
+    4,
+  )
+  assertFields(
+    'details of a peer',
+    [
+      ['peer id', layout.DETAIL_PEER_ID, HASH_BYTES],
+      ['uploaded', layout.DETAIL_UPLOADED, 6],
+      ['downloaded', layout.DETAIL_DOWNLOADED, 6],
+      ['left', layout.DETAIL_LEFT, 6],
+      ['seen', layout.DETAIL_SEEN, 4],
+      ['user', layout.DETAIL_USER, 4],
+    ],
+    layout.DETAIL_BYTES,
+    2,
+  )
+  for (const family of FAMILIES) {
+    assert.equal(COMPACT_BYTES[family] % 2, 0, 'compact peers are copied in units of two bytes')
+    assert.equal(layout.PEER_ADDRESS[family] % 4, 0, 'addresses are compared word by word')
+    assert.ok(layout.PEER_ADDRESS[family] + PORT_BYTES <= COMPACT_BYTES[family])
+  }
+  assert.equal(CONNECTION_CLIENT, CONNECTION_BYTES, 'the client address follows the connection')
+  assert.ok(CONNECTION_CLIENT + IP_BYTES_MAX + PORT_BYTES <= COMPACT_BYTES[2])
+}
+
+/**
+ * Checks once, at start and in the tests, what the constants of the tables assume of each other.
+ * Throws an AssertionError that names the field.
+ */
+export function assertLayouts(): void {
+  assertRecordLayouts()
+  assertHeads()
+  assertTorrentsAndPeers()
+  assert.ok(layout.ARENA_BYTES_MAX <= 2 ** 31, 'byte offsets are small integers to V8')
+  assert.ok(layout.SMALL_AGAIN_PEERS < layout.SEGMENT_PEERS, 'a list must not flap')
+  assert.equal(layout.SEGMENT_PEERS & (layout.SEGMENT_PEERS - 1), 0, 'segments are a power of two')
+  assert.ok(layout.INDEX_REF_MIN > layout.SEGMENT_PEERS, 'a capacity is not a reference')
+  assert.ok(layout.INDEX_REF_MIN >= layout.ARENA_HEAD_BYTES + layout.STRIPE_HEAD_BYTES)
+  assert.ok(layout.INDEX_SPLIT_AT * 2 < layout.INDEX_TABLE_ENTRIES, 'tables split before they fill')
+  assert.ok(layout.INDEX_MERGE_AT * 2 < layout.INDEX_SPLIT_AT, 'tables must not flap')
+}
