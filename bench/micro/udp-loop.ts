@@ -16,6 +16,7 @@ import { createResponder, respond, type UdpService } from '../../src/frontends/u
 import { closeUdpSocket, openUdpSocket, type UdpSocket } from '../../src/frontends/udp/socket.ts'
 import { SOCKADDR_PORT } from '../../src/native/linux.ts'
 import { allocate, type Bytes } from '../../src/protocol/bytes.ts'
+import { STANDARD_ANSWERS } from '../../src/protocol/failures.ts'
 import {
   INTERVAL,
   LEECHERS,
@@ -75,6 +76,7 @@ function serviceOf(data: Pick<ServerData, 'secret' | 'counters'>): UdpService {
     rules: {
       announce: { numwantDefault: 50, numwantMaximum: 72, usePayloadIp: false },
       pathRules: { keys: false, users: false },
+      failures: STANDARD_ANSWERS,
       trustedProxies: [],
     },
     secret: data.secret,

@@ -2,6 +2,7 @@ import { createFrontendCounters } from '../../src/counters/frontend.ts'
 import { LinkCounter } from '../../src/counters/link.ts'
 import { startHttpServer } from '../../src/frontends/http/server.ts'
 import type { Link } from '../../src/link/link.ts'
+import { STANDARD_ANSWERS } from '../../src/protocol/failures.ts'
 import { filledTables, NO_SWEEP_SECONDS, startEngineHost } from '../scenarios/engine-host.ts'
 
 /**
@@ -38,6 +39,7 @@ const server = await startHttpServer(
     numwantDefault: 72,
     numwantMaximum: 72,
     minInterval: 1800,
+    failures: STANDARD_ANSWERS,
     websocket: false,
     websocketInterval: 120,
   },

@@ -28,7 +28,9 @@ type Primitive<Key> = Key extends { readonly type: 'boolean' }
       ? string
       : Key extends { readonly type: 'array' }
         ? readonly string[]
-        : never
+        : Key extends { readonly type: 'object'; readonly additionalProperties: infer Value }
+          ? Readonly<Record<string, Primitive<Value>>>
+          : never
 
 type Table<Keys, Size> = { readonly [Name in keyof Keys]: ValueOf<Keys[Name], Size> }
 

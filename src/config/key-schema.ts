@@ -14,6 +14,9 @@ export type KeySchema = {
   readonly pattern?: string
   readonly format?: string
   readonly items?: { readonly type: string; readonly format?: string }
+  /** Names and values of a table whose names are not keys of the schema. */
+  readonly propertyNames?: { readonly enum: readonly string[] }
+  readonly additionalProperties?: { readonly type: string; readonly [rule: string]: unknown }
   readonly anyOf?: readonly object[]
   /** Masked wherever the configuration is printed. */
   readonly secret?: boolean
@@ -22,6 +25,14 @@ export type KeySchema = {
 export type BooleanKey = KeySchema & { readonly type: 'boolean' }
 export type IntegerKey = KeySchema & { readonly type: 'integer' }
 export type StringKey = KeySchema & { readonly type: 'string' }
+export type TextTableKey = KeySchema & {
+  readonly type: 'object'
+  readonly additionalProperties: { readonly type: 'string' }
+}
+export type NumberTableKey = KeySchema & {
+  readonly type: 'object'
+  readonly additionalProperties: { readonly type: 'integer' }
+}
 export type ListKey = KeySchema & { readonly type: 'array' }
 
 export type SectionSchema = {

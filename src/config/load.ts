@@ -123,7 +123,17 @@ function environmentTarget(
 function readValue(text: string, schema: KeySchema): unknown {
   if (schema.type === 'boolean' && /^(true|false)$/.test(text)) return text === 'true'
   if (schema.type === 'array') return text === '' ? [] : text.split(',').map(part => part.trim())
+  if (schema.type === 'object') return readTable(text)
   const mayBeNumber =
     schema.type === 'integer' || (Array.isArray(schema.type) && schema.type.includes('integer'))
   return mayBeNumber && /^-?\d+$/.test(text) ? Number(text) : text
+}
+
+/** An inline table of TOML; any other text is left for validation to reject. */
+function readTable(text: string): unknown {
+  try {
+    return parse(`table = ${text}`)['table']
+  } catch {
+    return text
+  }
 }

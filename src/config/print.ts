@@ -63,7 +63,13 @@ function printValue(value: unknown, schema: KeySchema): string {
   if (schema.format === 'database-path') return JSON.stringify(maskPassword(String(value)))
   if (schema.format === 'size' && typeof value === 'number') return `"${value / 2 ** 20} MiB"`
   if (Array.isArray(value)) return `[${value.map(part => JSON.stringify(part)).join(', ')}]`
+  if (typeof value === 'object' && value !== null) return inlineTable(value)
   return JSON.stringify(value)
+}
+
+function inlineTable(table: object): string {
+  const pairs = Object.entries(table).map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
+  return pairs.length === 0 ? '{}' : `{ ${pairs.join(', ')} }`
 }
 
 function comment(text: string): string {

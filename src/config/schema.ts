@@ -1,5 +1,6 @@
 import { NUMWANT_MAX } from '../protocol/limits.ts'
 import { DATABASE_SECTIONS } from './database-schema.ts'
+import { FAILURES_SECTION } from './failures-schema.ts'
 import { filePath, type SectionSchema, seconds, switchedOff, switchedOn } from './key-schema.ts'
 import { LIMITS_SECTION } from './limits-schema.ts'
 import { SERVER_SECTIONS } from './server-schemas.ts'
@@ -82,6 +83,13 @@ export const SCHEMA = {
         1,
         'Seconds for one full pass that removes expired peers.',
       ),
+      failure_texts: {
+        type: 'string',
+        enum: ['muster', 'torrust-actix'],
+        default: 'muster',
+        description:
+          'Standard texts of failures. "torrust-actix" uses the texts of Torrust-Actix, some of which clean-up tools misread. The section failures replaces single texts.',
+      },
       numwant_default: {
         type: 'integer',
         default: 72,
@@ -145,6 +153,7 @@ export const SCHEMA = {
     },
   },
   limits: LIMITS_SECTION,
+  failures: FAILURES_SECTION,
   ...DATABASE_SECTIONS,
   snapshot: {
     description:

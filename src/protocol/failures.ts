@@ -61,7 +61,62 @@ export const Failure = Object.fromEntries(TABLE.map(([name], code) => [name, cod
 export type FailureName = keyof Codes
 export type Failure = Codes[FailureName]
 
-/** The standard text of a code; a code that is not in the table is a bug, and still has a text. */
+/** Names as the configuration writes them: `too_many_announces`. */
+export const FAILURE_KEYS: readonly string[] = TABLE.slice(1).map(([name]) => keyOf(name))
+
+function keyOf(name: string): string {
+  return name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
+}
+
+/** Characters of the longest text: an answer to a failed request is of bounded length. */
+export const FAILURE_TEXT_CHARACTERS_MAX = 200
+
+/** What an operator may say about failures. */
+export type FailureSettings = {
+  /** Texts of Torrust-Actix where it has other ones. */
+  readonly torrustActix?: boolean
+  /** Seconds after which a client tries again, by the kind of the failure. */
+  readonly shortInterval?: number
+  readonly longInterval?: number
+  /** By FAILURE_KEYS: texts and seconds that replace those of the table. */
+  readonly texts?: Readonly<Record<string, string>>
+  readonly intervals?: Readonly<Record<string, number>>
+}
+
+/** What a client is answered. */
+export type FailureAnswer = {
+  readonly text: string
+  /** Seconds until the client should try again. */
+  readonly interval: number
+  readonly retry: Retry
+}
+/** By code. It can be cloned. */
+export type FailureAnswers = readonly FailureAnswer[]
+
+export function failureAnswers(settings: FailureSettings = {}): FailureAnswers {
+  const { torrustActix = false, shortInterval = 300, longInterval = 1800 } = settings
+  return TABLE.map(([name, text, retry, original]: Row) => ({
+    text: settings.texts?.[keyOf(name)] ?? (torrustActix ? (original ?? text) : text),
+    interval:
+      settings.intervals?.[keyOf(name)] ?? (retry === 'short' ? shortInterval : longInterval),
+    retry,
+  }))
+}
+
+export const STANDARD_ANSWERS = failureAnswers()
+
+const INTERNAL_ERROR: FailureAnswer = {
+  text: 'internal tracker error',
+  interval: 1800,
+  retry: 'long',
+}
+
+/** The answer of a code; a code that is not in the table is a bug, and still has an answer. */
+export function failureAnswer(answers: FailureAnswers, code: number): FailureAnswer {
+  return code === Failure.none ? INTERNAL_ERROR : (answers[code] ?? INTERNAL_ERROR)
+}
+
+/** The standard text of a code, for logs and metrics. */
 export function failureText(code: number): string {
-  return TABLE[code]?.[1] || 'internal tracker error'
+  return failureAnswer(STANDARD_ANSWERS, code).text
 }

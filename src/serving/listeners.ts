@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, isIPv4 } from 'node:net'
 import type { Config } from '../config/config.ts'
+import { failuresOf } from '../config/failure-answers.ts'
 import { parseBindAddress } from '../config/validate.ts'
 import { type OperatorError, unavailableError } from '../errors.ts'
 import type { ApiServerOptions } from '../frontends/api/server.ts'
@@ -34,6 +35,7 @@ export function httpListeners(config: Config, certificates: PairsOf): HttpListen
       numwantDefault: config.tracker_config.numwant_default,
       numwantMaximum: config.tracker_config.numwant_maximum,
       minInterval: config.tracker_config.request_interval_minimum,
+      failures: failuresOf(config),
       websocket: server.websocket,
       websocketInterval: config.tracker_config.websocket_interval,
     }

@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIPv4 } from 'node:net'
 import type { Config, UdpServerConfig } from '../config/config.ts'
+import { failuresOf } from '../config/failure-answers.ts'
 import { parseBindAddress } from '../config/validate.ts'
 import type { UdpRules } from '../frontends/udp/respond.ts'
 import type { UdpSocketOptions } from '../frontends/udp/socket.ts'
@@ -36,6 +37,7 @@ export function udpListeners(config: Config, pathRules: PathRules): UdpListener[
           usePayloadIp: server.use_payload_ip,
         },
         pathRules,
+        failures: failuresOf(config),
         trustedProxies: server.simple_proxy_protocol ? server.trusted_proxies : [],
       },
     }))

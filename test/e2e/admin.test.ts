@@ -15,12 +15,12 @@ for (const workers of [0, 2]) {
     const why = async (target: string) =>
       latin1((await getBencoded(tracker.url(), target))['failure reason'] ?? '')
     t.equal(await why(announce('/announce', 1)), 'missing key')
-    t.equal(await why(announce(path, 1)), 'unknown key')
+    t.equal(await why(announce(path, 1)), 'invalid or expired key')
     t.match(await admin.call('POST', `/api/key/${KEY}/0`), { status: 200, json: { status: 'ok' } })
-    t.equal(await why(announce(path, 1)), 'unknown user key')
+    t.equal(await why(announce(path, 1)), 'invalid user key')
     const user = `/api/user/${UUID}/${USER}/100/0/0/0/1`
     t.match(await admin.call('POST', user), { status: 200 })
-    t.equal(await why(announce(path, 1)), 'unknown info_hash')
+    t.equal(await why(announce(path, 1)), 'unregistered torrent')
     t.match(await admin.call('POST', `/api/whitelist/${hex(1)}`), { status: 200 })
     t.equal(await why(announce(path, 1, { uploaded: 0, event: 'started' })), '')
     t.equal(await why(announce(path, 1, { uploaded: 42 })), '')
@@ -33,11 +33,11 @@ for (const workers of [0, 2]) {
       json: { seeds: [], peers: [{ peer_addr: `127.0.0.1:${clientOf(1).port}`, uploaded: 42 }] },
     })
     t.match(await admin.call('DELETE', `/api/whitelist/${hex(1)}`), { status: 200 })
-    t.equal(await why(announce(path, 1)), 'unknown info_hash')
+    t.equal(await why(announce(path, 1)), 'unregistered torrent')
     t.match(await admin.call('DELETE', `/api/torrent/${hex(1)}`), { status: 200 })
     t.match(await admin.call('GET', `/api/torrent/${hex(1)}`), { status: 404 })
     t.match(await admin.call('DELETE', `/api/key/${KEY}`), { status: 200 })
-    t.equal(await why(announce(path, 1)), 'unknown key')
+    t.equal(await why(announce(path, 1)), 'invalid or expired key')
     t.equal(await tracker.stop(), 0)
   })
 }
@@ -57,7 +57,7 @@ t.test('an acknowledged change is in effect in every worker and UDP thread', asy
       const http = await getBencoded(tracker.url(), announce('/announce', 1))
       t.equal('failure reason' in http, isRefused, `HTTP ${n}`)
       const overUdp = await client.announce({ infoHash: hashOf(1) }).catch(String)
-      t.match(overUdp, isRefused ? /forbidden info_hash/ : { interval: Number }, `UDP ${n}`)
+      t.match(overUdp, isRefused ? /unregistered torrent/ : { interval: Number }, `UDP ${n}`)
     }
   }
   await areRefused(false)

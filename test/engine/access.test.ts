@@ -27,19 +27,19 @@ function why(engine: Engine, fields: Partial<AnnounceFields> = {}, now = NOW): s
 
 t.test('with the whitelist on, only what is on it may be announced to', async t => {
   const engine = newEngine(undefined, SETTINGS, { whitelist: true })
-  t.equal(why(engine), 'unknown info_hash')
+  t.equal(why(engine), 'unregistered torrent')
   enter(engine.access.whitelist, hashOf(1))
   t.equal(why(engine), '')
-  t.equal(why(engine, { infoHash: hashOf(2) }), 'unknown info_hash')
+  t.equal(why(engine, { infoHash: hashOf(2) }), 'unregistered torrent')
   removeValue(engine.access.whitelist, bytesOf(hashOf(1)).view, 0)
-  t.equal(why(engine), 'unknown info_hash')
+  t.equal(why(engine), 'unregistered torrent')
 })
 
 t.test('with the blacklist on, what is on it may not be announced to', async t => {
   const engine = newEngine(undefined, SETTINGS, { blacklist: true })
   t.equal(why(engine), '')
   enter(engine.access.blacklist, hashOf(1))
-  t.equal(why(engine), 'forbidden info_hash')
+  t.equal(why(engine), 'unregistered torrent (blacklisted)')
   t.equal(why(engine, { infoHash: hashOf(2) }), '')
 })
 
@@ -49,15 +49,15 @@ t.test('a key is good until the second it ends', async t => {
   enter(engine.access.keys, lasting, 0)
   enter(engine.access.keys, ending, NOW + 10)
   t.equal(why(engine, { key: lasting }), '')
-  t.equal(why(engine, { key: Buffer.alloc(20, 3) }), 'unknown key')
+  t.equal(why(engine, { key: Buffer.alloc(20, 3) }), 'invalid or expired key')
   t.equal(why(engine, { key: ending }, NOW + 9), '')
-  t.equal(why(engine, { key: ending }, NOW + 10), 'unknown key')
+  t.equal(why(engine, { key: ending }, NOW + 10), 'invalid or expired key')
 })
 
 t.test('a user must be known and active', async t => {
   const engine = newEngine(undefined, SETTINGS, { users: true })
   const userKey = Buffer.alloc(20, 7)
-  t.equal(why(engine, { userKey }), 'unknown user key')
+  t.equal(why(engine, { userKey }), 'invalid user key')
   enter(engine.access.userKeys, userKey, 3)
   t.equal(why(engine, { userKey }), 'user is not active')
   const totals = { active: true, uploaded: 0, downloaded: 0, completed: 0, updated: 0 }

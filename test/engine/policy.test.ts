@@ -75,7 +75,7 @@ t.test('announces make no more than so many torrents; those that are there go on
   const engine = limited({ maxTorrents: 2 })
   t.equal(why(engine), '')
   t.equal(why(engine, { infoHash: hashOf(2) }), '')
-  t.equal(why(engine, { infoHash: hashOf(3) }), 'tracker is full, it takes no more torrents')
+  t.equal(why(engine, { infoHash: hashOf(3) }), 'tracker is full: no new torrents accepted')
   t.equal(why(engine, { infoHash: hashOf(2), ...clientOf(2) }), '')
   t.equal(why(engine, { infoHash: hashOf(3), event: 3 }), '', 'stopped makes none')
   t.same(scrapeFrom(engine, [hashOf(3)]), [{ seeders: 0, completed: 0, leechers: 0 }])

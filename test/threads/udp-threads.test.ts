@@ -8,6 +8,7 @@ import { createClockOffset } from '../../src/clock.ts'
 import { createTables, openEngine } from '../../src/engine/engine.ts'
 import { totals } from '../../src/engine/totals.ts'
 import { openLibc } from '../../src/native/libc.ts'
+import { STANDARD_ANSWERS } from '../../src/protocol/failures.ts'
 import { claimListeners } from '../../src/serving/listeners.ts'
 import { claimUdp, type UdpListener } from '../../src/threads/udp-listeners.ts'
 import { startUdpThreads } from '../../src/threads/udp-threads.ts'
@@ -32,7 +33,12 @@ async function takenPort(t: Test): Promise<number> {
 
 function listener(method: UdpListener['method'], port: number, threads = 1): UdpListener {
   const announce = { numwantDefault: 50, numwantMaximum: 72, usePayloadIp: false }
-  const rules = { announce, pathRules: { keys: false, users: false }, trustedProxies: [] }
+  const rules = {
+    announce,
+    pathRules: { keys: false, users: false },
+    trustedProxies: [],
+    failures: STANDARD_ANSWERS,
+  }
   const buffers = { receiveBufferBytes: 0, sendBufferBytes: 0 }
   return { host: '127.0.0.1', port, threads, method, rules, ...buffers }
 }

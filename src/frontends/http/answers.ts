@@ -8,7 +8,7 @@ import {
 } from '../../counters/frontend.ts'
 import type { Waiter } from '../../link/link.ts'
 import type { Bytes } from '../../protocol/bytes.ts'
-import { Failure } from '../../protocol/failures.ts'
+import { Failure, type FailureAnswers } from '../../protocol/failures.ts'
 import {
   announceAnswerBytesMax,
   FAILURE_BYTES_MAX,
@@ -59,7 +59,11 @@ type Pending = Waiter & {
 }
 
 /** `minInterval` in seconds. Answers are counted whether or not the asker still waits. */
-export function createAnswers(minInterval: number, counters: FrontendCounters): HttpAnswers {
+export function createAnswers(
+  minInterval: number,
+  failures: FailureAnswers,
+  counters: FrontendCounters,
+): HttpAnswers {
   let out = new Uint8Array(ANSWER_BYTES_AT_FIRST)
   const pool: Pending[] = []
   let waiting = 0
@@ -95,7 +99,7 @@ export function createAnswers(minInterval: number, counters: FrontendCounters): 
     const failure = reply.u8[at + FAILURE]
     if (failure) {
       ensure(FAILURE_BYTES_MAX)
-      return formatFailure(failure, out, 0)
+      return formatFailure(failures, failure, out, 0)
     }
     if (pending.isAnnounce) {
       ensure(announceAnswerBytesMax(reply, at))
@@ -132,7 +136,7 @@ export function createAnswers(minInterval: number, counters: FrontendCounters): 
       },
       fail(code) {
         countAnswer(familyOf(pending.address), pending.isAnnounce, code)
-        finish(pending, pending.response ? formatFailure(code, out, 0) : 0)
+        finish(pending, pending.response ? formatFailure(failures, code, out, 0) : 0)
       },
       aborted() {
         pending.response = undefined
@@ -165,7 +169,7 @@ export function createAnswers(minInterval: number, counters: FrontendCounters): 
     fail(response, request, address, code) {
       countFailure(counters, Protocol.http, familyOf(address), code)
       ensure(FAILURE_BYTES_MAX)
-      send(response, formatFailure(code, out, 0), request.getMethod() === 'head')
+      send(response, formatFailure(failures, code, out, 0), request.getMethod() === 'head')
     },
     expectAnnounce: (response, request, address) => expect(response, request, address, true),
     expectScrape: (response, request, address) => expect(response, request, address, false),

@@ -6,7 +6,7 @@ import {
   Protocol,
 } from '../../counters/frontend.ts'
 import type { Link } from '../../link/link.ts'
-import { Failure } from '../../protocol/failures.ts'
+import { Failure, type FailureAnswers } from '../../protocol/failures.ts'
 import { type PathRules, parsePathKeys, pathKind } from '../../protocol/http/path.ts'
 import { parseAnnounce, parseScrape } from '../../protocol/http/request.ts'
 import { compileCidrs } from '../../protocol/ip.ts'
@@ -45,6 +45,8 @@ export type HttpServerOptions = {
   readonly numwantMaximum: number
   /** Seconds. */
   readonly minInterval: number
+  /** Texts and intervals of failures. */
+  readonly failures: FailureAnswers
   /** Whether the WebTorrent tracker is served there too. */
   readonly websocket: boolean
   /** Seconds between announces over WebSocket. */
@@ -75,14 +77,14 @@ export async function startHttpServer(
   websocket?: WebsocketTracker,
 ): Promise<HttpServer> {
   const app = loadUws().createApp(options.tls)
-  const answers = createAnswers(options.minInterval, counters)
+  const answers = createAnswers(options.minInterval, options.failures, counters)
   const proxies: ProxyRules = {
     trusted: compileCidrs(options.trustedProxies),
     header: options.realIpHeader.toLowerCase(),
     proxyProtocol: options.proxyProtocol,
   }
-  const { pathRules, websocketInterval: interval } = options
-  const route: WebsocketRoute = { proxies, pathRules, interval }
+  const { pathRules, websocketInterval: interval, failures } = options
+  const route: WebsocketRoute = { proxies, pathRules, interval, failures }
   if (options.websocket) websocket?.addRoute(app, route)
   addRoutes(app, options, proxies, link, answers, counters)
   const listening = await listen(app, options.host, options.port)

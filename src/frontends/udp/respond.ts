@@ -1,7 +1,7 @@
 import { count, countUdpFailure, UdpCounter, type UdpCounters } from '../../counters/udp.ts'
 import type { Answer } from '../../link/link.ts'
 import { allocate, type Bytes } from '../../protocol/bytes.ts'
-import { Failure } from '../../protocol/failures.ts'
+import { Failure, type FailureAnswers } from '../../protocol/failures.ts'
 import { type PathRules, parsePathKeys } from '../../protocol/http/path.ts'
 import { type CidrList, compileCidrs } from '../../protocol/ip.ts'
 import {
@@ -52,6 +52,8 @@ export type UdpRules = {
   readonly announce: AnnounceRules
   /** The keys that the path in the options of a request must contain (BEP 41). */
   readonly pathRules: PathRules
+  /** Texts of failures. */
+  readonly failures: FailureAnswers
   /** CIDR ranges whose Simple Proxy Protocol is believed. */
   readonly trustedProxies: readonly string[]
 }
@@ -232,5 +234,11 @@ function fail(
   failure: number,
 ): number {
   countUdpFailure(responder.service.counters, responder.family, failure as Failure)
-  return formatErrorPacket(memory, replyAt, transactionId, failure)
+  return formatErrorPacket(
+    responder.service.rules.failures,
+    memory,
+    replyAt,
+    transactionId,
+    failure,
+  )
 }

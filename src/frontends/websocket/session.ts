@@ -1,4 +1,4 @@
-import type { Failure } from '../../protocol/failures.ts'
+import type { Failure, FailureAnswers } from '../../protocol/failures.ts'
 import type { IpFamily } from '../../protocol/records.ts'
 import type { WebSocket } from '../uws.ts'
 import {
@@ -22,6 +22,7 @@ export type Arrival = {
   readonly keyFailure: Failure
   /** Seconds between announces. */
   readonly interval: number
+  readonly failures: FailureAnswers
   /** Which of the process's listeners it came in on. */
   readonly route: object
   /** Set when it is open. */

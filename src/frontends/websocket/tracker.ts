@@ -7,7 +7,7 @@ import {
 } from '../../counters/frontend.ts'
 import type { Link } from '../../link/link.ts'
 import { type Bytes, bytesOf } from '../../protocol/bytes.ts'
-import { Failure } from '../../protocol/failures.ts'
+import { Failure, type FailureAnswers } from '../../protocol/failures.ts'
 import { type PathRules, parsePathKeys } from '../../protocol/http/path.ts'
 import { WEBSOCKET_MESSAGE_BYTES_MAX } from '../../protocol/limits.ts'
 import {
@@ -68,6 +68,8 @@ export type WebsocketRoute = {
   readonly pathRules: PathRules
   /** Seconds between a client's announces. */
   readonly interval: number
+  /** Texts and intervals of failures. */
+  readonly failures: FailureAnswers
 }
 
 /** The WebTorrent tracker of one process, on as many listeners as it is given. */
@@ -120,7 +122,7 @@ export async function startWebsocketTracker(
     infoHash?: string,
   ): void {
     countFailure(counters, Protocol.websocket, connection.arrival.family, failure)
-    send(connection, formatFailure(failure, action, infoHash))
+    send(connection, formatFailure(connection.arrival.failures, failure, action, infoHash))
   }
 
   function deliver(message: Relayed): void {
@@ -333,7 +335,7 @@ function readArrival(
   path: string,
   route: WebsocketRoute,
 ): Arrival | undefined {
-  const { interval, pathRules } = route
+  const { interval, failures, pathRules } = route
   if (address.length === 0) return undefined
   const family: IpFamily = address.length === 16 ? Family.ipv6 : Family.ipv4
   const client = new Uint8Array(16)
@@ -345,6 +347,7 @@ function readArrival(
     client,
     name: Buffer.from(client).toString('latin1'),
     interval,
+    failures,
     route,
     keyFailure: parsePathKeys(path, pathRules, keys, 0, HASH_BYTES),
     keys: keys.u8,

@@ -1,5 +1,5 @@
 import type { Bytes } from '../bytes.ts'
-import { failureText } from '../failures.ts'
+import { type FailureAnswers, failureAnswer } from '../failures.ts'
 import { writeAddressText } from '../ip.ts'
 import {
   COMPACT_BYTES,
@@ -36,6 +36,10 @@ const PEER_PORT = literal('4:port')
 const FILES = literal('d5:filesd')
 const FLAGS_KEY = literal('e5:flagsd20:min_request_interval')
 const FAILURE_REASON = literal('d14:failure reason')
+const RETRY_IN = literal('8:retry in')
+
+/** The unit of `retry in`. */
+const SECONDS_PER_MINUTE = 60
 
 /** Above this, making a view to copy with `set` costs less than the loop that it saves. */
 const LOOP_BYTES_MAX = 160
@@ -49,7 +53,7 @@ const SCRAPE_ENTRY_BYTES_MAX = 112
 const SCRAPE_FIXED_BYTES_MAX = 80
 
 /** The most bytes that an answer to a failed request takes. */
-export const FAILURE_BYTES_MAX = 256
+export const FAILURE_BYTES_MAX = 384
 
 /** The most bytes that the answer made of the announce reply at `at` takes. */
 export function announceAnswerBytesMax(reply: Bytes, at: number): number {
@@ -64,7 +68,7 @@ export function announceAnswerBytesMax(reply: Bytes, at: number): number {
 
 /**
  * Writes the bencoded answer to an announce (BEP 3, 7, 23, 24) at `outAt` and returns its length.
- * `externalIp` is the asker's address, 4 or 16 bytes; `minInterval` in seconds.
+ * `externalIp` is the client's address, 4 or 16 bytes; `minInterval` in seconds.
  */
 export function formatAnnounce(
   reply: Bytes,
@@ -96,8 +100,8 @@ export function formatAnnounce(
 }
 
 /**
- * `peers` is there even if empty: libtorrent has long taken an answer without any for broken.
- * `peers6` is for who asked over IPv6 or is given IPv6 peers; who does not know it passes over it.
+ * `peers` is present even if empty: libtorrent once treated an answer without it as broken.
+ * `peers6` is for clients that asked over IPv6 or get IPv6 peers; other clients ignore it.
  */
 function writeCompactPeers(
   reply: Bytes,
@@ -157,8 +161,8 @@ function writeAddress(
   out: Uint8Array,
   outAt: number,
 ): number {
-  // The length goes before the text and is known after it: room for two digits, and a move if it
-  // has one.
+  // The length goes before the text and is known after it: two digits are left free, and the text
+  // moves if it needs one.
   const begin = outAt + 3
   const end = writeAddressText(u8, at, bytes, out, begin)
   const length = end - begin
@@ -208,12 +212,25 @@ export function formatScrape(
 }
 
 /**
- * Writes `d14:failure reason…e` for a code of failures.ts and returns its length, at most
- * FAILURE_BYTES_MAX.
+ * Writes the answer to a failed request: `failure reason` with `interval` and `min interval`, and
+ * `retry in` (BEP 31). Returns its length, at most FAILURE_BYTES_MAX.
  */
-export function formatFailure(code: number, out: Uint8Array, outAt: number): number {
+export function formatFailure(
+  answers: FailureAnswers,
+  code: number,
+  out: Uint8Array,
+  outAt: number,
+): number {
+  const { text, interval, retry } = failureAnswer(answers, code)
   let end = writeLiteral(out, outAt, FAILURE_REASON)
-  end = writeText(out, end, failureText(code))
+  end = writeText(out, end, text)
+  end = writeLiteral(out, end, INTERVAL_KEY)
+  end = writeInteger(out, end, interval)
+  end = writeLiteral(out, end, MIN_INTERVAL)
+  end = writeInteger(out, end, interval)
+  end = writeLiteral(out, end, RETRY_IN)
+  if (retry === 'never') end = writeText(out, end, 'never')
+  else end = writeInteger(out, end, Math.ceil(interval / SECONDS_PER_MINUTE))
   out[end] = 0x65
   return end + 1 - outAt
 }

@@ -1,5 +1,5 @@
 import type { Bytes } from '../bytes.ts'
-import { Failure, failureText } from '../failures.ts'
+import { Failure, type FailureAnswers, failureAnswer } from '../failures.ts'
 import { TRANSFER_BYTES_MAX } from '../limits.ts'
 import {
   ADDRESS,
@@ -51,7 +51,7 @@ export const Action = { connect: 0, announce: 1, scrape: 2, error: 3 } as const
 /** What a connect has in place of a connection id: 0x41727101980, in two words. */
 export const PROTOCOL_ID = [0x417, 0x27101980] as const
 
-/** Announce; its options (BEP 41) follow. The client's `key`, u32 at 88, is of no use to us. */
+/** Announce; its options (BEP 41) follow. The client's `key`, u32 at 88, is not used. */
 export const PACKET_INFO_HASH = 16 // 20
 export const PACKET_PEER_ID = 36 // 20
 export const PACKET_DOWNLOADED = 56 // u64
@@ -68,7 +68,7 @@ export const PACKET_HASHES = 16 // 20 each
 export const SCRAPE_PACKET_HASHES_MAX = 74
 
 /**
- * Longer datagrams are none of ours: a scrape of 74 hashes has 1496 bytes, an announce with a long
+ * Longer datagrams are not requests: a scrape of 74 hashes has 1496 bytes, an announce with a long
  * URL far less.
  */
 export const UDP_REQUEST_BYTES_MAX = 2048
@@ -117,21 +117,21 @@ export const PACKET_PEERS_MAX = [
  */
 export const PACKET_AT = REPLY_HEADER_BYTES - ANNOUNCE_ANSWER_HEADER_BYTES
 
-/** Room for the request record of any scrape packet. */
+/** Bytes of the request record of the longest scrape packet. */
 export const SCRAPE_RECORD_BYTES =
   SCRAPE_REQUEST_HEADER_BYTES + SCRAPE_PACKET_HASHES_MAX * HASH_BYTES
 
-/** Room for any reply record with the packet made from it. */
+/** Bytes of the longest reply record with the packet made from it. */
 export const UDP_REPLY_BYTES = Math.max(
   REPLY_HEADER_BYTES + PACKET_PEERS_MAX[Family.ipv4] * COMPACT_BYTES[Family.ipv4],
   REPLY_HEADER_BYTES + PACKET_PEERS_MAX[Family.ipv6] * COMPACT_BYTES[Family.ipv6],
   SCRAPE_HEADER_BYTES + SCRAPE_PACKET_HASHES_MAX * ENTRY_BYTES,
 )
 
-/** BEP 41. URLData may come in several options, whose data are joined. */
+/** BEP 41. URLData may be split into several options, whose data are joined. */
 const Option = { end: 0, nop: 1, urlData: 2 } as const
 
-/** Whether the request at `at` asks for a connection id as BEP 15 has it. */
+/** Whether the request at `at` is a connect of BEP 15. */
 export function isConnect(view: DataView, at: number): boolean {
   return (
     view.getInt32(at + PACKET_CONNECTION_ID) === PROTOCOL_ID[0] &&
@@ -154,7 +154,6 @@ export function parseAnnouncePacket(
   const from = packet.view
   const to = into.view
   const port = from.getUint16(at + PACKET_PORT)
-  if (port === 0) return Failure.invalidPort
   const family = into.u8[intoAt + FAMILY] as IpFamily
   const event = from.getInt32(at + PACKET_EVENT)
   const wanted = from.getInt32(at + PACKET_NUM_WANT)
@@ -317,13 +316,14 @@ export function formatScrapePacket(reply: Bytes, at: number, transactionId: numb
  * Writes an error packet with the text of `failure` PACKET_AT behind `at` and returns its length.
  */
 export function formatErrorPacket(
+  answers: FailureAnswers,
   reply: Bytes,
   at: number,
   transactionId: number,
   failure: number,
 ): number {
   const packet = at + PACKET_AT
-  const text = failureText(failure)
+  const { text } = failureAnswer(answers, failure)
   writeAnswerHeader(reply.view, packet, Action.error, transactionId)
   for (let n = 0; n < text.length; n++) {
     reply.u8[packet + ANSWER_HEADER_BYTES + n] = text.charCodeAt(n)

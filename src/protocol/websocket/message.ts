@@ -1,5 +1,5 @@
 import type { Bytes } from '../bytes.ts'
-import { Failure, failureText } from '../failures.ts'
+import { Failure, type FailureAnswers, failureAnswer } from '../failures.ts'
 import {
   OFFER_ID_CHARACTERS_MAX,
   OFFERS_MAX,
@@ -34,8 +34,8 @@ import {
 } from '../records.ts'
 
 /**
- * The messages of WebTorrent's trackers, which no BEP describes: JSON, as the npm package bittorrent-tracker speaks it. Hashes and ids are
- * strings of 20 characters, one for each byte.
+ * The messages of WebTorrent trackers, which no BEP describes: JSON, as the npm package
+ * bittorrent-tracker defines it. Hashes and ids are strings of 20 characters, one for each byte.
  */
 
 export type Offer = {
@@ -52,11 +52,12 @@ export type AnnounceMessage = {
   readonly uploaded: number
   readonly downloaded: number
   readonly left: number
-  /** One for each peer that is wanted. */
+  /** Peers wanted, if the client says so; it gets at most one for each offer. */
+  readonly numwant: number | undefined
   readonly offers: readonly Offer[]
 }
 
-/** An answer to an offer that was passed on. It changes nothing in the swarm. */
+/** An answer to an offer that the tracker relayed. It does not change the swarm. */
 export type AnswerMessage = {
   readonly kind: 'answer'
   readonly infoHash: string
@@ -68,7 +69,7 @@ export type AnswerMessage = {
 
 export type ScrapeMessage = { readonly kind: 'scrape'; readonly infoHashes: readonly string[] }
 
-/** What is wrong, and what the failure names of the message. */
+/** A message that is refused, with the fields that the failure repeats. */
 export type FailedMessage = {
   readonly kind: 'failure'
   readonly failure: Failure
@@ -81,7 +82,7 @@ type Action = 'announce' | 'scrape'
 
 type Fields = { readonly [name: string]: unknown }
 
-/** Reads a message. Whatever the text, it throws nothing; of what it names only what is returned is kept. */
+/** Reads a message. It throws for no text and stores nothing of it. */
 export function parseMessage(text: string): Message {
   const fields = parseObject(text)
   if (!fields) return { kind: 'failure', failure: Failure.invalidJson }
@@ -147,13 +148,14 @@ function parseAnnounce(fields: Fields): Message {
     event: eventOf(fields['event']),
     uploaded: countOf(fields['uploaded']) ?? 0,
     downloaded: countOf(fields['downloaded']) ?? 0,
-    // Who does not know yet how much there is has not got all of it.
+    // A client that does not know the torrent's size yet (magnet link) counts as a leecher.
     left: countOf(fields['left']) ?? TRANSFER_BYTES_MAX,
+    numwant: countOf(fields['numwant']),
     offers: made,
   }
 }
 
-/** Undefined when one of them is none. */
+/** The first OFFERS_MAX offers; undefined if one of these is malformed. */
 function parseOffers(offers: unknown): Offer[] | undefined {
   if (offers === undefined || offers === null) return []
   if (!Array.isArray(offers)) return undefined
@@ -177,17 +179,21 @@ function isOfferId(value: unknown): value is string {
 }
 
 function eventOf(value: unknown): Event {
-  if (value === 'started') return Event.started
-  if (value === 'stopped') return Event.stopped
-  return value === 'completed' ? Event.completed : Event.none
+  const event = typeof value === 'string' ? value.toLowerCase() : ''
+  if (event === 'started') return Event.started
+  if (event === 'stopped') return Event.stopped
+  return event === 'completed' ? Event.completed : Event.none
 }
 
+/** A number or its decimal digits as a string; undefined for anything else. */
 function countOf(value: unknown): number | undefined {
-  if (typeof value !== 'number' || !(value >= 0)) return undefined
-  return Math.min(Math.floor(value), TRANSFER_BYTES_MAX)
+  const isDigits = typeof value === 'string' && /^\d{1,20}$/.test(value)
+  const number = isDigits ? Number(value) : value
+  if (typeof number !== 'number' || !(number >= 0)) return undefined
+  return Math.min(Math.floor(number), TRANSFER_BYTES_MAX)
 }
 
-/** Without an info_hash the npm tracker tells of all torrents, which is too many here. */
+/** A scrape without an info_hash, of all torrents as in the npm tracker, is refused. */
 function parseScrape({ info_hash: wanted }: Fields): Message {
   const action = 'scrape'
   const infoHashes: unknown[] = Array.isArray(wanted) ? wanted : [wanted]
@@ -213,7 +219,10 @@ function readText(u8: Uint8Array, at: number): string {
   return text
 }
 
-/** Writes what is said of the torrent and the peer to the record of this kind at `at`; connection, addresses and keys are the caller's. */
+/**
+ * Writes the torrent and the peer to the record of this kind at `at`; connection, addresses and
+ * keys are the caller's.
+ */
 export function writePeerRecord(
   kind: Kind,
   infoHash: string,
@@ -234,7 +243,8 @@ export function writePeerRecord(
 export function writeAnnounceRecord(message: AnnounceMessage, into: Bytes, at: number): void {
   writePeerRecord(Kind.announce, message.infoHash, message.peerId, into, at)
   into.u8[at + EVENT] = message.event
-  into.view.setUint16(at + NUMWANT, message.offers.length, true)
+  const { numwant = message.offers.length, offers } = message
+  into.view.setUint16(at + NUMWANT, Math.min(numwant, offers.length), true)
   writeU64(into.view, at + UPLOADED, message.uploaded)
   writeU64(into.view, at + DOWNLOADED, message.downloaded)
   writeU64(into.view, at + LEFT, message.left)
@@ -254,11 +264,25 @@ export function writeScrapeRecord({ infoHashes }: ScrapeMessage, into: Bytes, at
   })
 }
 
-/** The peer id that lies at `at` of a reply. */
+/** The peer id at `at` of a reply. */
 export const readPeerId = readText
 
-export function formatFailure(failure: number, action?: Action, infoHash?: string): string {
-  return JSON.stringify({ action, 'failure reason': failureText(failure), info_hash: infoHash })
+/** A failed message: its reason, and when to try again as in an HTTP answer (BEP 31). */
+export function formatFailure(
+  answers: FailureAnswers,
+  failure: number,
+  action?: Action,
+  infoHash?: string,
+): string {
+  const { text, interval, retry } = failureAnswer(answers, failure)
+  return JSON.stringify({
+    action,
+    'failure reason': text,
+    interval,
+    'min interval': interval,
+    'retry in': retry === 'never' ? retry : Math.ceil(interval / 60),
+    info_hash: infoHash,
+  })
 }
 
 /** `interval` in seconds. */
@@ -271,7 +295,7 @@ export function formatAnnounce(
   return JSON.stringify({ action: 'announce', interval, complete, incomplete, info_hash: infoHash })
 }
 
-/** An offer as the peer gets it that is to answer. */
+/** An offer, for the peer that answers it. */
 export function formatOffer(infoHash: string, peerId: string, { offerId, sdp }: Offer): string {
   return JSON.stringify({
     action: 'announce',
@@ -282,7 +306,7 @@ export function formatOffer(infoHash: string, peerId: string, { offerId, sdp }: 
   })
 }
 
-/** An answer as the peer gets it that made the offer. */
+/** An answer, for the peer that made the offer. */
 export function formatAnswer({ infoHash, peerId, offerId, sdp }: AnswerMessage): string {
   return JSON.stringify({
     action: 'announce',

@@ -2,6 +2,7 @@ import { networkInterfaces } from 'node:os'
 import t from 'tap'
 import { createUdpCounters } from '../../../src/counters/udp.ts'
 import { startDgramServer } from '../../../src/frontends/udp/dgram.ts'
+import { STANDARD_ANSWERS } from '../../../src/protocol/failures.ts'
 import { createConnectionSecret } from '../../../src/protocol/udp/connection-id.ts'
 import { testBehaviour } from './fixtures/behaviour.ts'
 import { cannedAnswer } from './fixtures/canned-answer.ts'
@@ -17,6 +18,7 @@ t.test('an address in use is refused', async t => {
     rules: {
       announce: { numwantDefault: 50, numwantMaximum: 200, usePayloadIp: false },
       pathRules: { keys: false, users: false },
+      failures: STANDARD_ANSWERS,
       trustedProxies: [],
     },
     secret: createConnectionSecret(),

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { createUdpCounters } from '../../../src/counters/udp.ts'
 import { createControl, interrupt, receiveLoop } from '../../../src/frontends/udp/receive-loop.ts'
+import { STANDARD_ANSWERS } from '../../../src/protocol/failures.ts'
 import { Family } from '../../../src/protocol/records.ts'
 import { createConnectionSecret } from '../../../src/protocol/udp/connection-id.ts'
 import { testBehaviour } from './fixtures/behaviour.ts'
@@ -76,6 +77,7 @@ function service() {
     rules: {
       announce: { numwantDefault: 50, numwantMaximum: 200, usePayloadIp: false },
       pathRules: { keys: false, users: false },
+      failures: STANDARD_ANSWERS,
       trustedProxies: [],
     },
     secret: createConnectionSecret(),

@@ -11,6 +11,7 @@ import { ADDRESS_BYTES, type UdpService } from '../../../src/frontends/udp/respo
 import { closeUdpSocket, openUdpSocket, type UdpSocket } from '../../../src/frontends/udp/socket.ts'
 import { SOCKADDR_ADDRESS, SOCKADDR_PORT } from '../../../src/native/linux.ts'
 import { bytesOf } from '../../../src/protocol/bytes.ts'
+import { STANDARD_ANSWERS } from '../../../src/protocol/failures.ts'
 import {
   createConnectionSecret,
   writeConnectionId,
@@ -81,6 +82,7 @@ function answerBatch(t: Test, { host, at, bytes }: Unsendable, failing: readonly
     rules: {
       announce: { numwantDefault: 50, numwantMaximum: 200, usePayloadIp: false },
       pathRules: { keys: false, users: false },
+      failures: STANDARD_ANSWERS,
       trustedProxies: [],
     },
     secret,

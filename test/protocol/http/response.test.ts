@@ -2,7 +2,13 @@ import bencode from 'bencode'
 import fc from 'fast-check'
 import t from 'tap'
 import { type Bytes, bytesOf } from '../../../src/protocol/bytes.ts'
-import { Failure, failureText } from '../../../src/protocol/failures.ts'
+import {
+  FAILURE_TEXT_CHARACTERS_MAX,
+  Failure,
+  failureAnswer,
+  failureAnswers,
+  STANDARD_ANSWERS,
+} from '../../../src/protocol/failures.ts'
 import * as response from '../../../src/protocol/http/response.ts'
 import * as record from '../../../src/protocol/records.ts'
 import * as scrapeRecord from '../../../src/protocol/records.ts'
@@ -248,14 +254,42 @@ t.test('a scrape of 100 torrents is canonical bencode', async t => {
   })
 })
 
-t.test('every failure is told as a reason that clients show', async t => {
+t.test('a failure has a reason, intervals and when to retry, in canonical bencode', async t => {
   const codes = Object.values(Failure).filter(code => code !== Failure.none)
   for (const code of [...codes, 99, 255]) {
     const room = guarded(response.FAILURE_BYTES_MAX)
-    const length = response.formatFailure(code, room.bytes.u8, room.at)
+    const length = response.formatFailure(STANDARD_ANSWERS, code, room.bytes.u8, room.at)
     t.ok(isIntact(room) && length <= response.FAILURE_BYTES_MAX)
-    const text = failureText(code)
-    const written = latin1(room.bytes.u8.subarray(room.at, room.at + length))
-    t.equal(written, `d14:failure reason${text.length}:${text}e`)
+    const { text, interval, retry } = failureAnswer(STANDARD_ANSWERS, code)
+    const written = Buffer.from(room.bytes.u8.subarray(room.at, room.at + length))
+    const decoded = bencode.decode(written) as Record<string, unknown>
+    const retryIn = decoded['retry in']
+    const read = { ...decoded, 'failure reason': latin1(decoded['failure reason'] as Uint8Array) }
+    t.same(
+      {
+        ...read,
+        'retry in': typeof retryIn === 'number' ? retryIn : latin1(retryIn as Uint8Array),
+      },
+      {
+        'failure reason': text,
+        interval,
+        'min interval': interval,
+        'retry in': retry === 'never' ? 'never' : interval / 60,
+      },
+    )
+    t.ok(written.equals(bencode.encode(decoded)))
   }
+})
+
+t.test('the longest text of an operator fits', async t => {
+  const text = '~'.repeat(FAILURE_TEXT_CHARACTERS_MAX)
+  const answers = failureAnswers({ texts: { overloaded: text }, intervals: { overloaded: 86_400 } })
+  const room = guarded(response.FAILURE_BYTES_MAX)
+  const length = response.formatFailure(answers, Failure.overloaded, room.bytes.u8, room.at)
+  t.ok(isIntact(room) && length <= response.FAILURE_BYTES_MAX)
+  const written = latin1(room.bytes.u8.subarray(room.at, room.at + length))
+  t.equal(
+    written,
+    `d14:failure reason200:${text}8:intervali86400e12:min intervali86400e8:retry ini1440ee`,
+  )
 })

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { allocate } from '../../../src/protocol/bytes.ts'
-import { Failure } from '../../../src/protocol/failures.ts'
+import { Failure, STANDARD_ANSWERS } from '../../../src/protocol/failures.ts'
 import { TRANSFER_BYTES_MAX } from '../../../src/protocol/limits.ts'
 import * as record from '../../../src/protocol/records.ts'
 import * as scrape from '../../../src/protocol/records.ts'
@@ -90,8 +90,9 @@ t.test(
   },
 )
 
-t.test('port 0 is refused', async t => {
-  t.equal(parse({ port: 0 }).failure, Failure.invalidPort)
+t.test('any port is read, 0 too', async t => {
+  t.equal(parse({ port: 0 }).failure, Failure.none)
+  t.equal(parse({ port: 0 }).view.getUint16(record.PORT, true), 0)
   t.equal(parse({ port: 65535 }).view.getUint16(record.PORT, true), 65535)
 })
 
@@ -259,7 +260,7 @@ t.test('a reply record becomes the answer to a scrape where it lies', async t =>
 
 t.test('a failure becomes an error packet with its sentence', async t => {
   const reply = allocate(packet.UDP_REPLY_BYTES)
-  const bytes = packet.formatErrorPacket(reply, 4, 5, Failure.invalidPort)
+  const bytes = packet.formatErrorPacket(STANDARD_ANSWERS, reply, 4, 5, Failure.invalidPort)
   const start = 4 + packet.PACKET_AT
   t.equal(
     Buffer.from(reply.u8.subarray(start, start + bytes)).toString('latin1'),

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { allocate } from '../../../src/protocol/bytes.ts'
-import { Failure } from '../../../src/protocol/failures.ts'
+import { Failure, STANDARD_ANSWERS } from '../../../src/protocol/failures.ts'
 import {
   OFFER_ID_CHARACTERS_MAX,
   OFFERS_MAX,
@@ -87,6 +87,7 @@ t.test('an announce is read as it was said, and its record too', async t => {
           uploaded,
           downloaded,
           left,
+          numwant: 3,
           offers: made,
         })
         const into = allocate(record.WEBSOCKET_ANNOUNCE_BYTES + 8)
@@ -98,7 +99,7 @@ t.test('an announce is read as it was said, and its record too', async t => {
         t.equal(u8[8 + record.EVENT], wanted.event)
         t.equal(u8[8 + record.FLAGS], 0)
         t.equal(view.getUint16(8 + record.PORT, true), 0)
-        t.equal(view.getUint16(8 + record.NUMWANT, true), made.length)
+        t.equal(view.getUint16(8 + record.NUMWANT, true), Math.min(3, made.length))
         t.equal(readPeerId(u8, 8 + record.INFO_HASH), infoHash)
         t.equal(readPeerId(u8, 8 + record.PEER_ID), peerId)
         t.equal(record.readU64(view, 8 + record.UPLOADED), uploaded)
@@ -110,10 +111,33 @@ t.test('an announce is read as it was said, and its record too', async t => {
   )
 })
 
-t.test('numbers that are none, and who does not know what is left', async t => {
-  for (const left of [undefined, null, -1, '5', Number.NaN, {}, []]) {
+t.test('numwant bounds the peers, and without it each offer asks for one', async t => {
+  const numwantOf = (numwant: unknown) => {
+    const into = allocate(record.WEBSOCKET_ANNOUNCE_BYTES)
+    const message = parse({ ...ANNOUNCE, numwant, offers: [OFFER, OFFER] }) as AnnounceMessage
+    writeAnnounceRecord(message, into, 0)
+    return into.view.getUint16(record.NUMWANT, true)
+  }
+  t.same([0, '0', 1, 2, 50].map(numwantOf), [0, 0, 1, 2, 2])
+  for (const unreadable of [undefined, null, -1, 'x', '', {}, Number.NaN]) {
+    t.equal(numwantOf(unreadable), 2, String(unreadable))
+  }
+})
+
+t.test('an event is read in any case', async t => {
+  for (const event of ['STOPPED', 'Stopped']) {
+    t.match(parse({ ...ANNOUNCE, event }), { event: Event.stopped })
+  }
+  for (const event of ['paused', '', 3, null]) {
+    t.match(parse({ ...ANNOUNCE, event }), { event: Event.none })
+  }
+})
+
+t.test('a left that cannot be read is a leecher, and numbers may be strings', async t => {
+  for (const left of [undefined, null, -1, '', ' ', '-1', '0x0', 'NaN', Number.NaN, {}, []]) {
     t.match(parse({ ...ANNOUNCE, left }), { left: TRANSFER_BYTES_MAX })
   }
+  t.match(parse({ ...ANNOUNCE, left: '0' }), { left: 0 })
   t.match(parse({ ...ANNOUNCE, left: 0, uploaded: 1.9, downloaded: 1e300 }), {
     left: 0,
     uploaded: 1,
@@ -159,9 +183,12 @@ t.test('what is wrong is said with what the failure is of', async t => {
     t.match(parse(message), { kind: 'failure', failure, ...more }, JSON.stringify(message))
   }
   t.match(parseMessage('{"action":'), { failure: Failure.invalidJson })
-  t.same(JSON.parse(formatFailure(Failure.invalidPeerId, 'announce', HASH)), {
+  t.same(JSON.parse(formatFailure(STANDARD_ANSWERS, Failure.invalidPeerId, 'announce', HASH)), {
     action: 'announce',
     'failure reason': 'invalid peer_id size',
+    interval: 1800,
+    'min interval': 1800,
+    'retry in': 'never',
     info_hash: HASH,
   })
 })
