@@ -1,17 +1,30 @@
-/** Something that was started, and how it ends. */
+import type { Samples } from './metrics/samples.ts'
+
+/** A component that was started. */
 export type Part = {
   /** Ends it in order. Resolves to an exit status other than 0 if something was lost. */
   stop(): Promise<number | void>
-  /** Ends what would outlive this process, at once. */
+  /** Ends at once what would outlive this process. */
   kill?(): void
+  /** Adds the component's own metrics. */
+  collect?(samples: Samples): void
+  /** False while the component cannot do its work. */
+  isHealthy?(): boolean
 }
 
-/** What this process has started so far. */
+/** The components that this process has started so far. */
 export type Parts = {
   /** Once true, nothing more is to be started. */
   readonly stopping: boolean
+  /** Whether all components are started and healthy. */
+  readonly isReady: boolean
   add(part: Part): void
-  /** Stops every part, the last one first. Resolves to the exit status: 0 if nothing was lost. */
+  /** States that all components are started. */
+  ready(): void
+  /** Throws once the components are being stopped. */
+  throwIfStopping(): void
+  collect(samples: Samples): void
+  /** Stops every component, the last one first. Resolves to the exit status: 0 if nothing was lost. */
   stop(): Promise<number>
   kill(): void
 }
@@ -19,19 +32,32 @@ export type Parts = {
 export function createParts(): Parts {
   const parts: Part[] = []
   let stopping = false
+  let areStarted = false
   return {
     get stopping() {
       return stopping
     },
+    get isReady() {
+      return areStarted && !stopping && parts.every(part => part.isHealthy?.() ?? true)
+    },
     add(part) {
       parts.push(part)
+    },
+    ready() {
+      areStarted = true
+    },
+    throwIfStopping() {
+      if (stopping) throw new Error('the process is being stopped')
+    },
+    collect(samples) {
+      for (const part of parts) part.collect?.(samples)
     },
     async stop() {
       stopping = true
       let status = 0
       for (let part = parts.at(-1); part; part = parts.at(-1)) {
         status = (await part.stop()) || status
-        // Until now it could still have to be killed.
+        // Until now `kill` could still have been necessary.
         parts.splice(parts.indexOf(part), 1)
       }
       return status

@@ -53,3 +53,27 @@ t.test('a part that does not stop can still be killed', async t => {
   parts.kill()
   t.equal(killed.length, 2, 'what has stopped is not killed any more')
 })
+
+t.test('all are ready once they are started and healthy', async t => {
+  const parts = createParts()
+  let isHealthy = true
+  parts.add({ stop: async () => {}, isHealthy: () => isHealthy })
+  t.notOk(parts.isReady, 'more is to be started')
+  parts.ready()
+  t.ok(parts.isReady)
+  isHealthy = false
+  t.notOk(parts.isReady)
+  isHealthy = true
+  parts.throwIfStopping()
+  await parts.stop()
+  t.notOk(parts.isReady)
+  t.throws(() => parts.throwIfStopping(), /being stopped/)
+})
+
+t.test('the exit status names a loss, whatever stops after it', async t => {
+  const parts = createParts()
+  parts.add({ stop: async () => {} })
+  parts.add({ stop: async () => 69 })
+  parts.add({ stop: async () => 0 })
+  t.equal(await parts.stop(), 69)
+})

@@ -1,9 +1,11 @@
+import { collectTables } from '../../src/app/table-samples.ts'
 import { createProcesses } from '../../src/counters/processes.ts'
 import { openEngine } from '../../src/engine/engine.ts'
-import { limitCounts } from '../../src/engine/policy.ts'
-import { keyCount } from '../../src/engine/tables/hash-table.ts'
-import { totals } from '../../src/engine/totals.ts'
-import { createMetrics } from '../../src/metrics/metrics.ts'
+import { renderMetrics } from '../../src/metrics/exposition.ts'
+import { Samples } from '../../src/metrics/samples.ts'
+import { flatStats } from '../../src/metrics/torrust-actix.ts'
+import { collectServers } from '../../src/serving/server-samples.ts'
+import { collectEngineThreads, collectUdpThreads } from '../../src/threads/thread-samples.ts'
 import { quantile } from '../measure.ts'
 import { NOW, SETTINGS } from '../micro/clients.ts'
 import { bySize, createRows, type Scenario } from '../scenario.ts'
@@ -19,36 +21,20 @@ export const scrape: Scenario = {
     const peers = bySize(plan, 10_000_000, 1_000_000, 10_000)
     const times = bySize(plan, 200, 100, 5)
     const engine = openEngine(filledTables(peers / PEERS_PER_TORRENT, peers), SETTINGS)
-    const { access } = engine
-    const metrics = createMetrics({
-      prometheusId: 'torrust_actix',
-      version: 'bench',
-      startedSeconds: NOW,
-      nowSeconds: () => NOW,
-      rules: access.rules,
-      totals: () => totals(engine),
-      limited: () => limitCounts(engine.limits),
-      udp: () => [],
-      udpPorts: () => new Set([6969]),
-      engines: () => [],
-      processes: createProcesses(() => performance.now()),
-      now: () => performance.now(),
-      entries: () => ({
-        whitelist: keyCount(access.whitelist),
-        blacklist: keyCount(access.blacklist),
-        keys: keyCount(access.keys),
-        users: keyCount(access.userKeys),
-      }),
-      usersWaiting: () => 0,
-      keysCleanedSeconds: () => 0,
-      database: () => undefined,
-      snapshots: () => undefined,
-    })
+    const processes = createProcesses(() => performance.now())
+    const collect = () => {
+      const samples = new Samples()
+      collectServers(samples, processes, performance.now())
+      collectTables(samples, engine, false)
+      collectEngineThreads(samples, [])
+      collectUdpThreads(samples, [], new Set([6969]))
+      return samples
+    }
     const rows = createRows()
     for (let round = 0; round < plan.runs; round++) {
       for (const [name, make] of [
-        ['/metrics', () => metrics.text()],
-        ['/stats', async () => JSON.stringify(metrics.stats())],
+        ['/metrics', () => renderMetrics(collect(), 'torrust_actix')],
+        ['/stats', async () => JSON.stringify(flatStats(collect(), engine.access.rules, NOW))],
       ] as const) {
         const micros: number[] = []
         let bodyBytes = 0

@@ -3,15 +3,17 @@ import { type Administration, createAdministration } from '../admin/operations.t
 import { SAMPLE_SECONDS } from '../admin/overview.ts'
 import { WriteBehind } from '../admin/write-behind.ts'
 import type { Config } from '../config/config.ts'
+import type { Database } from '../database/database.ts'
 import { openDatabase } from '../database/open.ts'
 import type { Engine } from '../engine/engine.ts'
 import { ExitStatus } from '../errors.ts'
 import type { Part } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
+import type { Samples } from '../metrics/samples.ts'
 import { clientOfPeerId } from '../protocol/peer-client.ts'
 import { musterVersion } from '../version.ts'
 
-export type KeepingOptions = {
+export type PersistenceOptions = {
   readonly config: Config
   readonly engine: Engine
   readonly nowSeconds: () => number
@@ -23,101 +25,128 @@ export type KeepingOptions = {
   readonly certificates: Pick<Admin, 'certificates' | 'reloadCertificates'>
 }
 
-/** What outlives the process: the database with all that is administered, and the counts written to it. */
-export type Keeping = Part & {
-  readonly administration: Administration
-  /** Undefined without a database. */
-  readonly writeBehind: WriteBehind | undefined
-  /** When ended keys were last removed, in Unix seconds; 0 before the first time. */
-  readonly keysCleanedSeconds: number
-  /** Goes by the intervals of `config` from now on. */
-  setIntervals(config: Config): void
-}
-
 /**
- * Opens the database, makes its tables where they are SQLite's own, enters what it holds, and keeps it up to date from then on. Rejects with
+ * Opens the database, creates the tables of SQLite, and loads their rows into memory. Rejects with
  * an OperatorError.
  */
-export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
-  const { config, engine, log, nowSeconds } = options
+export async function startPersistence(options: PersistenceOptions): Promise<Persistence> {
+  const { config, log } = options
   const { database: settings, database_structure: structure } = config
   const database = settings.persistent ? await openDatabase(settings, structure) : undefined
-  let writeBehind: WriteBehind | undefined
-  const administration = createAdministration({
-    ...options,
-    database,
-    keepTorrents: structure.torrents.persistent,
-    torrentRules: {
-      insertVacant: settings.insert_vacant,
-      removeAction: settings.remove_action,
-      updateCompleted: settings.update_completed,
-      updatePeers: settings.update_peers,
-      get peersTimeout() {
-        return engine.settings.peersTimeout
-      },
-    },
-    overview: {
-      version: musterVersion(),
-      database: () =>
-        writeBehind && {
-          engine: settings.engine,
-          healthy: writeBehind.healthy,
-          failures: writeBehind.failures,
-          written: writeBehind.writtenSeconds,
-        },
-      processes: options.processes,
-      clientOf: clientOfPeerId,
-    },
-  })
+  const persistence = new Persistence(options, database)
   try {
     if (settings.engine === 'sqlite3') await database?.createTables()
     await database?.checkTables()
-    const loaded = await administration.load()
+    const loaded = await persistence.administration.load()
     if (database) log.info(loaded, 'database loaded')
   } catch (error) {
     await database?.close()
     throw database ? database.explain(error) : error
   }
-  let interval = settings.persistent_interval
-  const { flushes } = administration
-  writeBehind =
-    database &&
-    new WriteBehind(
-      flushes,
-      () => database.ping(),
-      () => interval,
-      nowSeconds,
-      log,
-    )
-  let keysCleanedSeconds = 0
-  const removeEnded = async () => {
-    try {
-      await administration.keys.removeEnded()
-      keysCleanedSeconds = nowSeconds()
-    } catch (error) {
-      log.error({ err: error }, 'could not delete expired keys')
-    }
+  persistence.begin(config)
+  return persistence
+}
+
+/** What outlives the process: the database with lists, keys, users and torrents. */
+export class Persistence implements Part {
+  readonly administration: Administration
+  readonly #nowSeconds: () => number
+  readonly #log: Logger
+  readonly #database: Database | undefined
+  #writeBehind: WriteBehind | undefined
+  #writeSeconds: number
+  #keysCleanedSeconds = 0
+  #cleanup: NodeJS.Timeout | undefined
+  #sampling: NodeJS.Timeout | undefined
+
+  constructor(options: PersistenceOptions, database: Database | undefined) {
+    const { config, engine } = options
+    const { database: settings, database_structure: structure } = config
+    this.#nowSeconds = options.nowSeconds
+    this.#log = options.log
+    this.#database = database
+    this.#writeSeconds = settings.persistent_interval
+    this.administration = createAdministration({
+      ...options,
+      database,
+      keepTorrents: structure.torrents.persistent,
+      torrentRules: {
+        insertVacant: settings.insert_vacant,
+        removeAction: settings.remove_action,
+        updateCompleted: settings.update_completed,
+        updatePeers: settings.update_peers,
+        get peersTimeout() {
+          return engine.settings.peersTimeout
+        },
+      },
+      overview: {
+        version: musterVersion(),
+        database: () =>
+          this.#writeBehind && {
+            engine: settings.engine,
+            healthy: this.#writeBehind.healthy,
+            failures: this.#writeBehind.failures,
+            written: this.#writeBehind.writtenSeconds,
+          },
+        processes: options.processes,
+        clientOf: clientOfPeerId,
+      },
+    })
   }
-  const removeEvery = (seconds: number) => setInterval(removeEnded, seconds * 1000)
-  let cleanup = removeEvery(config.tracker_config.keys_cleanup_interval)
-  const sampling = setInterval(administration.overview.takeSample, SAMPLE_SECONDS * 1000)
-  return {
-    administration,
-    writeBehind,
-    get keysCleanedSeconds() {
-      return keysCleanedSeconds
-    },
-    setIntervals({ database: settings, tracker_config: tracker }) {
-      interval = settings.persistent_interval
-      clearInterval(cleanup)
-      cleanup = removeEvery(tracker.keys_cleanup_interval)
-    },
-    async stop() {
-      clearInterval(cleanup)
-      clearInterval(sampling)
-      const written = (await writeBehind?.stop()) ?? true
-      await database?.close()
-      return written ? ExitStatus.ok : ExitStatus.unavailable
-    },
+
+  /** Undefined without a database. */
+  get writeBehind(): WriteBehind | undefined {
+    return this.#writeBehind
+  }
+
+  /** Writes counters and deletes expired keys from now on, at the intervals of `config`. */
+  begin(config: Config): void {
+    const { flushes, overview } = this.administration
+    const interval = () => this.#writeSeconds
+    const database = this.#database
+    this.#writeBehind =
+      database &&
+      new WriteBehind(flushes, () => database.ping(), interval, this.#nowSeconds, this.#log)
+    this.#sampling = setInterval(overview.takeSample, SAMPLE_SECONDS * 1000)
+    this.setIntervals(config)
+  }
+
+  setIntervals({ database, tracker_config: tracker }: Config): void {
+    this.#writeSeconds = database.persistent_interval
+    clearInterval(this.#cleanup)
+    const millis = tracker.keys_cleanup_interval * 1000
+    this.#cleanup = setInterval(() => this.#deleteExpiredKeys(), millis)
+  }
+
+  collect(samples: Samples): void {
+    samples.add('muster_keys_cleanup_timestamp_seconds', this.#keysCleanedSeconds)
+    const database = this.#writeBehind
+    if (!database) return
+    const usersWaiting = this.administration.users.waiting
+    samples.add('muster_database_waiting', usersWaiting, { what: 'users' })
+    samples.add('muster_database_up', database.healthy ? 1 : 0)
+    samples.add('muster_database_writes_total', database.writes)
+    samples.add('muster_database_failures_total', database.failures)
+    samples.add('muster_database_rows_total', database.rows)
+    samples.add('muster_database_busy_seconds_total', database.busySeconds)
+    samples.add('muster_database_write_timestamp_seconds', database.writtenSeconds)
+  }
+
+  /** Resolves to a status other than 0 if counters could not be written. */
+  async stop(): Promise<number> {
+    clearInterval(this.#cleanup)
+    clearInterval(this.#sampling)
+    const written = (await this.#writeBehind?.stop()) ?? true
+    await this.#database?.close()
+    return written ? ExitStatus.ok : ExitStatus.unavailable
+  }
+
+  async #deleteExpiredKeys(): Promise<void> {
+    try {
+      await this.administration.keys.removeEnded()
+      this.#keysCleanedSeconds = this.#nowSeconds()
+    } catch (error) {
+      this.#log.error({ err: error }, 'could not delete expired keys')
+    }
   }
 }

@@ -1,10 +1,10 @@
+import type { Administration } from '../admin/operations.ts'
 import { createProcessNumbers } from '../admin/process-stats.ts'
 import { createClockOffset, unixSeconds } from '../clock.ts'
 import type { Config } from '../config/config.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { createProcesses, type Processes } from '../counters/processes.ts'
 import { sumUdpCounters, type UdpCounters } from '../counters/udp.ts'
-import { entryCount } from '../engine/access-tables.ts'
 import {
   createTables,
   type Engine,
@@ -12,36 +12,61 @@ import {
   type EngineTables,
   openEngine,
 } from '../engine/engine.ts'
-import { limitCounts } from '../engine/policy.ts'
 import { sumFamilies, totals } from '../engine/totals.ts'
 import { ExitStatus } from '../errors.ts'
 import { createParts, type Parts } from '../lifecycle.ts'
 import { createLog, type Logger } from '../log.ts'
-import { createMetrics } from '../metrics/metrics.ts'
+import { renderMetrics } from '../metrics/exposition.ts'
+import { Samples } from '../metrics/samples.ts'
+import { flatStats } from '../metrics/torrust-actix.ts'
 import { adviseHugePages } from '../native/huge-pages.ts'
 import {
   connectServiceManager,
   type ServiceManager,
   takeNotifySettings,
 } from '../native/sd-notify.ts'
-import { openCertificates } from '../serving/certificates.ts'
+import { type Certificates, openCertificates } from '../serving/certificates.ts'
 import { claimTcpListeners, startServing } from '../serving/http-servers.ts'
 import { claimListeners, pathRules } from '../serving/listeners.ts'
+import type { FrontendListeners } from '../serving/local-servers.ts'
 import { createPrivateFolder, removePrivateFolder } from '../serving/private-folder.ts'
-import { type EngineThreads, startEngineThreads } from '../threads/engine-threads.ts'
+import { startEngineThreads } from '../threads/engine-threads.ts'
 import { claimUdp, udpListeners, warnOfMissingFamily } from '../threads/udp-listeners.ts'
-import { startUdpThreads } from '../threads/udp-threads.ts'
-import { startWatchdog, type Watchdog } from '../threads/watchdog.ts'
+import { startUdpThreads, type UdpThreads } from '../threads/udp-threads.ts'
+import { startWatchdog } from '../threads/watchdog.ts'
 import { musterVersion } from '../version.ts'
-import { type Keeping, startKeeping } from './persistence.ts'
-import { createReload, type Reload } from './reload.ts'
+import { type Persistence, startPersistence } from './persistence.ts'
+import { type ClaimedUdp, Reload } from './reload.ts'
 import { engineRules } from './rules.ts'
 import { obeySignals } from './signals.ts'
 import { type Snapshots, startSnapshots } from './snapshots.ts'
+import { collectTables } from './table-samples.ts'
+
+/** What every step of the start has. */
+type Run = {
+  readonly config: Config
+  readonly log: Logger
+  readonly parts: Parts
+  readonly tables: EngineTables
+  readonly settings: EngineSettings
+  /** The main thread's own view of the tables. */
+  readonly engine: Engine
+  /** Seconds to add to the monotonic clock (clock.ts). */
+  readonly clockOffset: number
+  readonly nowSeconds: () => number
+  readonly processes: Processes
+  /** The counters of the UDP threads, once they are started. */
+  readonly udpCounters: UdpCounters[]
+  readonly manager: ServiceManager
+  readonly certificates: Certificates
+  readonly reload: Reload
+  /** Ends the process: a thread that crashed may have held a lock. */
+  readonly died: (thread: string, error: unknown) => void
+}
 
 /**
- * Starts everything, and stops it on SIGTERM or SIGINT, even before all of it has started. Throws an OperatorError when the operator has
- * something to mend, after taking down what was started.
+ * Starts everything, and stops it on SIGTERM or SIGINT, even before all of it has started. Throws an
+ * OperatorError for what the operator can fix, after stopping what was started.
  */
 export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig): Promise<void> {
   process.title = 'muster'
@@ -52,25 +77,35 @@ export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig)
   const { access, settings } = engineRules(config)
   const tables = createTables(config.engine.memory, access)
   if (config.engine.huge_pages) adviseHugePages(tables.arenas, log)
-  const parts = createParts()
   const engine = openEngine(tables, settings)
+  const parts = createParts()
+  const certificates = openCertificates(config, log)
+  parts.add(certificates)
+  const reload = new Reload({ load, certificates, parts, manager, log })
   const udpCounters: UdpCounters[] = []
-  const processes = createProcesses(() => performance.now())
-  let reload: Reload | undefined
   obeySignals(
     log,
     parts,
     () => summary(engine, udpCounters),
-    () => {
-      if (reload) void reload.config()
-      else log.warn('ignoring reload: startup has not finished')
-    },
+    () => void reload.config(),
   )
-  const run = { config, tables, settings, engine, parts, log, udpCounters, processes, manager }
+  const clockOffset = createClockOffset()
+  const run = { config, log, parts, tables, settings, engine, clockOffset, udpCounters, manager }
   try {
-    reload = await start({ ...run, load })
+    await start({
+      ...run,
+      nowSeconds: () => unixSeconds(clockOffset),
+      processes: createProcesses(() => performance.now()),
+      certificates,
+      reload,
+      died(thread, error) {
+        log.fatal({ thread, err: error }, 'thread crashed; exiting')
+        parts.kill()
+        process.exit(ExitStatus.software)
+      },
+    })
   } catch (error) {
-    // What fails because it is being stopped is no news.
+    // Errors caused by the shutdown itself are not reported.
     if (parts.stopping) return
     parts.kill()
     await parts.stop()
@@ -78,170 +113,124 @@ export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig)
   }
 }
 
-type Run = {
-  readonly config: Config
-  readonly load: () => LoadedConfig
-  readonly tables: EngineTables
-  readonly settings: EngineSettings
-  /** The main thread's own view of the tables. */
-  readonly engine: Engine
-  readonly parts: Parts
-  readonly log: Logger
-  readonly udpCounters: UdpCounters[]
-  readonly processes: Processes
-  readonly manager: ServiceManager
-}
-
-/** Undefined when it was stopped meanwhile. */
-async function start(run: Run): Promise<Reload | undefined> {
-  const { config, engine, log, manager, parts, processes, settings, tables, udpCounters } = run
+/** The order of the start. Each step uses only what the steps before it created. */
+async function start(run: Run): Promise<void> {
+  const { certificates, config, log, manager, parts, processes, reload } = run
   const folder = createPrivateFolder(process.env)
   process.once('exit', () => removePrivateFolder(folder))
-  const certificates = openCertificates(config, log)
-  parts.add(certificates)
   const claimed = await claimTcpListeners(config, certificates, log)
-  const claimedUdp = await claimListeners(
+  const claimedUdp = await claimListeners<ClaimedUdp>(
     udpListeners(config, pathRules(config)).map((listener, n) => ({ ...listener, n })),
     log,
     claimUdp,
   )
-  if (parts.stopping) return undefined
-
-  const clockOffset = createClockOffset()
-  const nowSeconds = () => unixSeconds(clockOffset)
-  const died = (thread: string, error: unknown) => {
-    log.fatal({ thread, err: error }, 'thread crashed; exiting')
-    parts.kill()
-    process.exit(ExitStatus.software)
-  }
-  let watchdog: Watchdog | undefined
-  let keeping: Keeping | undefined
-  let snapshots: Snapshots | undefined
-  let engineThreads: EngineThreads | undefined
+  parts.throwIfStopping()
+  const persistence = await openPersistence(run)
+  parts.throwIfStopping()
+  const snapshots = openSnapshots(run)
+  const engineThreads = await openEngineThreads(run, folder)
+  parts.throwIfStopping()
+  processes.started(0, process.pid)
+  const { listeners } = claimed
+  const { admin, overview } = persistence.administration
+  const serving = await startServing({ ...run, listeners, folder, admin, engineThreads })
+  claimed.release()
+  parts.throwIfStopping()
+  claimedUdp.release()
+  const udpThreads = await openUdpThreads(run, claimedUdp.listeners)
+  logListeners(listeners, log)
+  warnOfMissingFamily(listeners.http, claimedUdp.listeners, log)
+  const status = () => statusLine(run.engine, overview.announceRate)
+  const threads = [...engineThreads.watched, ...udpThreads.watched]
+  parts.add(startWatchdog({ manager, threads, status, log }))
   const udp = claimedUdp.listeners
-  const udpPorts = new Set(udp.map(({ port }) => port))
-  let reload: Reload | undefined
-  const metrics = createMetrics({
-    prometheusId: config.tracker_config.prometheus_id,
-    version: musterVersion(),
-    startedSeconds: nowSeconds(),
-    nowSeconds,
-    get rules() {
-      return engine.access.rules
-    },
-    totals: () => totals(engine),
-    udp: () => udpCounters,
-    udpPorts: () => udpPorts,
-    engines: () => engineThreads?.counters ?? [],
-    processes,
-    now: () => performance.now(),
-    limited: () => limitCounts(engine.limits),
-    entries: () => ({
-      whitelist: entryCount(engine.access.whitelist),
-      blacklist: entryCount(engine.access.blacklist),
-      keys: entryCount(engine.access.keys),
-      users: entryCount(engine.access.userKeys),
-    }),
-    usersWaiting: () => keeping?.administration.users.waiting ?? 0,
-    keysCleanedSeconds: () => keeping?.keysCleanedSeconds ?? 0,
-    database: () => keeping?.writeBehind,
-    snapshots: () => snapshots,
-  })
-  keeping = await startKeeping({
+  const servers = { claimed, udp, serving, engineThreads, udpThreads }
+  reload.begin({ ...run, ...servers, persistence, snapshots, status })
+  parts.ready()
+  log.info({ workers: serving.workers, engine_threads: config.engine.threads }, 'ready')
+}
+
+async function openPersistence(run: Run): Promise<Persistence> {
+  const { certificates, config, engine, log, nowSeconds, parts, processes, reload } = run
+  const id = config.tracker_config.prometheus_id
+  const startedSeconds = nowSeconds()
+  const collect = () => {
+    const samples = new Samples()
+    samples.add('muster_build_info', 1, { version: musterVersion(), node: process.version })
+    samples.add('muster_start_time_seconds', startedSeconds)
+    parts.collect(samples)
+    return samples
+  }
+  const persistence = await startPersistence({
     config,
     engine,
     nowSeconds,
     log,
-    stats: metrics.stats,
-    metrics: metrics.text,
-    isReady: () => watchdog !== undefined && !watchdog.stalled,
+    stats: () => flatStats(collect(), engine.access.rules, nowSeconds()),
+    metrics: () => renderMetrics(collect(), id),
+    isReady: () => parts.isReady,
     processes: createProcessNumbers(processes),
     certificates: {
       certificates: async () => certificates.list(),
-      reloadCertificates: async filter => (await reload?.certificates(filter)) ?? [],
+      reloadCertificates: filter => reload.certificates(filter),
     },
   })
-  parts.add(keeping)
-  const { admin, overview } = keeping.administration
-  const status = () => statusLine(engine, overview.announceRate)
-  if (parts.stopping) return undefined
-  if (config.snapshot.enabled) {
-    snapshots = startSnapshots({
-      config: config.snapshot,
-      tables,
-      settings,
-      nowSeconds,
-      log,
-      died,
-    })
-    parts.add(snapshots)
-  }
+  parts.add(persistence)
+  parts.add({
+    stop: async () => {},
+    collect: samples => collectTables(samples, engine, persistence.writeBehind !== undefined),
+  })
+  return persistence
+}
 
-  engineThreads = startEngineThreads(
-    {
-      tables,
-      settings,
-      clockOffset,
-      threads: config.engine.threads,
-      sweepSeconds: config.tracker_config.peers_cleanup_interval,
-    },
+/** Undefined where the configuration wants no snapshots. */
+function openSnapshots(run: Run): Snapshots | undefined {
+  const { config, died, log, nowSeconds, parts, settings, tables } = run
+  if (!config.snapshot.enabled) return undefined
+  const { snapshot } = config
+  const snapshots = startSnapshots({ config: snapshot, tables, settings, nowSeconds, log, died })
+  parts.add(snapshots)
+  return snapshots
+}
+
+async function openEngineThreads(run: Run, folder: string) {
+  const { clockOffset, config, died, parts, settings, tables } = run
+  const { threads } = config.engine
+  const sweepSeconds = config.tracker_config.peers_cleanup_interval
+  const engineThreads = startEngineThreads(
+    { tables, settings, clockOffset, threads, sweepSeconds },
     folder,
     (index, error) => died(`engine-${index}`, error),
   )
   parts.add(engineThreads)
   await engineThreads.ready
-  if (parts.stopping) return undefined
+  return engineThreads
+}
 
-  processes.started(0, process.pid)
-  const { listeners } = claimed
-  const serving = await startServing({ ...run, listeners, folder, admin, engineThreads })
-  claimed.release()
-  if (parts.stopping) return undefined
-  claimedUdp.release()
-  const udpThreads = await startUdpThreads({
-    listeners: udp,
-    tables,
-    settings,
-    clockOffset,
-    log,
-    died,
-  })
+async function openUdpThreads(run: Run, listeners: readonly ClaimedUdp[]): Promise<UdpThreads> {
+  const { clockOffset, died, log, parts, settings, tables, udpCounters } = run
+  const options = { listeners, tables, settings, clockOffset, log, died }
+  const udpThreads = await startUdpThreads(options)
   parts.add(udpThreads)
   udpCounters.push(...udpThreads.counters)
+  return udpThreads
+}
+
+function logListeners(listeners: FrontendListeners, log: Logger): void {
   for (const server of ['http', 'api'] as const) {
     for (const { host, port, tls } of listeners[server]) {
       log.info({ server, address: host, port, tls: tls !== undefined }, 'listening')
     }
   }
-  warnOfMissingFamily(listeners.http, udp, log)
-  watchdog = startWatchdog({
-    manager,
-    threads: [...engineThreads.watched, ...udpThreads.watched],
-    status,
-    log,
-  })
-  parts.add(watchdog)
-  const { workers } = serving
-  log.info({ workers, engine_threads: config.engine.threads }, 'ready')
-  const started = { ...run, claimed, udp, certificates, serving, engineThreads, udpThreads }
-  reload = createReload({
-    ...started,
-    keeping,
-    snapshots,
-    isStopping: () => parts.stopping,
-    began: manager.reloading,
-    ended: () => manager.ready(status()),
-  })
-  return reload
 }
 
-/** What `systemctl status` shows. */
-function statusLine(engine: Engine, announceRate: number): string {
+/** The text that `systemctl status` shows. */
+function statusLine(engine: Engine, announceRate: Administration['overview']['announceRate']) {
   const { torrents, peers } = totals(engine)
   return `${announceRate} announces/s, ${torrents} torrents, ${peers[0]} peers over IPv4, ${peers[1]} over IPv6, ${peers[2]} over WebSocket`
 }
 
-/** What the last line of the log says. */
+/** The fields of the last line of the log. */
 function summary(engine: Engine, udpCounters: readonly UdpCounters[]): object {
   const { torrents, peers, seeders, completed, expired, evicted } = totals(engine)
   const allSeeders = sumFamilies(seeders)

@@ -3,7 +3,9 @@ import type { Config } from '../config/config.ts'
 import { takeLive } from '../config/live.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { type Engine, type EngineTables, setRules } from '../engine/engine.ts'
+import type { Parts } from '../lifecycle.ts'
 import { type Logger, pinoLevel } from '../log.ts'
+import type { ServiceManager } from '../native/sd-notify.ts'
 import type { Certificates } from '../serving/certificates.ts'
 import { type ClaimedTcp, claimTcpListeners, type Serving } from '../serving/http-servers.ts'
 import { pathRules } from '../serving/listeners.ts'
@@ -11,136 +13,156 @@ import type { FrontendListeners } from '../serving/local-servers.ts'
 import type { EngineThreads } from '../threads/engine-threads.ts'
 import { type UdpListener, udpListeners } from '../threads/udp-listeners.ts'
 import type { UdpThreads } from '../threads/udp-threads.ts'
-import type { Keeping } from './persistence.ts'
+import type { Persistence } from './persistence.ts'
 import { engineRules } from './rules.ts'
 import type { Snapshots } from './snapshots.ts'
 
 export type ReloadOptions = {
   /** Reads the configuration that this process was started with. Throws an OperatorError. */
   readonly load: () => LoadedConfig
-  /** What is in effect. */
+  readonly certificates: Certificates
+  readonly parts: Parts
+  readonly manager: ServiceManager
+  readonly log: Logger
+}
+
+/** What a reload changes: all that runs. */
+export type Running = {
+  /** The configuration in effect. */
   readonly config: Config
   readonly claimed: ClaimedTcp
   readonly udp: readonly ClaimedUdp[]
-  readonly certificates: Certificates
   readonly serving: Serving
   readonly engine: Engine
   readonly tables: EngineTables
   readonly engineThreads: EngineThreads
   readonly udpThreads: UdpThreads
-  readonly keeping: Keeping
+  readonly persistence: Persistence
   readonly snapshots: Snapshots | undefined
-  readonly isStopping: () => boolean
-  /** Told when a reload begins and when it has ended, well or not. */
-  readonly began: () => void
-  readonly ended: () => void
-  readonly log: Logger
+  /** The text that `systemctl status` shows. */
+  readonly status: () => string
 }
 
-/** A UDP listener with a port, and its place among the enabled ones. */
+/** A UDP listener with its port and its index among the enabled ones. */
 export type ClaimedUdp = UdpListener & { readonly n: number }
 
-export type Reload = {
-  /** Takes the configuration anew, as far as a running tracker can. What is wrong is logged, and then all stays as it was. */
-  config(): Promise<void>
-  /** Takes certificates anew, and says of each what became of it. */
-  certificates(filter: CertificateFilter): Promise<readonly CertificateReload[]>
-}
+/** Applies a changed configuration or changed certificates to the running tracker, one by one. */
+export class Reload {
+  readonly #options: ReloadOptions
+  #running: Running | undefined
+  #last: Promise<unknown> = Promise.resolve()
+  #isConfigWaiting = false
 
-/** One reload at a time; a second `config` while one waits for its turn is the same. */
-export function createReload(options: ReloadOptions): Reload {
-  const { certificates, log, serving } = options
-  let { claimed, config: running } = options
-  let last: Promise<unknown> = Promise.resolve()
-  let isConfigWaiting = false
+  constructor(options: ReloadOptions) {
+    this.#options = options
+  }
 
-  function inTurn<Result>(job: () => Promise<Result>): Promise<Result> {
-    const done = last.then(async () => {
-      options.began()
-      return job().finally(options.ended)
+  /** From now on everything is started, and reloads are carried out. */
+  begin(running: Running): void {
+    this.#running = running
+  }
+
+  /**
+   * Reads the configuration again and applies it as far as a running tracker can. Errors are logged,
+   * and then everything stays as it was. A call while another one waits does nothing.
+   */
+  async config(): Promise<void> {
+    const { log, parts } = this.#options
+    if (!this.#running) return log.warn('ignoring reload: startup has not finished')
+    if (this.#isConfigWaiting) return
+    this.#isConfigWaiting = true
+    await this.#inTurn(async running => {
+      this.#isConfigWaiting = false
+      if (parts.stopping) return
+      log.info('reloading')
+      try {
+        this.#running = await this.#applyConfig(running)
+        log.info('reloaded')
+      } catch (error) {
+        if (parts.stopping) return
+        const faults = (error as Error).message.split('\n')
+        log.error({ faults }, 'reload failed; keeping the previous configuration')
+      }
     })
-    last = done.catch(() => {})
+  }
+
+  /** Reads certificates again, and returns the result for each. */
+  async certificates(filter: CertificateFilter): Promise<readonly CertificateReload[]> {
+    if (!this.#running) return []
+    return this.#inTurn(async running => {
+      const { certificates, log } = this.#options
+      const pairs = certificates.reread(running.config, filter)
+      logFaults(pairs.results, log)
+      if (pairs.results.every(({ error }) => error !== undefined)) return pairs.results
+      const claimed = await claimTcpListeners(running.config, pairs, log, running.claimed.ports)
+      await running.serving
+        .replace(claimed.listeners, running.config.log)
+        .finally(() => claimed.release())
+      pairs.use()
+      this.#running = { ...running, claimed }
+      log.info('certificates reloaded')
+      return pairs.results
+    })
+  }
+
+  #inTurn<Result>(job: (running: Running) => Promise<Result>): Promise<Result> {
+    const { manager } = this.#options
+    const done = this.#last.then(async () => {
+      const running = this.#running as Running
+      manager.reloading()
+      return job(running).finally(() => manager.ready(running.status()))
+    })
+    this.#last = done.catch(() => {})
     return done
   }
 
-  async function takeConfig(): Promise<void> {
-    const loaded = options.load()
+  async #applyConfig(running: Running): Promise<Running> {
+    const { certificates, load, log } = this.#options
+    const loaded = load()
     for (const warning of loaded.warnings) log.warn({ warning }, 'configuration')
-    const { config, waiting } = takeLive(running, loaded.config)
+    const { config, waiting } = takeLive(running.config, loaded.config)
     const pairs = certificates.reread(config)
-    tellOfFaults(pairs.results)
-    const next = await claimTcpListeners(config, pairs, log, claimed.ports)
-    await options.snapshots?.write()
-    await serving.replace(next.listeners, config.log).finally(next.release)
+    logFaults(pairs.results, log)
+    const claimed = await claimTcpListeners(config, pairs, log, running.claimed.ports)
+    await running.snapshots?.write()
+    await running.serving.replace(claimed.listeners, config.log).finally(() => claimed.release())
     pairs.use()
-    tellOfNew(claimed.listeners, next.listeners)
-    claimed = next
-    running = config
-    await applyRules(config)
-    if (waiting.length > 0)
-      log.warn({ keys: waiting }, 'changed keys take effect at the next restart')
-  }
-
-  async function applyRules(config: Config): Promise<void> {
-    const { engine, engineThreads, keeping, snapshots, tables, udp, udpThreads } = options
+    logNewListeners(running.claimed.listeners, claimed.listeners, log)
     log.level = pinoLevel(config.log.level)
-    const rules = engineRules(config)
-    setRules(engine, tables, rules)
-    engineThreads.setRules(rules, config.tracker_config.peers_cleanup_interval)
-    keeping.setIntervals(config)
-    snapshots?.setInterval(config.snapshot.interval)
-    const listeners = udpListeners(config, pathRules(config))
-    await udpThreads.setRules(
-      udp.map(({ n, port, ...listener }) => ({ ...listener, ...listeners[n], port })),
-      rules,
-    )
-  }
-
-  function tellOfFaults(results: readonly CertificateReload[]): void {
-    for (const { error } of results) {
-      if (error !== undefined)
-        log.error({ reason: error }, 'certificate not reloaded; the previous one stays in use')
+    await applyRules(running, config)
+    if (waiting.length > 0) {
+      log.warn({ keys: waiting }, 'changed keys take effect at the next restart')
     }
+    return { ...running, config, claimed }
   }
+}
 
-  function tellOfNew(before: FrontendListeners, after: FrontendListeners): void {
-    for (const server of ['http', 'api'] as const) {
-      for (const { host, port, tls } of after[server]) {
-        if (before[server].some(old => old.host === host && old.port === port)) continue
-        log.info({ server, address: host, port, tls: tls !== undefined }, 'listening')
-      }
+async function applyRules(running: Running, config: Config): Promise<void> {
+  const { engine, engineThreads, persistence, snapshots, tables, udp, udpThreads } = running
+  const rules = engineRules(config)
+  setRules(engine, tables, rules)
+  engineThreads.setRules(rules, config.tracker_config.peers_cleanup_interval)
+  persistence.setIntervals(config)
+  snapshots?.setInterval(config.snapshot.interval)
+  const listeners = udpListeners(config, pathRules(config))
+  await udpThreads.setRules(
+    udp.map(({ n, port, ...listener }) => ({ ...listener, ...listeners[n], port })),
+    rules,
+  )
+}
+
+function logFaults(results: readonly CertificateReload[], log: Logger): void {
+  for (const { error } of results) {
+    if (error === undefined) continue
+    log.error({ reason: error }, 'certificate not reloaded; the previous one stays in use')
+  }
+}
+
+function logNewListeners(before: FrontendListeners, after: FrontendListeners, log: Logger): void {
+  for (const server of ['http', 'api'] as const) {
+    for (const { host, port, tls } of after[server]) {
+      if (before[server].some(old => old.host === host && old.port === port)) continue
+      log.info({ server, address: host, port, tls: tls !== undefined }, 'listening')
     }
-  }
-
-  return {
-    async config() {
-      if (isConfigWaiting) return
-      isConfigWaiting = true
-      await inTurn(async () => {
-        isConfigWaiting = false
-        if (options.isStopping()) return
-        log.info('reloading')
-        try {
-          await takeConfig()
-          log.info('reloaded')
-        } catch (error) {
-          if (options.isStopping()) return
-          const faults = (error as Error).message.split('\n')
-          log.error({ faults }, 'reload failed; keeping the previous configuration')
-        }
-      })
-    },
-    certificates: filter =>
-      inTurn(async () => {
-        const pairs = certificates.reread(running, filter)
-        tellOfFaults(pairs.results)
-        if (pairs.results.every(({ error }) => error !== undefined)) return pairs.results
-        const next = await claimTcpListeners(running, pairs, log, claimed.ports)
-        await serving.replace(next.listeners, running.log).finally(next.release)
-        pairs.use()
-        claimed = next
-        log.info('certificates reloaded')
-        return pairs.results
-      }),
   }
 }

@@ -1,8 +1,8 @@
-import type { Config } from '../config/config.ts'
+import type { Config, LimitsConfig } from '../config/config.ts'
 import type { EngineRules } from '../engine/engine.ts'
-import { limitSettings } from './limit-settings.ts'
+import type { LimitSettings } from '../engine/policy.ts'
 
-/** What the engine goes by, of a configuration. */
+/** The rules of the engine from a configuration. */
 export function engineRules(config: Config): EngineRules {
   const { database, database_structure: structure, tracker_config: tracker } = config
   const keepsTorrents = database.persistent && structure.torrents.persistent
@@ -21,5 +21,18 @@ export function engineRules(config: Config): EngineRules {
       keys: tracker.keys_enabled,
       users: tracker.users_enabled,
     },
+  }
+}
+
+function limitSettings(limits: LimitsConfig): LimitSettings {
+  return {
+    announcesPerAddress: limits.announces_per_address,
+    announcesBurst: limits.announces_per_address_burst,
+    maxTorrents: limits.max_torrents,
+    peersPerAddress: limits.peers_per_address,
+    refusePrivateAddresses: limits.refuse_private_addresses,
+    refusePrivilegedPorts: limits.refuse_privileged_ports,
+    clientBlacklist: limits.client_blacklist,
+    clientWhitelist: limits.client_whitelist,
   }
 }

@@ -27,13 +27,11 @@ export type SnapshotsOptions = {
 }
 
 export type Snapshots = Part & {
-  /** Writes one now, unless the last one is still being read. */
+  /** Writes a snapshot now, unless the last one is still being restored. */
   write(): Promise<void>
   setInterval(seconds: number): void
-  /** Resolves when the last swarm is back, or could not be brought back. */
+  /** Resolves when the last snapshot is restored, or cannot be. */
   readonly restored: Promise<void>
-  readonly lastWrite: WriteReport | undefined
-  readonly failures: number
 }
 
 /**
@@ -98,11 +96,12 @@ export function startSnapshots(options: SnapshotsOptions): Snapshots {
       clearInterval(timer)
       timer = writeEvery(seconds)
     },
-    get lastWrite() {
-      return lastWrite
-    },
-    get failures() {
-      return failures
+    collect(samples) {
+      samples.add('muster_snapshot_failures_total', failures)
+      if (!lastWrite) return
+      samples.add('muster_snapshot_seconds', lastWrite.millis / 1000)
+      samples.add('muster_snapshot_bytes', lastWrite.bytes)
+      samples.add('muster_snapshot_timestamp_seconds', lastWrite.createdSeconds)
     },
     async stop() {
       clearInterval(timer)

@@ -60,14 +60,15 @@ export function batchSeconds(counters: UdpCounters): Histogram {
   return counters.subarray(BATCH_SECONDS_AT)
 }
 
-/** How many error packets several threads sent because of `code`. */
-export function sumUdpFailures(threads: readonly UdpCounters[], code: Failure): number {
-  const slot = FAILURES_AT + code
-  return threads.reduce(
-    (sum, counters) =>
-      sum + (counters[slot] as number) + (counters[UDP_COUNTERS_PER_FAMILY + slot] as number),
-    0,
-  )
+/** Error packets that several threads sent because of `code`, per family. */
+export function sumUdpFailures(
+  threads: readonly UdpCounters[],
+  code: Failure,
+): [ipv4: number, ipv6: number] {
+  const counter = (FAILURES_AT + code) as UdpCounter
+  const sum = (family: IpFamily) =>
+    threads.reduce((total, counters) => total + readCount(counters, family, counter), 0)
+  return [sum(Family.ipv4), sum(Family.ipv6)]
 }
 
 export function readCount(counters: UdpCounters, family: IpFamily, counter: UdpCounter): number {

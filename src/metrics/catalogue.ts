@@ -1,9 +1,9 @@
-/** What there is to say of a metric. */
+/** Description of a metric. */
 export type Metric = {
   readonly type: 'counter' | 'gauge' | 'histogram'
   readonly help: string
   readonly unit: string
-  /** Names of the labels, with the values that each can have. Every one of them is bounded. */
+  /** Label names with their possible values. The number of values is bounded. */
   readonly labels: Readonly<Record<string, string>>
 }
 
@@ -26,13 +26,13 @@ function histogram(unit: string, help: string, labels: Metric['labels'] = NONE):
   return { type: 'histogram', help, unit, labels }
 }
 
-/** Every metric of muster's own, in the order in which they are served. Torrust-Actix's names are in torrust-actix.ts. */
+/** Every metric of muster in the order of the output. Torrust-Actix's names are in torrust-actix.ts. */
 export const CATALOGUE = {
-  muster_build_info: gauge('', 'Always 1; the labels tell what runs.', {
+  muster_build_info: gauge('', 'Always 1; the labels have the versions.', {
     version: 'of muster',
     node: 'of Node',
   }),
-  muster_start_time_seconds: gauge('seconds', 'When the tracker started, in Unix time.'),
+  muster_start_time_seconds: gauge('seconds', 'Start of the tracker, in Unix time.'),
 
   muster_announces_total: counter('announces', 'Announces answered with success.', {
     ...PROTO,
@@ -44,18 +44,15 @@ export const CATALOGUE = {
   }),
   muster_failures_total: counter('requests', 'Announces and scrapes answered with a failure.', {
     ...PROTO,
-    reason: 'one for each failure reason, as missing_info_hash or unknown_key',
+    ...FAMILY,
+    reason: 'one for each failure reason, such as missing_info_hash or unknown_key',
   }),
   muster_refused_requests_total: counter(
     'requests',
-    'What is no request of a tracker: another path or method, a message that is none.',
+    'Requests that are not tracker requests: unknown path, unsupported method or malformed message.',
     { proto: 'http, websocket', ...FAMILY, reason: 'not_found, refused' },
   ),
-  muster_api_requests_total: counter(
-    'requests',
-    'Requests to the API, whatever the answer.',
-    FAMILY,
-  ),
+  muster_api_requests_total: counter('requests', 'Requests to the API, successful or not.', FAMILY),
   muster_websocket_connections_total: counter(
     'connections',
     'WebSockets that were opened.',
@@ -64,22 +61,26 @@ export const CATALOGUE = {
 
   muster_websocket_relayed_total: counter(
     'messages',
-    'WebRTC offers and answers that were passed on to the peer they were for.',
+    'WebRTC offers and answers that were passed on to their peer.',
     FAMILY,
   ),
   muster_websocket_dropped_total: counter(
     'messages',
-    'WebRTC offers and answers that were not: nobody waits for them, or reads too slowly.',
+    'WebRTC offers and answers that were dropped: no peer waits for them, or it reads too slowly.',
     FAMILY,
   ),
 
-  muster_udp_datagrams_total: counter('datagrams', 'UDP requests, by what became of them.', {
+  muster_udp_datagrams_total: counter('datagrams', 'UDP requests by outcome.', {
     ...FAMILY,
     outcome: 'connect, announce, scrape, error, bad_connection_id, garbage, truncated',
   }),
-  muster_udp_received_total: counter('datagrams', 'Datagrams taken from the kernel.', FAMILY),
-  muster_udp_sent_total: counter('datagrams', 'Answers handed to the kernel.', FAMILY),
-  muster_udp_send_failures_total: counter('datagrams', 'Answers that the kernel refused.', FAMILY),
+  muster_udp_received_total: counter('datagrams', 'Datagrams received.', FAMILY),
+  muster_udp_sent_total: counter('datagrams', 'Answers sent.', FAMILY),
+  muster_udp_send_failures_total: counter(
+    'datagrams',
+    'Answers that the kernel did not send.',
+    FAMILY,
+  ),
   muster_udp_receive_failures_total: counter('errors', 'Errors while receiving.', FAMILY),
   muster_udp_dropped_total: counter(
     'datagrams',
@@ -88,40 +89,40 @@ export const CATALOGUE = {
   ),
   muster_udp_receive_queue_bytes: gauge(
     'bytes',
-    'What waits in the receive buffers, as the kernel counts it (Linux).',
+    'Size of the datagrams that wait in the receive buffers (Linux).',
     FAMILY,
   ),
   muster_udp_batch_seconds: histogram(
     'seconds',
-    'From receiving a batch of datagrams to having sent the answers; one batch of eight is timed.',
+    'Time from receiving a batch of datagrams to sending the answers; one batch in eight is measured.',
   ),
 
   muster_link_wait_seconds: histogram(
     'seconds',
-    'How long requests over HTTP and WebSocket wait for the engine; those of a frame are told the time of its oldest.',
+    'Time that requests over HTTP and WebSocket wait for the engine; all requests of a frame are recorded with the wait of the oldest one.',
   ),
-  muster_link_frame_records: histogram('requests', 'Requests that go to the engine together.'),
+  muster_link_frame_records: histogram('requests', 'Requests in a frame to the engine.'),
   muster_link_failed_total: counter(
     'requests',
-    'Requests failed because the link to the engine broke.',
+    'Requests that failed because the link to the engine broke.',
   ),
   muster_engine_frame_seconds: histogram(
     'seconds',
-    'Time that an engine thread takes for a frame.',
+    'Time that an engine thread takes to answer a frame.',
   ),
 
   muster_torrents: gauge('torrents', 'Torrents that are tracked.'),
   muster_peers: gauge('peers', 'Peers of all torrents.', PEERS),
-  muster_seeders: gauge('peers', 'Those of them that have all.', PEERS),
+  muster_seeders: gauge('peers', 'Peers that have the complete torrent.', PEERS),
   muster_downloads_total: counter('downloads', 'Downloads that were completed.'),
   muster_peers_gone_total: counter(
     'peers',
-    'Peers that went: silent for too long, to make room, or turned away without room.',
+    'Peers that were removed: silent for too long, evicted for space, or refused for lack of space.',
     { reason: 'expired, evicted, refused' },
   ),
   muster_limited_announces_total: counter(
     'announces',
-    'Announces that a limit refused, by its key in [limits].',
+    'Announces that a limit refused, by the key in [limits].',
     {
       limit:
         'announces_per_address, max_torrents, peers_per_address, refuse_private_addresses, refuse_privileged_ports, client_blacklist, client_whitelist',
@@ -129,65 +130,74 @@ export const CATALOGUE = {
   ),
   muster_limited_connections_total: counter(
     'connections',
-    'Connections over HTTP and WebSocket that a limit ended.',
+    'Connections over HTTP and WebSocket that a limit closed.',
     { limit: 'connections_per_address, max_connections' },
   ),
   muster_arena_bytes: gauge(
     'bytes',
-    'Memory for swarms: reserved, taken by stripes, and of that in use.',
+    'Memory for swarms: reserved, allocated to stripes, and in use.',
     {
       state: 'reserved, taken, used',
     },
   ),
-  muster_arena_class_bytes: gauge('bytes', 'Memory in use by swarms, by the size of the blocks.', {
+  muster_arena_class_bytes: gauge('bytes', 'Memory in use by swarms, by block size.', {
     up_to: '64, 256, 1024, 4096, 16384, +Inf',
   }),
   muster_sweep_busy_seconds_total: counter(
     'seconds',
-    'Time that the sweep held engine threads up.',
+    'Time that engine threads spent on removing expired peers.',
     THREAD,
   ),
   muster_sweep_pass_seconds: gauge(
     'seconds',
-    'How long the last pass over all peers took; 0 before the first.',
+    'Duration of the last pass over all peers; 0 before the first.',
     THREAD,
   ),
-  muster_sweep_pass_timestamp_seconds: gauge('seconds', 'When it ended, in Unix time.', THREAD),
+  muster_sweep_pass_timestamp_seconds: gauge(
+    'seconds',
+    'End of the last pass over all peers, in Unix time; 0 before the first.',
+    THREAD,
+  ),
 
-  muster_snapshot_seconds: gauge('seconds', 'How long writing the last snapshot took.'),
+  muster_snapshot_seconds: gauge('seconds', 'Time that writing the last snapshot took.'),
   muster_snapshot_bytes: gauge('bytes', 'Size of the last snapshot.'),
-  muster_snapshot_timestamp_seconds: gauge('seconds', 'When it was written, in Unix time.'),
+  muster_snapshot_timestamp_seconds: gauge('seconds', 'Time of the last snapshot, in Unix time.'),
   muster_snapshot_failures_total: counter(
     'failures',
-    'Snapshots that could not be written or brought back.',
+    'Snapshots that could not be written or restored.',
   ),
 
   muster_database_up: gauge('', 'Whether the last write reached the database.'),
-  muster_database_writes_total: counter('writes', 'Writes of counts that succeeded.'),
-  muster_database_failures_total: counter('writes', 'Writes of counts that failed.'),
-  muster_database_rows_total: counter('rows', 'Rows that these writes changed.'),
-  muster_database_busy_seconds_total: counter('seconds', 'Time that they took.'),
+  muster_database_writes_total: counter('writes', 'Writes of counters that succeeded.'),
+  muster_database_failures_total: counter('writes', 'Writes of counters that failed.'),
+  muster_database_rows_total: counter('rows', 'Rows that writes of counters changed.'),
+  muster_database_busy_seconds_total: counter('seconds', 'Time spent on writes of counters.'),
   muster_database_write_timestamp_seconds: gauge(
     'seconds',
-    'When the last one succeeded, in Unix time.',
+    'Last successful write of counters, in Unix time; 0 before the first.',
   ),
   muster_database_waiting: gauge(
-    'parts, users',
-    'What waits to be written: parts of the tables with changed torrents, and changed users.',
+    'stripes, users',
+    'Changes that wait to be written: stripes of the tables with changed torrents, and changed users.',
     { what: 'torrents, users' },
   ),
   muster_access_entries: gauge('entries', 'Entries of lists, keys and users.', {
     table: 'whitelist, blacklist, keys, users',
   }),
 
-  muster_workers: gauge('processes', 'Cluster workers that live.'),
+  muster_keys_cleanup_timestamp_seconds: gauge(
+    'seconds',
+    'Last deletion of expired keys, in Unix time; 0 before the first.',
+  ),
+
+  muster_workers: gauge('processes', 'Running cluster workers.'),
   muster_worker_restarts_total: counter(
     'processes',
-    'Workers that ended unasked and were started again.',
+    'Workers that ended unexpectedly and were restarted.',
   ),
   muster_process_report_age_seconds: gauge(
     'seconds',
-    'Time since a process last told of itself; it does so every second.',
+    'Time since the last report of a process; it reports every second.',
     PROCESS,
   ),
   muster_process_cpu_seconds_total: counter('seconds', 'Processor time of all threads.', PROCESS),
@@ -201,26 +211,22 @@ export const CATALOGUE = {
     'Open connections over HTTP and WebSocket; counted where a limit on them is set.',
     PROCESS,
   ),
-  muster_process_gc_runs_total: counter(
-    'collections',
-    'Collections of garbage in the main thread.',
-    {
-      ...PROCESS,
-      kind: 'minor, major, incremental, weak',
-    },
-  ),
-  muster_process_gc_seconds_total: counter('seconds', 'Time that they took.', {
+  muster_process_gc_runs_total: counter('collections', 'Garbage collections in the main thread.', {
+    ...PROCESS,
+    kind: 'minor, major, incremental, weak',
+  }),
+  muster_process_gc_seconds_total: counter('seconds', 'Time spent on garbage collection.', {
     ...PROCESS,
     kind: 'minor, major, incremental, weak',
   }),
   muster_event_loop_busy_seconds_total: counter(
     'seconds',
-    'Time in which the event loop did not wait.',
+    'Time that the event loop was busy.',
     PROCESS,
   ),
   muster_event_loop_lag_seconds: histogram(
     'seconds',
-    'By how much a timer came too late; the longest of each second.',
+    'Delay of a timer; the longest of each second.',
     PROCESS,
   ),
 } as const satisfies Readonly<Record<`muster_${string}`, Metric>>

@@ -4,23 +4,26 @@ const HEAD = `# Metrics
 
 Printed by \`muster --print-metrics\`.
 
-The API serves these at \`/metrics\`, in Prometheus' text format and behind the API's token; [monitoring](../monitoring/README.md) has the
-configuration of a Prometheus, alert rules and a Grafana dashboard. Counts are since the start, and those of workers that died are in
-them. Workers tell what they count once a second. A metric is not there where nothing could be told, as those of the database without one.
+The API serves these at \`/metrics\` in Prometheus' text format, behind the API's token.
+[monitoring](../monitoring/README.md) has a Prometheus configuration, alert rules and a Grafana
+dashboard. Counters start at 0 with the tracker; those of workers that died are included. Workers
+report their counters once a second. A metric without a value is absent, such as those of the
+database without a database.
 `
 
 const TAIL = `## Torrust-Actix's names
 
-The same numbers for dashboards that were made for Torrust-Actix: \`{id}_gauge{metric="…"}\` and \`{id}_counter{metric="…"}\`, with
-\`{id}\` from \`tracker_config.prometheus_id\`, and the gauges \`{id}_torrents_total\` and \`{id}_peers_total\`. \`/stats\` has them as flat
-fields. What is different here:
+The same values for dashboards that were made for Torrust-Actix: \`{id}_gauge{metric="…"}\` and
+\`{id}_counter{metric="…"}\`, with \`{id}\` from \`tracker_config.prometheus_id\`, and the gauges
+\`{id}_torrents_total\` and \`{id}_peers_total\`. \`/stats\` has them as flat fields. Differences:
 
-- \`peers\` are those that do not seed; \`{id}_peers_total\` are all.
-- \`tcp4_connections_handled\` counts requests: uWebSockets.js tells of no connections. \`ws4_\` and \`ws6_\` are WebTorrent.
-- \`torrents_updates\` counts parts of the tables in which torrents wait to be written: at least as many torrents do. Lists and keys
-  never wait.
-- \`udp_queue_len\` is in bytes, as the kernel counts what waits in the receive buffers.
-- \`timestamp_run_console\` is 0: nothing is printed from time to time.
+- \`peers\` are leechers; \`{id}_peers_total\` counts all peers.
+- \`tcp4_connections_handled\` counts requests, because uWebSockets.js does not report connections.
+  \`ws4_\` and \`ws6_\` are WebTorrent.
+- \`torrents_updates\` counts stripes of the tables in which torrents wait to be written. Lists and
+  keys never wait.
+- \`udp_queue_len\` is the size in bytes of the datagrams in the kernel's receive buffers.
+- \`timestamp_run_console\` is 0: muster prints no periodic statistics.
 `
 
 /** Every metric in Markdown. */

@@ -1,88 +1,101 @@
-import { EngineCounter } from '../counters/engine.ts'
-import { FrontendCounter, Protocol, readFailures, readFrontend } from '../counters/frontend.ts'
-import { sumUdpCounters } from '../counters/udp.ts'
-import { sumFamilies } from '../engine/totals.ts'
-import { readUdpSockets } from '../native/proc-net-udp.ts'
-import type { MetricSources } from './sources.ts'
+import { FAMILY_LABELS, type Samples } from './samples.ts'
 
-/** Numbers of this moment under Torrust-Actix's names. What waits to be written has `_updates`: lists and keys never wait. */
-export function momentary(sources: MetricSources) {
-  const { completed, peers, seeders, stripesChanged, torrents } = sources.totals()
-  const seeds = sumFamilies(seeders)
-  const { blacklist, keys, users, whitelist } = sources.entries()
-  const isKept = sources.database() !== undefined
+/** Values of this moment under Torrust-Actix's names. `_updates` is what waits to be written. */
+export function gauges(samples: Samples) {
+  const seeds = samples.sum('muster_seeders')
+  const entries = (table: string) => samples.sum('muster_access_entries', { table })
   return {
-    torrents,
-    torrents_updates: isKept ? stripesChanged : 0,
-    users,
-    users_updates: isKept ? sources.usersWaiting() : 0,
+    torrents: samples.sum('muster_torrents'),
+    torrents_updates: samples.sum('muster_database_waiting', { what: 'torrents' }),
+    users: entries('users'),
+    users_updates: samples.sum('muster_database_waiting', { what: 'users' }),
     seeds,
-    peers: sumFamilies(peers) - seeds,
-    completed,
-    whitelist,
+    peers: samples.sum('muster_peers') - seeds,
+    completed: samples.sum('muster_downloads_total'),
+    // Lists and keys never wait: the API answers when they are written.
+    whitelist: entries('whitelist'),
     whitelist_updates: 0,
-    blacklist,
+    blacklist: entries('blacklist'),
     blacklist_updates: 0,
-    keys,
+    keys: entries('keys'),
     keys_updates: 0,
   }
 }
 
-/** Counts since the start under its names; `ws` is WebTorrent. A connection handled is a request: uWebSockets.js tells of no connections. */
-export function counted({ processes, udp }: MetricSources): Record<string, number> {
-  const sums = sumUdpCounters(udp())
-  const { frontends } = processes.counts()
+/**
+ * Counts since the start under Torrust-Actix's names; `ws` is WebTorrent. A connection handled is a
+ * request, because uWebSockets.js does not report connections.
+ */
+export function counters(samples: Samples): Record<string, number> {
   const counts: Record<string, number> = {}
-  for (const family of [0, 1] as const) {
-    const version = family === 0 ? 4 : 6
-    for (const [name, protocol] of [
-      ['tcp', Protocol.http],
-      ['ws', Protocol.websocket],
+  for (const [family] of FAMILY_LABELS) {
+    const version = family === 'ipv4' ? 4 : 6
+    for (const [name, proto] of [
+      ['tcp', 'http'],
+      ['ws', 'websocket'],
     ] as const) {
       const prefix = `${name}${version}`
-      const of = (counter: FrontendCounter) => readFrontend(frontends, protocol, family, counter)
-      const announces = of(FrontendCounter.announce)
-      const scrapes = of(FrontendCounter.scrape)
-      const notFound = of(FrontendCounter.notFound)
-      const failures = readFailures(frontends, protocol, family) + of(FrontendCounter.refused)
+      const labels = { proto, family }
+      const refused = (reason: string) =>
+        samples.sum('muster_refused_requests_total', { ...labels, reason })
+      const announces = samples.sum('muster_announces_total', labels)
+      const scrapes = samples.sum('muster_scrapes_total', labels)
+      const notFound = refused('not_found')
+      const failures = samples.sum('muster_failures_total', labels) + refused('refused')
       counts[`${prefix}_not_found`] = notFound
       counts[`${prefix}_failure`] = failures
       counts[`${prefix}_connections_handled`] =
-        protocol === Protocol.http
+        proto === 'http'
           ? announces + scrapes + notFound + failures
-          : of(FrontendCounter.connection)
-      if (protocol === Protocol.http) counts[`${prefix}_api_handled`] = of(FrontendCounter.api)
+          : samples.sum('muster_websocket_connections_total', { family })
+      if (proto === 'http') {
+        counts[`${prefix}_api_handled`] = samples.sum('muster_api_requests_total', { family })
+      }
       counts[`${prefix}_announces_handled`] = announces
       counts[`${prefix}_scrapes_handled`] = scrapes
     }
+    const outcome = (...outcomes: string[]) =>
+      outcomes
+        .map(outcome => samples.sum('muster_udp_datagrams_total', { family, outcome }))
+        .reduce((sum, value) => sum + value)
     const prefix = `udp${version}`
-    counts[`${prefix}_bad_request`] = sums.garbage[family] + sums.truncated[family]
-    counts[`${prefix}_invalid_request`] = sums.error[family] + sums.badConnectionId[family]
-    counts[`${prefix}_connections_handled`] = sums.connect[family]
-    counts[`${prefix}_announces_handled`] = sums.announce[family]
-    counts[`${prefix}_scrapes_handled`] = sums.scrape[family]
+    counts[`${prefix}_bad_request`] = outcome('garbage', 'truncated')
+    counts[`${prefix}_invalid_request`] = outcome('error', 'bad_connection_id')
+    counts[`${prefix}_connections_handled`] = outcome('connect')
+    counts[`${prefix}_announces_handled`] = outcome('announce')
+    counts[`${prefix}_scrapes_handled`] = outcome('scrape')
   }
   return counts
 }
 
-/** What Torrust-Actix's `/stats` tells, by its names. A time is 0 where what it tells of has not happened, or never does here. */
-export function flatStats(sources: MetricSources): Readonly<Record<string, number | boolean>> {
-  const { rules, startedSeconds } = sources
-  const swept = sources.engines().map(counters => counters[EngineCounter.sweepEnded] as number)
-  const queued = readUdpSockets(sources.udpPorts())?.queuedBytes ?? [0, 0]
+export type AccessRules = {
+  readonly whitelist: boolean
+  readonly blacklist: boolean
+  readonly keys: boolean
+}
+
+/**
+ * The fields of Torrust-Actix's `/stats`. A time is in Unix seconds, and 0 for an event that has not
+ * happened yet or never happens here.
+ */
+export function flatStats(
+  samples: Samples,
+  rules: AccessRules,
+  nowSeconds: number,
+): Readonly<Record<string, number | boolean>> {
   return {
-    started: startedSeconds,
-    timestamp: sources.nowSeconds(),
-    timestamp_run_save: sources.database()?.writtenSeconds ?? 0,
-    timestamp_run_timeout: Math.max(0, ...swept),
+    started: samples.sum('muster_start_time_seconds'),
+    timestamp: nowSeconds,
+    timestamp_run_save: samples.sum('muster_database_write_timestamp_seconds'),
+    timestamp_run_timeout: Math.max(0, ...samples.values('muster_sweep_pass_timestamp_seconds')),
     timestamp_run_console: 0,
-    timestamp_run_keys_timeout: sources.keysCleanedSeconds(),
-    ...momentary(sources),
+    timestamp_run_keys_timeout: samples.sum('muster_keys_cleanup_timestamp_seconds'),
+    ...gauges(samples),
     whitelist_enabled: rules.whitelist,
     blacklist_enabled: rules.blacklist,
     keys_enabled: rules.keys,
-    ...counted(sources),
-    // Bytes in the kernel: nothing is queued here.
-    udp_queue_len: queued[0] + queued[1],
+    ...counters(samples),
+    // Bytes in the kernel's receive buffers: muster itself has no queue of datagrams.
+    udp_queue_len: samples.sum('muster_udp_receive_queue_bytes'),
   }
 }

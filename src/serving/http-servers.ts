@@ -12,6 +12,7 @@ import { whyUnlimited } from '../frontends/connection-limits.ts'
 import type { Part, Parts } from '../lifecycle.ts'
 import { connectPortLink } from '../link/port.ts'
 import type { Logger, LogSettings } from '../log.ts'
+import type { Samples } from '../metrics/samples.ts'
 import { findApiKey } from './api-key.ts'
 import type { Certificates } from './certificates.ts'
 import { apiListeners, claimListeners, claimTcp, httpListeners } from './listeners.ts'
@@ -21,6 +22,7 @@ import {
   type Frontends,
   startFrontends,
 } from './local-servers.ts'
+import { collectServers } from './server-samples.ts'
 import { createWorkerNumbers } from './worker-ids.ts'
 import { startWorkers } from './workers.ts'
 
@@ -121,6 +123,7 @@ export type EngineLinks = {
 export async function startServing(options: ServingOptions): Promise<Serving> {
   const { admin, config, engineThreads, listeners, log, parts, processes } = options
   const workers = workerCount(config)
+  const collect = (samples: Samples) => collectServers(samples, processes, performance.now())
   const frontends = createFrontendCounters()
   let ownFrontends: Frontends | undefined
   const report = (link: LinkCounters) => {
@@ -147,7 +150,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
       throw unavailableError(error.message)
     })
     ownFrontends = running
-    const serving = { workers, replace: running.replace, stop: running.stop }
+    const serving = { workers, replace: running.replace, stop: running.stop, collect }
     parts.add(serving)
     return serving
   }
@@ -168,6 +171,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     replace: running.replace,
     stop: () => running.stop(WORKERS_STOP_MILLIS_MAX),
     kill: running.kill,
+    collect,
   }
   parts.add(serving)
   await running.listening

@@ -1,17 +1,17 @@
 import { join } from 'node:path'
 import { type MessagePort, Worker } from 'node:worker_threads'
-import { createEngineCounters, type EngineCounters } from '../counters/engine.ts'
+import { createEngineCounters } from '../counters/engine.ts'
 import type { EngineRules } from '../engine/engine.ts'
+import type { Part } from '../lifecycle.ts'
 import { threadUrl } from '../thread-url.ts'
 import type { EngineThreadStart, ToEngineThread } from './messages.ts'
+import { collectEngineThreads } from './thread-samples.ts'
 import type { WatchedThread } from './watchdog.ts'
 
-export type EngineThreads = {
+export type EngineThreads = Part & {
   /** Resolves when all threads serve. */
   readonly ready: Promise<void>
   readonly watched: readonly WatchedThread[]
-  /** One for each thread, counting. */
-  readonly counters: readonly EngineCounters[]
   /** Where the links of worker or frontend number `n` go. */
   socketPathFor(n: number): string
   /** Gives the first thread a link of this process. */
@@ -20,7 +20,6 @@ export type EngineThreads = {
   takeOutGone(): void
   /** From now on they answer by `rules`, and sweep all in so many seconds. */
   setRules(rules: EngineRules, sweepSeconds: number): void
-  stop(): Promise<void>
 }
 
 /**
@@ -66,7 +65,12 @@ export function startEngineThreads(
   return {
     ready: Promise.all(threads.map(({ ready }) => ready)).then(() => {}),
     watched: threads.map(({ watched }) => watched),
-    counters: threads.map(({ counters }) => counters),
+    collect(samples) {
+      collectEngineThreads(
+        samples,
+        threads.map(({ counters }) => counters),
+      )
+    },
     socketPathFor,
     link: port =>
       threads[0]?.worker.postMessage({ type: 'link', port } satisfies ToEngineThread, [port]),

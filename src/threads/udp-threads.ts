@@ -18,6 +18,7 @@ import { Family } from '../protocol/records.ts'
 import { type ConnectionSecret, createConnectionSecret } from '../protocol/udp/connection-id.ts'
 import { threadUrl } from '../thread-url.ts'
 import type { FromUdpThread, ToUdpThread, UdpThreadRules, UdpThreadStart } from './messages.ts'
+import { collectUdpThreads } from './thread-samples.ts'
 import type { UdpListener } from './udp-listeners.ts'
 import type { WatchedThread } from './watchdog.ts'
 
@@ -90,8 +91,11 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
       'listening',
     )
   }
+  const counters = threads.map(thread => thread.counters)
+  const ports = new Set(listeners.map(({ port }) => port))
   return {
-    counters: threads.map(({ counters }) => counters),
+    counters,
+    collect: samples => collectUdpThreads(samples, counters, ports),
     watched: threads.map(({ control, name }) => ({ name, rounds: () => roundsOf(control) })),
     async setRules(wanted, rules) {
       if (stopped) return

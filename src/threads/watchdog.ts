@@ -14,11 +14,6 @@ export type WatchdogOptions = {
   readonly log: Logger
 }
 
-export type Watchdog = Part & {
-  /** Whether a thread stands still. */
-  readonly stalled: boolean
-}
-
 const LOOK_MILLIS = 1000
 /** A thread makes a round at least every quarter of a second, unless it waits for a lock that nobody gives back. */
 const STALL_MILLIS = 10_000
@@ -28,7 +23,7 @@ const STATUS_MILLIS = 5000
  * Tells systemd that the service is ready, and from then on that it lives: from this thread's event loop, and only while every thread
  * makes progress. One that does not is logged; systemd, missing its signs of life, then starts the service again.
  */
-export function startWatchdog({ log, manager, status, threads }: WatchdogOptions): Watchdog {
+export function startWatchdog({ log, manager, status, threads }: WatchdogOptions): Part {
   const lookMillis = Math.min(LOOK_MILLIS, (manager.watchdogMillis ?? Infinity) / 2)
   const looksPerStatus = Math.ceil(STATUS_MILLIS / lookMillis)
   const watched = threads.map(({ name, rounds }) => ({
@@ -58,9 +53,7 @@ export function startWatchdog({ log, manager, status, threads }: WatchdogOptions
   look()
   const timer = setInterval(look, lookMillis)
   return {
-    get stalled() {
-      return stalledNames.size > 0
-    },
+    isHealthy: () => stalledNames.size === 0,
     async stop() {
       clearInterval(timer)
       manager.stopping()

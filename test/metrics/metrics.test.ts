@@ -52,9 +52,9 @@ t.test('metrics and stats tell what was asked, by the names of Torrust-Actix too
   const text = await untilLines(t, tracker, [
     'muster_announces_total{proto="http",family="ipv4"} 1',
     'muster_announces_total{proto="udp",family="ipv4"} 1',
-    'muster_failures_total{proto="http",reason="missing_info_hash"} 1',
-    'muster_failures_total{proto="http",reason="invalid_info_hash"} 1',
-    'muster_failures_total{proto="udp",reason="invalid_port"} 1',
+    'muster_failures_total{proto="http",family="ipv4",reason="missing_info_hash"} 1',
+    'muster_failures_total{proto="http",family="ipv4",reason="invalid_info_hash"} 1',
+    'muster_failures_total{proto="udp",family="ipv4",reason="invalid_port"} 1',
     'muster_refused_requests_total{proto="http",family="ipv4",reason="not_found"} 1',
     'muster_udp_datagrams_total{family="ipv4",outcome="error"} 1',
     'muster_udp_received_total{family="ipv4"} 3',
