@@ -11,6 +11,7 @@ import {
   send,
   senderAt,
 } from '../../src/frontends/udp/mmsg.ts'
+import { createProvenKeys, openProvenKeys } from '../../src/frontends/udp/proven-keys.ts'
 import { createControl, interrupt, receiveLoop } from '../../src/frontends/udp/receive-loop.ts'
 import { createResponder, respond, type UdpService } from '../../src/frontends/udp/respond.ts'
 import { closeUdpSocket, openUdpSocket, type UdpSocket } from '../../src/frontends/udp/socket.ts'
@@ -80,6 +81,7 @@ function serviceOf(data: Pick<ServerData, 'secret' | 'counters'>): UdpService {
       trustedProxies: [],
     },
     secret: data.secret,
+    provenKeys: openProvenKeys(createProvenKeys(), data.secret),
     nowSeconds: () => Math.floor(Date.now() / 1000),
     counters: data.counters,
   }

@@ -1,5 +1,4 @@
 import type { Database } from '../database/database.ts'
-import type { AccessRules } from '../engine/access.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Admin, Stats } from './admin.ts'
 import { createKeys, type Keys } from './keys.ts'
@@ -50,7 +49,7 @@ export type AdministrationOptions = {
 export function createAdministration(options: AdministrationOptions): Administration {
   const { database, engine, nowSeconds } = options
   const { access } = engine
-  const isOn = (rule: keyof AccessRules) => () => access.rules[rule]
+  const isOn = (rule: 'whitelist' | 'blacklist' | 'keys') => () => access.rules[rule]
   const whitelist = createList(
     'whitelist',
     isOn('whitelist'),

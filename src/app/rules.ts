@@ -20,6 +20,7 @@ export function engineRules(config: Config): EngineRules {
       blacklist: tracker.blacklist_enabled,
       keys: tracker.keys_enabled,
       users: tracker.users_enabled,
+      anonymousScrape: tracker.allow_anonymous_scrape,
     },
   }
 }

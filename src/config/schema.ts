@@ -24,6 +24,9 @@ export const SCHEMA = {
       users_enabled: switchedOff(
         "Require a user's key in the path, after the tracker key if keys are enabled too. Transferred bytes are added to the user.",
       ),
+      allow_anonymous_scrape: switchedOff(
+        'Accept scrapes without a key, where keys or users are enabled. Otherwise a scrape over HTTP needs the keys in its path. A scrape over UDP has the keys of the last announce from its address, or those in its options (BEP 41).',
+      ),
       api_key: {
         type: 'string',
         format: 'api-key',

@@ -29,6 +29,8 @@ export type AccessRules = {
   readonly blacklist: boolean
   readonly keys: boolean
   readonly users: boolean
+  /** Whether scrapes need no key. */
+  readonly anonymousScrape?: boolean
 }
 
 /** Every client may announce every torrent. */

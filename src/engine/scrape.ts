@@ -29,7 +29,9 @@ import { findTorrent, torrentCompleted } from './tables/torrents.ts'
 export function scrape(engine: Engine, exchange: Exchange): number {
   const { request, at, reply, replyAt, nowSeconds } = exchange
   const { u8, view } = request
-  const failure = checkKeys(engine.access, view, at + SCRAPE_KEY, at + SCRAPE_USER_KEY, nowSeconds)
+  const failure = engine.access.rules.anonymousScrape
+    ? Failure.none
+    : checkKeys(engine.access, view, at + SCRAPE_KEY, at + SCRAPE_USER_KEY, nowSeconds)
   if (failure !== Failure.none) {
     reply.u8[replyAt + FAILURE] = failure
     return SCRAPE_HEADER_BYTES

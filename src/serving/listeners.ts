@@ -44,7 +44,11 @@ export function httpListeners(config: Config, certificates: PairsOf): HttpListen
 
 /** The keys that the path of a request must contain. */
 export function pathRules({ tracker_config: tracker }: Config): PathRules {
-  return { keys: tracker.keys_enabled, users: tracker.users_enabled }
+  return {
+    keys: tracker.keys_enabled,
+    users: tracker.users_enabled,
+    anonymousScrape: tracker.allow_anonymous_scrape,
+  }
 }
 
 /** An API server of the configuration, as its frontend wants it; the frontend adds what cannot cross to another process. */

@@ -48,6 +48,8 @@ export type UdpThreadStart = {
   readonly tables: EngineTables
   readonly clockOffset: number
   readonly secret: ConnectionSecret
+  /** Memory of frontends/udp/proven-keys.ts. */
+  readonly provenKeys: SharedArrayBuffer
   readonly counters: UdpCounters
   readonly control: Control
   readonly source: UdpSource

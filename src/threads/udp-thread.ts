@@ -3,6 +3,7 @@ import { unixSeconds } from '../clock.ts'
 import { answer } from '../engine/answer.ts'
 import { openEngine, setRules } from '../engine/engine.ts'
 import { startDgramServer } from '../frontends/udp/dgram.ts'
+import { openProvenKeys } from '../frontends/udp/proven-keys.ts'
 import { countRound, receiveLoop, resume } from '../frontends/udp/receive-loop.ts'
 import type { UdpService } from '../frontends/udp/respond.ts'
 import type { UdpSocketOptions } from '../frontends/udp/socket.ts'
@@ -21,6 +22,7 @@ const start = workerData as UdpThreadStart
 const engine = openEngine(start.tables, start.rules.engine.settings)
 engine.access.rules = start.rules.engine.access
 let rules = start.rules.listener
+const provenKeys = openProvenKeys(start.provenKeys, start.secret)
 let now = unixSeconds(start.clockOffset)
 
 nameThread(start.name)
@@ -33,6 +35,7 @@ function service(): UdpService {
     answer: (request, at, reply, replyAt) => answer(engine, request, at, reply, replyAt, now),
     rules,
     secret: start.secret,
+    provenKeys,
     counters: start.counters,
     nowSeconds() {
       now = unixSeconds(start.clockOffset)

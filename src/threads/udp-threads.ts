@@ -3,6 +3,7 @@ import { createUdpCounters, type UdpCounters } from '../counters/udp.ts'
 import type { EngineRules, EngineSettings, EngineTables } from '../engine/engine.ts'
 import { unavailableError } from '../errors.ts'
 import { checkMmsg, type ReceiveCalls } from '../frontends/udp/mmsg.ts'
+import { createProvenKeys } from '../frontends/udp/proven-keys.ts'
 import { type Control, createControl, interrupt, roundsOf } from '../frontends/udp/receive-loop.ts'
 import {
   closeUdpSocket,
@@ -50,6 +51,7 @@ export type UdpThreads = Part & {
 export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpThreads> {
   const { listeners, log, settings, tables } = options
   const secret = createConnectionSecret()
+  const provenKeys = createProvenKeys()
   const engine: EngineRules = { settings, access: tables.access.rules }
   const threads: UdpThread[] = []
   let stopped: Promise<void> | undefined
@@ -73,6 +75,7 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
           method,
           socket,
           secret,
+          provenKeys,
           engine,
           options,
         })
@@ -114,6 +117,7 @@ type UdpThreadOptions = {
   /** Undefined for dgram, which opens its own. */
   readonly socket: UdpSocket | undefined
   readonly secret: ConnectionSecret
+  readonly provenKeys: SharedArrayBuffer
   readonly engine: EngineRules
   readonly options: UdpThreadsOptions
 }
@@ -134,7 +138,8 @@ class UdpThread {
   /** Resolves the calls of `setRules`, in order. */
   readonly #ruled: (() => void)[] = []
 
-  constructor({ engine, listener, method, n, name, options, secret, socket }: UdpThreadOptions) {
+  constructor(start: UdpThreadOptions) {
+    const { engine, listener, method, n, name, options, provenKeys, secret, socket } = start
     this.name = name
     this.n = n
     this.#socket = socket
@@ -143,6 +148,7 @@ class UdpThread {
       tables: options.tables,
       clockOffset: options.clockOffset,
       secret,
+      provenKeys,
       counters: this.counters,
       control: this.control,
       source:

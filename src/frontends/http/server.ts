@@ -143,8 +143,11 @@ function addRoutes(
     const at = link.reserve(SCRAPE_BYTES_MAX)
     if (at === -1) return answers.fail(response, request, address, busyOrBroken(link))
     const { open } = link
+    const { pathRules } = options
     const failure =
-      parsePathKeys(path, options.pathRules, open, at + SCRAPE_KEY, at + SCRAPE_USER_KEY) ||
+      (pathRules.anonymousScrape
+        ? Failure.none
+        : parsePathKeys(path, pathRules, open, at + SCRAPE_KEY, at + SCRAPE_USER_KEY)) ||
       parseScrape(request.getQuery() ?? '', open, at)
     if (failure !== Failure.none) return answers.fail(response, request, address, failure)
     const hashes = open.view.getUint16(at + HASH_COUNT, true) * HASH_BYTES

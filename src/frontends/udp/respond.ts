@@ -13,6 +13,8 @@ import {
   Family,
   type IpFamily,
   KEY,
+  SCRAPE_KEY,
+  SCRAPE_USER_KEY,
   USER_KEY,
 } from '../../protocol/records.ts'
 import {
@@ -38,6 +40,7 @@ import {
   REQUEST_HEADER_BYTES,
   readUrlData,
   SCRAPE_RECORD_BYTES,
+  scrapeOptionsAt,
   UDP_REQUEST_BYTES_MAX,
   writeAnswerHeader,
 } from '../../protocol/udp/packet.ts'
@@ -46,6 +49,7 @@ import {
   proxiedClientAt,
   SIMPLE_PROXY_BYTES,
 } from '../../protocol/udp/simple-proxy.ts'
+import { type ProvenKeys, recallKeys, storeKeys } from './proven-keys.ts'
 
 /** The rules of a UDP listener. They can be cloned. */
 export type UdpRules = {
@@ -64,6 +68,7 @@ export type UdpService = {
   readonly answer: Answer
   readonly rules: UdpRules
   readonly secret: ConnectionSecret
+  readonly provenKeys: ProvenKeys
   /** Unix time; called once for each batch of datagrams. */
   readonly nowSeconds: () => number
   readonly counters: UdpCounters
@@ -149,7 +154,7 @@ export function respond(
   }
   return action === Action.announce
     ? announce(responder, memory, at, length, addressAt, replyAt)
-    : scrape(responder, memory, at, length, replyAt)
+    : scrape(responder, memory, at, length, addressAt, replyAt)
 }
 
 function drop(responder: Responder, counter: UdpCounter): number {
@@ -173,33 +178,34 @@ function announce(
   }
   let failure: number =
     parseAnnouncePacket(memory, at, record, 0, service.rules.announce) ||
-    readKeys(responder, memory, at, length)
+    readAnnounceKeys(responder, memory, at, length)
   if (failure === Failure.none) {
     service.answer(record, 0, memory, replyAt)
     failure = memory.u8[replyAt + FAILURE] as number
   }
   if (failure !== Failure.none) return fail(responder, memory, replyAt, transactionId, failure)
+  if (needsKeys(service.rules.pathRules)) {
+    storeKeys(service.provenKeys, memory.view, addressAt, ADDRESS_BYTES[family], record)
+  }
   count(service.counters, family, UdpCounter.announce, 1)
   return formatAnnouncePacket(memory, replyAt, family, transactionId)
 }
 
-/** Takes the keys out of the path that the options of the announce at `at` name, where keys are asked for. */
-function readKeys(
+/** Reads the keys, where they are required, from the path in the options of the announce at `at`. */
+function readAnnounceKeys(
   { record, service }: Responder,
   memory: Bytes,
   at: number,
   length: number,
 ): Failure {
-  const { keys, users } = service.rules.pathRules
-  if (!keys && !users) return Failure.none
-  const bytes = readUrlData(memory.u8, at, length, urlData, 0)
-  return parsePathKeys(
-    urlData.toString('latin1', 0, bytes),
-    service.rules.pathRules,
-    record,
-    KEY,
-    USER_KEY,
-  )
+  const { pathRules } = service.rules
+  if (!needsKeys(pathRules)) return Failure.none
+  const bytes = readUrlData(memory.u8, at + ANNOUNCE_PACKET_BYTES, at + length, urlData, 0)
+  return parsePathKeys(urlData.toString('latin1', 0, bytes), pathRules, record, KEY, USER_KEY)
+}
+
+function needsKeys({ keys, users }: PathRules): boolean {
+  return keys || users
 }
 
 const urlData = Buffer.alloc(UDP_REQUEST_BYTES_MAX)
@@ -209,14 +215,16 @@ function scrape(
   memory: Bytes,
   at: number,
   length: number,
+  addressAt: number,
   replyAt: number,
 ): number {
   const { family, record, service } = responder
   const transactionId = memory.view.getInt32(at + PACKET_TRANSACTION_ID)
-  // A scrape has no options, and so no way to name a key.
-  const { keys, users } = service.rules.pathRules
+  const end = at + length
+  const optionsAt = scrapeOptionsAt(memory.u8, at, end)
   let failure: number =
-    keys || users ? Failure.missingKey : parseScrapePacket(memory, at, length, record, SCRAPE_AT)
+    readScrapeKeys(responder, memory, optionsAt, end, addressAt) ||
+    parseScrapePacket(memory, at, optionsAt - at, record, SCRAPE_AT)
   if (failure === Failure.none) {
     service.answer(record, SCRAPE_AT, memory, replyAt)
     failure = memory.u8[replyAt + FAILURE] as number
@@ -224,6 +232,30 @@ function scrape(
   if (failure !== Failure.none) return fail(responder, memory, replyAt, transactionId, failure)
   count(service.counters, family, UdpCounter.scrape, 1)
   return formatScrapePacket(memory, replyAt, transactionId)
+}
+
+/**
+ * Reads the keys, where scrapes require them, from the path in the options from `at` to `end`. A
+ * scrape without options has the keys that its address announced with.
+ */
+function readScrapeKeys(
+  { family, record, service }: Responder,
+  memory: Bytes,
+  at: number,
+  end: number,
+  addressAt: number,
+): Failure {
+  const { pathRules } = service.rules
+  if (!needsKeys(pathRules) || pathRules.anonymousScrape) return Failure.none
+  if (at === end) {
+    const { provenKeys: proven } = service
+    const bytes = ADDRESS_BYTES[family]
+    const isKnown = recallKeys(proven, memory.view, addressAt, bytes, record, SCRAPE_AT)
+    return isKnown ? Failure.none : Failure.missingKey
+  }
+  const bytes = readUrlData(memory.u8, at, end, urlData, 0)
+  const path = urlData.toString('latin1', 0, bytes)
+  return parsePathKeys(path, pathRules, record, SCRAPE_AT + SCRAPE_KEY, SCRAPE_AT + SCRAPE_USER_KEY)
 }
 
 function fail(

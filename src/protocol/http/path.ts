@@ -3,7 +3,12 @@ import { Failure } from '../failures.ts'
 import { HASH_BYTES, Kind } from '../records.ts'
 
 /** Which keys a path must contain: a key of the tracker, a key of a user. */
-export type PathRules = { readonly keys: boolean; readonly users: boolean }
+export type PathRules = {
+  readonly keys: boolean
+  readonly users: boolean
+  /** Whether scrapes need no key. */
+  readonly anonymousScrape?: boolean
+}
 
 /** Hex digits of a key. */
 const KEY_DIGITS = HASH_BYTES * 2

@@ -1,15 +1,15 @@
 import { randomFillSync } from 'node:crypto'
 
 /**
- * Connection ids (BEP 15) that nobody has to remember: SipHash-2-4 (Aumasson and Bernstein), with a
- * key made at start, over the client's address and the two-minute slot that the clock is in. An id
- * is good in its slot and the one after, so for two to four minutes.
+ * Connection ids (BEP 15) without any state: SipHash-2-4 (Aumasson and Bernstein), with a key made
+ * at start, over the client's address and the current slot of two minutes. An id is valid in its
+ * slot and the next one, so for two to four minutes.
  *
- * What it proves: whoever sends the id has received it at this address. SipHash is a pseudorandom
- * function under a 128-bit key, so ids seen at other addresses or other times, however many, tell
- * nothing about this one; what remains is a guess of 64 bits, answered by silence. IPv4 and IPv6
- * cannot be confused: SipHash covers the length of its input. The port is left out: NATs change it
- * between two packets.
+ * An id proves that its sender received it at this address. SipHash is a pseudorandom function
+ * under a 128-bit key, so ids of other addresses or other times reveal nothing about this one; an
+ * attacker can only guess 64 bits, and a wrong guess is answered by silence. IPv4 and IPv6 cannot
+ * be confused, because SipHash covers the length of its input. The port is not part of the input:
+ * NATs change it between two packets.
  */
 export type ConnectionSecret = Int32Array
 
@@ -59,6 +59,22 @@ export function isConnectionId(
   if (((first ^ (digest[0] as number)) | (second ^ (digest[1] as number))) === 0) return true
   digestAddress(secret, address, addressAt, words, slot - 1)
   return ((first ^ (digest[0] as number)) | (second ^ (digest[1] as number))) === 0
+}
+
+/** A slot that no clock reaches: hashes of `hashAddress` are never connection ids. */
+const NO_SLOT = 0x7fff_ffff
+
+/** Writes a keyed hash of the address of `addressBytes` (4 or 16) at `addressAt`: two words. */
+export function hashAddress(
+  secret: ConnectionSecret,
+  address: DataView,
+  addressAt: number,
+  addressBytes: number,
+  out: Int32Array,
+): void {
+  digestAddress(secret, address, addressAt, addressBytes >> 2, NO_SLOT)
+  out[0] = digest[0] as number
+  out[1] = digest[1] as number
 }
 
 function slotOf(nowSeconds: number): number {

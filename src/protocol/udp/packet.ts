@@ -181,20 +181,19 @@ export function parseAnnouncePacket(
 }
 
 /**
- * Joins the URLData options (BEP 41) of the announce of `length` bytes at `at`: the path and query
- * of the tracker's URL, as bytes at `outAt` of `out`, which has room for `length`. Options end
- * where one does not fit the packet. Returns how many bytes were written.
+ * Joins the URLData options (BEP 41) from `at` to `end`: the path and query of the tracker's URL,
+ * as bytes at `outAt` of `out`, which has space for all of them. Options end where one does not fit
+ * the packet. Returns the number of bytes written.
  */
 export function readUrlData(
   packet: Uint8Array,
   at: number,
-  length: number,
+  end: number,
   out: Uint8Array,
   outAt: number,
 ): number {
-  const end = at + length
   let written = 0
-  for (let n = at + ANNOUNCE_PACKET_BYTES; n < end; ) {
+  for (let n = at; n < end; ) {
     const option = packet[n++]
     if (option === Option.end) break
     if (option === Option.nop) continue
@@ -207,6 +206,36 @@ export function readUrlData(
     n += size
   }
   return written
+}
+
+/**
+ * Where the options of the scrape from `at` to `end` begin; `end` where it has none. BEP 41
+ * describes options of announces only, so nothing marks the end of the hashes: options begin after
+ * a hash, with URLData of an absolute path, and fill the rest of the packet exactly.
+ */
+export function scrapeOptionsAt(packet: Uint8Array, at: number, end: number): number {
+  for (let n = at + PACKET_HASHES + HASH_BYTES; n + 2 < end; n += HASH_BYTES) {
+    const isPath = packet[n] === Option.urlData && packet[n + 2] === SLASH
+    if (isPath && areOptions(packet, n, end)) return n
+  }
+  return end
+}
+
+const SLASH = 0x2f
+
+/** Whether the bytes from `at` to `end` are whole options. */
+function areOptions(packet: Uint8Array, at: number, end: number): boolean {
+  let n = at
+  while (n < end) {
+    const option = packet[n++] as number
+    if (option === Option.end) return n === end
+    if (option > Option.urlData) return false
+    if (option === Option.urlData) {
+      if (n === end) return false
+      n += 1 + (packet[n] as number)
+    }
+  }
+  return n === end
 }
 
 /**

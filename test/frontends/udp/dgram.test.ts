@@ -3,11 +3,11 @@ import t from 'tap'
 import { createUdpCounters } from '../../../src/counters/udp.ts'
 import { startDgramServer } from '../../../src/frontends/udp/dgram.ts'
 import { STANDARD_ANSWERS } from '../../../src/protocol/failures.ts'
-import { createConnectionSecret } from '../../../src/protocol/udp/connection-id.ts'
 import { testBehaviour } from './fixtures/behaviour.ts'
 import { cannedAnswer } from './fixtures/canned-answer.ts'
 import { openClient } from './fixtures/client.ts'
 import { listenDgram } from './fixtures/listeners.ts'
+import { createSecrets } from './fixtures/secrets.ts'
 
 testBehaviour(listenDgram)
 
@@ -21,7 +21,7 @@ t.test('an address in use is refused', async t => {
       failures: STANDARD_ANSWERS,
       trustedProxies: [],
     },
-    secret: createConnectionSecret(),
+    ...createSecrets(),
     nowSeconds: () => 0,
     counters: createUdpCounters(),
   }

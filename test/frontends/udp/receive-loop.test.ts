@@ -3,12 +3,12 @@ import { createUdpCounters } from '../../../src/counters/udp.ts'
 import { createControl, interrupt, receiveLoop } from '../../../src/frontends/udp/receive-loop.ts'
 import { STANDARD_ANSWERS } from '../../../src/protocol/failures.ts'
 import { Family } from '../../../src/protocol/records.ts'
-import { createConnectionSecret } from '../../../src/protocol/udp/connection-id.ts'
 import { testBehaviour } from './fixtures/behaviour.ts'
 import { cannedAnswer } from './fixtures/canned-answer.ts'
 import { type Client, openClient } from './fixtures/client.ts'
 import { listenMmsg } from './fixtures/listeners.ts'
 import { announcePacket } from './fixtures/packets.ts'
+import { createSecrets } from './fixtures/secrets.ts'
 
 testBehaviour(listenMmsg)
 
@@ -80,7 +80,7 @@ function service() {
       failures: STANDARD_ANSWERS,
       trustedProxies: [],
     },
-    secret: createConnectionSecret(),
+    ...createSecrets(),
     nowSeconds: () => 0,
     counters: createUdpCounters(),
   }

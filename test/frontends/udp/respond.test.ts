@@ -1,6 +1,14 @@
 import t from 'tap'
 import { UdpCounter } from '../../../src/counters/udp.ts'
-import { ADDRESS, Family, KEY, KIND, USER_KEY } from '../../../src/protocol/records.ts'
+import {
+  ADDRESS,
+  Family,
+  KEY,
+  KIND,
+  SCRAPE_KEY,
+  SCRAPE_USER_KEY,
+  USER_KEY,
+} from '../../../src/protocol/records.ts'
 import { UDP_REPLY_BYTES } from '../../../src/protocol/udp/packet.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
 import { FAILING_PORT, INTERVAL, peerOf } from './fixtures/canned-answer.ts'
@@ -182,5 +190,48 @@ t.test('where keys are asked for, they are taken from the path of the announce',
     t.equal(request.toString('hex', USER_KEY, USER_KEY + 20), userKey)
   }
   t.equal(asked.length, 2)
-  t.match(send(scrapePacket(id, 1, hashes(1))).toString('latin1', 8), 'missing key')
+})
+
+t.test('where keys are required, a scrape has those of its options or of its address', async t => {
+  const rules = { keys: true, users: true }
+  const { send, connect, asked } = listener(Family.ipv4, false, [], rules)
+  const [key, userKey] = ['ab'.repeat(20), 'cd'.repeat(20)]
+  const keysOf = (request: Buffer | undefined) => [
+    request?.toString('hex', SCRAPE_KEY, SCRAPE_KEY + 20),
+    request?.toString('hex', SCRAPE_USER_KEY, SCRAPE_USER_KEY + 20),
+  ]
+  const stranger = Buffer.of(198, 51, 100, 9)
+  const id = connect()
+  const strangersId = send(connectPacket(1), stranger).subarray(8)
+  const reason = (answer: Buffer) => answer.toString('latin1', 8)
+  t.equal(reason(send(scrapePacket(id, 1, hashes(1)))), 'missing key')
+
+  const options = urlData(`/${key}/${userKey}/scrape`)
+  const scraped = send(Buffer.concat([scrapePacket(id, 2, hashes(3)), options]))
+  t.equal(scraped.length, 8 + 3 * 12, 'options are not hashes')
+  t.same(keysOf(asked.at(-1)), [key, userKey])
+  t.equal(reason(send(scrapePacket(id, 3, hashes(1)))), 'missing key', 'a scrape proves nothing')
+
+  const path = urlData(`/${key}/${userKey}/announce`)
+  send(announcePacket(id, 4, { options: path, port: FAILING_PORT }))
+  t.equal(reason(send(scrapePacket(id, 5, hashes(1)))), 'missing key', 'nor does a failed announce')
+  send(announcePacket(id, 6, { options: path }))
+  t.equal(send(scrapePacket(id, 7, hashes(2))).length, 8 + 2 * 12)
+  t.same(keysOf(asked.at(-1)), [key, userKey], 'the engine checks them again')
+  t.equal(reason(send(scrapePacket(strangersId, 8, hashes(1)), stranger)), 'missing key')
+})
+
+t.test('a scrape needs no key where anonymous scrapes are allowed', async t => {
+  const rules = { keys: true, users: false, anonymousScrape: true }
+  const { send, connect } = listener(Family.ipv4, false, [], rules)
+  t.equal(send(scrapePacket(connect(), 1, hashes(1))).length, 8 + 12)
+})
+
+t.test('a hash that looks like the beginning of options is a hash', async t => {
+  const { send, connect } = listener(Family.ipv4)
+  const id = connect()
+  const lookalike = Buffer.from('022f2f'.padEnd(40, '0'), 'hex')
+  t.equal(send(scrapePacket(id, 1, [...hashes(1), lookalike])).length, 8 + 2 * 12)
+  const cut = urlData('/announce').subarray(0, 8)
+  t.equal(send(Buffer.concat([scrapePacket(id, 1, hashes(1)), cut])).length, 8 + 12)
 })

@@ -18,6 +18,7 @@ import {
 } from '../../../src/protocol/udp/connection-id.ts'
 import { cannedAnswer } from './fixtures/canned-answer.ts'
 import { announcePacket } from './fixtures/packets.ts'
+import { createSecrets } from './fixtures/secrets.ts'
 import { senderFor } from './fixtures/sender.ts'
 
 const REQUESTS = 6
@@ -85,7 +86,7 @@ function answerBatch(t: Test, { host, at, bytes }: Unsendable, failing: readonly
       failures: STANDARD_ANSWERS,
       trustedProxies: [],
     },
-    secret,
+    ...createSecrets(secret),
     counters,
     nowSeconds: () => NOW,
     answer(request, requestAt, reply, replyAt) {

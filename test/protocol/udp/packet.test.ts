@@ -129,7 +129,7 @@ function urlOf(t: Test, options: readonly (number | string)[]): string {
   )
   const { memory, at } = placed(announcePacket(NO_ID, 1, { options: bytes }))
   const out = new Uint8Array(512)
-  const written = packet.readUrlData(memory.u8, at, 98 + bytes.length, out, 3)
+  const written = packet.readUrlData(memory.u8, at + 98, at + 98 + bytes.length, out, 3)
   t.same(out.subarray(3 + written), new Uint8Array(509 - written), 'writes nothing behind')
   return Buffer.from(out.subarray(3, 3 + written)).toString()
 }
@@ -165,10 +165,10 @@ t.test('random options are read inside their packet only', async t => {
       options: Uint8Array.from({ length }, () => (random(2) ? random(4) : random(256))),
     })
     const whole = new Uint8Array(64)
-    const written = packet.readUrlData(packetBytes, 0, packetBytes.length, whole, 0)
+    const written = packet.readUrlData(packetBytes, 98, packetBytes.length, whole, 0)
     const behind = new Uint8Array(64)
     const longer = Buffer.concat([packetBytes, Buffer.alloc(300, 2)])
-    const again = packet.readUrlData(longer, 0, packetBytes.length, behind, 0)
+    const again = packet.readUrlData(longer, 98, packetBytes.length, behind, 0)
     if (written > length || again !== written || !Buffer.from(whole).equals(behind)) {
       t.fail(`round ${round}: ${packetBytes.subarray(98).toString('hex')}`)
       return

@@ -1,0 +1,83 @@
+import type { Bytes } from '../../protocol/bytes.ts'
+import { HASH_BYTES, KEY, SCRAPE_KEY, SCRAPE_USER_KEY, USER_KEY } from '../../protocol/records.ts'
+import { type ConnectionSecret, hashAddress } from '../../protocol/udp/connection-id.ts'
+
+/**
+ * The keys that addresses have announced with, for their scrapes. A scrape over UDP rarely names a
+ * key: BEP 41 gives the path to announces only. The connection id proves the address of a scrape,
+ * so a scrape is given the keys of the last announce from its address that was accepted. The engine
+ * checks them again: a key that has expired or was deleted since is refused.
+ *
+ * The table is direct-mapped: an address whose hash falls into an occupied entry replaces it, and
+ * the other address is asked for a key until its next announce. The hash is keyed, so nobody can
+ * choose which entry is replaced. Threads read and write without a lock: a half-written entry holds
+ * no valid key, or the tag of another address.
+ */
+export type ProvenKeys = { readonly secret: ConnectionSecret; readonly entries: Bytes }
+
+const ENTRIES = 65_536 // a power of two
+
+/** An entry, offsets in bytes. */
+const TAG = 0 // 8: hash of the address
+const PROVEN_KEY = 8 // 20
+const PROVEN_USER_KEY = 28 // 20
+const ENTRY_BYTES = 48
+
+/** Memory that all threads of a tracker share; pages that are never touched take no space. */
+export function createProvenKeys(): SharedArrayBuffer {
+  return new SharedArrayBuffer(ENTRIES * ENTRY_BYTES)
+}
+
+export function openProvenKeys(memory: SharedArrayBuffer, secret: ConnectionSecret): ProvenKeys {
+  return { secret, entries: { u8: new Uint8Array(memory), view: new DataView(memory) } }
+}
+
+/** Stores the keys of the announce record for the address of `addressBytes` at `addressAt`. */
+export function storeKeys(
+  { entries, secret }: ProvenKeys,
+  address: DataView,
+  addressAt: number,
+  addressBytes: number,
+  record: Bytes,
+): void {
+  hashAddress(secret, address, addressAt, addressBytes, tag)
+  const entry = entryOf(tag)
+  // No reader may take the new keys for those of the address before.
+  entries.view.setInt32(entry + TAG, 0)
+  entries.view.setInt32(entry + TAG + 4, 0)
+  copyKey(record, KEY, entries, entry + PROVEN_KEY)
+  copyKey(record, USER_KEY, entries, entry + PROVEN_USER_KEY)
+  entries.view.setInt32(entry + TAG, tag[0] as number)
+  entries.view.setInt32(entry + TAG + 4, tag[1] as number)
+}
+
+/**
+ * Writes the keys of the address at `addressAt` to the scrape record at `at`. Returns false where
+ * the address has not announced.
+ */
+export function recallKeys(
+  { entries, secret }: ProvenKeys,
+  address: DataView,
+  addressAt: number,
+  addressBytes: number,
+  record: Bytes,
+  at: number,
+): boolean {
+  hashAddress(secret, address, addressAt, addressBytes, tag)
+  const entry = entryOf(tag)
+  if (entries.view.getInt32(entry + TAG) !== tag[0]) return false
+  if (entries.view.getInt32(entry + TAG + 4) !== tag[1]) return false
+  copyKey(entries, entry + PROVEN_KEY, record, at + SCRAPE_KEY)
+  copyKey(entries, entry + PROVEN_USER_KEY, record, at + SCRAPE_USER_KEY)
+  return true
+}
+
+const tag = new Int32Array(2)
+
+function entryOf(hash: Int32Array): number {
+  return ((hash[0] as number) & (ENTRIES - 1)) * ENTRY_BYTES
+}
+
+function copyKey(from: Bytes, at: number, to: Bytes, toAt: number): void {
+  for (let n = 0; n < HASH_BYTES; n += 4) to.view.setInt32(toAt + n, from.view.getInt32(at + n))
+}
