@@ -14,6 +14,13 @@ export type Admin = {
   /** The torrents with most peers, largest first. */
   topTorrents(count: number): Promise<Torrent[]>
 
+  /**
+   * A page of the hashes of a list, in a stable order. Start with the cursor ''. `next` is the cursor
+   * of the next page, undefined at the end. Resolves to undefined for an invalid cursor. A page of
+   * torrents may have more hashes than `count`.
+   */
+  page(list: EntryList, cursor: string, count: number): Promise<HashPage | undefined>
+
   listed(list: ListName, hashes: readonly string[]): Promise<boolean[]>
   addListed(list: ListName, hashes: readonly string[]): Promise<Outcome[]>
   removeListed(list: ListName, hashes: readonly string[]): Promise<Outcome[]>
@@ -46,6 +53,10 @@ export type Admin = {
 }
 
 export type ListName = 'whitelist' | 'blacklist'
+
+export type EntryList = ListName | 'torrents' | 'keys' | 'users'
+
+export type HashPage = { readonly hashes: readonly string[]; readonly next?: string }
 
 /** What became of one entry of a change. */
 export type Outcome = 'added' | 'updated' | 'deleted' | 'unknown'

@@ -4,6 +4,7 @@ import type { Admin, Stats } from './admin.ts'
 import { createKeys, type Keys } from './keys.ts'
 import { createList, type List } from './lists.ts'
 import { createOverview, type OverviewReader, type OverviewSources } from './overview.ts'
+import { readPage } from './pages.ts'
 import { type TorrentRules, Torrents } from './torrents.ts'
 import { createUsers, type Users } from './users.ts'
 
@@ -80,6 +81,7 @@ export function createAdministration(options: AdministrationOptions): Administra
     setTorrents: async entries => torrents.set(entries),
     removeTorrents: async hashes => torrents.remove(hashes),
     topTorrents: async count => torrents.top(count),
+    page: async (list, cursor, count) => readPage(engine, list, cursor, count),
     listed: async (list, hashes) => lists[list].has(hashes),
     addListed: (list, hashes) => lists[list].add(hashes),
     removeListed: (list, hashes) => lists[list].remove(hashes),

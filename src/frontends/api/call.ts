@@ -14,6 +14,7 @@ export type Services = {
 export type Call = Services & {
   /** A parameter of the path, percent-decoded, by its name in the document. */
   param(name: string): string
+  readonly query: URLSearchParams
   /** The JSON body, valid for the document's schema. Undefined if it is optional and absent. */
   readonly body: unknown
 }

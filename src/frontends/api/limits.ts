@@ -15,6 +15,10 @@ export const CHUNK_CHARACTERS = 64 * 1024
 /** Torrents looked up at a time for a streamed answer. */
 export const TORRENTS_PER_CALL = 500
 
+/** Entries of a page of a listing: the default, and the maximum. */
+export const LIST_ENTRIES = 1000
+export const LIST_ENTRIES_MAX = 10_000
+
 /** Maximum entries of one call to the admin side. */
 export const ENTRIES_PER_CALL = 10_000
 

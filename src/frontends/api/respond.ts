@@ -11,6 +11,7 @@ import { certificateHandlers } from './operations/certificates.ts'
 import { keyHandlers } from './operations/keys.ts'
 import { listHandlers } from './operations/lists.ts'
 import { overviewHandlers } from './operations/overview.ts'
+import { pageHandlers } from './operations/pages.ts'
 import { statusHandlers } from './operations/status.ts'
 import { torrentHandlers } from './operations/torrents.ts'
 import { userHandlers } from './operations/users.ts'
@@ -39,6 +40,7 @@ const HANDLERS: Record<string, Handler> = {
   ...userHandlers,
   ...statusHandlers,
   ...overviewHandlers,
+  ...pageHandlers,
   ...certificateHandlers,
 }
 
@@ -113,7 +115,8 @@ export function createResponder(options: ApiServerOptions, admin: Admin): Respon
     if (!operation) return methodNotAllowed(route.allow)
     const refusal = operation.isSecured ? refuse(exchange, request) : undefined
     if (refusal) return refusal
-    void perform(exchange, operation, { ...services, param: route.param })
+    const query = new URLSearchParams(request.getQuery() ?? '')
+    void perform(exchange, operation, { ...services, param: route.param, query })
     return undefined
   }
 

@@ -86,6 +86,8 @@ t.test('answers every documented refusal as its example shows', async t => {
     for (const example of exampleStatuses(operation, 400)) {
       const [, value] = /^invalid \w+ (.*)$/.exec(example) ?? []
       if (value === undefined || operation.bodySchema || example === 'invalid token') continue
+      // The outcomes cover parameters of the query.
+      if (!operation.path.includes('{')) continue
       const { ask, server } = await startApi(t, { userIdUuid: !example.includes('uuid') })
       const name = operation.path.split('/').find(part => part.startsWith('{')) ?? ''
       const path = operation.path

@@ -39,6 +39,6 @@ export const overviewHandlers: Record<string, Handler> = {
   },
 }
 
-function countsJson({ seeders, leechers, completed, updated }: Torrent): object {
+export function countsJson({ seeders, leechers, completed, updated }: Torrent): object {
   return { seeders, leechers, completed, updated }
 }

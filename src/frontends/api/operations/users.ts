@@ -83,7 +83,7 @@ export const userHandlers: Record<string, Handler> = {
 
 const UNKNOWN = 'unknown user_hash'
 
-function userJson({ id, key, active, torrentsActive, ...counts }: User): object {
+export function userJson({ id, key, active, torrentsActive, ...counts }: User): object {
   return {
     ...(UUID.test(id) ? { uuid: id } : { id: Number(id) }),
     key,
