@@ -6,7 +6,7 @@ const [port, bodyBytes] = process.argv.slice(2).map(Number)
 const [key, certificate] = process.argv.slice(4).map(file => readFileSync(file, 'utf8'))
 const body = new Uint8Array(bodyBytes ?? 0).fill(0x64)
 loadUws()
-  .createApp(key && certificate ? { key, certificate } : undefined)
+  .createApp({ tls: key && certificate ? { key, certificate } : undefined })
   .any('/*', response => {
     response.cork(() => {
       response.writeHeader('content-type', 'text/plain').end(body)

@@ -153,6 +153,22 @@ export const SCHEMA = {
         description:
           'Worker processes. "auto" uses the processor cores that the engine threads leave, at least 1. 0 serves everything from a single process.',
       },
+      http: {
+        type: 'string',
+        enum: ['auto', 'uws', 'node'],
+        default: 'auto',
+        description:
+          'What serves HTTP and WebSocket: uws, the native uWebSockets.js, which is the fastest; node, node:http and ws, which run on every Node release and system and also answer HTTP/1.0. auto uses uws where it loads. Listeners with proxy_protocol always use node.',
+      },
+      idle_timeout: {
+        type: 'integer',
+        default: 75,
+        minimum: 1,
+        maximum: 3600,
+        unit: 's',
+        description:
+          'How long a kept connection may be idle between two requests. uws has a fixed time of its own, 10 to 30 seconds by its version.',
+      },
     },
   },
   limits: LIMITS_SECTION,

@@ -52,7 +52,7 @@ const CONNECTIONS = {
     maximum: 1_000_000,
     unit: 'connections',
     description:
-      'Connections to this address in each worker process. The newest are closed within about a second (Linux). 0 means no limit.',
+      'Connections to this address in each worker process. Further ones are closed at once. Needs frontend.http = "node". 0 means no limit.',
   },
 } as const satisfies Readonly<Record<string, KeySchema>>
 
@@ -69,7 +69,7 @@ const BEHIND_PROXIES = {
     'Address ranges of the proxies whose real_ip header is accepted. Empty: no proxy is trusted.',
   ),
   proxy_protocol: switchedOff(
-    "Accept the client's address from the PROXY protocol, version 2, when a trusted proxy sends it. Requires trusted_proxies, and cannot be combined with ssl.",
+    "Accept the client's address from the PROXY protocol, version 1 or 2, when a trusted proxy sends it. real_ip is then read only if that address is a trusted proxy's too. Requires trusted_proxies, and cannot be combined with ssl.",
   ),
 } as const satisfies Readonly<Record<string, KeySchema>>
 
@@ -88,6 +88,13 @@ export const SERVER_SECTIONS = {
       use_payload_ip: switchedOff(
         'Accept the address that a client states in its announce (ip, ipv4, ipv6). Any client can then announce any address.',
       ),
+      index: {
+        type: 'string',
+        default: '',
+        allowed: 'a URL that begins with http:// or https://, the path of an HTML file, or ""',
+        description:
+          'What GET / answers: a redirect to this URL, or this HTML file. Empty: "ok", as on /health.',
+      },
       websocket: switchedOn(
         'Serve the WebTorrent tracker on the same address, as ws://, or as wss:// with ssl.',
       ),

@@ -1,6 +1,6 @@
 import type { Bytes } from '../protocol/bytes.ts'
 import { Failure } from '../protocol/failures.ts'
-import { type CidrList, isInCidrs, parseAddress, unmapped } from '../protocol/ip.ts'
+import { type CidrList, compileCidrs, isInCidrs, parseAddress, unmapped } from '../protocol/ip.ts'
 import { ADDRESS, FAMILY, Family } from '../protocol/records.ts'
 
 /** The address of a socket as 4 or 16 bytes, a mapped IPv4 address as 4. */
@@ -9,13 +9,17 @@ export function socketAddress(remote: ArrayBuffer): Uint8Array {
 }
 
 /**
- * The client's address out of a proxy's header: the last in the list that is not itself a trusted proxy, since all before it is only what
- * the client claims. Undefined when that is no address.
+ * The client's address in a list that proxies append to: the last entry that is not a trusted proxy itself. Everything before it
+ * is only what the client claims. Undefined when that entry is not an address.
  */
-export function forwardedAddress(header: string, trusted: CidrList): Uint8Array | undefined {
-  const parts = header.split(',')
-  for (let n = parts.length - 1; n >= 0; n--) {
-    const address = parseForwarded((parts[n] ?? '').trim())
+export function forwardedAddress(list: string, trusted: CidrList): Uint8Array | undefined {
+  // Empty entries do not count (RFC 9110 §5.6.1.2).
+  const entries = list
+    .split(',')
+    .map(entry => entry.trim())
+    .filter(entry => entry !== '')
+  for (let n = entries.length - 1; n >= 0; n--) {
+    const address = parseForwarded(entries[n] as string)
     if (!address || n === 0 || !isInCidrs(trusted, address)) return address
   }
   return undefined
@@ -28,7 +32,7 @@ function parseForwarded(text: string): Uint8Array | undefined {
   return address && unmapped(address)
 }
 
-/** Whose word is believed about a client's address, and which. No ranges: nobody's, and it is not even read. */
+/** Which proxies may state the client's address, and how. Without ranges, proxy headers are ignored. */
 export type ProxyRules = {
   readonly trusted: CidrList
   /** In lower case. */
@@ -36,30 +40,61 @@ export type ProxyRules = {
   readonly proxyProtocol: boolean
 }
 
-/** The parts of a request that tell where it comes from. */
+export type ProxyOptions = {
+  readonly realIpHeader: string
+  /** CIDR ranges. */
+  readonly trustedProxies: readonly string[]
+  readonly proxyProtocol: boolean
+}
+
+/** Throws an Error when a range is not one. */
+export function compileProxyRules(options: ProxyOptions): ProxyRules {
+  return {
+    trusted: compileCidrs(options.trustedProxies),
+    header: options.realIpHeader.toLowerCase(),
+    proxyProtocol: options.proxyProtocol,
+  }
+}
+
+/** Returns whether a socket's address is that of a trusted proxy. */
+export function trustsAddress({ trusted }: ProxyRules): (address: ArrayBuffer) => boolean {
+  return address => isInCidrs(trusted, socketAddress(address))
+}
+
+/** The parts of a request that state where it comes from. */
 export type Origin = {
   getRemoteAddress(): ArrayBuffer
   getProxiedRemoteAddress(): ArrayBuffer
 }
-export type Headers = { getHeader(lowerCaseKey: string): string }
+export type Headers = { forEach(visit: (lowerCaseKey: string, value: string) => void): void }
 
 /**
- * Address of who asks, 4 or 16 bytes: of the connection, or, if that is a trusted proxy's, what it says in PROXY protocol 2, and then in the
- * header. Undefined when a trusted proxy did not say.
+ * The client's address, 4 or 16 bytes: that of the connection or, if a trusted proxy has it, the one in the PROXY header or in
+ * the `real_ip` header. With PROXY protocol the second is read only when the first names a trusted proxy. Undefined when a
+ * trusted proxy did not name a client.
  */
 export function clientAddress(
   origin: Origin,
   headers: Headers,
   rules: ProxyRules,
 ): Uint8Array | undefined {
-  let address = socketAddress(origin.getRemoteAddress())
+  const address = socketAddress(origin.getRemoteAddress())
   if (rules.trusted.length === 0 || !isInCidrs(rules.trusted, address)) return address
   if (rules.proxyProtocol) {
-    const proxied = origin.getProxiedRemoteAddress()
-    if (proxied.byteLength > 0) address = socketAddress(proxied)
-    if (!isInCidrs(rules.trusted, address)) return address
+    const proxied = socketAddress(origin.getProxiedRemoteAddress())
+    if (proxied.length === 0) return undefined
+    if (!isInCidrs(rules.trusted, proxied)) return proxied
   }
-  return forwardedAddress(headers.getHeader(rules.header), rules.trusted)
+  return forwardedAddress(headerList(headers, rules.header), rules.trusted)
+}
+
+/** All lines of a header as one list (RFC 9110 §5.3): a proxy may append a line of its own. */
+function headerList(headers: Headers, name: string): string {
+  const lines: string[] = []
+  headers.forEach((key, value) => {
+    if (key === name) lines.push(value)
+  })
+  return lines.join(',')
 }
 
 /** Writes FAMILY and ADDRESS of the record at `at`. */

@@ -1,104 +1,89 @@
-import { Worker } from 'node:worker_threads'
 import {
   countFrontend,
   FrontendCounter,
   type FrontendCounters,
+  familyOf,
   Protocol,
 } from '../counters/frontend.ts'
-import { openLibc } from '../native/libc.ts'
-import type { IpFamily } from '../protocol/records.ts'
-import { threadUrl } from '../thread-url.ts'
-import type { ConnectionLimit } from './surplus-connections.ts'
+import type { ConnectionGate } from './adapter.ts'
+import { compileCidrs, isInCidrs } from '../protocol/ip.ts'
+import { socketAddress } from './client-address.ts'
 
-/** Limits on the connections of one process; 0 does not limit. They can be cloned. */
-export type ConnectionLimitsOptions = {
-  /** Connections of one IPv4 address or IPv6 /64 to all listeners together. */
-  readonly perAddress: number
-  readonly listeners: readonly {
-    readonly host: string
-    readonly port: number
-    /** Connections to it, of all addresses. */
-    readonly maxConnections: number
-    /** CIDR ranges whose connections are many clients'. */
-    readonly trustedProxies: readonly string[]
-  }[]
+/** An IPv6 customer has at least a /64, which therefore counts as one address. */
+const SOURCE_BYTES_MAX = 8
+
+export type GateOptions = {
+  /** Connections to this listener in this process; 0 does not limit. */
+  readonly maxConnections: number
+  /** CIDR ranges whose connections carry many clients each, and do not count for an address. */
+  readonly trustedProxies: readonly string[]
 }
 
-/** What a look at the connections found and did. It can be cloned. */
-export type LookReport = {
-  /** Connections that stay. */
-  readonly open: number
-  readonly ended: readonly { readonly limit: ConnectionLimit; readonly family: IpFamily }[]
-}
+/** Counts the connections of one process, to all of its listeners together, and refuses those over a limit. */
+export class ConnectionLimits {
+  readonly #counters: FrontendCounters
+  readonly #perSource = new Map<string, number>()
+  #perAddress: number
+  #open = 0
 
-export type ConnectionLimits = {
-  /** Connections at the last look; undefined where nothing limits them. */
-  readonly open: number | undefined
-  stop(): Promise<void>
-}
+  /** `perAddress` limits the connections of one IPv4 address or IPv6 /64; 0 does not limit. */
+  constructor(perAddress: number, counters: FrontendCounters) {
+    this.#perAddress = perAddress
+    this.#counters = counters
+  }
 
-const COUNTER_OF = {
-  connections_per_address: FrontendCounter.overAddress,
-  max_connections: FrontendCounter.overListener,
-} as const satisfies Record<ConnectionLimit, FrontendCounter>
+  /** Connections that are open. */
+  get open(): number {
+    return this.#open
+  }
 
-/** Why connections cannot be limited on this machine; undefined where they can, or where nothing limits them. */
-export function whyUnlimited(options: ConnectionLimitsOptions): string | undefined {
-  if (!isLimiting(options)) return undefined
-  try {
-    openLibc()
-    return undefined
-  } catch (error) {
-    return (error as Error).message
+  /** Applies to connections that are opened from now on. */
+  set perAddress(limit: number) {
+    this.#perAddress = limit
+  }
+
+  /** Counts and limits the connections of one listener. */
+  gate({ maxConnections, trustedProxies }: GateOptions): ConnectionGate {
+    const trusted = compileCidrs(trustedProxies)
+    let ofListener = 0
+    const refuse = (address: Uint8Array, counter: FrontendCounter) => {
+      countFrontend(this.#counters, Protocol.http, familyOf(address), counter)
+      return false
+    }
+    return {
+      open: remote => {
+        const address = socketAddress(remote)
+        const source = isInCidrs(trusted, address) ? undefined : sourceOf(address)
+        const sharing = source === undefined ? 0 : (this.#perSource.get(source) ?? 0)
+        if (isReached(sharing, this.#perAddress)) {
+          return refuse(address, FrontendCounter.overAddress)
+        }
+        if (isReached(ofListener, maxConnections)) {
+          return refuse(address, FrontendCounter.overListener)
+        }
+        ofListener++
+        this.#open++
+        if (source !== undefined) this.#perSource.set(source, sharing + 1)
+        return true
+      },
+      close: remote => {
+        const address = socketAddress(remote)
+        ofListener--
+        this.#open--
+        if (isInCidrs(trusted, address)) return
+        const source = sourceOf(address)
+        const sharing = (this.#perSource.get(source) ?? 1) - 1
+        if (sharing === 0) this.#perSource.delete(source)
+        else this.#perSource.set(source, sharing)
+      },
+    }
   }
 }
 
-function isLimiting({ listeners, perAddress }: ConnectionLimitsOptions): boolean {
-  return perAddress > 0 || listeners.some(({ maxConnections }) => maxConnections > 0)
+function sourceOf(address: Uint8Array): string {
+  return Buffer.from(address.subarray(0, SOURCE_BYTES_MAX)).toString('latin1')
 }
 
-/**
- * Has a thread look every second at the connections that this process accepted, and end the newest of those over a limit: uWebSockets.js
- * tells of no connection before its request, and the files of thousands would hold its event loop up. Starts nothing where nothing limits or
- * `whyUnlimited` has a reason. Resolves after the first look: a thread needs files to start, and whoever takes all of them could come before.
- * `failed` is told of what ends the thread.
- */
-export async function startConnectionLimits(
-  options: ConnectionLimitsOptions,
-  counters: FrontendCounters,
-  failed: (error: unknown) => void,
-): Promise<ConnectionLimits> {
-  if (!isLimiting(options) || whyUnlimited(options) !== undefined) {
-    return { open: undefined, stop: async () => {} }
-  }
-  const thread = new Worker(threadUrl('./connection-thread', import.meta.url), {
-    workerData: options,
-    name: 'connections',
-  })
-  let open: number | undefined
-  thread.on('message', (report: LookReport) => {
-    open = report.open
-    for (const { family, limit } of report.ended)
-      countFrontend(counters, Protocol.http, family, COUNTER_OF[limit])
-  })
-  thread.on('error', error => {
-    open = undefined
-    failed(error)
-  })
-  const gone = new Promise<void>(resolve => {
-    thread.once('exit', () => resolve())
-  })
-  const looked = new Promise<void>(resolve => {
-    thread.once('message', () => resolve())
-  })
-  await Promise.race([looked, gone])
-  return {
-    get open() {
-      return open
-    },
-    stop() {
-      thread.postMessage('stop')
-      return gone
-    },
-  }
+function isReached(count: number, limit: number): boolean {
+  return limit > 0 && count >= limit
 }

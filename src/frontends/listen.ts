@@ -3,23 +3,32 @@ import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { type Libc, tryLibc } from '../native/libc.ts'
 import { isListening, localEndpoint, openFiles } from '../native/open-sockets.ts'
 import { dropHandshakes } from '../native/socket-filter.ts'
-import { type App, type ListenSocket, loadUws } from './uws.ts'
+import type { App, HttpBackend, ListenSocket } from './adapter.ts'
 
-/** A handshake that began is over by then, unless a packet of it was lost; and a client sends a SYN again only after a second. */
+/**
+ * A handshake that began is complete by then, unless a packet was lost. A client repeats its SYN only after a second.
+ */
 const HANDSHAKE_MILLIS = 500
 
 /** An app that listens on one address. */
 export type Listening = {
   readonly port: number
-  /** Takes no new connections, and cuts off those that nobody accepted yet. */
+  /** Accepts no new connections, and resets those that were not accepted yet. */
   stop(): void
-  /** The same for when others listen on the address too: every connection that begins after this call is theirs, what began is still accepted here. */
+  /**
+   * The same for when other sockets listen on the address too: connections that begin after this call are theirs, and those
+   * that began before are still accepted here.
+   */
   handOver(): Promise<void>
 }
 
-/** Lets `app` listen, beside others that do so on this address. Rejects when it cannot. */
-export async function listen(app: App, host: string, port: number): Promise<Listening> {
-  const uws = loadUws()
+/** Lets `app` listen, beside other sockets on the same address. Rejects when it cannot. */
+export async function listen(
+  backend: HttpBackend,
+  app: App,
+  host: string,
+  port: number,
+): Promise<Listening> {
   const libc = tryLibc()
   const before = new Set(libc && listeningFiles(libc))
   const socket = await new Promise<ListenSocket>((resolve, reject) => {
@@ -28,14 +37,14 @@ export async function listen(app: App, host: string, port: number): Promise<List
       else reject(new Error(`cannot listen on ${host} port ${port}`))
     })
   })
-  const localPort = uws.localPort(socket)
-  // uWebSockets.js does not tell its file descriptor.
+  const localPort = backend.localPort(socket)
+  // Neither backend reports its file descriptor.
   const fd =
     libc &&
     listeningFiles(libc).find(fd => !before.has(fd) && localEndpoint(libc, fd)?.port === localPort)
   let isOpen = true
   const stop = () => {
-    if (isOpen) uws.closeListenSocket(socket)
+    if (isOpen) backend.closeListenSocket(socket)
     isOpen = false
   }
   return {
@@ -45,7 +54,7 @@ export async function listen(app: App, host: string, port: number): Promise<List
       const canWait = isOpen && libc !== undefined && fd !== undefined && !kernelMigrates()
       if (canWait && dropHandshakes(libc, fd)) {
         await sleep(HANDSHAKE_MILLIS)
-        // A process that had no processor meanwhile accepts what waits first.
+        // A process that was not scheduled meanwhile accepts the waiting connections first.
         await turn()
       }
       stop()
@@ -53,7 +62,7 @@ export async function listen(app: App, host: string, port: number): Promise<List
   }
 }
 
-/** Whether this process has a connection on one of its own ports `ports`. Undefined where that cannot be known. */
+/** Whether this process has an open connection on one of its own `ports`. Undefined where that cannot be determined. */
 export function hasConnections(ports: ReadonlySet<number>): boolean | undefined {
   const libc = tryLibc()
   if (!libc) return undefined
@@ -66,7 +75,7 @@ function listeningFiles(libc: Libc): number[] {
   return openFiles().filter(fd => isListening(libc, fd))
 }
 
-/** Whether the kernel by itself gives what waits on a socket that is closed to another one on that address. */
+/** Whether the kernel moves the connections that wait on a closed socket to another one on that address. */
 function kernelMigrates(): boolean {
   try {
     return readFileSync('/proc/sys/net/ipv4/tcp_migrate_req', 'latin1').trim() === '1'

@@ -1,90 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { HTTP_HEAD_BYTES_MAX } from '../protocol/limits.ts'
+import type { App, HttpBackend, ListenSocket, TlsKeyPair } from './adapter.ts'
 
-/** What muster uses of uWebSockets.js, under the names of either build: see `load`. */
-export type HttpResponse = {
-  writeStatus(status: string): HttpResponse
-  writeHeader(key: string | ArrayBuffer, value: string | ArrayBuffer): HttpResponse
-  end(body?: string | Uint8Array, closeConnection?: boolean): HttpResponse
-  endWithoutBody(): HttpResponse
-  /** A piece of a chunked body; not empty. False when it waits in memory for a slow reader: go on in `onWritable`. */
-  write(chunk: string | Uint8Array): boolean
-  /** The handler says whether it wrote all that it wanted. */
-  onWritable(handler: (offset: number) => boolean): HttpResponse
-  getWriteOffset(): number
-  /** Has to be called before the request's handler returns. The memory of `chunk` is taken back when this handler returns. */
-  onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): HttpResponse
-  onAborted(handler: () => void): HttpResponse
-  /** Cuts the connection; calls what `onAborted` was given. */
-  close(): HttpResponse
-  getRemoteAddress(): ArrayBuffer
-  /** What PROXY protocol 2 said at the start of the connection; empty when it said nothing. */
-  getProxiedRemoteAddress(): ArrayBuffer
-  cork(write: () => void): HttpResponse
-}
-
-export type HttpRequest = {
-  getHeader(lowerCaseKey: string): string
-  getUrl(): string
-  /** Undefined when the target has no `?`. */
-  getQuery(): string | undefined
-  getMethod(): string
-}
-
-export type ListenSocket = object
-
-/** A WebSocket, good from `open` to `close`. `Data` is what `upgrade` was given. */
-export type WebSocket<Data> = {
-  getUserData(): Data
-  /** 1 when sent, 0 when it waits for a slow reader, 2 when that one is too slow and it was dropped. */
-  send(message: string): number
-  /** Closes with a code, and calls `close`. */
-  end(code: number, reason: string): void
-}
-
-/** What uWebSockets.js hands from a request to the socket that it becomes. */
-export type UpgradeContext = object
-
-export type UpgradeResponse<Data> = HttpResponse & {
-  upgrade(
-    data: Data,
-    key: string,
-    protocol: string,
-    extensions: string,
-    context: UpgradeContext,
-  ): void
-}
-
-export type WebSocketBehavior<Data> = {
-  /** A longer message closes the socket. */
-  readonly maxPayloadLength: number
-  /** Bytes that wait for a slow reader at most; `closeOnBackpressureLimit` closes it then. */
-  readonly maxBackpressure: number
-  readonly closeOnBackpressureLimit: boolean
-  /** Seconds without a sign of life after which a socket is closed. */
-  readonly idleTimeout: number
-  /** Asks for one in time. */
-  readonly sendPingsAutomatically: boolean
-  upgrade(response: UpgradeResponse<Data>, request: HttpRequest, context: UpgradeContext): void
-  open(socket: WebSocket<Data>): void
-  /** The memory of `message` is taken back when this returns. */
-  message(socket: WebSocket<Data>, message: ArrayBuffer): void
-  /** Called once, however it came about. Nothing may be sent any more. */
-  close(socket: WebSocket<Data>, code: number): void
-}
-
-export type App = {
-  any(pattern: string, handler: (response: HttpResponse, request: HttpRequest) => void): App
-  ws<Data>(pattern: string, behavior: WebSocketBehavior<Data>): App
-  listen(host: string, port: number, listening: (socket: ListenSocket | false) => void): App
-  close(): App
-}
-
-/** A private key and the certificates for it, as PEM. */
-export type TlsKeyPair = { readonly key: string; readonly certificate: string }
+export type * from './adapter.ts'
 
 type Build = {
   App(): App
@@ -93,36 +14,79 @@ type Build = {
   us_socket_local_port(socket: ListenSocket): number
 }
 
-export type Uws = {
-  /** With a pair the app speaks TLS, 1.2 and 1.3, and nothing else. Throws when OpenSSL does not take the pair. */
-  createApp(tls?: TlsKeyPair): App
-  closeListenSocket(socket: ListenSocket): void
-  localPort(socket: ListenSocket): number
-}
+/**
+ * The packages that may hold a native build, in order of preference: what the operator installed under the official name, a
+ * republication of release 20.57 (Node 20, 22 and 24, glibc 2.38), and one of 2023 (Node 20, glibc 2.27).
+ */
+export const UWS_PACKAGES = [
+  'uWebSockets.js',
+  '@btc-vision/uwebsockets.js',
+  '@trufflesuite/uws-js-unofficial',
+] as const
 
-let loaded: Uws | undefined
+/** The file of the native addon for this Node, as all of these packages name it. */
+const BINARY = `uws_${process.platform}_${process.arch}_${process.versions.modules}.node`
+
+const require = createRequire(import.meta.url)
+let loaded: HttpBackend | Error | undefined
 
 /**
- * Loads uWebSockets.js: the build of the npm registry, or the official one that an operator put in its place. Only when it is needed, because
- * the official one reads its limit on request heads from the environment at that moment; the other takes 4 KiB of a head that comes in pieces. Throws when there is no binary for this Node.
+ * Loads the native build of uWebSockets.js. Throws an Error that names the reason for each package when none of them loads.
+ * The addon is loaded without the package's own loader, which prints to standard error and may fall back to JavaScript.
+ * A recent build reads its limit on request heads from the environment at that moment.
  */
-export function loadUws(): Uws {
-  if (loaded) return loaded
-  process.env['UWS_HTTP_MAX_HEADERS_SIZE'] ??= String(HTTP_HEAD_BYTES_MAX)
-  const build = createRequire(import.meta.url)('uWebSockets.js') as Build
-  // Where its binary does not load, the build of the registry puts an imitation in JavaScript in its place, which has not this.
-  if (!('SSLApp' in build)) throw new Error('uWebSockets.js has no binary for this Node')
-  loaded = {
-    createApp: tls => (tls ? createTlsApp(build, tls) : build.App()),
-    closeListenSocket: build.us_listen_socket_close,
-    localPort: build.us_socket_local_port,
-  }
+export function loadUws(): HttpBackend {
+  loaded ??= tryBuilds()
+  if (loaded instanceof Error) throw loaded
   return loaded
 }
 
+function tryBuilds(): HttpBackend | Error {
+  process.env['UWS_HTTP_MAX_HEADERS_SIZE'] ??= String(HTTP_HEAD_BYTES_MAX)
+  const reasons: string[] = []
+  for (const name of UWS_PACKAGES) {
+    const found = findBinary(name)
+    if ('reason' in found) {
+      reasons.push(`${name} ${found.reason}`)
+      continue
+    }
+    try {
+      return toBackend(require(found.file) as Build)
+    } catch (error) {
+      reasons.push(`${name} does not load: ${firstLine(error)}`)
+    }
+  }
+  return new Error(reasons.join('; '))
+}
+
+function firstLine(error: unknown): string {
+  return String((error as Error).message).split('\n', 1)[0] ?? ''
+}
+
+function findBinary(name: string): { readonly file: string } | { readonly reason: string } {
+  const folder = require.resolve
+    .paths(name)
+    ?.map(path => join(path, name))
+    .find(path => existsSync(join(path, 'package.json')))
+  if (!folder) return { reason: 'is not installed' }
+  const file = [join(folder, BINARY), join(folder, 'binaries', BINARY)].find(existsSync)
+  if (file) return { file }
+  const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  return { reason: `${version} does not have a build for Node ${process.versions.node}` }
+}
+
+function toBackend(build: Build): HttpBackend {
+  return {
+    name: 'uws',
+    createApp: ({ tls } = {}) => (tls ? createTlsApp(build, tls) : build.App()),
+    closeListenSocket: build.us_listen_socket_close,
+    localPort: build.us_socket_local_port,
+  }
+}
+
 /**
- * uWebSockets.js takes the names of files, and reads them before it returns. What was checked must be what is served, whatever became of the
- * operator's files since: so it gets files of ours, which are gone after that.
+ * uWebSockets.js takes the names of files, and reads them before it returns. The pair that was validated must be the one
+ * that is served, even if the operator's files changed since: so it is given temporary files, which are deleted at once.
  */
 function createTlsApp(build: Build, { certificate, key }: TlsKeyPair): App {
   const base = process.env['RUNTIME_DIRECTORY']?.split(':')[0] || tmpdir()

@@ -8,20 +8,15 @@ import { startReporting } from '../counters/process-report.ts'
 import type { Processes } from '../counters/processes.ts'
 import type { Engine } from '../engine/engine.ts'
 import { unavailableError } from '../errors.ts'
-import { whyUnlimited } from '../frontends/connection-limits.ts'
 import type { Part, Parts } from '../lifecycle.ts'
 import { connectPortLink } from '../link/port.ts'
 import type { Logger, LogSettings } from '../log.ts'
 import type { Samples } from '../metrics/samples.ts'
 import { findApiKey } from './api-key.ts'
 import type { Certificates } from './certificates.ts'
+import { chooseHttpBackend, warnOfUnlimited } from './http-backend.ts'
 import { apiListeners, claimListeners, claimTcp, httpListeners } from './listeners.ts'
-import {
-  connectionLimits,
-  type FrontendListeners,
-  type Frontends,
-  startFrontends,
-} from './local-servers.ts'
+import { type FrontendListeners, type Frontends, startFrontends } from './local-servers.ts'
 import { collectServers } from './server-samples.ts'
 import { createWorkerNumbers } from './worker-ids.ts'
 import { startWorkers } from './workers.ts'
@@ -49,17 +44,19 @@ export async function claimTcpListeners(
 ): Promise<ClaimedTcp> {
   const api = config.api_server.some(({ enabled }) => enabled)
   const token = api ? findApiKey(config.tracker_config, log) : ''
+  const isStart = held.size === 0
+  const backend = chooseHttpBackend(config.frontend.http, isStart ? log : undefined)
   const free = { http: 0, api: 0 }
   const nameOf = (kind: 'http' | 'api', { host, port }: { host: string; port: number }) =>
     `${host} ${port === 0 ? `${kind} ${free[kind]++}` : port}`
   const wanted = [
-    ...httpListeners(config, certificates).map(http => ({
+    ...httpListeners(config, certificates, backend).map(http => ({
       ...http,
       name: nameOf('http', http),
       http,
       api: undefined,
     })),
-    ...apiListeners(config, token, certificates).map(api => ({
+    ...apiListeners(config, token, certificates, backend).map(api => ({
       ...api,
       name: nameOf('api', api),
       http: undefined,
@@ -79,8 +76,7 @@ export async function claimTcpListeners(
     api: claimed.flatMap(({ api: options, port }) => (options ? [{ ...options, port }] : [])),
     connectionsPerAddress: config.limits.connections_per_address,
   }
-  const reason = whyUnlimited(connectionLimits(listeners))
-  if (reason !== undefined) log.warn({ reason }, 'connection limits are not available')
+  warnOfUnlimited(listeners, log)
   return {
     listeners,
     ports: new Map(claimed.map(({ name, port }) => [name, port])),

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts'
 import { failuresOf } from '../config/failure-answers.ts'
 import { parseBindAddress } from '../config/validate.ts'
 import { type OperatorError, unavailableError } from '../errors.ts'
+import type { BackendName } from '../frontends/adapter.ts'
 import type { ApiServerOptions } from '../frontends/api/server.ts'
 import type { HttpServerOptions } from '../frontends/http/server.ts'
 import type { Logger } from '../log.ts'
@@ -20,11 +21,18 @@ type Bounded = { readonly maxConnections: number }
 export type HttpListener = HttpServerOptions & Bounded
 
 /** Every enabled HTTP server, as its frontend wants it. */
-export function httpListeners(config: Config, certificates: PairsOf): HttpListener[] {
+export function httpListeners(
+  config: Config,
+  certificates: PairsOf,
+  backend: BackendName,
+): HttpListener[] {
   return config.http_server.flatMap((server, n) => {
     if (!server.enabled) return []
     return {
       ...(parseBindAddress(server.bind_address) ?? { host: '', port: 0 }),
+      backend: backendOf(server, backend),
+      idleTimeout: config.frontend.idle_timeout,
+      index: server.index,
       tls: certificates.pairOf('http_server', n),
       realIpHeader: server.real_ip,
       trustedProxies: server.trusted_proxies,
@@ -42,6 +50,17 @@ export function httpListeners(config: Config, certificates: PairsOf): HttpListen
   })
 }
 
+/**
+ * The native builds believe a second PROXY header, of the client itself, and read unwritten memory as the address of a short
+ * one (uWebSockets issue 1927); their version does not reveal whether that is fixed. So these listeners are on node:http.
+ */
+function backendOf(
+  server: { readonly proxy_protocol: boolean },
+  backend: BackendName,
+): BackendName {
+  return server.proxy_protocol ? 'node' : backend
+}
+
 /** The keys that the path of a request must contain. */
 export function pathRules({ tracker_config: tracker }: Config): PathRules {
   return {
@@ -55,11 +74,18 @@ export function pathRules({ tracker_config: tracker }: Config): PathRules {
 export type ApiListener = Omit<ApiServerOptions, 'onError' | 'pages'> & Bounded
 
 /** Every enabled API server. */
-export function apiListeners(config: Config, token: string, certificates: PairsOf): ApiListener[] {
+export function apiListeners(
+  config: Config,
+  token: string,
+  certificates: PairsOf,
+  backend: BackendName,
+): ApiListener[] {
   return config.api_server.flatMap((server, n) => {
     if (!server.enabled) return []
     return {
       ...(parseBindAddress(server.bind_address) ?? { host: '', port: 0 }),
+      backend: backendOf(server, backend),
+      idleTimeout: config.frontend.idle_timeout,
       tls: certificates.pairOf('api_server', n),
       token,
       swagger: config.tracker_config.swagger,

@@ -4,10 +4,7 @@ import { isReported } from '../admin/rpc.ts'
 import type { FrontendCounters } from '../counters/frontend.ts'
 import { loadDashboard } from '../frontends/api/pages/dashboard.ts'
 import { startApiServer } from '../frontends/api/server.ts'
-import {
-  type ConnectionLimitsOptions,
-  startConnectionLimits,
-} from '../frontends/connection-limits.ts'
+import { ConnectionLimits } from '../frontends/connection-limits.ts'
 import { startHttpServer } from '../frontends/http/server.ts'
 import { hasConnections } from '../frontends/listen.ts'
 import { startWebsocketTracker, type WebsocketOptions } from '../frontends/websocket/tracker.ts'
@@ -31,21 +28,9 @@ export type FrontendListeners = {
   readonly connectionsPerAddress: number
 }
 
-/** The limits on their connections. */
-export function connectionLimits(listeners: FrontendListeners): ConnectionLimitsOptions {
-  const { api, connectionsPerAddress, http } = listeners
-  const bounded = [...http, ...api].map(({ host, maxConnections, port, trustedProxies }) => ({
-    host,
-    port,
-    maxConnections,
-    trustedProxies,
-  }))
-  return { perAddress: connectionsPerAddress, listeners: bounded }
-}
-
 /** The listeners of one process, with their link. */
 export type Frontends = {
-  /** Open connections of clients; undefined where nothing limits them. */
+  /** Open connections of clients; undefined when a listener is on uWebSockets.js, which does not report them. */
   readonly connections: number | undefined
   /**
    * Starts servers for `listeners`, and has them take over from those that were: no connection is refused, and open ones are closed behind
@@ -84,31 +69,23 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
   async function startServers(wanted: FrontendListeners): Promise<Server[]> {
     const pages = wanted.api.length > 0 ? loadDashboard() : undefined
     const started: Server[] = []
+    limits.perAddress = wanted.connectionsPerAddress
     try {
       for (const listener of wanted.http)
-        started.push(await startHttpServer(listener, link, counters, websocket))
+        started.push(
+          await startHttpServer(listener, link, counters, websocket, limits.gate(listener)),
+        )
       for (const listener of wanted.api) {
         const more = { onError, ...(pages && { pages }) }
-        started.push(await startApiServer({ ...listener, ...more }, admin, counters))
+        started.push(
+          await startApiServer({ ...listener, ...more }, admin, counters, limits.gate(listener)),
+        )
       }
     } catch (error) {
       for (const server of started) server.close()
       throw error
     }
     return started
-  }
-
-  /** The limits first, so that no connection comes before them. */
-  async function startLimited(wanted: FrontendListeners) {
-    const limits = await startConnectionLimits(connectionLimits(wanted), counters, err => {
-      log.error({ err }, 'connection limits stopped working')
-    })
-    try {
-      return { limits, servers: await startServers(wanted) }
-    } catch (error) {
-      await limits.stop()
-      throw error
-    }
   }
 
   const leaving = new Set<Server>()
@@ -134,22 +111,24 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
 
   await link.whenUp()
   const websocket = await startWebsocketTracker(options.websocket, link, counters)
-  let { limits, servers } = await startLimited(options.listeners)
+  const limits = new ConnectionLimits(options.listeners.connectionsPerAddress, counters)
+  let { listeners } = options
+  let servers = await startServers(listeners)
   return {
     get connections() {
-      return limits.open
+      const all = [...listeners.http, ...listeners.api]
+      return all.every(({ backend }) => backend === 'node') ? limits.open : undefined
     },
     async replace(wanted) {
-      const old = { limits, servers }
-      ;({ limits, servers } = await startLimited(wanted))
-      await old.limits.stop()
+      const old = servers
+      servers = await startServers(wanted)
+      listeners = wanted
       // Others listen on the same ports, so that it cannot be seen whose a connection is.
-      void leave(old.servers, () => false)
+      void leave(old, () => false)
     },
     async handOver() {
       const ports = new Set(servers.map(({ port }) => port))
       await leave(servers, () => hasConnections(ports) === false)
-      await limits.stop()
       await websocket.close()
       link.close()
     },
@@ -163,7 +142,6 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
         await sleep(STOP_CHECK_MILLIS)
       }
       for (const server of all) server.close()
-      await limits.stop()
       await websocket.close()
       link.close()
     },

@@ -46,7 +46,7 @@ const BY_LISTENER = 'muster_limited_connections_total{limit="max_connections"}'
 for (const workers of [0, 1]) {
   t.test(`an address keeps ten of fifty connections, with ${workers} workers`, async t => {
     const { tracker } = await startWithApi(t, {
-      frontend: { workers },
+      frontend: { workers, http: 'node' },
       limits: { connections_per_address: 10 },
     })
     const port = tracker.port('http', '127.0.0.1')
@@ -81,7 +81,7 @@ for (const workers of [0, 1]) {
 
 t.test('a WebSocket stays while newer connections over the limit are closed', async t => {
   const { tracker } = await startWithApi(t, {
-    frontend: { workers: 1 },
+    frontend: { workers: 1, http: 'node' },
     http_server: [{ bind_address: '127.0.0.1:0', max_connections: 3 }],
     udp_server: [],
   })
@@ -96,8 +96,8 @@ t.test('a WebSocket stays while newer connections over the limit are closed', as
   t.ok(await client.message(isUpdate))
 })
 
-t.test('a reload changes limits and removes them', async t => {
-  const { reload, tracker } = await startReloadable(t, { frontend: { workers: 0 } })
+t.test('a reload applies other limits, and removes them', async t => {
+  const { reload, tracker } = await startReloadable(t, { frontend: { workers: 0, http: 'node' } })
   const port = tracker.port('http', '127.0.0.1')
   t.equal(await reload({ limits: { connections_per_address: 5 } }), 'reloaded')
   await untilClosed(await openMany(t, port, GREEDY, 20), 15)
@@ -106,10 +106,10 @@ t.test('a reload changes limits and removes them', async t => {
   for (const connection of free) t.equal((await connection.read())?.status, 200)
 })
 
-t.test('an address that uses all file descriptors loses them again', async t => {
+t.test('one address cannot take every file descriptor', async t => {
   const { tracker } = await startWithApi(
     t,
-    { frontend: { workers: 1 }, limits: { connections_per_address: 10 } },
+    { frontend: { workers: 1, http: 'node' }, limits: { connections_per_address: 10 } },
     undefined,
     { through: ['sh', '-c', `ulimit -n ${DESCRIPTORS}; exec "$@"`, 'sh'] },
   )

@@ -9,7 +9,7 @@ import {
 } from '../../src/frontends/client-address.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
 import { Failure } from '../../src/protocol/failures.ts'
-import { compileCidrs, parseIpv4, parseIpv6 } from '../../src/protocol/ip.ts'
+import { compileCidrs, isInCidrs, parseIpv4, parseIpv6 } from '../../src/protocol/ip.ts'
 import { ADDRESS, FAMILY } from '../../src/protocol/records.ts'
 
 function bytes(text: string): Uint8Array {
@@ -53,8 +53,13 @@ function from(remote: string, proxied?: string): Origin {
   }
 }
 
-const header = (value: string): Headers => ({
-  getHeader: name => (name === 'x-real-ip' ? value : ''),
+/** A request with these lines of X-Real-IP, and others. */
+const header = (...lines: string[]): Headers => ({
+  forEach(visit) {
+    visit('host', 'tracker')
+    for (const line of lines) visit('x-real-ip', line)
+    visit('x-forwarded-for', '6.6.6.6')
+  },
 })
 
 const rules = {
@@ -63,9 +68,9 @@ const rules = {
   proxyProtocol: false,
 }
 
-t.test('nobody but a trusted proxy is asked for its header', async t => {
+t.test('the header is read only from a trusted proxy', async t => {
   const refuse: Headers = {
-    getHeader() {
+    forEach() {
       throw new Error('the header was read')
     },
   }
@@ -74,7 +79,24 @@ t.test('nobody but a trusted proxy is asked for its header', async t => {
   t.same(clientAddress(from('10.1.1.1'), header('5.6.7.8'), rules), bytes('5.6.7.8'))
 })
 
-t.test('the PROXY protocol is believed where it is switched on, from a trusted proxy', async t => {
+t.test('several lines of the header are one list', async t => {
+  const client = (...lines: string[]) => clientAddress(from('10.1.1.1'), header(...lines), rules)
+  t.same(client('6.6.6.6', '5.6.7.8'), bytes('5.6.7.8'))
+  t.same(client('', '5.6.7.8'), bytes('5.6.7.8'))
+  t.same(client('6.6.6.6, 5.6.7.8', ''), bytes('5.6.7.8'))
+  t.same(client('5.6.7.8', '10.0.0.1'), bytes('5.6.7.8'), 'the last is a trusted proxy')
+  t.equal(client(), undefined)
+  t.equal(client('5.6.7.8', 'unknown'), undefined)
+})
+
+t.test('a range of mapped addresses is one of IPv4', async t => {
+  const list = compileCidrs(['::ffff:10.0.0.0/104', '::ffff:203.0.113.7', '::/0'])
+  t.ok(isInCidrs(list, bytes('10.1.2.3')))
+  t.ok(isInCidrs(list, bytes('203.0.113.7')))
+  t.notOk(isInCidrs(list, bytes('203.0.113.8')), 'a range of IPv6 is not one of IPv4')
+})
+
+t.test('the PROXY protocol is accepted where it is switched on, from a trusted proxy', async t => {
   const on = { ...rules, proxyProtocol: true }
   t.same(clientAddress(from('10.1.1.1', '5.6.7.8'), header(''), on), bytes('5.6.7.8'))
   t.same(clientAddress(from('10.1.1.1', '2001:db8::5'), header(''), on), bytes('2001:db8::5'))
@@ -83,9 +105,13 @@ t.test('the PROXY protocol is believed where it is switched on, from a trusted p
   t.same(
     clientAddress(from('10.1.1.1', '10.2.2.2'), header('9.9.9.9'), on),
     bytes('9.9.9.9'),
-    'a proxy behind a proxy tells it in the header',
+    'a proxy behind a proxy names the client in the header',
   )
-  t.same(clientAddress(from('10.1.1.1'), header('9.9.9.9'), on), bytes('9.9.9.9'))
+  t.equal(
+    clientAddress(from('10.1.1.1'), header('9.9.9.9'), on),
+    undefined,
+    'the header does not stand in for the PROXY protocol',
+  )
 })
 
 t.test('family and address go into the record, and nothing of the one before stays', async t => {

@@ -1,20 +1,20 @@
 import t, { type Test } from 'tap'
 import { freePort } from '../../bench/rivals/free-port.ts'
 import { hasConnections, type Listening, listen } from '../../src/frontends/listen.ts'
-import { loadUws } from '../../src/frontends/uws.ts'
+import { testBackend } from '../fixtures/http-backend.ts'
 import { RawConnection } from '../fixtures/http-client.ts'
 
-/** An app that says its name to everybody, once. uWebSockets.js shares no port that it was not told. */
+/** An app that says its name to everybody, once. */
 async function answering(t: Test, name: string, port: number): Promise<Listening> {
-  const app = loadUws().createApp()
+  const app = testBackend.createApp()
   t.teardown(() => app.close())
   app.any('/*', response => response.end(name, true))
-  return listen(app, '127.0.0.1', port)
+  return listen(testBackend, app, '127.0.0.1', port)
 }
 
 t.test('an address that cannot be had is refused', async t => {
-  const app = loadUws().createApp()
-  await t.rejects(listen(app, '192.0.2.1', 6969), {
+  const app = testBackend.createApp()
+  await t.rejects(listen(testBackend, app, '192.0.2.1', 6969), {
     message: 'cannot listen on 192.0.2.1 port 6969',
   })
 })

@@ -3,8 +3,8 @@ import { connect, createServer } from 'node:net'
 import t from 'tap'
 import { freePort } from '../../bench/rivals/free-port.ts'
 import { listen } from '../../src/frontends/listen.ts'
-import { loadUws } from '../../src/frontends/uws.ts'
 import { holdPort } from '../../src/native/port-reservation.ts'
+import { testBackend } from '../fixtures/http-backend.ts'
 
 for (const host of ['127.0.0.1', '::']) {
   t.test(`${host}: who shares it can listen on what is held, and nobody else`, async t => {
@@ -14,7 +14,7 @@ for (const host of ['127.0.0.1', '::']) {
     other.listen({ host, port })
     t.match((await once(other, 'error'))[0], { code: 'EADDRINUSE' })
     for (let worker = 0; worker < 2; worker++) {
-      const sharing = await listen(loadUws().createApp(), host, port)
+      const sharing = await listen(testBackend, testBackend.createApp(), host, port)
       t.teardown(sharing.stop)
     }
     const client = connect(port, '127.0.0.1')

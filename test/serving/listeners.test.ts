@@ -26,7 +26,7 @@ t.test('only enabled servers listen, with the tracker’s numbers', async t => {
       TRACKER__NUMWANT_DEFAULT: '30',
     },
   })
-  t.match(httpListeners(config, NO_TLS), [
+  t.match(httpListeners(config, NO_TLS, 'uws'), [
     {
       host: '127.0.0.1',
       port: 7000,
@@ -36,7 +36,7 @@ t.test('only enabled servers listen, with the tracker’s numbers', async t => {
       minInterval: 1800,
     },
   ])
-  t.equal(httpListeners(config, NO_TLS).length, 1)
+  t.equal(httpListeners(config, NO_TLS, 'uws').length, 1)
 })
 
 t.test('port 0 becomes a free port, another one for each listener, free again', async t => {

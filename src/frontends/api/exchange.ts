@@ -1,5 +1,7 @@
 import { STATUS_CODES } from 'node:http'
-import type { HttpResponse } from '../uws.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { HttpResponse } from '../adapter.ts'
+import { endHead, endWhole } from '../end-response.ts'
 import type { Chunks, Reply } from './replies.ts'
 
 /**
@@ -48,6 +50,8 @@ export class Exchange {
    * written, or the connection was closed.
    */
   async send(reply: Reply): Promise<void> {
+    // Never within the handler: uWebSockets.js would go on with the next request of a client that does not read.
+    await nextTurn()
     if (typeof reply.body === 'string' || reply.body instanceof Uint8Array) {
       this.#sendWhole(reply, reply.body)
       return
@@ -82,14 +86,10 @@ export class Exchange {
     const { response } = this
     response.cork(() => {
       this.#writeHead(reply)
-      if (hasBody(reply) && !this.isHead) {
-        response.end(body, this.#isClosing())
-        return
-      }
-      if (this.#isClosing()) response.writeHeader('connection', 'close')
-      // With a length as its argument, endWithoutBody would wait for a body.
-      if (hasBody(reply)) response.writeHeader('content-length', String(Buffer.byteLength(body)))
-      response.endWithoutBody()
+      const isLast = this.#isClosing()
+      if (!hasBody(reply)) endHead(response, undefined, isLast)
+      else if (this.isHead) endHead(response, Buffer.byteLength(body), isLast)
+      else endWhole(response, body, isLast)
     })
     this.#settle()
   }
@@ -99,8 +99,7 @@ export class Exchange {
     const { response } = this
     response.cork(() => {
       this.#writeHead(reply)
-      if (this.#isClosing()) response.writeHeader('connection', 'close')
-      response.endWithoutBody()
+      endHead(response, undefined, this.#isClosing())
     })
     this.#settle()
   }

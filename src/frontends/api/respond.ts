@@ -1,7 +1,6 @@
 import { type Admin, AdminError } from '../../admin/admin.ts'
-import { compileCidrs } from '../../protocol/ip.ts'
-import { clientAddress, type ProxyRules } from '../client-address.ts'
-import type { HttpRequest } from '../uws.ts'
+import type { HttpRequest } from '../adapter.ts'
+import { clientAddress, compileProxyRules } from '../client-address.ts'
 import { readBody } from './body.ts'
 import type { Call, Handler, Services } from './call.ts'
 import type { Exchange } from './exchange.ts'
@@ -75,11 +74,7 @@ export function createResponder(options: ApiServerOptions, admin: Admin): Respon
     repeatStatus: options.repeatStatus,
   }
   const isForeign = createHostGuard(options)
-  const rules: ProxyRules = {
-    trusted: compileCidrs(options.trustedProxies),
-    header: options.realIpHeader.toLowerCase(),
-    proxyProtocol: options.proxyProtocol,
-  }
+  const rules = compileProxyRules(options)
 
   function refuse(exchange: Exchange, request: HttpRequest): Reply | undefined {
     const header = (name: string) => request.getHeader(name)

@@ -6,15 +6,18 @@ import {
   familyOf,
   Protocol,
 } from '../../counters/frontend.ts'
-import { socketAddress } from '../client-address.ts'
+import type { BackendName, ConnectionGate, TlsKeyPair } from '../adapter.ts'
+import { chooseBackend, loadBackend } from '../backend.ts'
+import { compileProxyRules, socketAddress, trustsAddress } from '../client-address.ts'
 import { listen } from '../listen.ts'
-import { loadUws, type TlsKeyPair } from '../uws.ts'
 import { Exchange } from './exchange.ts'
 import type { StaticFiles } from './pages/static-files.ts'
 import type { RepeatStatus } from './replies.ts'
 import { createResponder } from './respond.ts'
 
 export type ApiServerOptions = {
+  /** Which implementation serves HTTP; by default the one that `auto` chooses. */
+  readonly backend?: BackendName
   readonly host: string
   readonly port: number
   /** Serves HTTPS with this key pair, and plain HTTP without one. */
@@ -31,8 +34,10 @@ export type ApiServerOptions = {
   readonly realIpHeader: string
   /** CIDR ranges of the proxies that may set `realIpHeader`. */
   readonly trustedProxies: readonly string[]
-  /** Whether these proxies send a PROXY protocol header. */
+  /** Whether these proxies send a PROXY protocol header. The backend must be `node`. */
   readonly proxyProtocol: boolean
+  /** Seconds without a request after which a kept connection is closed (node:http). */
+  readonly idleTimeout?: number
   /** Pages that are served without a token, by path. */
   readonly pages?: StaticFiles
   /** Called for every request that is answered with 500. */
@@ -60,8 +65,13 @@ export async function startApiServer(
   options: ApiServerOptions,
   admin: Admin,
   counters: FrontendCounters,
+  gate?: ConnectionGate,
 ): Promise<ApiServer> {
-  const app = loadUws().createApp(options.tls)
+  const { backend: name = chooseBackend('auto').backend, idleTimeout, tls } = options
+  const backend = loadBackend(name)
+  const proxies = compileProxyRules(options)
+  const believesProxyHeader = proxies.proxyProtocol ? trustsAddress(proxies) : undefined
+  const app = backend.createApp({ tls, idleTimeout, gate, believesProxyHeader })
   let inFlight = 0
   let closing = false
   const respond = createResponder(options, admin)
@@ -79,7 +89,7 @@ export async function startApiServer(
       request,
     )
   })
-  const listening = await listen(app, options.host, options.port)
+  const listening = await listen(backend, app, options.host, options.port)
   return {
     port: listening.port,
     get inFlight() {

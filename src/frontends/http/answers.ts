@@ -17,162 +17,219 @@ import {
   formatScrape,
   scrapeAnswerBytesMax,
 } from '../../protocol/http/response.ts'
-import { FAILURE, type IpFamily } from '../../protocol/records.ts'
-import type { HttpRequest, HttpResponse } from '../uws.ts'
+import { FAILURE } from '../../protocol/records.ts'
+import type { HttpRequest, HttpResponse } from '../adapter.ts'
+import { endHead, endWhole } from '../end-response.ts'
+import type { Page } from './pages.ts'
 
 const ANSWER_BYTES_AT_FIRST = 16 * 1024
 const NO_ADDRESS = new Uint8Array(0)
 
-/** A header that every answer has, as bytes: strings would be converted for each. */
+/** Headers of every answer, as bytes: uWebSockets.js would convert strings each time. */
 const encoder = new TextEncoder()
 const CONTENT_TYPE = encoder.encode('content-type').buffer
 const TEXT_PLAIN = encoder.encode('text/plain').buffer
+const ALLOW_ORIGIN = encoder.encode('access-control-allow-origin').buffer
+const ANY = encoder.encode('*').buffer
 
-/** The requests of one server that wait for the engine, and the memory in which all their answers are built. */
-export type HttpAnswers = {
-  readonly waiting: number
-  /** From when it is set on, every answer is its connection's last. */
-  closing: boolean
-  /** Answers at once with a bencoded `failure reason`. `address` is the asker's, where it is known. */
+/** The requests of one server that are not answered yet, and the memory in which their answers are built. */
+export class HttpAnswers {
+  /** Once set, every answer is the last one of its connection. */
+  closing = false
+  readonly #minInterval: number
+  readonly #failures: FailureAnswers
+  readonly #counters: FrontendCounters
+  readonly #pool: Pending[] = []
+  #waiting = 0
+  #out = new Uint8Array(ANSWER_BYTES_AT_FIRST)
+  /** Answered in the next turn of the event loop, with a page or a failure. */
+  #deferred: Pending[] = []
+
+  /** `minInterval` in seconds. */
+  constructor(minInterval: number, failures: FailureAnswers, counters: FrontendCounters) {
+    this.#minInterval = minInterval
+    this.#failures = failures
+    this.#counters = counters
+  }
+
+  /** Requests that are not answered yet. */
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  /** Answers an announce when the link calls the waiter. `address` is counted, and sent back (BEP 24). */
+  announce(response: HttpResponse, request: HttpRequest, address: Uint8Array): Waiter {
+    return this.#expect(response, request, address, true)
+  }
+
+  scrape(response: HttpResponse, request: HttpRequest, address: Uint8Array | undefined): Waiter {
+    return this.#expect(response, request, address, false)
+  }
+
+  /** Answers with a bencoded `failure reason`. `address` is the client's, if it is known. */
   fail(
     response: HttpResponse,
     request: HttpRequest,
     address: Uint8Array | undefined,
     code: Failure,
-  ): void
-  /** `address` is counted, and told to who announces (BEP 24). */
-  expectAnnounce(response: HttpResponse, request: HttpRequest, address: Uint8Array): Waiter
-  expectScrape(
-    response: HttpResponse,
-    request: HttpRequest,
-    address: Uint8Array | undefined,
-  ): Waiter
-}
-
-/** One request on its way. Pooled: its functions are made once, and it goes back only when the link has settled it. */
-type Pending = Waiter & {
-  response: HttpResponse | undefined
-  address: Uint8Array
-  isAnnounce: boolean
-  isHead: boolean
-  readonly aborted: () => void
-}
-
-/** `minInterval` in seconds. Answers are counted whether or not the asker still waits. */
-export function createAnswers(
-  minInterval: number,
-  failures: FailureAnswers,
-  counters: FrontendCounters,
-): HttpAnswers {
-  let out = new Uint8Array(ANSWER_BYTES_AT_FIRST)
-  const pool: Pending[] = []
-  let waiting = 0
-
-  function ensure(bytes: number): void {
-    if (bytes > out.length) out = new Uint8Array(Math.max(bytes, out.length * 2))
+  ): void {
+    countFailure(this.#counters, Protocol.http, familyOf(address), code)
+    const pending = this.#expect(response, request, address, true)
+    pending.failure = code
+    this.#defer(pending)
   }
 
-  // What `write` sends; set right before, because cork takes a function without arguments.
-  let corked: HttpResponse | undefined
-  let corkedBytes = 0
-  let corkedHead = false
-
-  function write(): void {
-    if (!corked) return
-    corked.writeHeader(CONTENT_TYPE, TEXT_PLAIN)
-    if (corkedHead) {
-      if (answers.closing) corked.writeHeader('connection', 'close')
-      // Given the length itself, endWithoutBody would wait for a body.
-      corked.writeHeader('content-length', String(corkedBytes)).endWithoutBody()
-    } else corked.end(out.subarray(0, corkedBytes), answers.closing)
+  /** Answers with a page. */
+  page(response: HttpResponse, request: HttpRequest, page: Page): void {
+    const pending = this.#expect(response, request, undefined, true)
+    pending.page = page
+    this.#defer(pending)
   }
 
-  function send(response: HttpResponse, bytes: number, isHead: boolean): void {
-    corked = response
-    corkedBytes = bytes
-    corkedHead = isHead
-    response.cork(write)
-    corked = undefined
+  /** Called by a pending request with the reply of the engine. */
+  replied(pending: Pending, bytes: Bytes, at: number): void {
+    this.#count(pending, bytes.u8[at + FAILURE] as Failure)
+    this.#finish(pending, pending.response ? this.#format(pending, bytes, at) : 0)
   }
 
-  function format(pending: Pending, reply: Bytes, at: number): number {
-    const failure = reply.u8[at + FAILURE]
-    if (failure) {
-      ensure(FAILURE_BYTES_MAX)
-      return formatFailure(failures, failure, out, 0)
+  /** Called by a pending request that gets no reply. */
+  failed(pending: Pending, code: Failure): void {
+    this.#count(pending, code)
+    this.#finish(pending, pending.response ? formatFailure(this.#failures, code, this.#out, 0) : 0)
+  }
+
+  /** Writes an answer of `bytes` in the memory of the answers; called within `cork`. */
+  write(response: HttpResponse, bytes: number, pending: Pending): void {
+    if (pending.page) {
+      writePage(response, pending.page, pending, this.closing)
+      return
     }
-    if (pending.isAnnounce) {
-      ensure(announceAnswerBytesMax(reply, at))
-      return formatAnnounce(reply, at, pending.address, minInterval, out, 0)
-    }
-    ensure(scrapeAnswerBytesMax(reply, at))
-    return formatScrape(reply, at, minInterval, out, 0)
+    response.writeHeader(CONTENT_TYPE, TEXT_PLAIN)
+    if (pending.hasOrigin) response.writeHeader(ALLOW_ORIGIN, ANY)
+    if (pending.isHead) endHead(response, bytes, this.closing)
+    else endWhole(response, this.#out.subarray(0, bytes), this.closing)
   }
 
-  function countAnswer(family: IpFamily, isAnnounce: boolean, failure: Failure): void {
-    const counter = isAnnounce ? FrontendCounter.announce : FrontendCounter.scrape
-    if (failure === Failure.none) countFrontend(counters, Protocol.http, family, counter)
-    else countFailure(counters, Protocol.http, family, failure)
-  }
-
-  function finish(pending: Pending, bytes: number): void {
-    if (pending.response) send(pending.response, bytes, pending.isHead)
-    pending.response = undefined
-    pending.address = NO_ADDRESS
-    waiting--
-    pool.push(pending)
-  }
-
-  function createPending(): Pending {
-    const pending: Pending = {
-      response: undefined,
-      address: NO_ADDRESS,
-      isAnnounce: true,
-      isHead: false,
-      reply(bytes, at) {
-        const failure = bytes.u8[at + FAILURE] as Failure
-        countAnswer(familyOf(pending.address), pending.isAnnounce, failure)
-        finish(pending, pending.response ? format(pending, bytes, at) : 0)
-      },
-      fail(code) {
-        countAnswer(familyOf(pending.address), pending.isAnnounce, code)
-        finish(pending, pending.response ? formatFailure(failures, code, out, 0) : 0)
-      },
-      aborted() {
-        pending.response = undefined
-      },
-    }
-    return pending
-  }
-
-  function expect(
+  #expect(
     response: HttpResponse,
     request: HttpRequest,
     address: Uint8Array | undefined,
     isAnnounce: boolean,
   ): Pending {
-    const pending = pool.pop() ?? createPending()
+    const pending = this.#pool.pop() ?? new Pending(this)
     pending.response = response
     pending.address = address ?? NO_ADDRESS
     pending.isAnnounce = isAnnounce
     pending.isHead = request.getMethod() === 'head'
+    pending.hasOrigin = request.getHeader('origin') !== ''
     response.onAborted(pending.aborted)
-    waiting++
+    this.#waiting++
     return pending
   }
 
-  const answers: HttpAnswers = {
-    closing: false,
-    get waiting() {
-      return waiting
-    },
-    fail(response, request, address, code) {
-      countFailure(counters, Protocol.http, familyOf(address), code)
-      ensure(FAILURE_BYTES_MAX)
-      send(response, formatFailure(failures, code, out, 0), request.getMethod() === 'head')
-    },
-    expectAnnounce: (response, request, address) => expect(response, request, address, true),
-    expectScrape: (response, request, address) => expect(response, request, address, false),
+  /**
+   * Nothing is answered within its handler: uWebSockets.js would go on with the next request of the connection, however much the
+   * client has left unread. It closes the connection of a client that sends another request before the answer.
+   */
+  #defer(pending: Pending): void {
+    if (this.#deferred.push(pending) === 1) setImmediate(this.#flush)
   }
-  return answers
+
+  readonly #flush = (): void => {
+    const deferred = this.#deferred
+    this.#deferred = []
+    for (const pending of deferred) {
+      const bytes = pending.page ? 0 : formatFailure(this.#failures, pending.failure, this.#out, 0)
+      this.#finish(pending, bytes)
+    }
+  }
+
+  #format(pending: Pending, reply: Bytes, at: number): number {
+    const failure = reply.u8[at + FAILURE]
+    if (failure) {
+      this.#ensure(FAILURE_BYTES_MAX)
+      return formatFailure(this.#failures, failure, this.#out, 0)
+    }
+    if (pending.isAnnounce) {
+      this.#ensure(announceAnswerBytesMax(reply, at))
+      return formatAnnounce(reply, at, pending.address, this.#minInterval, this.#out, 0)
+    }
+    this.#ensure(scrapeAnswerBytesMax(reply, at))
+    return formatScrape(reply, at, this.#minInterval, this.#out, 0)
+  }
+
+  #ensure(bytes: number): void {
+    if (bytes > this.#out.length) this.#out = new Uint8Array(Math.max(bytes, this.#out.length * 2))
+  }
+
+  /** Answers are counted whether or not the client still waits. */
+  #count(pending: Pending, failure: Failure): void {
+    const family = familyOf(pending.address)
+    const counter = pending.isAnnounce ? FrontendCounter.announce : FrontendCounter.scrape
+    if (failure === Failure.none) countFrontend(this.#counters, Protocol.http, family, counter)
+    else countFailure(this.#counters, Protocol.http, family, failure)
+  }
+
+  #finish(pending: Pending, bytes: number): void {
+    pending.send(bytes)
+    this.#waiting--
+    this.#pool.push(pending)
+  }
+}
+
+/** A request that is not answered yet. Pooled: its functions are made once, and it is reused when the link has settled it. */
+class Pending implements Waiter {
+  response: HttpResponse | undefined
+  address: Uint8Array = NO_ADDRESS
+  isAnnounce = true
+  isHead = false
+  hasOrigin = false
+  failure: Failure = Failure.none
+  page: Page | undefined
+  readonly #answers: HttpAnswers
+  #bytes = 0
+
+  constructor(answers: HttpAnswers) {
+    this.#answers = answers
+  }
+
+  readonly aborted = (): void => {
+    this.response = undefined
+  }
+
+  reply(bytes: Bytes, at: number): void {
+    this.#answers.replied(this, bytes, at)
+  }
+
+  fail(code: Failure): void {
+    this.#answers.failed(this, code)
+  }
+
+  /** Sends the answer of so many bytes, unless the client is gone, and forgets the request. */
+  send(bytes: number): void {
+    this.#bytes = bytes
+    this.response?.cork(this.#write)
+    this.response = undefined
+    this.address = NO_ADDRESS
+    this.page = undefined
+  }
+
+  readonly #write = (): void => {
+    if (this.response) this.#answers.write(this.response, this.#bytes, this)
+  }
+}
+
+function writePage(
+  response: HttpResponse,
+  page: Page,
+  { hasOrigin, isHead }: Pending,
+  isClosing: boolean,
+): void {
+  response.writeStatus(page.status)
+  for (const [name, value] of page.headers) response.writeHeader(name, value)
+  if (hasOrigin) response.writeHeader(ALLOW_ORIGIN, ANY)
+  const isLast = isClosing || page.closes
+  if (page.body === undefined) endHead(response, undefined, isLast)
+  else if (isHead) endHead(response, Buffer.byteLength(page.body), isLast)
+  else endWhole(response, page.body, isLast)
 }

@@ -5,11 +5,10 @@ import {
   familyOf,
   Protocol,
 } from '../../counters/frontend.ts'
-import type { Link } from '../../link/link.ts'
+import { type Link, refusedFailure } from '../../link/link.ts'
 import { Failure, type FailureAnswers } from '../../protocol/failures.ts'
 import { type PathRules, parsePathKeys, pathKind } from '../../protocol/http/path.ts'
 import { parseAnnounce, parseScrape } from '../../protocol/http/request.ts'
-import { compileCidrs } from '../../protocol/ip.ts'
 import { SCRAPE_HASHES_MAX } from '../../protocol/limits.ts'
 import {
   ANNOUNCE_BYTES,
@@ -22,24 +21,50 @@ import {
   SCRAPE_USER_KEY,
   USER_KEY,
 } from '../../protocol/records.ts'
-import { clientAddress, type ProxyRules, writeClientAddress } from '../client-address.ts'
+import type {
+  App,
+  BackendName,
+  ConnectionGate,
+  HttpRequest,
+  HttpResponse,
+  TlsKeyPair,
+} from '../adapter.ts'
+import { chooseBackend, loadBackend } from '../backend.ts'
+import {
+  clientAddress,
+  compileProxyRules,
+  type ProxyRules,
+  trustsAddress,
+  writeClientAddress,
+} from '../client-address.ts'
 import { listen } from '../listen.ts'
-import { type App, type HttpRequest, type HttpResponse, loadUws, type TlsKeyPair } from '../uws.ts'
 import type { WebsocketRoute, WebsocketTracker } from '../websocket/tracker.ts'
-import { createAnswers, type HttpAnswers } from './answers.ts'
+import { HttpAnswers } from './answers.ts'
+import {
+  HEALTHY,
+  isHealthPath,
+  loadIndexPage,
+  METHOD_NOT_ALLOWED,
+  NOT_FOUND,
+  type Page,
+  PREFLIGHT,
+  UNHEALTHY,
+} from './pages.ts'
 
 export type HttpServerOptions = {
+  /** Which implementation serves HTTP; by default the one that `auto` chooses. */
+  readonly backend?: BackendName
   readonly host: string
   readonly port: number
-  /** Speaks HTTPS with it, and no HTTP. */
+  /** With a pair it serves HTTPS, and not HTTP. */
   readonly tls?: TlsKeyPair | undefined
   readonly realIpHeader: string
-  /** CIDR ranges whose `realIpHeader` is believed. */
+  /** CIDR ranges of the proxies whose `realIpHeader` is accepted. */
   readonly trustedProxies: readonly string[]
-  /** Whether their PROXY protocol is believed too. */
+  /** Whether their PROXY headers are accepted too. The backend must be `node`. */
   readonly proxyProtocol: boolean
   readonly usePayloadIp: boolean
-  /** The keys that a path must name. */
+  /** The keys that a path must contain. */
   readonly pathRules: PathRules
   readonly numwantDefault: number
   readonly numwantMaximum: number
@@ -47,6 +72,10 @@ export type HttpServerOptions = {
   readonly minInterval: number
   /** Texts and intervals of failures. */
   readonly failures: FailureAnswers
+  /** What `GET /` answers: a URL to redirect to, or the path of an HTML file. */
+  readonly index?: string
+  /** Seconds without a request after which a kept connection is closed (node:http). */
+  readonly idleTimeout?: number
   /** Whether the WebTorrent tracker is served there too. */
   readonly websocket: boolean
   /** Seconds between announces over WebSocket. */
@@ -56,38 +85,52 @@ export type HttpServerOptions = {
 /** An HTTP tracker on one address. */
 export type HttpServer = {
   readonly port: number
-  /** Requests that wait for the engine. */
+  /** Requests that are not answered yet. */
   readonly inFlight: number
-  /** Takes no new connections; open ones go on. */
+  /** Accepts no new connections; open ones stay. */
   stopListening(): void
-  /** The same for when another server listens in its place already: no connection is refused, and open ones get one more answer. */
+  /**
+   * The same for when another server already listens in its place: no connection is refused, and open ones get one more
+   * answer.
+   */
   handOver(): Promise<void>
   /** Closes every connection too. */
   close(): void
 }
 
-/** Room for the longest scrape, of which only what was asked about is sent. */
+/** Space for the longest scrape record; only the part that is used is submitted. */
 const SCRAPE_BYTES_MAX = SCRAPE_REQUEST_HEADER_BYTES + SCRAPE_HASHES_MAX * HASH_BYTES
 
-/** Starts an HTTP tracker that asks the engine over `link`. Rejects when the address cannot be listened on. */
+/** Everything that answers the requests of one HTTP tracker. */
+type Listener = {
+  readonly options: HttpServerOptions
+  readonly proxies: ProxyRules
+  readonly link: Link
+  readonly answers: HttpAnswers
+  readonly counters: FrontendCounters
+  readonly index: Page | undefined
+}
+
+/** Starts an HTTP tracker that asks the engine over `link`. Rejects when it cannot listen on the address. */
 export async function startHttpServer(
   options: HttpServerOptions,
   link: Link,
   counters: FrontendCounters,
   websocket?: WebsocketTracker,
+  gate?: ConnectionGate,
 ): Promise<HttpServer> {
-  const app = loadUws().createApp(options.tls)
-  const answers = createAnswers(options.minInterval, options.failures, counters)
-  const proxies: ProxyRules = {
-    trusted: compileCidrs(options.trustedProxies),
-    header: options.realIpHeader.toLowerCase(),
-    proxyProtocol: options.proxyProtocol,
-  }
-  const { pathRules, websocketInterval: interval, failures } = options
+  const { backend: name = chooseBackend('auto').backend, idleTimeout, pathRules, tls } = options
+  const backend = loadBackend(name)
+  const proxies = compileProxyRules(options)
+  const believesProxyHeader = proxies.proxyProtocol ? trustsAddress(proxies) : undefined
+  const app = backend.createApp({ tls, idleTimeout, gate, believesProxyHeader })
+  const { failures, minInterval, websocketInterval: interval } = options
+  const answers = new HttpAnswers(minInterval, failures, counters)
   const route: WebsocketRoute = { proxies, pathRules, interval, failures }
   if (options.websocket) websocket?.addRoute(app, route)
-  addRoutes(app, options, proxies, link, answers, counters)
-  const listening = await listen(app, options.host, options.port)
+  const index = loadIndexPage(options.index ?? '')
+  addRoutes(app, { options, proxies, link, answers, counters, index })
+  const listening = await listen(backend, app, options.host, options.port)
   return {
     port: listening.port,
     get inFlight() {
@@ -106,87 +149,89 @@ export async function startHttpServer(
   }
 }
 
-function addRoutes(
-  app: App,
-  options: HttpServerOptions,
-  rules: ProxyRules,
-  link: Link,
-  answers: HttpAnswers,
-  counters: FrontendCounters,
-): void {
-  const countOther = (response: HttpResponse, request: HttpRequest, counter: FrontendCounter) => {
-    const family = familyOf(clientAddress(response, request, rules))
-    countFrontend(counters, Protocol.http, family, counter)
-  }
-  const refuse = (response: HttpResponse, request: HttpRequest) => {
-    countOther(response, request, FrontendCounter.refused)
-    refuseMethod(response)
-  }
-  const announce = (response: HttpResponse, request: HttpRequest, path: string) => {
-    if (!isReadable(request)) return refuse(response, request)
-    const address = clientAddress(response, request, rules)
-    const at = link.reserve(ANNOUNCE_BYTES)
-    if (at === -1) return answers.fail(response, request, address, busyOrBroken(link))
-    const { open } = link
-    const failure =
-      parsePathKeys(path, options.pathRules, open, at + KEY, at + USER_KEY) ||
-      (address ? writeClientAddress(address, open, at) : Failure.unknownOrigin) ||
-      parseAnnounce(request.getQuery() ?? '', open, at, options)
-    if (failure !== Failure.none || !address) {
-      return answers.fail(response, request, address, failure)
-    }
-    link.submit(at, ANNOUNCE_BYTES, answers.expectAnnounce(response, request, address))
-  }
-  const scrape = (response: HttpResponse, request: HttpRequest, path: string) => {
-    if (!isReadable(request)) return refuse(response, request)
-    const address = clientAddress(response, request, rules)
-    const at = link.reserve(SCRAPE_BYTES_MAX)
-    if (at === -1) return answers.fail(response, request, address, busyOrBroken(link))
-    const { open } = link
-    const { pathRules } = options
-    const failure =
-      (pathRules.anonymousScrape
-        ? Failure.none
-        : parsePathKeys(path, pathRules, open, at + SCRAPE_KEY, at + SCRAPE_USER_KEY)) ||
-      parseScrape(request.getQuery() ?? '', open, at)
-    if (failure !== Failure.none) return answers.fail(response, request, address, failure)
-    const hashes = open.view.getUint16(at + HASH_COUNT, true) * HASH_BYTES
-    const bytes = SCRAPE_REQUEST_HEADER_BYTES + hashes
-    link.submit(at, bytes, answers.expectScrape(response, request, address))
-  }
-  app.any('/announce', (response, request) => announce(response, request, '/announce'))
-  app.any('/scrape', (response, request) => scrape(response, request, '/scrape'))
+function addRoutes(app: App, listener: Listener): void {
+  app.any('/announce', (response, request) => announce(listener, response, request, '/announce'))
+  app.any('/scrape', (response, request) => scrape(listener, response, request, '/scrape'))
   app.any('/*', (response, request) => {
     const path = request.getUrl()
     const kind = pathKind(path)
-    if (kind === Kind.announce) return announce(response, request, path)
-    if (kind === Kind.scrape) return scrape(response, request, path)
-    countOther(response, request, FrontendCounter.notFound)
-    response.cork(() => {
-      response
-        .writeStatus('404 Not Found')
-        .writeHeader('content-type', 'text/plain')
-        .end('unknown request', answers.closing)
-    })
+    if (kind === Kind.announce) announce(listener, response, request, path)
+    else if (kind === Kind.scrape) scrape(listener, response, request, path)
+    else other(listener, response, request, path)
   })
 }
 
-function busyOrBroken(link: Link): Failure {
-  return link.waiting > 0 ? Failure.overloaded : Failure.unavailable
+function announce(listener: Listener, response: HttpResponse, request: HttpRequest, path: string) {
+  const { answers, link, options, proxies } = listener
+  if (!isReadable(request)) return refuse(listener, response, request)
+  const address = clientAddress(response, request, proxies)
+  const at = link.reserve(ANNOUNCE_BYTES)
+  if (at === -1) return answers.fail(response, request, address, refusedFailure(link))
+  const { open } = link
+  const failure =
+    parsePathKeys(path, options.pathRules, open, at + KEY, at + USER_KEY) ||
+    (address ? writeClientAddress(address, open, at) : Failure.unknownOrigin) ||
+    parseAnnounce(request.getQuery() ?? '', open, at, options)
+  if (failure !== Failure.none || !address) {
+    return answers.fail(response, request, address, failure)
+  }
+  link.submit(at, ANNOUNCE_BYTES, answers.announce(response, request, address))
+}
+
+function scrape(listener: Listener, response: HttpResponse, request: HttpRequest, path: string) {
+  const { answers, link, options, proxies } = listener
+  if (!isReadable(request)) return refuse(listener, response, request)
+  const address = clientAddress(response, request, proxies)
+  const at = link.reserve(SCRAPE_BYTES_MAX)
+  if (at === -1) return answers.fail(response, request, address, refusedFailure(link))
+  const { open } = link
+  const { pathRules } = options
+  const failure =
+    (pathRules.anonymousScrape
+      ? Failure.none
+      : parsePathKeys(path, pathRules, open, at + SCRAPE_KEY, at + SCRAPE_USER_KEY)) ||
+    parseScrape(request.getQuery() ?? '', open, at)
+  if (failure !== Failure.none) return answers.fail(response, request, address, failure)
+  const hashes = open.view.getUint16(at + HASH_COUNT, true) * HASH_BYTES
+  const bytes = SCRAPE_REQUEST_HEADER_BYTES + hashes
+  link.submit(at, bytes, answers.scrape(response, request, address))
+}
+
+/** Answers a path that is neither an announce nor a scrape. */
+function other(listener: Listener, response: HttpResponse, request: HttpRequest, path: string) {
+  const { answers, index, link } = listener
+  const method = request.getMethod()
+  const isPreflight = method === 'options' && request.getHeader('origin') !== ''
+  if (isHealthPath(path) && !isPreflight && (isReadable(request) || method === 'options')) {
+    const isUp = link.reserve(ANNOUNCE_BYTES) !== -1
+    const page = isUp ? HEALTHY : UNHEALTHY
+    return answers.page(response, request, path === '/' && index ? index : page)
+  }
+  if (method === 'options') return refuse(listener, response, request)
+  count(listener, response, request, FrontendCounter.notFound)
+  answers.page(response, request, NOT_FOUND)
+}
+
+/** Answers a method that does not announce or scrape. */
+function refuse(listener: Listener, response: HttpResponse, request: HttpRequest) {
+  if (request.getMethod() === 'options') {
+    return listener.answers.page(response, request, PREFLIGHT)
+  }
+  count(listener, response, request, FrontendCounter.refused)
+  listener.answers.page(response, request, METHOD_NOT_ALLOWED)
+}
+
+function count(
+  { counters, proxies }: Listener,
+  response: HttpResponse,
+  request: HttpRequest,
+  counter: FrontendCounter,
+): void {
+  const family = familyOf(clientAddress(response, request, proxies))
+  countFrontend(counters, Protocol.http, family, counter)
 }
 
 function isReadable(request: HttpRequest): boolean {
   const method = request.getMethod()
   return method === 'get' || method === 'head'
-}
-
-/** Closes, too: a body may follow that nobody reads. */
-function refuseMethod(response: HttpResponse): void {
-  response.cork(() => {
-    response
-      .writeStatus('405 Method Not Allowed')
-      .writeHeader('allow', 'GET, HEAD')
-      .writeHeader('content-type', 'text/plain')
-      .end('only GET and HEAD', true)
-  })
 }

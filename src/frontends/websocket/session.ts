@@ -1,6 +1,6 @@
 import type { Failure, FailureAnswers } from '../../protocol/failures.ts'
 import type { IpFamily } from '../../protocol/records.ts'
-import type { WebSocket } from '../uws.ts'
+import type { WebSocket } from '../adapter.ts'
 import {
   MESSAGES_AT_ONCE_MAX,
   MESSAGES_PER_SECOND,

@@ -5,7 +5,7 @@ import {
   type FrontendCounters,
   Protocol,
 } from '../../counters/frontend.ts'
-import type { Link } from '../../link/link.ts'
+import { refusedFailure, type Link } from '../../link/link.ts'
 import { type Bytes, bytesOf } from '../../protocol/bytes.ts'
 import { Failure, type FailureAnswers } from '../../protocol/failures.ts'
 import { type PathRules, parsePathKeys } from '../../protocol/http/path.ts'
@@ -43,8 +43,8 @@ import {
   writeAnnounceRecord,
   writeScrapeRecord,
 } from '../../protocol/websocket/message.ts'
+import type { App, HttpRequest, UpgradeContext, UpgradeResponse, WebSocket } from '../adapter.ts'
 import { clientAddress, type ProxyRules } from '../client-address.ts'
-import type { App, HttpRequest, UpgradeContext, UpgradeResponse, WebSocket } from '../uws.ts'
 import {
   BAD_MESSAGE_COST,
   IDLE_SECONDS_MAX,
@@ -146,7 +146,7 @@ export async function startWebsocketTracker(
     if (message.event === Event.stopped) connection.leave(peer)
     else if (!connection.join(peer)) return failed(Failure.tooManyOnConnection)
     const at = link.reserve(WEBSOCKET_ANNOUNCE_BYTES)
-    if (at === -1) return failed(busyOrBroken(link))
+    if (at === -1) return failed(refusedFailure(link))
     writeAnnounceRecord(message, link.open, at)
     writeConnection(link.open, at, worker, connection.number)
     link.open.u8.set(arrival.client, at + CLIENT_ADDRESS)
@@ -215,7 +215,7 @@ export async function startWebsocketTracker(
     if (arrival.keyFailure !== Failure.none) return failed(arrival.keyFailure)
     const recordBytes = scrapeRecordBytes(message)
     const at = link.reserve(recordBytes)
-    if (at === -1) return failed(busyOrBroken(link))
+    if (at === -1) return failed(refusedFailure(link))
     writeScrapeRecord(message, link.open, at)
     link.open.u8.set(arrival.keys, at + SCRAPE_KEY)
     waiting++
@@ -324,10 +324,6 @@ export async function startWebsocketTracker(
       await relay.close()
     },
   }
-}
-
-function busyOrBroken(link: Link): Failure {
-  return link.waiting > 0 ? Failure.overloaded : Failure.unavailable
 }
 
 function readArrival(

@@ -1,0 +1,22 @@
+import type { BackendName, HttpBackend } from './adapter.ts'
+import { nodeBackend } from './node/app.ts'
+import { loadUws } from './uws.ts'
+
+/** Which backend serves HTTP, and if `auto` had to choose the slower one, why. */
+export type BackendChoice = { readonly backend: BackendName; readonly reason: string | undefined }
+
+/** Chooses the backend for `frontend.http`. Throws an Error with the reasons when `uws` is asked for and does not load. */
+export function chooseBackend(wanted: 'auto' | BackendName): BackendChoice {
+  if (wanted === 'node') return { backend: 'node', reason: undefined }
+  try {
+    return { backend: loadUws().name, reason: undefined }
+  } catch (error) {
+    if (wanted === 'uws') throw error
+    return { backend: 'node', reason: (error as Error).message }
+  }
+}
+
+/** The backend of that name. Throws an Error when it is not available. */
+export function loadBackend(name: BackendName): HttpBackend {
+  return name === 'uws' ? loadUws() : nodeBackend
+}

@@ -1,0 +1,171 @@
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { HTTP_HEAD_BYTES_MAX } from '../../protocol/limits.ts'
+import type {
+  App,
+  AppOptions,
+  HttpBackend,
+  ListenSocket,
+  RequestHandler,
+  WebSocketBehavior,
+} from '../adapter.ts'
+import { answerClientError } from './client-error.ts'
+import { addressBytes, Connection, connectionOf, setConnection } from './connection.ts'
+import { NodeExchange } from './exchange.ts'
+import { openListener } from './open-listener.ts'
+import { readProxyHeader } from './proxy-socket.ts'
+import { isWebSocketRequest, withoutUpgrade } from './upgrade-request.ts'
+import { createWebSocketRoute, type WebSocketRoute } from './websocket.ts'
+
+/** Time for a whole request head, and for a TLS handshake or PROXY header before it. */
+const HEAD_MILLIS_MAX = 15_000
+/** Time for a whole request with its body. */
+const REQUEST_MILLIS_MAX = 60_000
+/** Time without a byte in either direction while a request is not answered, or its answer not read. */
+const STALL_MILLIS_MAX = 60_000
+const IDLE_SECONDS_DEFAULT = 75
+const TIMEOUT_CHECK_MILLIS = 2000
+
+/** node:http, node:https and ws in the shape of uWebSockets.js: slower, and available wherever Node is. */
+export const nodeBackend: HttpBackend = {
+  name: 'node',
+  createApp: (options = {}) => new NodeApp(options),
+  // http's own close would also close the idle connections, which are closed behind one more answer instead.
+  closeListenSocket: socket => void NetServer.prototype.close.call(socket as Server),
+  localPort: socket => ((socket as Server).address() as AddressInfo).port,
+}
+
+class NodeApp implements App {
+  readonly #server: Server
+  readonly #options: AppOptions
+  readonly #routes = new Map<string, RequestHandler>()
+  #fallback: RequestHandler | undefined
+  #webSockets: WebSocketRoute | undefined
+  /** Node's own handling of an accepted connection. */
+  readonly #serve: (socket: Socket) => void
+  /** Every accepted connection. */
+  readonly #sockets = new Set<Socket>()
+
+  constructor(options: AppOptions) {
+    this.#options = options
+    const { idleTimeout = IDLE_SECONDS_DEFAULT, tls } = options
+    const settings: ServerOptions = {
+      maxHeaderSize: HTTP_HEAD_BYTES_MAX,
+      headersTimeout: HEAD_MILLIS_MAX,
+      requestTimeout: REQUEST_MILLIS_MAX,
+      keepAliveTimeout: idleTimeout * 1000,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MILLIS,
+      noDelay: true,
+    }
+    this.#server = tls
+      ? createTlsServer({
+          ...settings,
+          key: tls.key,
+          cert: tls.certificate,
+          minVersion: 'TLSv1.2',
+          handshakeTimeout: HEAD_MILLIS_MAX,
+        })
+      : createServer(settings)
+    this.#server.setTimeout(STALL_MILLIS_MAX)
+    this.#server.on('request', this.#onRequest)
+    this.#server.on('upgrade', this.#onUpgrade)
+    this.#server.on('clientError', answerClientError)
+    const [serve] = this.#server.listeners('connection') as ((socket: Socket) => void)[]
+    this.#serve = socket => serve?.call(this.#server, socket)
+    this.#server.removeAllListeners('connection')
+    this.#server.on('connection', this.#onConnection)
+  }
+
+  any(pattern: string, handler: RequestHandler): this {
+    if (pattern === '/*') this.#fallback = handler
+    else this.#routes.set(pattern, handler)
+    return this
+  }
+
+  ws<Data>(_pattern: string, behavior: WebSocketBehavior<Data>): this {
+    this.#webSockets = createWebSocketRoute(behavior)
+    return this
+  }
+
+  listen(host: string, port: number, listening: (socket: ListenSocket | false) => void): this {
+    const server = this.#server
+    server.once('error', () => listening(false))
+    try {
+      openListener(server, host, port, () => listening(server))
+    } catch {
+      listening(false)
+    }
+    return this
+  }
+
+  close(): this {
+    this.#webSockets?.close()
+    this.#server.close()
+    for (const socket of this.#sockets) socket.destroy()
+    return this
+  }
+
+  /** The limits and the PROXY header come before Node's own handling of a connection. */
+  readonly #onConnection = (socket: Socket) => {
+    const { believesProxyHeader, gate } = this.#options
+    const address = addressBytes(socket.remoteAddress)
+    if (gate && !gate.open(address)) return void socket.destroy()
+    this.#sockets.add(socket)
+    socket.once('close', () => {
+      this.#sockets.delete(socket)
+      gate?.close(address)
+    })
+    if (!believesProxyHeader?.(address)) return this.#serve(socket)
+    readProxyHeader(socket, HEAD_MILLIS_MAX, client => {
+      if (client) this.#connectionOf(socket).proxied = client
+      this.#serve(socket)
+    })
+  }
+
+  #connectionOf(socket: Socket): Connection {
+    const known = connectionOf(socket)
+    if (known) return known
+    const connection = new Connection(socket, this.#dispatch)
+    setConnection(socket, connection)
+    return connection
+  }
+
+  readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const connection = this.#connectionOf(request.socket)
+    connection.arrived(new NodeExchange(request, response, connection))
+  }
+
+  readonly #onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
+    const socket = stream as Socket
+    const route = this.#webSockets
+    if (!route || !isWebSocketRequest(request)) {
+      this.#serveAgain(socket, withoutUpgrade(request, head))
+      return
+    }
+    const connection = this.#connectionOf(socket)
+    // An answer to an earlier request would be mixed up with the frames.
+    if (connection.isBusy) socket.destroy()
+    else route.upgrade(request, socket, head, connection)
+  }
+
+  readonly #dispatch = (exchange: NodeExchange): void => {
+    const handler = this.#routes.get(exchange.getUrl()) ?? this.#fallback
+    if (handler) handler(exchange, exchange)
+    else exchange.writeStatus('404 Not Found').end('')
+  }
+
+  /** Has a socket that was taken out for an upgrade served by HTTP, beginning with these bytes. */
+  #serveAgain(socket: Socket, bytes: Buffer): void {
+    socket.unshift(bytes)
+    if (this.#options.tls) this.#server.emit('secureConnection', socket)
+    else this.#serve(socket)
+  }
+}

@@ -1,0 +1,159 @@
+import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { WebSocketServer, type WebSocket as WsSocket } from 'ws'
+import type { UpgradeResponse, WebSocket, WebSocketBehavior } from '../adapter.ts'
+import type { Connection } from './connection.ts'
+import { NodeExchange } from './exchange.ts'
+
+/** Longest time between two pings, in seconds: load balancers close a connection that is silent for a minute. */
+const PING_SECONDS_MAX = 45
+/** RFC 6455 §7.4.1. */
+const ABNORMAL_CLOSURE = 1006
+/** Results of `send`. */
+const [QUEUED, SENT, DROPPED] = [0, 1, 2]
+
+/** The WebSockets of one app. */
+export type WebSocketRoute = {
+  /** Takes a socket over from HTTP. `head` are the bytes that came behind the request. */
+  upgrade(request: IncomingMessage, socket: Socket, head: Buffer, connection: Connection): void
+  /** Closes every socket. */
+  close(): void
+}
+
+/** Serves WebSockets with `behavior`, on the ws library. */
+export function createWebSocketRoute<Data>(behavior: WebSocketBehavior<Data>): WebSocketRoute {
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: behavior.maxPayloadLength,
+  })
+  const sockets = new Set<NodeWebSocket<Data>>()
+  const period = Math.min(PING_SECONDS_MAX, behavior.idleTimeout / 2)
+  const timer = setInterval(() => {
+    const now = performance.now()
+    for (const socket of sockets) socket.checkAlive(now)
+  }, period * 1000).unref()
+  return {
+    upgrade(request, socket, head, connection) {
+      socket.on('error', () => {})
+      const response = new ServerResponse(request)
+      response.shouldKeepAlive = false
+      response.assignSocket(socket)
+      response.once('finish', () => socket.destroySoon())
+      const handshake = new Handshake<Data>(request, response, connection, data => {
+        response.detachSocket(socket)
+        server.handleUpgrade(request, socket, head, ws => {
+          new NodeWebSocket(ws, socket, data, behavior, sockets).open()
+        })
+      })
+      behavior.upgrade(handshake, handshake, {})
+    },
+    close() {
+      clearInterval(timer)
+      for (const socket of [...sockets]) socket.terminate()
+    },
+  }
+}
+
+/** A request for a WebSocket: it is accepted with `upgrade`, or answered as any other request. */
+class Handshake<Data> extends NodeExchange implements UpgradeResponse<Data> {
+  readonly #accept: (data: Data) => void
+
+  constructor(
+    request: IncomingMessage,
+    response: ServerResponse,
+    connection: Connection,
+    accept: (data: Data) => void,
+  ) {
+    super(request, response, connection)
+    this.#accept = accept
+  }
+
+  upgrade(data: Data): void {
+    this.#accept(data)
+  }
+}
+
+class NodeWebSocket<Data> implements WebSocket<Data> {
+  readonly #ws: WsSocket
+  readonly #socket: Socket
+  readonly #data: Data
+  readonly #behavior: WebSocketBehavior<Data>
+  readonly #sockets: Set<NodeWebSocket<Data>>
+  #isClosed = false
+  /** When the last message or pong came, in milliseconds of the monotonic clock. */
+  #heardAt = performance.now()
+
+  constructor(
+    ws: WsSocket,
+    socket: Socket,
+    data: Data,
+    behavior: WebSocketBehavior<Data>,
+    sockets: Set<NodeWebSocket<Data>>,
+  ) {
+    this.#ws = ws
+    this.#socket = socket
+    this.#data = data
+    this.#behavior = behavior
+    this.#sockets = sockets
+  }
+
+  open(): void {
+    this.#sockets.add(this)
+    const heard = () => {
+      this.#heardAt = performance.now()
+    }
+    this.#ws.on('message', (message: Buffer) => {
+      heard()
+      if (!this.#isClosed) this.#behavior.message(this, message)
+    })
+    this.#ws.on('ping', heard)
+    this.#ws.on('pong', heard)
+    // What goes wrong is followed by `close`.
+    this.#ws.on('error', () => {})
+    this.#ws.on('close', (code: number) => this.#closed(code))
+    this.#behavior.open(this)
+  }
+
+  getUserData(): Data {
+    return this.#data
+  }
+
+  getBufferedAmount(): number {
+    return this.#socket.writableLength
+  }
+
+  send(message: string): number {
+    if (this.#isClosed) return DROPPED
+    if (this.#socket.writableLength + message.length > this.#behavior.maxBackpressure) {
+      if (this.#behavior.closeOnBackpressureLimit) this.terminate()
+      return DROPPED
+    }
+    this.#ws.send(message)
+    return this.#socket.writableLength > 0 ? QUEUED : SENT
+  }
+
+  end(code: number, reason: string): void {
+    this.#ws.close(code, reason)
+    this.#closed(code)
+  }
+
+  terminate(): void {
+    this.#ws.terminate()
+    this.#closed(ABNORMAL_CLOSURE)
+  }
+
+  /** Closes the socket after the idle timeout, and sends a ping before. */
+  checkAlive(now: number): void {
+    if (now - this.#heardAt >= this.#behavior.idleTimeout * 1000) this.terminate()
+    else if (this.#behavior.sendPingsAutomatically) this.#ws.ping()
+  }
+
+  #closed(code: number): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#sockets.delete(this)
+    this.#behavior.close(this, code)
+  }
+}

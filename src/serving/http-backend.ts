@@ -1,0 +1,41 @@
+import { unavailableError } from '../errors.ts'
+import type { BackendName } from '../frontends/adapter.ts'
+import { chooseBackend } from '../frontends/backend.ts'
+import type { Logger } from '../log.ts'
+import type { FrontendListeners } from './local-servers.ts'
+
+/** Installs the official build. Its releases are tags of a git repository, which npm 12 accepts with the option alone. */
+const INSTALL =
+  'npm install --allow-git=root uWebSockets.js@github:uNetworking/uWebSockets.js#v20.69.0'
+
+/**
+ * Chooses what serves HTTP, for `frontend.http`. Logs a warning to `log`, if there is one, when `auto` has to choose the slower
+ * one. Throws an OperatorError when `uws` is asked for and does not load.
+ */
+export function chooseHttpBackend(wanted: 'auto' | BackendName, log?: Logger): BackendName {
+  try {
+    const { backend, reason } = chooseBackend(wanted)
+    if (reason !== undefined) {
+      log?.warn(
+        { reason, install: INSTALL },
+        'uWebSockets.js does not load; HTTP is served by node:http, which needs about 1.6 times the CPU time. The command in "install" adds a build for Node 22, 24 and 26, on systems with glibc 2.38 or later',
+      )
+    }
+    return backend
+  } catch (error) {
+    throw unavailableError(
+      `frontend.http is "uws", but uWebSockets.js does not load: ${(error as Error).message}`,
+    )
+  }
+}
+
+/** Logs a warning for limits on connections that have no effect: uWebSockets.js does not report connections. */
+export function warnOfUnlimited(listeners: FrontendListeners, log: Logger): void {
+  const onUws = [...listeners.http, ...listeners.api].filter(({ backend }) => backend === 'uws')
+  const isLimited = listeners.connectionsPerAddress > 0
+  if (onUws.some(({ maxConnections }) => isLimited || maxConnections > 0)) {
+    log.warn(
+      'connections_per_address and max_connections have no effect on uWebSockets.js: set frontend.http = "node", or limit connections in the firewall',
+    )
+  }
+}
