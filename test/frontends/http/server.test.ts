@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -270,9 +269,7 @@ t.test('a client that pipelines and does not read holds no answers in memory', a
     const block = request.repeat(Math.ceil(65_536 / request.length))
     // It is cut off long before it has sent 64 MiB.
     for (let blocks = 0; blocks < 1000 && !socket.destroyed; blocks++) {
-      if (!socket.write(block)) {
-        await Promise.race([once(socket, 'drain'), once(socket, 'close'), sleep(200)])
-      }
+      if (!socket.write(block)) await sleep(20)
       if (socket.writableLength > 1 << 20) break
     }
     const unread = socket.writableLength
@@ -320,8 +317,8 @@ t.test('the real address is believed from trusted proxies only', async t => {
   }
   t.equal(await externalIp([], 'x-real-ip: 5.6.7.8\r\n'), '\x7f\0\0\x01')
   t.equal(await externalIp(['127.0.0.0/8'], 'X-Real-IP: 5.6.7.8\r\n'), '\x05\x06\x07\x08')
-  t.equal(await externalIp(['127.0.0.0/8'], 'x-real-ip: nonsense\r\n'), 'unknown origin ip')
-  t.equal(await externalIp(['127.0.0.0/8'], ''), 'unknown origin ip')
+  t.equal(await externalIp(['127.0.0.0/8'], 'x-real-ip: nonsense\r\n'), 'the proxy did not send your address')
+  t.equal(await externalIp(['127.0.0.0/8'], ''), 'the proxy did not send your address')
 })
 
 t.test('several lines of the header are one list', async t => {
