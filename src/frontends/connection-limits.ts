@@ -5,8 +5,8 @@ import {
   familyOf,
   Protocol,
 } from '../counters/frontend.ts'
-import type { ConnectionGate } from './adapter.ts'
 import { compileCidrs, isInCidrs } from '../protocol/ip.ts'
+import type { ConnectionGate } from './adapter.ts'
 import { socketAddress } from './client-address.ts'
 
 /** An IPv6 customer has at least a /64, which therefore counts as one address. */

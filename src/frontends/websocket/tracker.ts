@@ -5,7 +5,7 @@ import {
   type FrontendCounters,
   Protocol,
 } from '../../counters/frontend.ts'
-import { refusedFailure, type Link } from '../../link/link.ts'
+import { type Link, refusedFailure } from '../../link/link.ts'
 import { type Bytes, bytesOf } from '../../protocol/bytes.ts'
 import { Failure, type FailureAnswers } from '../../protocol/failures.ts'
 import { type PathRules, parsePathKeys } from '../../protocol/http/path.ts'

@@ -317,7 +317,10 @@ t.test('the real address is believed from trusted proxies only', async t => {
   }
   t.equal(await externalIp([], 'x-real-ip: 5.6.7.8\r\n'), '\x7f\0\0\x01')
   t.equal(await externalIp(['127.0.0.0/8'], 'X-Real-IP: 5.6.7.8\r\n'), '\x05\x06\x07\x08')
-  t.equal(await externalIp(['127.0.0.0/8'], 'x-real-ip: nonsense\r\n'), 'the proxy did not send your address')
+  t.equal(
+    await externalIp(['127.0.0.0/8'], 'x-real-ip: nonsense\r\n'),
+    'the proxy did not send your address',
+  )
   t.equal(await externalIp(['127.0.0.0/8'], ''), 'the proxy did not send your address')
 })
 
