@@ -4,6 +4,7 @@ import { FAILURES_SECTION } from './failures-schema.ts'
 import { filePath, type SectionSchema, seconds, switchedOff, switchedOn } from './key-schema.ts'
 import { LIMITS_SECTION } from './limits-schema.ts'
 import { SERVER_SECTIONS } from './server-schemas.ts'
+import { WEBSOCKET_SECTION } from './websocket-schema.ts'
 
 /**
  * Every section and key: the only source of defaults, validation, the type `Config`, config.toml,
@@ -173,6 +174,7 @@ export const SCHEMA = {
   },
   limits: LIMITS_SECTION,
   failures: FAILURES_SECTION,
+  websocket: WEBSOCKET_SECTION,
   ...DATABASE_SECTIONS,
   snapshot: {
     description:

@@ -55,8 +55,12 @@ export type WebSocket<Data> = {
   send(message: string): number
   /** Bytes that wait for a slow reader. */
   getBufferedAmount(): number
+  /** Sends an empty ping. */
+  ping(): unknown
   /** Closes with a code, and calls `close`. */
   end(code: number, reason: string): void
+  /** Cuts the connection without a closing handshake, and calls `close`. */
+  close(): void
 }
 
 /** Opaque to handlers: carries a request to the socket that it becomes. */
@@ -78,14 +82,16 @@ export type WebSocketBehavior<Data> = {
   /** Bytes that wait for a slow reader at most; `closeOnBackpressureLimit` then closes the socket. */
   readonly maxBackpressure: number
   readonly closeOnBackpressureLimit: boolean
-  /** Seconds without a message or pong after which a socket is closed. */
+  /** Seconds without data after which uWebSockets.js closes a socket; 0 for never. */
   readonly idleTimeout: number
-  /** Sends pings before the idle timeout expires. */
+  /** Whether uWebSockets.js sends pings before the idle timeout expires. */
   readonly sendPingsAutomatically: boolean
   upgrade(response: UpgradeResponse<Data>, request: HttpRequest, context: UpgradeContext): void
   open(socket: WebSocket<Data>): void
   /** The memory of `message` is invalid after this returns. */
   message(socket: WebSocket<Data>, message: ArrayBuffer | Uint8Array): void
+  /** The client answered a ping. */
+  pong(socket: WebSocket<Data>): void
   /** Called exactly once, whichever side closed the socket. Nothing may be sent after it. */
   close(socket: WebSocket<Data>, code: number): void
 }

@@ -58,12 +58,21 @@ export function makeRoom(frame: Frame, more: number): boolean {
 
 /** Writes the header and returns the frame's bytes, a view of the same memory. */
 export function sealFrame(frame: Frame, sequence: number): Uint8Array<ArrayBuffer> {
-  const { view, u8 } = frame.bytes
+  writeFrameHeader(frame.bytes.view, frame.end, sequence, frame.records)
+  return frame.bytes.u8.subarray(0, frame.end)
+}
+
+/** Writes the header of a frame of `length` bytes at the start of `view`. */
+export function writeFrameHeader(
+  view: DataView,
+  length: number,
+  sequence: number,
+  records: number,
+): void {
   view.setUint32(FRAME_MAGIC, MAGIC, true)
-  view.setUint32(FRAME_LENGTH, frame.end, true)
+  view.setUint32(FRAME_LENGTH, length, true)
   view.setUint32(FRAME_SEQUENCE, sequence, true)
-  view.setUint32(FRAME_RECORDS, frame.records, true)
-  return u8.subarray(0, frame.end)
+  view.setUint32(FRAME_RECORDS, records, true)
 }
 
 /**

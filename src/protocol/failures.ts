@@ -47,6 +47,8 @@ const TABLE = [
   ['invalidOffers', 'invalid offers', 'never'],
   ['invalidAnswer', 'invalid answer, offer_id or to_peer_id', 'never'],
   ['tooManyOnConnection', 'too many torrents on one connection', 'long'],
+  ['tooManyMessages', 'too many messages on one connection: this one is dropped', 'short'],
+  ['descriptionTooLong', 'session description too long', 'never'],
 ] as const satisfies readonly Row[]
 
 type Rows = typeof TABLE

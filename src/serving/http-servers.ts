@@ -18,6 +18,7 @@ import { chooseHttpBackend, warnOfUnlimited } from './http-backend.ts'
 import { apiListeners, claimListeners, claimTcp, httpListeners } from './listeners.ts'
 import { type FrontendListeners, type Frontends, startFrontends } from './local-servers.ts'
 import { collectServers } from './server-samples.ts'
+import { websocketLimits } from './websocket-limits.ts'
 import { createWorkerNumbers } from './worker-ids.ts'
 import { startWorkers } from './workers.ts'
 
@@ -75,6 +76,7 @@ export async function claimTcpListeners(
     http: claimed.flatMap(({ http, port }) => (http ? [{ ...http, port }] : [])),
     api: claimed.flatMap(({ api: options, port }) => (options ? [{ ...options, port }] : [])),
     connectionsPerAddress: config.limits.connections_per_address,
+    websocket: websocketLimits(config.websocket),
   }
   warnOfUnlimited(listeners, log)
   return {

@@ -7,6 +7,7 @@ import { startApiServer } from '../frontends/api/server.ts'
 import { ConnectionLimits } from '../frontends/connection-limits.ts'
 import { startHttpServer } from '../frontends/http/server.ts'
 import { hasConnections } from '../frontends/listen.ts'
+import type { WebsocketLimits } from '../frontends/websocket/limits.ts'
 import { startWebsocketTracker, type WebsocketOptions } from '../frontends/websocket/tracker.ts'
 import type { Link } from '../link/link.ts'
 import type { Logger } from '../log.ts'
@@ -26,6 +27,7 @@ export type FrontendListeners = {
   readonly api: readonly ApiListener[]
   /** Connections that one address may have to all of them in each process; 0 does not limit. */
   readonly connectionsPerAddress: number
+  readonly websocket: WebsocketLimits
 }
 
 /** The listeners of one process, with their link. */
@@ -33,8 +35,9 @@ export type Frontends = {
   /** Open connections of clients; undefined when a listener is on uWebSockets.js, which does not report them. */
   readonly connections: number | undefined
   /**
-   * Starts servers for `listeners`, and has them take over from those that were: no connection is refused, and open ones are closed behind
-   * an answer or when they had nothing to ask. Resolves when the new ones listen. Rejects when one cannot, and then the old ones stay.
+   * Starts servers for `listeners`, which take over from the running ones. No connection is refused;
+   * open HTTP connections are closed after an answer or when they are idle, WebSockets continue for
+   * drainTime. Resolves when the new servers listen. Rejects when one cannot, and the old ones stay.
    */
   replace(listeners: FrontendListeners): Promise<void>
   /** Ends as `replace` ends what was, for when another process has taken over. */
@@ -46,14 +49,18 @@ export type Frontends = {
 type Server = {
   readonly port: number
   readonly inFlight: number
+  /** Open WebSockets; an API server has none. */
+  readonly webSockets?: number
   stopListening(): void
   handOver(): Promise<void>
+  /** Closes its WebSockets so that clients reconnect. */
+  closeWebSockets?(): void
   close(): void
 }
 
 export type FrontendsOptions = {
   readonly listeners: FrontendListeners
-  readonly websocket: WebsocketOptions
+  readonly websocket: Omit<WebsocketOptions, 'limits' | 'log'>
   readonly link: Link
   readonly admin: Admin
   readonly counters: FrontendCounters
@@ -104,13 +111,33 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
     ) {
       await sleep(HAND_OVER_CHECK_MILLIS)
     }
+    await drain(servers)
     for (const server of servers) {
       if (leaving.delete(server)) server.close()
     }
   }
 
+  /** Serves the WebSockets of `servers` until they are closed, for drainTime at most. */
+  async function drain(servers: readonly Server[]): Promise<void> {
+    const begun = performance.now()
+    const open = () => servers.filter(server => leaving.has(server) && (server.webSockets ?? 0) > 0)
+    while (open().length > 0 && performance.now() - begun < drainMillis) {
+      await sleep(HAND_OVER_CHECK_MILLIS)
+    }
+    for (const server of open()) server.closeWebSockets?.()
+    const closedAt = performance.now()
+    while (websocket.inFlight > 0 && performance.now() - closedAt < STOP_MILLIS_MAX) {
+      await sleep(STOP_CHECK_MILLIS)
+    }
+  }
+
   await link.whenUp()
-  const websocket = await startWebsocketTracker(options.websocket, link, counters)
+  let drainMillis = options.listeners.websocket.drainTime * 1000
+  const websocket = await startWebsocketTracker(
+    { ...options.websocket, limits: options.listeners.websocket, log },
+    link,
+    counters,
+  )
   const limits = new ConnectionLimits(options.listeners.connectionsPerAddress, counters)
   let { listeners } = options
   let servers = await startServers(listeners)
@@ -120,6 +147,8 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
       return all.every(({ backend }) => backend === 'node') ? limits.open : undefined
     },
     async replace(wanted) {
+      drainMillis = wanted.websocket.drainTime * 1000
+      websocket.setLimits(wanted.websocket)
       const old = servers
       servers = await startServers(wanted)
       listeners = wanted

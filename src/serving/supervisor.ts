@@ -24,6 +24,8 @@ export type SupervisorOptions = {
   /** Starts child number `n`, and calls `ready` when it does its work and `exited` when it ends, for whatever reason. May throw. */
   readonly start: (n: number, exited: (why: string) => void, ready: () => void) => Child
   readonly died: (death: Death) => void
+  /** How long a child that has handed over may take to finish, in milliseconds. */
+  readonly leaveMillis: () => number
   /** Milliseconds, monotonic. */
   readonly now: () => number
   readonly setTimer: (run: () => void, millis: number) => { cancel(): void }
@@ -48,8 +50,10 @@ const BACKOFF_MILLIS_MAX = 10_000
 
 /** A child that is to take another's place and is not ready by then is killed. */
 const READY_MILLIS_MAX = 30_000
-/** And so is one that has handed over and is still there. */
+/** A child that has handed over is killed after leaveMillis and this. */
 const LEAVE_MILLIS_MAX = 90_000
+/** Children that have handed over and still run, for each number; the oldest ones are stopped. */
+const LEAVING_MAX = 4
 
 /** Keeps `count` children running until stopped. It never gives up on one. */
 export function startSupervisor(options: SupervisorOptions): Supervisor {
@@ -57,13 +61,13 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   /** Those that are to take a place and are not ready. */
   const successors = new Map<number, Child>()
   /** Those that have handed over. */
-  const leaving = new Set<Child>()
+  const leaving = new Map<Child, number>()
   const timers = new Map<number, { cancel(): void }>()
   const quickDeaths = new Array<number>(options.count).fill(0)
   let stopping = false
   let allGone: (() => void) | undefined
 
-  const everyChild = () => [...children.values(), ...successors.values(), ...leaving]
+  const everyChild = () => [...children.values(), ...successors.values(), ...leaving.keys()]
 
   /** `ended` is called once, without a child where none could be started. Undefined when it has ended already. */
   function launch(
@@ -129,10 +133,13 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     const old = children.get(n)
     children.set(n, child)
     if (!old) return
-    leaving.add(old)
+    leaving.set(old, n)
     options.setTimer(() => {
       if (leaving.has(old)) old.kill()
-    }, LEAVE_MILLIS_MAX)
+    }, LEAVE_MILLIS_MAX + options.leaveMillis())
+    // Frequent reloads would otherwise fill the machine with old children.
+    const others = [...leaving.keys()].filter(child => leaving.get(child) === n)
+    for (const child of others.slice(0, -LEAVING_MAX)) child.stop()
     await old.handOver()
   }
 

@@ -90,6 +90,7 @@ export function startWorkers(options: WorkersOptions): Workers {
         }
         if (message.type === 'listening' && listen.add(n).size === options.count) allListen()
       }),
+    leaveMillis: () => current.listeners.websocket.drainTime * 1000,
     died: death => {
       options.processes.died()
       logDeath(log, death)

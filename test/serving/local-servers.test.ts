@@ -12,6 +12,7 @@ import { createTestLog } from '../app/fixtures/log-lines.ts'
 import { RawConnection } from '../fixtures/http-client.ts'
 import { announceTarget } from '../fixtures/load.ts'
 import { NOW, newEngine } from '../fixtures/tracker-client.ts'
+import { WEBSOCKET_LIMITS } from '../fixtures/websocket-limits.ts'
 import { createMemoryAdmin } from '../frontends/api/fixtures/memory-admin.ts'
 
 function accepts(port: number): Promise<boolean> {
@@ -27,7 +28,7 @@ function accepts(port: number): Promise<boolean> {
 
 function frontendsOn(listener: HttpListener, link: Link): FrontendsOptions {
   return {
-    listeners: { http: [listener], api: [], connectionsPerAddress: 0 },
+    listeners: { http: [listener], api: [], connectionsPerAddress: 0, websocket: WEBSOCKET_LIMITS },
     websocket: { worker: 0, relayPath: undefined },
     link,
     admin: createMemoryAdmin(),

@@ -21,6 +21,7 @@ function supervise(count: number, failStarts = 0) {
   const deaths: Death[] = []
   const supervisor = startSupervisor({
     count,
+    leaveMillis: () => 0,
     now: () => clock,
     setTimer: (run, millis) => {
       timers.set(run, clock + millis)
@@ -295,4 +296,17 @@ t.test('a stop waits for those that hand over and those that are not ready', asy
   for (const child of children) child.exited('exit status 0')
   await stop
   await t.rejects(stopped)
+})
+
+t.test('frequent replacements stop the oldest children that have handed over', async t => {
+  const { children, supervisor } = supervise(1)
+  for (let n = 1; n <= 6; n++) {
+    const replaced = supervisor.replace(0)
+    children[n]?.ready()
+    await replaced
+  }
+  t.same(
+    children.map(({ asked }) => asked),
+    ['stop', 'stop', 'hand over', 'hand over', 'hand over', 'hand over', 'nothing'],
+  )
 })

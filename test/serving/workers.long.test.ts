@@ -14,6 +14,7 @@ import { createTestLog } from '../app/fixtures/log-lines.ts'
 import { getBencoded } from '../fixtures/http-client.ts'
 import { announceTarget } from '../fixtures/load.ts'
 import { isAlive } from '../fixtures/start-tracker.ts'
+import { WEBSOCKET_LIMITS } from '../fixtures/websocket-limits.ts'
 import { createMemoryAdmin } from '../frontends/api/fixtures/memory-admin.ts'
 
 const SILENT: LogSettings = { level: 'silent', format: 'json' }
@@ -33,7 +34,7 @@ async function begin(t: Test, count: number, wantedPort?: number) {
   const processes = createProcesses(() => performance.now())
   const workers = startWorkers({
     count,
-    listeners: { http: listeners, api: [], connectionsPerAddress: 0 },
+    listeners: { http: listeners, api: [], connectionsPerAddress: 0, websocket: WEBSOCKET_LIMITS },
     admin: createMemoryAdmin(),
     processes,
     socketPathFor: engineThreads.socketPathFor,
@@ -180,7 +181,12 @@ t.test('a worker that the system cannot start is tried again, and the primary li
 t.test('workers that cannot take over leave those that run', async t => {
   const { lines, url, workers } = await begin(t, 2)
   await workers.listening
-  const nobodys = { http: [listenerOn('192.0.2.1', 6969)], api: [], connectionsPerAddress: 0 }
+  const nobodys = {
+    http: [listenerOn('192.0.2.1', 6969)],
+    api: [],
+    connectionsPerAddress: 0,
+    websocket: WEBSOCKET_LIMITS,
+  }
   await t.rejects(workers.replace(nobodys, SILENT), {
     message: 'worker 1 could not be replaced: exit status 1',
   })

@@ -18,6 +18,7 @@ import {
 import { createTestLog } from '../app/fixtures/log-lines.ts'
 import { getBencoded } from '../fixtures/http-client.ts'
 import { announceTarget } from '../fixtures/load.ts'
+import { WEBSOCKET_LIMITS } from '../fixtures/websocket-limits.ts'
 import { createMemoryAdmin } from '../frontends/api/fixtures/memory-admin.ts'
 
 async function frontendOver(t: Parameters<typeof testFolder>[0], link: Link): Promise<string> {
@@ -25,7 +26,7 @@ async function frontendOver(t: Parameters<typeof testFolder>[0], link: Link): Pr
   t.teardown(claims.release)
   const { listeners } = claims
   const frontends = await startFrontends({
-    listeners: { http: listeners, api: [], connectionsPerAddress: 0 },
+    listeners: { http: listeners, api: [], connectionsPerAddress: 0, websocket: WEBSOCKET_LIMITS },
     websocket: { worker: 0, relayPath: undefined },
     link,
     admin: createMemoryAdmin(),

@@ -87,6 +87,8 @@ export type HttpServer = {
   readonly port: number
   /** Requests that are not answered yet. */
   readonly inFlight: number
+  /** Open WebSockets that arrived here. */
+  readonly webSockets: number
   /** Accepts no new connections; open ones stay. */
   stopListening(): void
   /**
@@ -94,6 +96,7 @@ export type HttpServer = {
    * answer.
    */
   handOver(): Promise<void>
+  closeWebSockets(): void
   /** Closes every connection too. */
   close(): void
 }
@@ -136,12 +139,15 @@ export async function startHttpServer(
     get inFlight() {
       return answers.waiting
     },
+    get webSockets() {
+      return websocket?.openSockets(route) ?? 0
+    },
     stopListening: listening.stop,
     async handOver() {
       answers.closing = true
       await listening.handOver()
-      websocket?.closeSockets(route)
     },
+    closeWebSockets: () => websocket?.closeSockets(route),
     close() {
       listening.stop()
       app.close()

@@ -5,8 +5,6 @@ import type { UpgradeResponse, WebSocket, WebSocketBehavior } from '../adapter.t
 import type { Connection } from './connection.ts'
 import { NodeExchange } from './exchange.ts'
 
-/** Longest time between two pings, in seconds: load balancers close a connection that is silent for a minute. */
-const PING_SECONDS_MAX = 45
 /** RFC 6455 §7.4.1. */
 const ABNORMAL_CLOSURE = 1006
 /** Results of `send`. */
@@ -29,11 +27,6 @@ export function createWebSocketRoute<Data>(behavior: WebSocketBehavior<Data>): W
     maxPayload: behavior.maxPayloadLength,
   })
   const sockets = new Set<NodeWebSocket<Data>>()
-  const period = Math.min(PING_SECONDS_MAX, behavior.idleTimeout / 2)
-  const timer = setInterval(() => {
-    const now = performance.now()
-    for (const socket of sockets) socket.checkAlive(now)
-  }, period * 1000).unref()
   return {
     upgrade(request, socket, head, connection) {
       socket.on('error', () => {})
@@ -50,8 +43,7 @@ export function createWebSocketRoute<Data>(behavior: WebSocketBehavior<Data>): W
       behavior.upgrade(handshake, handshake, {})
     },
     close() {
-      clearInterval(timer)
-      for (const socket of [...sockets]) socket.terminate()
+      for (const socket of [...sockets]) socket.close()
     },
   }
 }
@@ -82,8 +74,6 @@ class NodeWebSocket<Data> implements WebSocket<Data> {
   readonly #behavior: WebSocketBehavior<Data>
   readonly #sockets: Set<NodeWebSocket<Data>>
   #isClosed = false
-  /** When the last message or pong came, in milliseconds of the monotonic clock. */
-  #heardAt = performance.now()
 
   constructor(
     ws: WsSocket,
@@ -101,15 +91,12 @@ class NodeWebSocket<Data> implements WebSocket<Data> {
 
   open(): void {
     this.#sockets.add(this)
-    const heard = () => {
-      this.#heardAt = performance.now()
-    }
     this.#ws.on('message', (message: Buffer) => {
-      heard()
       if (!this.#isClosed) this.#behavior.message(this, message)
     })
-    this.#ws.on('ping', heard)
-    this.#ws.on('pong', heard)
+    this.#ws.on('pong', () => {
+      if (!this.#isClosed) this.#behavior.pong(this)
+    })
     // What goes wrong is followed by `close`.
     this.#ws.on('error', () => {})
     this.#ws.on('close', (code: number) => this.#closed(code))
@@ -127,7 +114,7 @@ class NodeWebSocket<Data> implements WebSocket<Data> {
   send(message: string): number {
     if (this.#isClosed) return DROPPED
     if (this.#socket.writableLength + message.length > this.#behavior.maxBackpressure) {
-      if (this.#behavior.closeOnBackpressureLimit) this.terminate()
+      if (this.#behavior.closeOnBackpressureLimit) this.close()
       return DROPPED
     }
     this.#ws.send(message)
@@ -139,15 +126,13 @@ class NodeWebSocket<Data> implements WebSocket<Data> {
     this.#closed(code)
   }
 
-  terminate(): void {
-    this.#ws.terminate()
-    this.#closed(ABNORMAL_CLOSURE)
+  ping(): void {
+    if (!this.#isClosed) this.#ws.ping()
   }
 
-  /** Closes the socket after the idle timeout, and sends a ping before. */
-  checkAlive(now: number): void {
-    if (now - this.#heardAt >= this.#behavior.idleTimeout * 1000) this.terminate()
-    else if (this.#behavior.sendPingsAutomatically) this.#ws.ping()
+  close(): void {
+    this.#ws.terminate()
+    this.#closed(ABNORMAL_CLOSURE)
   }
 
   #closed(code: number): void {

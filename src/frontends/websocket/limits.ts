@@ -1,40 +1,84 @@
-/** What one client, or a stranger who opens many sockets, can take of a worker, with the reasons. */
+/** How fast a token bucket refills, and how many tokens it holds when full. */
+export type Rate = { readonly burst: number; readonly perSecond: number }
 
 /**
- * Torrents of one socket, over which a browser announces all that it has; libraries that seed thousands have several trackers or processes.
- * An entry takes some 100 bytes.
+ * Bounds that the section [websocket] of the configuration sets, per process. An address is an IPv4
+ * address or an IPv6 /64; 0 sockets or torrents do not limit. Sizes in bytes, times in seconds.
  */
-export const TORRENTS_PER_SOCKET_MAX = 1000
+export type WebsocketLimits = {
+  readonly pingInterval: number
+  /** How long sockets stay open after another listener or process has taken over. */
+  readonly drainTime: number
+  readonly socketsPerAddress: number
+  readonly torrentsPerSocket: number
+  readonly torrentsPerAddress: number
+  /** Messages of one socket. */
+  readonly messages: Rate
+  /** Offers that are relayed for one socket, and for all sockets of one address. */
+  readonly offers: Rate
+  readonly offersPerAddress: Rate
+  /** Offers from one socket to another, for each torrent of the other, and from one address. */
+  readonly offersToPeer: Rate
+  readonly offersToPeerPerAddress: Rate
+  /** Offers to one socket whose answers are awaited, and for how long. */
+  readonly offersAwaited: number
+  readonly offerTime: number
+  /** Bytes of one session description. */
+  readonly descriptionBytes: number
+  /** Bytes unread by a socket beyond which it is not given new offers, or nothing at all. */
+  readonly offerBacklog: number
+  readonly backlog: number
+}
 
-/** Sockets of one address in a worker: a building behind one address has some hundreds of people in it. */
-export const SOCKETS_PER_ADDRESS_MAX = 512
-
-/** Offers that were passed to a socket and wait for its answer; the oldest give way. A browser is passed some 10 a minute for each torrent. */
-export const OFFERS_AWAITED_MAX = 128
-
-/** Seconds after which nobody waits for an answer any more. Clients give up after 50. */
-export const OFFER_SECONDS_MAX = 60
+/** Torrents of one socket up to which offersToPeer is multiplied. */
+export const OFFER_TORRENTS_MAX = 16
 
 /**
- * Messages that a socket may send at once, and how many a second it earns back. Who reconnects announces all its torrents together, and then
- * answers what it is passed.
+ * An offer costs one token, and one more for each 4 KiB: what the reader receives is charged to the
+ * maker.
  */
-export const MESSAGES_AT_ONCE_MAX = 2 * TORRENTS_PER_SOCKET_MAX
-export const MESSAGES_PER_SECOND = 50
-/** A message that cannot be read counts for as many, so that who sends nothing else is soon gone. */
-export const BAD_MESSAGE_COST = 100
+export const OFFER_TOKEN_BYTES = 4096
 
-/** Bytes that wait for a slow reader; past that it is closed. An offer or answer is some KiB. */
-export const SOCKET_QUEUE_BYTES_MAX = 512 * 1024
+/**
+ * Offers that a socket may send to another although its address has used up offersToPeerPerAddress,
+ * so that many sockets of one address do not silence one that makes few offers.
+ */
+export const OFFERS_RESERVED: Rate = { burst: 4, perSecond: 0.1 }
 
-/** Seconds without a sign of life after which a socket is closed; it is pinged before. */
+/** Makers and addresses of makers that a socket remembers; the least recent are forgotten. */
+export const MAKERS_MAX = 1024
+
+/** Peer ids that one socket may announce in one torrent. A page with several clients has some. */
+export const PEER_IDS_PER_TORRENT_MAX = 8
+
+/** Messages of one socket that cannot be parsed; a socket that exceeds this rate is closed. */
+export const FAULTS: Rate = { burst: 20, perSecond: 0.5 }
+
+/**
+ * Bytes of messages that wait because their socket exceeded its rate: of one socket, of one address
+ * and of all. Beyond that, messages are dropped.
+ */
+export const WAITING_BYTES_PER_SOCKET_MAX = 1024 * 1024
+export const WAITING_BYTES_PER_ADDRESS_MAX = 8 * 1024 * 1024
+export const WAITING_BYTES_MAX = 64 * 1024 * 1024
+
+/** How often waiting messages are tried again. */
+export const WAITING_MILLIS = 100
+
+/** Sockets of one IPv6 /48 are limited to this many times those of a /64. */
+export const NETWORK_FACTOR = 4
+
+/** Seconds without a message or pong after which a socket is closed: several pings are unanswered. */
 export const IDLE_SECONDS_MAX = 120
 
-/** Bytes that wait for another worker; past that messages to it are dropped: their clients make new offers. */
+/** Seconds after which a client that is refused because of its address may retry. */
+export const RETRY_SECONDS = 60
+
+/** Bytes queued for another worker beyond which messages to it are dropped. */
 export const RELAY_QUEUE_BYTES_MAX = 8 * 1024 * 1024
 
-/** Bytes of one frame between workers: a description, and what is around it. */
+/** Bytes of one frame between workers: a description in JSON and its surroundings. */
 export const RELAY_FRAME_BYTES_MAX = 512 * 1024
 
-/** Leave records that wait for the engine are tried again after so long. */
+/** Milliseconds until leave records that the engine has not confirmed are sent again. */
 export const LEAVE_RETRY_MILLIS = 100

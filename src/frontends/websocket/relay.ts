@@ -1,18 +1,20 @@
 import { rmSync } from 'node:fs'
-import { connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { pack, unpack } from 'msgpackr'
+import { createFrameReader, FRAME_HEADER_BYTES, writeFrameHeader } from '../../link/frame.ts'
+import { bytesOf } from '../../protocol/bytes.ts'
 import { RELAY_FRAME_BYTES_MAX, RELAY_QUEUE_BYTES_MAX } from './limits.ts'
 
-/** A message for a peer, wherever its connection is. */
+/** An offer or answer for a peer, wherever its connection is. */
 export type Relayed = {
-  /** Numbers of the worker and of the socket in it that the peer is connected to. */
+  /** Numbers of the worker, and of the socket in it, that the peer is connected to. */
   readonly worker: number
   readonly socket: number
   readonly infoHash: string
   readonly peerId: string
-  /** What is sent to it. */
+  /** The message for the peer. */
   readonly text: string
-  /** Of an offer: who gets the answer. */
+  /** Set for an offer: where its answer goes. */
   readonly offer: OfferOrigin | undefined
 }
 
@@ -21,112 +23,143 @@ export type OfferOrigin = {
   readonly socket: number
   readonly peerId: string
   readonly offerId: string
+  /** The counted address of the maker. */
+  readonly address: string
 }
 
-/** Passes offers and answers on, from worker to worker without a detour. */
-export type Relay = {
-  /** False when the message was dropped: the other worker is gone, or too slow. */
+/** Carries messages to other workers. */
+export type RelayTransport = {
+  /** Whether it carries messages to this worker. */
+  reaches(worker: number): boolean
+  /** Returns false when the message is dropped: the worker is gone, or reads too slowly. */
   send(message: Relayed): boolean
   close(): Promise<void>
 }
 
-export type RelayOptions = {
+/** Relays messages to the sockets of this worker and, through its transports, to those of others. */
+export class Relay {
+  readonly #worker: number
+  readonly #deliver: (message: Relayed) => void
+  readonly #transports: RelayTransport[] = []
+
+  /** `deliver` receives the messages for sockets of `worker`, the number of this process. */
+  constructor(worker: number, deliver: (message: Relayed) => void) {
+    this.#worker = worker
+    this.#deliver = deliver
+  }
+
+  /** Adds a transport. The first one that reaches a worker carries the messages to it. */
+  add(transport: RelayTransport): void {
+    this.#transports.push(transport)
+  }
+
+  /** Returns false when the message is dropped. */
+  send(message: Relayed): boolean {
+    if (message.worker === this.#worker) {
+      this.#deliver(message)
+      return true
+    }
+    const transport = this.#transports.find(({ reaches }) => reaches(message.worker))
+    return transport?.send(message) ?? false
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#transports.map(transport => transport.close()))
+  }
+}
+
+export type WorkerRelayOptions = {
   readonly worker: number
-  /** Unix socket of a worker; undefined where there is one process only. */
-  readonly pathOf: ((worker: number) => string) | undefined
-  /** Brings a message to a socket of this worker. */
+  /** Path of the Unix socket of each worker. */
+  readonly pathOf: (worker: number) => string
+  /** Receives messages from other workers. */
   readonly deliver: (message: Relayed) => void
 }
 
-/** A frame is its length, u32 little-endian, and the message in MessagePack. */
-const HEAD_BYTES = 4
+/**
+ * Connects the workers of this machine: serves this worker's Unix socket, and connects to that of
+ * another one with the first message for it. A frame of link/frame.ts carries one message in
+ * MessagePack. Rejects when it cannot listen on the path.
+ */
+export async function startWorkerRelay(options: WorkerRelayOptions): Promise<RelayTransport> {
+  const relay = new WorkerRelay(options)
+  await relay.listen()
+  return relay
+}
 
-/** Serves this worker's Unix socket; those of others are connected to when there is something for them. */
-export async function startRelay({ worker, pathOf, deliver }: RelayOptions): Promise<Relay> {
-  if (!pathOf) {
-    return {
-      send(message) {
-        if (message.worker === worker) deliver(message)
-        return message.worker === worker
-      },
-      async close() {},
-    }
+class WorkerRelay implements RelayTransport {
+  readonly #options: WorkerRelayOptions
+  readonly #outgoing = new Map<number, Socket>()
+  readonly #incoming = new Set<Socket>()
+  readonly #server: Server
+
+  constructor(options: WorkerRelayOptions) {
+    this.#options = options
+    this.#server = createServer(socket => {
+      this.#incoming.add(socket)
+      receive(socket, options.deliver)
+      socket.on('close', () => this.#incoming.delete(socket))
+    })
   }
-  const outgoing = new Map<number, Socket>()
-  const incoming = new Set<Socket>()
-  const server = createServer(socket => {
-    incoming.add(socket)
-    receive(socket, deliver)
-    socket.on('close', () => incoming.delete(socket))
-  })
-  const path = pathOf(worker)
-  // A process that had this number before may have left its own.
-  rmSync(path, { force: true })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(path, resolve)
-  })
 
-  function socketTo(other: number): Socket {
-    const known = outgoing.get(other)
+  listen(): Promise<void> {
+    const path = this.#options.pathOf(this.#options.worker)
+    // A dead process that had the same number may have left its socket.
+    rmSync(path, { force: true })
+    return new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(path, resolve)
+    })
+  }
+
+  reaches = () => true
+
+  send(message: Relayed): boolean {
+    const socket = this.#socketTo(message.worker)
+    if (socket.writableLength > RELAY_QUEUE_BYTES_MAX) return false
+    const payload = pack(message)
+    const header = bytesOf(new Uint8Array(FRAME_HEADER_BYTES))
+    writeFrameHeader(header.view, FRAME_HEADER_BYTES + payload.length, 0, 1)
+    if (socket.writableCorked === 0) {
+      socket.cork()
+      process.nextTick(() => socket.uncork())
+    }
+    socket.write(header.u8)
+    socket.write(payload)
+    return true
+  }
+
+  async close(): Promise<void> {
+    for (const socket of [...this.#outgoing.values(), ...this.#incoming]) socket.destroy()
+    await new Promise<void>(resolve => this.#server.close(() => resolve()))
+  }
+
+  #socketTo(worker: number): Socket {
+    const known = this.#outgoing.get(worker)
     if (known) return known
-    const socket = connect((pathOf as (worker: number) => string)(other))
-    outgoing.set(other, socket)
-    // `close` follows. What was for a worker that is gone is dropped: its sockets are gone too.
+    const socket = connect(this.#options.pathOf(worker))
+    this.#outgoing.set(worker, socket)
+    // `close` follows. Messages to a dead worker are dropped: its sockets are closed too.
     socket.on('error', () => {})
-    socket.on('close', () => outgoing.delete(other))
+    socket.on('close', () => this.#outgoing.delete(worker))
     return socket
   }
-
-  return {
-    send(message) {
-      if (message.worker === worker) {
-        deliver(message)
-        return true
-      }
-      const socket = socketTo(message.worker)
-      if (socket.writableLength > RELAY_QUEUE_BYTES_MAX) return false
-      const payload = pack(message)
-      const head = Buffer.alloc(HEAD_BYTES)
-      head.writeUInt32LE(payload.length)
-      if (socket.writableCorked === 0) {
-        socket.cork()
-        process.nextTick(() => socket.uncork())
-      }
-      socket.write(head)
-      socket.write(payload)
-      return true
-    },
-    async close() {
-      for (const socket of [...outgoing.values(), ...incoming]) socket.destroy()
-      await new Promise<void>(resolve => server.close(() => resolve()))
-    },
-  }
 }
 
-/** Cuts what a worker sends into messages. Nonsense closes the connection: it is not a worker of this version. */
+/** Delivers the messages of one connection. A malformed frame closes it. */
 function receive(socket: Socket, deliver: (message: Relayed) => void): void {
-  let kept = Buffer.alloc(0)
+  const reader = createFrameReader(({ u8 }, at, length) => {
+    const message = unpackMessage(u8.subarray(at + FRAME_HEADER_BYTES, at + length))
+    if (message) deliver(message)
+    return message !== undefined
+  }, RELAY_FRAME_BYTES_MAX)
   socket.on('error', () => {})
   socket.on('data', chunk => {
-    kept = kept.length === 0 ? chunk : Buffer.concat([kept, chunk])
-    let at = 0
-    while (kept.length - at >= HEAD_BYTES) {
-      const length = kept.readUInt32LE(at)
-      if (length > RELAY_FRAME_BYTES_MAX) return socket.destroy()
-      const end = at + HEAD_BYTES + length
-      if (end > kept.length) break
-      const message = unpackMessage(kept.subarray(at + HEAD_BYTES, end))
-      if (!message) return socket.destroy()
-      deliver(message)
-      at = end
-    }
-    kept = kept.subarray(at)
-    return undefined
+    if (!reader.push(chunk as Buffer<ArrayBuffer>)) socket.destroy()
   })
 }
 
-function unpackMessage(payload: Buffer): Relayed | undefined {
+function unpackMessage(payload: Uint8Array): Relayed | undefined {
   try {
     const message = unpack(payload) as Partial<Relayed> | null
     return typeof message?.text === 'string' && typeof message.socket === 'number'

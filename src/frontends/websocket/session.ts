@@ -1,103 +1,160 @@
 import type { Failure, FailureAnswers } from '../../protocol/failures.ts'
+import type { PathRules } from '../../protocol/http/path.ts'
 import type { IpFamily } from '../../protocol/records.ts'
+import type { ProxyRules } from '../client-address.ts'
 import type { WebSocket } from '../adapter.ts'
-import {
-  MESSAGES_AT_ONCE_MAX,
-  MESSAGES_PER_SECOND,
-  OFFER_SECONDS_MAX,
-  OFFERS_AWAITED_MAX,
-  TORRENTS_PER_SOCKET_MAX,
-} from './limits.ts'
-import type { OfferOrigin } from './relay.ts'
+import { AwaitedOffers } from './awaited-offers.ts'
+import type { AddressUse } from './client-addresses.ts'
+import { PEER_IDS_PER_TORRENT_MAX, WAITING_BYTES_PER_SOCKET_MAX } from './limits.ts'
+import { TokenBucket } from './token-bucket.ts'
 
-/** What the request for a socket said, which holds for all that is announced over it. */
-export type Arrival = {
+/** Rules of the listener that a socket arrived on. */
+export type WebsocketRoute = {
+  readonly proxies: ProxyRules
+  readonly pathRules: PathRules
+  /** Seconds between a client's announces. */
+  readonly interval: number
+  /** Texts and intervals of failures. */
+  readonly failures: FailureAnswers
+}
+
+/** What the request for a WebSocket stated. It applies to every message of the socket. */
+export type Handshake = {
   readonly family: IpFamily
-  /** Address of the client, 16 bytes, IPv4 mapped. */
+  /** Address of the client, 16 bytes; IPv4 is mapped. */
   readonly client: Uint8Array
-  /** The same as a string. */
-  readonly name: string
-  /** The keys of its path, KEY and USER_KEY of a record, and what is wrong with them. */
+  /** The address by which sockets are counted; see countedAddress. */
+  readonly counted: string
+  /** The keys of the path, laid out as KEY and USER_KEY of a record, and why they are refused. */
   readonly keys: Uint8Array
   readonly keyFailure: Failure
-  /** Seconds between announces. */
-  readonly interval: number
-  readonly failures: FailureAnswers
-  /** Which of the process's listeners it came in on. */
-  readonly route: object
-  /** Set when it is open. */
-  connection: Connection | undefined
+  /** The listener that the request arrived on. */
+  readonly route: WebsocketRoute
+  /** Set once the socket is open. */
+  session: Session | undefined
 }
 
-/** A peer of a torrent, as its 20-byte info hash and its 20-byte id. */
-export type PeerName = string
+/** A peer of a torrent, by its 20-byte info hash and peer id, a character for each byte. */
+export type PeerName = { readonly infoHash: string; readonly peerId: string }
 
-export function peerName(infoHash: string, peerId: string): PeerName {
-  return infoHash + peerId
-}
-
-/** An open socket, the torrents announced over it, and the offers that it was passed and has not answered. */
-export type Connection = {
-  /** In this process; not given again. */
+/** An open WebSocket: the peers announced over it, and its share of the process's resources. */
+export class Session {
+  /** Unique in this process. */
   readonly number: number
-  readonly socket: WebSocket<Arrival>
-  readonly arrival: Arrival
-  readonly peers: ReadonlySet<PeerName>
-  isClosed: boolean
-  /** Counts a message that came, or as many as `cost`. False when they are too many. */
-  spend(cost: number, nowSeconds: number): boolean
-  /** False when there are too many torrents. */
-  join(peer: PeerName): boolean
-  leave(peer: PeerName): void
-  /** Notes where the answer to an offer goes. */
-  awaitAnswer(infoHash: string, from: OfferOrigin, nowSeconds: number): void
-  /** Who made the offer that is answered, once; undefined when the socket was not passed it lately. */
-  takeOffer(infoHash: string, toPeerId: string, offerId: string): OfferOrigin | undefined
-}
+  readonly socket: WebSocket<Handshake>
+  readonly handshake: Handshake
+  readonly use: AddressUse
+  readonly messages = new TokenBucket()
+  /** Messages dropped because too many wait. */
+  readonly drops = new TokenBucket()
+  /** Answers to dropped messages. */
+  readonly dropAnswers = new TokenBucket()
+  /** Messages that cannot be parsed. */
+  readonly faults = new TokenBucket()
+  /** Offers relayed for this socket. */
+  readonly offers = new TokenBucket()
+  /** Offers relayed to this socket. */
+  readonly awaited = new AwaitedOffers()
+  isClosed = false
+  /** Seconds of a monotonic clock. */
+  lastHeardAt: number
+  lastPingAt: number
+  /** Peer ids by info hash; one of them is the rule, so that it is stored without a list. */
+  readonly #peers = new Map<string, string | string[]>()
+  /** One copy of each peer id. */
+  readonly #peerIds = new Map<string, string>()
+  #peerCount = 0
+  #waiting: string[] = []
+  #nextWaiting = 0
+  #waitingBytes = 0
 
-export function createConnection(
-  number: number,
-  socket: WebSocket<Arrival>,
-  nowSeconds: number,
-): Connection {
-  const peers = new Set<PeerName>()
-  const awaited = new Map<string, { readonly from: OfferOrigin; readonly since: number }>()
-  let allowance = MESSAGES_AT_ONCE_MAX
-  let allowedAt = nowSeconds
-  const keyOf = (infoHash: string, peerId: string, offerId: string) => infoHash + peerId + offerId
+  constructor(number: number, socket: WebSocket<Handshake>, use: AddressUse, now: number) {
+    this.number = number
+    this.socket = socket
+    this.handshake = socket.getUserData()
+    this.use = use
+    this.lastHeardAt = now
+    this.lastPingAt = now
+  }
 
-  return {
-    number,
-    socket,
-    arrival: socket.getUserData(),
-    peers,
-    isClosed: false,
-    spend(cost, now) {
-      const earned = (now - allowedAt) * MESSAGES_PER_SECOND
-      allowance = Math.min(MESSAGES_AT_ONCE_MAX, allowance + earned) - cost
-      allowedAt = now
-      return allowance >= 0
-    },
-    join(peer) {
-      if (peers.size >= TORRENTS_PER_SOCKET_MAX && !peers.has(peer)) return false
-      peers.add(peer)
-      return true
-    },
-    leave(peer) {
-      peers.delete(peer)
-    },
-    awaitAnswer(infoHash, from, now) {
-      for (const [key, { since }] of awaited) {
-        if (awaited.size < OFFERS_AWAITED_MAX && now - since < OFFER_SECONDS_MAX) break
-        awaited.delete(key)
-      }
-      awaited.set(keyOf(infoHash, from.peerId, from.offerId), { from, since: now })
-    },
-    takeOffer(infoHash, toPeerId, offerId) {
-      const key = keyOf(infoHash, toPeerId, offerId)
-      const found = awaited.get(key)
-      awaited.delete(key)
-      return found?.from
-    },
+  get peerCount(): number {
+    return this.#peerCount
+  }
+
+  has(infoHash: string, peerId: string): boolean {
+    const ids = this.#peers.get(infoHash)
+    return ids === peerId || (typeof ids === 'object' && ids.includes(peerId))
+  }
+
+  /** Adds a peer. Returns false when the torrent has too many peer ids of this socket. */
+  join(infoHash: string, peerId: string): boolean {
+    const ids = this.#peers.get(infoHash)
+    const id = this.#peerIds.get(peerId) ?? peerId
+    if (ids === undefined) this.#peers.set(infoHash, id)
+    else if (typeof ids === 'string') this.#peers.set(infoHash, [ids, id])
+    else if (ids.length >= PEER_IDS_PER_TORRENT_MAX) return false
+    else ids.push(id)
+    this.#peerIds.set(id, id)
+    this.#peerCount++
+    this.use.torrents++
+    return true
+  }
+
+  leave(infoHash: string, peerId: string): void {
+    const ids = this.#peers.get(infoHash)
+    if (ids === undefined || !this.has(infoHash, peerId)) return
+    const rest = typeof ids === 'string' ? [] : ids.filter(id => id !== peerId)
+    const [first] = rest
+    if (first === undefined) this.#peers.delete(infoHash)
+    else this.#peers.set(infoHash, rest.length === 1 ? first : rest)
+    if (this.#peers.size === 0) this.#peerIds.clear()
+    this.#peerCount--
+    this.use.torrents--
+  }
+
+  /** All peers announced over this socket. */
+  *peers(): Generator<PeerName> {
+    for (const [infoHash, ids] of this.#peers) {
+      for (const peerId of typeof ids === 'string' ? [ids] : ids) yield { infoHash, peerId }
+    }
+  }
+
+  get hasWaiting(): boolean {
+    return this.#nextWaiting < this.#waiting.length
+  }
+
+  /** Appends a message that exceeds the rate. Returns false when too many bytes wait. */
+  wait(text: string): boolean {
+    if (this.#waitingBytes + text.length > WAITING_BYTES_PER_SOCKET_MAX) return false
+    this.#waiting.push(text)
+    this.#waitingBytes += text.length
+    this.use.waitingBytes += text.length
+    return true
+  }
+
+  /** Removes and returns the oldest waiting message. */
+  nextWaiting(): string | undefined {
+    const text = this.#waiting[this.#nextWaiting]
+    if (text === undefined) return undefined
+    this.#waiting[this.#nextWaiting++] = ''
+    this.#waitingBytes -= text.length
+    this.use.waitingBytes -= text.length
+    if (!this.hasWaiting) {
+      this.#waiting = []
+      this.#nextWaiting = 0
+    }
+    return text
+  }
+
+  /** Releases the session's share of its address when the socket has closed. Returns waiting bytes. */
+  release(): number {
+    this.isClosed = true
+    this.use.torrents -= this.#peerCount
+    this.use.waitingBytes -= this.#waitingBytes
+    this.#waiting = []
+    this.#nextWaiting = 0
+    const bytes = this.#waitingBytes
+    this.#waitingBytes = 0
+    return bytes
   }
 }

@@ -82,11 +82,14 @@ type Action = 'announce' | 'scrape'
 
 type Fields = { readonly [name: string]: unknown }
 
-/** Reads a message. It throws for no text and stores nothing of it. */
-export function parseMessage(text: string): Message {
+/**
+ * Parses a message and never throws. A session description of more than `descriptionBytesMax` bytes
+ * makes it a failure.
+ */
+export function parseMessage(text: string, descriptionBytesMax: number): Message {
   const fields = parseObject(text)
   if (!fields) return { kind: 'failure', failure: Failure.invalidJson }
-  if (fields['action'] === 'announce') return parseAnnounce(fields)
+  if (fields['action'] === 'announce') return parseAnnounce(fields, descriptionBytesMax)
   if (fields['action'] === 'scrape') return parseScrape(fields)
   return { kind: 'failure', failure: Failure.invalidAction }
 }
@@ -104,14 +107,14 @@ function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Whether the value is a string of 20 bytes. */
+/** Whether the value is a string of 20 characters up to U+00FF. */
 function isHash(value: unknown): value is string {
   if (typeof value !== 'string' || value.length !== HASH_BYTES) return false
   for (let n = 0; n < HASH_BYTES; n++) if (value.charCodeAt(n) > 0xff) return false
   return true
 }
 
-function parseAnnounce(fields: Fields): Message {
+function parseAnnounce(fields: Fields, descriptionBytesMax: number): Message {
   const { info_hash: infoHash, peer_id: peerId, offers, answer } = fields
   const action = 'announce'
   if (!isHash(infoHash)) {
@@ -137,10 +140,14 @@ function parseAnnounce(fields: Fields): Message {
     if (sdp === undefined || !isHash(toPeerId) || !isOfferId(offerId)) {
       return failed(Failure.invalidAnswer)
     }
+    if (Buffer.byteLength(sdp) > descriptionBytesMax) return failed(Failure.descriptionTooLong)
     return { kind: 'answer', infoHash, peerId, toPeerId, offerId, sdp }
   }
   const made = parseOffers(offers)
   if (!made) return failed(Failure.invalidOffers)
+  if (made.some(({ sdp }) => Buffer.byteLength(sdp) > descriptionBytesMax)) {
+    return failed(Failure.descriptionTooLong)
+  }
   return {
     kind: 'announce',
     infoHash,
@@ -239,7 +246,7 @@ export function writePeerRecord(
   writeText(peerId, into.u8, at + PEER_ID)
 }
 
-/** Writes an announce to the record at `at`, all but connection, addresses and keys. */
+/** Writes an announce to the record at `at`. The caller writes connection, addresses and keys. */
 export function writeAnnounceRecord(message: AnnounceMessage, into: Bytes, at: number): void {
   writePeerRecord(Kind.announce, message.infoHash, message.peerId, into, at)
   into.u8[at + EVENT] = message.event
@@ -250,12 +257,12 @@ export function writeAnnounceRecord(message: AnnounceMessage, into: Bytes, at: n
   writeU64(into.view, at + LEFT, message.left)
 }
 
-/** Bytes of the record that `writeScrapeRecord` writes. */
+/** Length in bytes of the record that `writeScrapeRecord` writes. */
 export function scrapeRecordBytes({ infoHashes }: ScrapeMessage): number {
   return SCRAPE_REQUEST_HEADER_BYTES + infoHashes.length * HASH_BYTES
 }
 
-/** Writes a scrape to the record at `at`, all but its keys. */
+/** Writes a scrape to the record at `at`. The caller writes the keys. */
 export function writeScrapeRecord({ infoHashes }: ScrapeMessage, into: Bytes, at: number): void {
   into.u8[at + KIND] = Kind.scrape
   into.view.setUint16(at + HASH_COUNT, infoHashes.length, true)
@@ -285,7 +292,7 @@ export function formatFailure(
   })
 }
 
-/** `interval` in seconds. */
+/** Reply to an announce; `interval` in seconds. */
 export function formatAnnounce(
   infoHash: string,
   interval: number,
@@ -317,7 +324,7 @@ export function formatAnswer({ infoHash, peerId, offerId, sdp }: AnswerMessage):
   })
 }
 
-/** The answer made of the scrape reply at `at`. */
+/** Reply to a scrape, from the scrape record at `at`; `minRequestInterval` in seconds. */
 export function formatScrape(reply: Bytes, at: number, minRequestInterval: number): string {
   const files: Record<string, object> = {}
   for (let n = 0; n < reply.view.getUint16(at + HASH_COUNT, true); n++) {

@@ -89,6 +89,7 @@ t.test('an offer of HTTP/2 is ignored, with and without a WebSocket route', asyn
         upgrade: () => t.fail('not a WebSocket'),
         open() {},
         message() {},
+        pong() {},
         close() {},
       })
     }

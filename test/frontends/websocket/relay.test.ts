@@ -3,7 +3,8 @@ import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { RELAY_FRAME_BYTES_MAX } from '../../../src/frontends/websocket/limits.ts'
-import { type Relay, type Relayed, startRelay } from '../../../src/frontends/websocket/relay.ts'
+import { Relay, type Relayed, startWorkerRelay } from '../../../src/frontends/websocket/relay.ts'
+import { FRAME_HEADER_BYTES, writeFrameHeader } from '../../../src/link/frame.ts'
 import { temporaryFolder } from '../../fixtures/start-tracker.ts'
 
 type Inbox = { relay: Relay; received: Relayed[]; got(count: number): Promise<void> }
@@ -15,21 +16,20 @@ function messageTo(worker: number, text: string): Relayed {
     infoHash: 'h'.repeat(20),
     peerId: '\xff'.repeat(20),
     text,
-    offer: { worker: 1, socket: 3, peerId: 'p'.repeat(20), offerId: 'o' },
+    offer: { worker: 1, socket: 3, peerId: 'p'.repeat(20), offerId: 'o', address: 'a' },
   }
 }
 
 async function relayOf(t: Test, worker: number, folder: string): Promise<Inbox> {
   const received: Relayed[] = []
   let look = () => {}
-  const relay = await startRelay({
-    worker,
-    pathOf: number => join(folder, `${number}.sock`),
-    deliver(message) {
-      received.push(message)
-      look()
-    },
-  })
+  const deliver = (message: Relayed) => {
+    received.push(message)
+    look()
+  }
+  const relay = new Relay(worker, deliver)
+  const pathOf = (number: number) => join(folder, `${number}.sock`)
+  relay.add(await startWorkerRelay({ worker, pathOf, deliver }))
   t.teardown(() => relay.close())
   return {
     relay,
@@ -44,55 +44,51 @@ async function relayOf(t: Test, worker: number, folder: string): Promise<Inbox> 
   }
 }
 
-t.test('messages reach their worker whole and in order, the own one without a detour', async t => {
-  const folder = temporaryFolder(t)
-  const one = await relayOf(t, 1, folder)
-  const two = await relayOf(t, 2, folder)
-  const texts = Array.from({ length: 500 }, (_, n) => `${n} `.repeat(n))
-  for (const text of texts) t.ok(one.relay.send(messageTo(2, text)))
-  await two.got(500)
-  t.same(
-    two.received,
-    texts.map(text => messageTo(2, text)),
-  )
-  one.relay.send(messageTo(1, 'to itself'))
-  t.same(one.received, [messageTo(1, 'to itself')])
-  two.relay.send(messageTo(1, 'and back'))
-  await one.got(2)
-})
+t.test(
+  'messages reach their worker complete and in order; those to its own sockets do not leave it',
+  async t => {
+    const folder = temporaryFolder(t)
+    const one = await relayOf(t, 1, folder)
+    const two = await relayOf(t, 2, folder)
+    const texts = Array.from({ length: 500 }, (_, n) => `${n} `.repeat(n))
+    for (const text of texts) t.ok(one.relay.send(messageTo(2, text)))
+    await two.got(500)
+    t.same(
+      two.received,
+      texts.map(text => messageTo(2, text)),
+    )
+    one.relay.send(messageTo(1, 'to itself'))
+    t.same(one.received, [messageTo(1, 'to itself')])
+    two.relay.send(messageTo(1, 'and back'))
+    await one.got(2)
+  },
+)
 
-t.test('a process without workers knows itself alone', async t => {
+t.test('without a transport only this process is reached', async t => {
   const received: Relayed[] = []
-  const relay = await startRelay({
-    worker: 0,
-    pathOf: undefined,
-    deliver: message => received.push(message),
-  })
+  const relay = new Relay(0, message => received.push(message))
   t.ok(relay.send(messageTo(0, 'here')))
   t.notOk(relay.send(messageTo(1, 'there')))
   t.same(received, [messageTo(0, 'here')])
   await relay.close()
 })
 
-t.test(
-  'what is for a worker that is gone is dropped, and one that comes back is found',
-  async t => {
-    const folder = temporaryFolder(t)
-    const one = await relayOf(t, 1, folder)
-    one.relay.send(messageTo(2, 'nobody'))
-    const two = await relayOf(t, 2, folder)
-    // Until its connection to nobody has failed, messages go the same way.
-    while (two.received.length === 0) {
-      one.relay.send(messageTo(2, 'somebody'))
-      await new Promise(resolve => setTimeout(resolve, 5))
-    }
-    t.match(two.received[0], { text: 'somebody' })
-    await two.relay.close()
-    t.notOk(existsSync(join(folder, '2.sock')))
-  },
-)
+t.test('messages to a dead worker are dropped, and a restarted one is found', async t => {
+  const folder = temporaryFolder(t)
+  const one = await relayOf(t, 1, folder)
+  one.relay.send(messageTo(2, 'lost'))
+  const two = await relayOf(t, 2, folder)
+  // Messages are lost until the first connection attempt has failed.
+  while (two.received.length === 0) {
+    one.relay.send(messageTo(2, 'found'))
+    await new Promise(resolve => setTimeout(resolve, 5))
+  }
+  t.match(two.received[0], { text: 'found' })
+  await two.relay.close()
+  t.notOk(existsSync(join(folder, '2.sock')))
+})
 
-t.test('a worker that reads nothing makes nobody’s memory grow', async t => {
+t.test('memory stays bounded while another worker reads nothing', async t => {
   const folder = temporaryFolder(t)
   const one = await relayOf(t, 1, folder)
   const server = createServer(socket => {
@@ -107,23 +103,48 @@ t.test('a worker that reads nothing makes nobody’s memory grow', async t => {
   t.ok(sent < 1000, `${sent} messages, then they are dropped`)
 })
 
-t.test('nonsense on the socket closes it', async t => {
+t.test('a malformed frame closes the connection', async t => {
   const folder = temporaryFolder(t)
   const one = await relayOf(t, 1, folder)
-  const head = (length: number) => {
-    const bytes = Buffer.alloc(4)
-    bytes.writeUInt32LE(length)
+  const frameOf = (payload: number[], length = FRAME_HEADER_BYTES + payload.length) => {
+    const bytes = new Uint8Array(FRAME_HEADER_BYTES + payload.length)
+    writeFrameHeader(new DataView(bytes.buffer), length, 0, 1)
+    bytes.set(payload, FRAME_HEADER_BYTES)
     return bytes
   }
-  for (const nonsense of [
-    head(RELAY_FRAME_BYTES_MAX + 1),
-    Buffer.concat([head(1), Buffer.from([0xc1])]),
-    Buffer.concat([head(1), Buffer.from([0x07])]),
-    Buffer.concat([head(4), Buffer.from([0x93, 0x01, 0x02, 0x03])]),
+  for (const malformed of [
+    Buffer.alloc(FRAME_HEADER_BYTES, 0x47),
+    frameOf([], RELAY_FRAME_BYTES_MAX + 1),
+    frameOf([0xc1]),
+    frameOf([0x07]),
+    frameOf([0x93, 0x01, 0x02, 0x03]),
   ]) {
     const socket = connect(join(folder, '1.sock'))
-    socket.write(nonsense)
+    socket.write(malformed)
     await new Promise(resolve => socket.once('close', resolve))
   }
   t.same(one.received, [])
+})
+
+t.test('another transport carries messages to the workers that it reaches', async t => {
+  const here: string[] = []
+  const carried: string[] = []
+  let isClosed = false
+  const relay = new Relay(1, ({ text }) => here.push(text))
+  relay.add({
+    reaches: worker => worker >= 100,
+    send: ({ text }) => carried.push(text) < 3,
+    async close() {
+      isClosed = true
+    },
+  })
+  t.ok(relay.send(messageTo(1, 'local')))
+  t.ok(relay.send(messageTo(100, 'first')))
+  t.ok(relay.send(messageTo(101, 'second')))
+  t.notOk(relay.send(messageTo(100, 'refused by the transport')))
+  t.notOk(relay.send(messageTo(2, 'reached by no transport')))
+  t.same(here, ['local'])
+  t.same(carried, ['first', 'second', 'refused by the transport'])
+  await relay.close()
+  t.ok(isClosed)
 })

@@ -28,6 +28,7 @@ import {
 const HASH = '\x00\x01\x7f\x80\xff"\\\n1234567890ab'
 const PEER = '-WW0100-\xfe0123456789a'
 const OFFER = { offer: { type: 'offer', sdp: 'v=0\r\n' }, offer_id: 'o'.repeat(20) }
+const offerOf = (sdp: string) => ({ offer: { type: 'offer', sdp }, offer_id: 'o' })
 const ANNOUNCE = { action: 'announce', info_hash: HASH, peer_id: PEER }
 const ANSWER = {
   ...ANNOUNCE,
@@ -36,7 +37,9 @@ const ANSWER = {
   offer_id: 'x',
 }
 
-const parse = (message: unknown) => parseMessage(JSON.stringify(message))
+const DESCRIPTION_BYTES_MAX = 1000
+const read = (text: string) => parseMessage(text, DESCRIPTION_BYTES_MAX)
+const parse = (message: unknown) => read(JSON.stringify(message))
 
 /** Strings of 20 bytes. */
 const hashes = fc
@@ -171,6 +174,13 @@ t.test('what is wrong is said with what the failure is of', async t => {
     [{ ...ANSWER, to_peer_id: 'short' }, Failure.invalidAnswer],
     [{ ...ANSWER, offer_id: 'x'.repeat(OFFER_ID_CHARACTERS_MAX + 1) }, Failure.invalidAnswer],
     [{ ...ANSWER, answer: { type: 'offer', sdp: '' } }, Failure.invalidAnswer],
+    [{ ...ANNOUNCE, offers: [offerOf('x'.repeat(1001))] }, Failure.descriptionTooLong],
+    [{ ...ANNOUNCE, offers: [OFFER, offerOf('é'.repeat(501))] }, Failure.descriptionTooLong],
+    [
+      { ...ANSWER, answer: { type: 'answer', sdp: 'x'.repeat(1001) } },
+      Failure.descriptionTooLong,
+      { action: 'announce', infoHash: HASH },
+    ],
     [{ action: 'scrape' }, Failure.missingInfoHash, { action: 'scrape' }],
     [{ action: 'scrape', info_hash: [] }, Failure.missingInfoHash],
     [{ action: 'scrape', info_hash: [HASH, 1] }, Failure.invalidInfoHash],
@@ -182,7 +192,7 @@ t.test('what is wrong is said with what the failure is of', async t => {
   for (const [message, failure, more] of failures) {
     t.match(parse(message), { kind: 'failure', failure, ...more }, JSON.stringify(message))
   }
-  t.match(parseMessage('{"action":'), { failure: Failure.invalidJson })
+  t.match(read('{"action":'), { failure: Failure.invalidJson })
   t.same(JSON.parse(formatFailure(STANDARD_ANSWERS, Failure.invalidPeerId, 'announce', HASH)), {
     action: 'announce',
     'failure reason': 'invalid peer_id size',
@@ -268,7 +278,7 @@ t.test('no text makes the parser throw, or what it returns unbounded', async t =
     .map(value => JSON.stringify(value, (_, inner) => (typeof inner === 'bigint' ? 1 : inner)))
   fc.assert(
     fc.property(fc.oneof(any, near), text => {
-      const message = parseMessage(text)
+      const message = read(text)
       if (message.kind === 'announce') return message.offers.length <= OFFERS_MAX
       if (message.kind === 'scrape') return message.infoHashes.length <= SCRAPE_HASHES_MAX
       return message.kind === 'answer' || message.failure !== Failure.none
@@ -276,6 +286,6 @@ t.test('no text makes the parser throw, or what it returns unbounded', async t =
     { numRuns: 3000 },
   )
   const deep = `{"action":"announce","offers":${'['.repeat(60_000)}${']'.repeat(60_000)}}`
-  t.match(parseMessage(deep), { failure: Failure.missingInfoHash })
-  t.match(parseMessage('['.repeat(100_000)), { failure: Failure.invalidJson })
+  t.match(read(deep), { failure: Failure.missingInfoHash })
+  t.match(read('['.repeat(100_000)), { failure: Failure.invalidJson })
 })
