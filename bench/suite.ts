@@ -14,7 +14,7 @@ import { scrape } from './scenarios/scrape.ts'
 import { snapshot } from './scenarios/snapshot.ts'
 import { start } from './scenarios/start.ts'
 import { sweep } from './scenarios/sweep.ts'
-import { udp } from './scenarios/udp.ts'
+import { udpFill, udpKnown, udpLoadTest } from './scenarios/udp.ts'
 import { threads, workers } from './scenarios/workers.ts'
 
 /** Scenarios in the order of execution. Scenarios with targets run first. */
@@ -22,7 +22,9 @@ export const SCENARIOS: readonly Scenario[] = [
   http,
   https,
   connections,
-  udp,
+  udpKnown,
+  udpFill,
+  udpLoadTest,
   engine,
   growth,
   memory,

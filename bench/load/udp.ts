@@ -56,7 +56,9 @@ export type UdpReport = {
 /** Requests on the way at most: enough to keep a tracker busy, too few to overrun its socket. */
 const WINDOW = 384
 /** Maximum. Few clients use fewer. */
-const ADDRESSES_MAX = 4096
+const ADDRESSES_MAX = 16_384
+/** Connects at once: as many as the default receive buffer of Linux holds. */
+const CONNECTS = 128
 const SCRAPED_HASHES = 4
 const CONNECT_MILLIS_MAX = 10_000
 const pause = new Int32Array(new SharedArrayBuffer(4))
@@ -116,7 +118,7 @@ function createUdpGenerator({ port, mix }: UdpLoad) {
     const until = performance.now() + CONNECT_MILLIS_MAX
     while (missing.size > 0) {
       if (performance.now() > until) throw new Error('the tracker gives no connection ids')
-      const asked = [...missing].slice(0, WINDOW)
+      const asked = [...missing].slice(0, CONNECTS)
       asked.forEach((address, n) => {
         const at = sentAt(load, n)
         memory.view.setInt32(at, PROTOCOL_ID[0])

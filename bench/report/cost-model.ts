@@ -30,7 +30,7 @@ function partsOf({ scenarios }: Results): Parts | undefined {
   const parts: Parts = {
     worker: middle('workers', workersName(2), 'workerMicros'),
     engine: middle('workers', workersName(2), 'primaryMicros'),
-    udp: middle('udp', 'muster', 'cpuMicros'),
+    udp: middle('udp-known', 'muster', 'cpuMicros'),
     tables: middle('engine', swarmsName(TORRENTS, 1_000_000), 'nanos') / 1000,
     same: sameTorrent(),
   }

@@ -9,16 +9,18 @@ const MUSTER = 'muster'
 /** The column of a tracker and the prefix of its rows. */
 const COLUMNS: readonly (readonly [title: string, prefix: string])[] = [
   [MUSTER, MUSTER],
+  ['aquatic (Rust)', 'aquatic'],
   ['opentracker (C)', OPENTRACKER],
   ['bittorrent-tracker (npm)', BITTORRENT_TRACKER],
   ['a bare handler', 'bare'],
 ]
 const ROWS = [
-  ['UDP, a million peers in ten thousand torrents', 'udp', 'perCore'],
+  ['UDP, a million peers in ten thousand torrents', 'udp-known', 'perCore'],
+  ['UDP, the same peers while they are new', 'udp-fill', 'perCore'],
   ['HTTP, kept connections', 'http', 'perCore'],
   ['HTTP, a connection for each announce', 'connections', 'perCore'],
   ['HTTPS, kept connections', 'https', 'perCore'],
-  ['MiB of memory, with the peers of the first line', 'udp', 'mib'],
+  ['MiB of memory, with the peers of the first line', 'udp-known', 'mib'],
 ] as const
 
 function cellOf(rows: readonly Row[], prefix: string, metric: string): string {

@@ -1,6 +1,6 @@
 import { median } from '../measure.ts'
 import { swarmsName } from '../micro/engine.ts'
-import { BARE_UWS, BITTORRENT_TRACKER, OPENTRACKER } from '../rivals/rivals.ts'
+import { AQUATIC_UDP, BARE_UWS, BITTORRENT_TRACKER, OPENTRACKER } from '../rivals/rivals.ts'
 import type { Result, Row } from '../scenario.ts'
 import { ON_HUGE_PAGES } from '../scenarios/growth.ts'
 import type { Results } from './results.ts'
@@ -55,23 +55,34 @@ function engineAlone(torrents: number, peers: number): Target {
   }
 }
 
-const TARGETS: readonly Target[] = [
-  {
-    what: 'UDP announces/s per core, 10k torrents, 1M peers, numwant 50, against opentracker',
-    scenario: 'udp',
-    measure: result => timesOf(result, OPENTRACKER, 'perCore'),
-    atLeast: 1.25,
+function udpTargets(
+  what: string,
+  scenario: string,
+  rivals: readonly (readonly [name: string, atLeast: number])[],
+): Target[] {
+  return rivals.map(([name, atLeast]) => ({
+    what: `${what}, against ${name}`,
+    scenario,
+    measure: result => timesOf(result, name, 'perCore'),
+    atLeast,
     unit: '×',
     digits: 2,
-  },
-  {
-    what: 'The same against bittorrent-tracker',
-    scenario: 'udp',
-    measure: result => timesOf(result, BITTORRENT_TRACKER, 'perCore'),
-    atLeast: 15,
-    unit: '×',
-    digits: 1,
-  },
+  }))
+}
+
+const TARGETS: readonly Target[] = [
+  ...udpTargets('UDP requests/s per core, 10k torrents, 1M known peers, numwant 50', 'udp-known', [
+    [AQUATIC_UDP, 1.25],
+    [OPENTRACKER, 1.8],
+    [BITTORRENT_TRACKER, 15],
+  ]),
+  ...udpTargets('The same while the peers are new', 'udp-fill', [
+    [AQUATIC_UDP, 1],
+    [OPENTRACKER, 1.25],
+  ]),
+  ...udpTargets('UDP requests/s per core, with the load generator of aquatic', 'udp-load-test', [
+    [AQUATIC_UDP, 1.25],
+  ]),
   {
     what: 'HTTP announces, kept connections: CPU of all processes, against a bare uWebSockets.js handler',
     scenario: 'http',

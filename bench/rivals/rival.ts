@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { createInterface } from 'node:readline'
@@ -84,6 +85,12 @@ function accepts(port: number): Promise<boolean> {
   })
 }
 
+/** Whether a UDP socket of this machine is bound to the port. */
+async function receives(port: number): Promise<boolean> {
+  const local = `:${port.toString(16).toUpperCase().padStart(4, '0')} `
+  return readFileSync('/proc/net/udp', 'latin1').includes(local)
+}
+
 export type Start = {
   readonly program: string
   readonly words: readonly string[]
@@ -91,8 +98,10 @@ export type Start = {
   readonly port: number
   readonly core?: number | undefined
   readonly folder?: string
-  /** Log line after which it serves. Without one, it serves once it accepts a connection. */
+  /** Log line after which it serves. Without one, it serves once its port is open. */
   readonly ready?: string
+  /** Protocol of the port. Defaults to TCP. */
+  readonly protocol?: 'tcp' | 'udp'
 }
 
 /** Starts a program and waits until it serves. */
@@ -120,7 +129,8 @@ export async function startProgram(start: Start): Promise<RunningRival> {
   const late = setTimeout(() => child.kill('SIGKILL'), START_MILLIS_MAX)
   if (start.ready) await line(({ msg }) => msg === start.ready)
   else {
-    while (!(await accepts(start.port))) {
+    const isOpen = start.protocol === 'udp' ? receives : accepts
+    while (!(await isOpen(start.port))) {
       if (child.exitCode !== null || child.signalCode !== null)
         throw new Error(`${start.program} did not start`)
       await sleep(POLL_MILLIS)

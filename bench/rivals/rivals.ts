@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { stringify } from 'smol-toml'
 import { freePort } from './free-port.ts'
 import { benchFolder, withFolder } from './muster.ts'
 import { absentProgram, type Rival, startProgram } from './rival.ts'
@@ -67,6 +68,35 @@ export const opentracker: Rival = {
     const words = ['-i', '127.0.0.1', '-p', String(port), '-P', String(port), '-u', 'nobody']
     return withFolder(
       await startProgram({ program: 'opentracker', words: [...words, '-w', list], port, core }),
+      folder,
+    )
+  },
+}
+
+export const AQUATIC_UDP = 'aquatic_udp'
+/** aquatic's UDP tracker with one thread, as `cargo install aquatic_udp` installs it. */
+export const aquaticUdp: Rival = {
+  name: AQUATIC_UDP,
+  absent: absentProgram(AQUATIC_UDP),
+  async start({ core }) {
+    const port = await freePort()
+    const folder = benchFolder()
+    const file = join(folder, 'aquatic.toml')
+    const config = {
+      socket_workers: 1,
+      network: { address: `127.0.0.1:${port}` },
+      // The default is 30 peers. With 50 its answers are as long as the others'.
+      protocol: { max_response_peers: 50 },
+    }
+    writeFileSync(file, stringify(config))
+    return withFolder(
+      await startProgram({
+        program: AQUATIC_UDP,
+        words: ['-c', file],
+        port,
+        core,
+        protocol: 'udp',
+      }),
       folder,
     )
   },
