@@ -46,6 +46,13 @@ const LIST_KEYS = {
   bin_type_infohash: binary('the info hash'),
 }
 
+/** Key that leaves out one table of the database. */
+function persistent(content: string): BooleanKey {
+  return switchedOn(
+    `Store ${content} in the database, if database.persistent is set. With false, the table is not used, and changes are lost when muster stops.`,
+  )
+}
+
 /** The database. Names and defaults are those of Torrust-Actix, so that its databases fit as they are. */
 export const DATABASE_SECTIONS = {
   database: {
@@ -77,7 +84,7 @@ export const DATABASE_SECTIONS = {
         default: 'sqlite://data/muster.db',
         allowed: `${DATABASE_PATH_FORMS.sqlite3}, ${DATABASE_PATH_FORMS.mysql} or ${DATABASE_PATH_FORMS.pgsql}`,
         description:
-          'Location of the database. A file is relative to the working directory unless it starts with a slash, such as sqlite:///var/lib/muster/muster.db. In a user name or password, write characters other than letters and digits as %XX. For a server, ?sslmode=require or ?sslmode=verify-full enables TLS, and ?socket=PATH selects a Unix socket (for PostgreSQL, the directory of the socket). The password is masked wherever the configuration is printed.',
+          'Location of the database. A file is relative to the working directory unless it starts with a slash, such as sqlite:///var/lib/muster/muster.db. In a user name or password, write characters other than letters and digits as %XX. Connections to a server are encrypted if the server can; ?sslmode=disable turns TLS off, ?sslmode=require demands it and ?sslmode=verify-full also checks the certificate. ?socket=PATH selects a Unix socket (for PostgreSQL, its directory). The password is masked wherever the configuration is printed.',
       },
       persistent: switchedOn(
         'Use a database. Without one, changes are lost when muster stops. The default of Torrust-Actix is false.',
@@ -102,10 +109,10 @@ export const DATABASE_SECTIONS = {
       chunk_size: {
         type: 'integer',
         default: 1000,
-        minimum: 1,
+        minimum: 0,
         maximum: 100_000,
         unit: 'rows',
-        description: 'Rows per transaction.',
+        description: 'Rows per transaction. 0 writes all rows in one transaction.',
       },
       statement_timeout: {
         type: 'integer',
@@ -128,7 +135,7 @@ export const DATABASE_SECTIONS = {
       column_seeds: column('seeds', 'the number of seeders'),
       column_peers: column('peers', 'the number of leechers'),
       column_completed: column('completed', 'the number of completed downloads'),
-      persistent: switchedOn('Store torrents in the database, if database.persistent is set.'),
+      persistent: persistent('torrents'),
     },
   },
   'database_structure.whitelist': {
@@ -136,14 +143,22 @@ export const DATABASE_SECTIONS = {
     list: false,
     environment: 'DATABASE_STRUCTURE__WHITELIST__',
     restart: 'all',
-    keys: { table_name: tableName('whitelist'), ...LIST_KEYS },
+    keys: {
+      table_name: tableName('whitelist'),
+      ...LIST_KEYS,
+      persistent: persistent('the whitelist'),
+    },
   },
   'database_structure.blacklist': {
     description: 'The table of info hashes that may not be announced.',
     list: false,
     environment: 'DATABASE_STRUCTURE__BLACKLIST__',
     restart: 'all',
-    keys: { table_name: tableName('blacklist'), ...LIST_KEYS },
+    keys: {
+      table_name: tableName('blacklist'),
+      ...LIST_KEYS,
+      persistent: persistent('the blacklist'),
+    },
   },
   'database_structure.keys': {
     description: 'The table of tracker keys.',
@@ -158,6 +173,7 @@ export const DATABASE_SECTIONS = {
         'timeout',
         'the Unix time in seconds at which the key expires; 0 means never',
       ),
+      persistent: persistent('keys'),
     },
   },
   'database_structure.users': {
@@ -179,6 +195,7 @@ export const DATABASE_SECTIONS = {
       column_downloaded: column('downloaded', 'the bytes downloaded'),
       column_completed: column('completed', 'the number of completed downloads'),
       column_updated: column('updated', 'the Unix time in seconds of the last change'),
+      persistent: persistent('users'),
     },
   },
 } as const satisfies Readonly<Record<string, SectionSchema>>

@@ -1,3 +1,5 @@
+import { SECTIONS } from './schema.ts'
+
 /**
  * Keys of Torrust-Actix that muster does not use. A key that is not needed is ignored with a
  * warning. A key that asks for a missing feature is an error.
@@ -33,20 +35,50 @@ const NOT_SUPPORTED: Readonly<Record<string, string>> = {
   'sentry_config.enabled': 'Sentry',
 }
 
+/** Environment variables of Torrust-Actix whose prefix is not that of a section of muster. */
+const ENVIRONMENT: readonly [prefix: string, section: string][] = [
+  ['CACHE__', 'cache'],
+  ['SENTRY__', 'sentry_config'],
+]
+
 export type ForeignKeys = { readonly warnings: string[]; readonly faults: string[] }
 
+type Table = Record<string, unknown>
+
+/** Copies environment variables that only Torrust-Actix uses into `raw`, to be handled like keys. */
+export function applyForeignEnvironment(
+  raw: Table,
+  environment: Readonly<Record<string, string | undefined>>,
+): void {
+  for (const [name, value] of Object.entries(environment)) {
+    if (value === undefined) continue
+    if (name === 'LOG_CONSOLE_INTERVAL') raw['log_console_interval'] = value
+    for (const [prefix, section] of ENVIRONMENT) {
+      if (!name.startsWith(prefix) || name === prefix || section in SECTIONS) continue
+      const table = raw[section] ?? {}
+      if (!isTable(table)) continue
+      raw[section] = table
+      table[name.slice(prefix.length).toLowerCase()] = value
+    }
+  }
+}
+
 /** Removes all such keys from a parsed configuration and returns the warnings and errors for them. */
-export function takeForeignKeys(raw: Record<string, unknown>): ForeignKeys {
+export function takeForeignKeys(raw: Table): ForeignKeys {
   const ignored: string[] = []
   const faults: string[] = []
   walk(raw, '', (name, value) => {
     const pattern = name.replace(/\[\d+\]/g, '[]')
+    const [section = ''] = pattern.split('.')
+    if (SECTIONS[section]?.keys[pattern.slice(section.length + 1)]) return false
     const feature = NOT_SUPPORTED[pattern]
     if (feature !== undefined) {
-      if (value !== false)
-        faults.push(
-          `${name}: muster does not support ${feature}; set it to false or remove it (found ${JSON.stringify(value)})`,
-        )
+      if (!isOff(value))
+        faults.push(`${name}: muster does not support ${feature}; set it to false or remove it`)
+      return true
+    }
+    if (pattern === 'tracker_config.cluster' && isClusterMode(value)) {
+      faults.push(`${name}: ${CLUSTER_FAULT}`)
       return true
     }
     if (!IGNORED.some(known => fits(pattern, known))) return false
@@ -59,7 +91,21 @@ export function takeForeignKeys(raw: Record<string, unknown>): ForeignKeys {
   }
 }
 
-function isTable(value: unknown): value is Record<string, unknown> {
+const CLUSTER_FAULT =
+  'nodes' in SECTIONS
+    ? 'muster has no master and no slaves; remove it, and configure [nodes] on every machine instead'
+    : 'muster has no master and no slaves; set it to "standalone" or remove it, and use one machine'
+
+function isClusterMode(value: unknown): boolean {
+  return typeof value !== 'string' || !/^(standalone)?$/i.test(value)
+}
+
+/** A value that turns a flag off, also as the text of an environment variable. */
+function isOff(value: unknown): boolean {
+  return value === false || (typeof value === 'string' && /^(false|0|no|off)?$/i.test(value))
+}
+
+function isTable(value: unknown): value is Table {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
@@ -71,11 +117,7 @@ function fits(name: string, pattern: string): boolean {
  * Calls `take` for every key that is not a table. Removes the keys for which it returns true, and
  * tables that become empty.
  */
-function walk(
-  table: Record<string, unknown>,
-  prefix: string,
-  take: (name: string, value: unknown) => boolean,
-): void {
+function walk(table: Table, prefix: string, take: (name: string, value: unknown) => boolean): void {
   for (const [key, value] of Object.entries(table)) {
     const name = prefix ? `${prefix}.${key}` : key
     if (isTable(value)) {

@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs'
 import { parse, TomlError } from 'smol-toml'
 import { configError } from '../errors.ts'
 import type { Config } from './config.ts'
-import { takeForeignKeys } from './foreign-keys.ts'
+import { applyForeignEnvironment, takeForeignKeys } from './foreign-keys.ts'
 import type { KeySchema, SectionSchema } from './key-schema.ts'
 import { SECTIONS } from './schema.ts'
 import { validateConfig } from './validate.ts'
+import { configWarnings } from './warnings.ts'
 
 export type LoadOptions = {
   /** Path of a TOML file. Without it, only the defaults and the environment apply. */
@@ -24,10 +25,13 @@ type Table = Record<string, unknown>
 export function loadConfig({ file, environment }: LoadOptions): LoadedConfig {
   const raw = file === undefined ? {} : readToml(file)
   applyEnvironment(raw, environment)
+  applyForeignEnvironment(raw, environment)
   const aliased = takeAliases(raw)
   const { warnings, faults } = takeForeignKeys(raw)
+  faults.push(...persistentTables(raw))
   if (faults.length > 0) throw configError(faults)
-  return { config: validateConfig(raw), warnings: [...aliased, ...warnings] }
+  const config = validateConfig(raw)
+  return { config, warnings: [...aliased, ...warnings, ...configWarnings(config)] }
 }
 
 function readToml(file: string): Table {
@@ -45,6 +49,24 @@ function readToml(file: string): Table {
   }
 }
 
+/** Torrust-Actix can store single tables with database.persistent = false; muster cannot. */
+function persistentTables(raw: Table): string[] {
+  if (isTable(raw['database']) && raw['database']['persistent'] === false) {
+    const tables = isTable(raw['database_structure']) ? raw['database_structure'] : {}
+    return Object.entries(tables)
+      .filter(([, table]) => isTable(table) && table['persistent'] === true)
+      .map(
+        ([name]) =>
+          `database_structure.${name}.persistent: must be false with database.persistent = false; to store only some tables, set database.persistent = true and the persistent key of the others to false (found true)`,
+      )
+  }
+  return []
+}
+
+function isTable(value: unknown): value is Table {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 /** Translates the spellings of Torrust-Actix. */
 function takeAliases(raw: Table): string[] {
   const warnings: string[] = []
@@ -52,6 +74,9 @@ function takeAliases(raw: Table): string[] {
     table(raw, 'log')['level'] ??= raw['log_level']
     delete raw['log_level']
   }
+  const log = raw['log']
+  if (typeof log === 'object' && log !== null && 'level' in log && log.level === 'off')
+    log.level = 'silent'
   for (const section of ['http_server', 'api_server']) {
     for (const server of Array.isArray(raw[section]) ? (raw[section] as Table[]) : []) {
       // A flag in Torrust-Actix. `true`, which trusts every address, is not supported.
@@ -121,8 +146,14 @@ function environmentTarget(
 }
 
 function readValue(text: string, schema: KeySchema): unknown {
-  if (schema.type === 'boolean' && /^(true|false)$/.test(text)) return text === 'true'
-  if (schema.type === 'array') return text === '' ? [] : text.split(',').map(part => part.trim())
+  if (schema.type === 'boolean') {
+    if (/^(true|1|yes|on)$/i.test(text)) return true
+    return /^(false|0|no|off)$/i.test(text) ? false : text
+  }
+  if (schema.type === 'array') {
+    // Torrust-Actix has flags for some of these lists.
+    return /^(false|0|no|off)?$/i.test(text) ? [] : text.split(',').map(part => part.trim())
+  }
   if (schema.type === 'object') return readTable(text)
   const mayBeNumber =
     schema.type === 'integer' || (Array.isArray(schema.type) && schema.type.includes('integer'))

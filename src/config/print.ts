@@ -1,5 +1,5 @@
 import type { Config } from './config.ts'
-import { maskPassword } from './database-path.ts'
+import { maskDatabasePath } from './database-path.ts'
 import type { KeySchema, SectionSchema } from './key-schema.ts'
 import { SECTIONS } from './schema.ts'
 import { allowedText } from './validate.ts'
@@ -60,7 +60,7 @@ function describe(schema: KeySchema): string {
 
 function printValue(value: unknown, schema: KeySchema): string {
   if (schema.secret && value !== '') return '"********"'
-  if (schema.format === 'database-path') return JSON.stringify(maskPassword(String(value)))
+  if (schema.format === 'database-path') return JSON.stringify(maskDatabasePath(String(value)))
   if (schema.format === 'size' && typeof value === 'number') return `"${value / 2 ** 20} MiB"`
   if (Array.isArray(value)) return `[${value.map(part => JSON.stringify(part)).join(', ')}]`
   if (typeof value === 'object' && value !== null) return inlineTable(value)

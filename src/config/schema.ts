@@ -30,10 +30,9 @@ export const SCHEMA = {
       ),
       api_key: {
         type: 'string',
-        format: 'api-key',
         default: '',
         secret: true,
-        allowed: 'at least 32 characters long, or "" to use api_key_file',
+        allowed: 'a string, of at least 32 random characters, or "" to use api_key_file',
         description:
           'Token of the admin API. If it is empty, a token is generated at the first start and stored in api_key_file.',
       },

@@ -32,7 +32,14 @@ function listening(address: string, ipv6Address: string, more = '') {
 }
 
 function pemFile(description: string): StringKey {
-  return { type: 'string', default: '', allowed: 'the path of a PEM file', description }
+  return {
+    type: 'string',
+    // A path, and not the content of the file.
+    pattern: '^[^\\n]*$',
+    default: '',
+    allowed: 'the path of a PEM file',
+    description,
+  }
 }
 
 /** Keys of a server that may speak HTTPS. */

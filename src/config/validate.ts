@@ -3,7 +3,12 @@ import type { OperatorError } from '../errors.ts'
 import { configError } from '../errors.ts'
 import { parseCidr, parseIpv4, parseIpv6 } from '../protocol/ip.ts'
 import type { Config, ConfigText } from './config.ts'
-import { DATABASE_PATH_FORMS, maskPassword, parseDatabasePath } from './database-path.ts'
+import {
+  DATABASE_PATH_FORMS,
+  maskDatabasePath,
+  parseDatabasePath,
+  readDatabasePath,
+} from './database-path.ts'
 import type { KeySchema } from './key-schema.ts'
 import { jsonSchema, sectionAt, sectionNamesAt } from './schema.ts'
 
@@ -26,9 +31,6 @@ export function parseBindAddress(text: string): { host: string; port: number } |
   return valid && Number(digits) <= 0xffff ? { host, port: Number(digits) } : undefined
 }
 
-/** The bound of Torrust-Actix. */
-const API_KEY_CHARACTERS_MIN = 32
-
 const ajv = new Ajv({ allErrors: true, strict: true, useDefaults: true, allowUnionTypes: true })
 ajv.addFormat('bind-address', text => parseBindAddress(text) !== undefined)
 ajv.addFormat('cidr', text => parseCidr(text) !== undefined)
@@ -38,7 +40,6 @@ ajv.addFormat(
   'size',
   text => parseSize(text) >= MEMORY_BYTES_MIN && parseSize(text) <= MEMORY_BYTES_MAX,
 )
-ajv.addFormat('api-key', text => text === '' || text.length >= API_KEY_CHARACTERS_MIN)
 ajv.addFormat('database-path', text => parseDatabasePath(text) !== undefined)
 const check = ajv.compile<ConfigText>(jsonSchema())
 
@@ -83,7 +84,7 @@ function unknownKey(path: readonly string[], key: string, raw: unknown): string 
   const section = sectionAt(names)?.section
   const known = section ? Object.keys(section.keys) : sectionNamesAt(names)
   const nearest = nearestName(key, known)
-  const found = printed(valueAt(raw, [...path, key]))
+  const found = kindOf(valueAt(raw, [...path, key]))
   const kind = section ? 'key' : 'section'
   const problem = `${keyName([...path, key])}: unknown ${kind} (found ${found})`
   return nearest
@@ -96,10 +97,16 @@ function wrongValue(path: readonly string[], error: ErrorObject, raw: unknown): 
   const key = rest?.[0]
   const schema = key ? section?.keys[key] : undefined
   const whole = key ? path.slice(0, path.indexOf(key) + 1) : path
-  const found = schema?.secret ? '"********"' : printed(valueAt(raw, whole))
+  const value = valueAt(raw, whole)
   // The message of ajv is of the same form, such as "must be object".
-  const rule = schema ? `must be ${allowedText(schema)}` : `${error.message}`
-  return wrong(keyName(whole), rule, found)
+  if (!schema) return wrong(keyName(whole), `${error.message}`, kindOf(value))
+  if (schema.secret) return wrong(keyName(whole), `must be ${allowedText(schema)}`, kindOf(value))
+  if (schema.format === 'database-path' && typeof value === 'string') {
+    const path = readDatabasePath(value)
+    const rule = 'fault' in path ? path.fault : `be ${allowedText(schema)}`
+    return wrong(keyName(whole), `must ${rule}`, JSON.stringify(maskDatabasePath(value)))
+  }
+  return wrong(keyName(whole), `must be ${allowedText(schema)}`, printed(value))
 }
 
 /** An error line: the key, the rule and the value that was found, as JSON. */
@@ -111,9 +118,18 @@ function isIndex(part: string): boolean {
   return /^\d+$/.test(part)
 }
 
-/** A value from the file as JSON, with a password masked. */
+/** A value of a known key as JSON. Tables, URLs and texts of several lines may contain secrets. */
 function printed(value: unknown): string {
-  return maskPassword(JSON.stringify(value))
+  const text = JSON.stringify(value)
+  const isTable = typeof value === 'object' && !Array.isArray(value)
+  return isTable || /\\n|:\/\/.*@|@.*:\/\//.test(text) ? kindOf(value) : text
+}
+
+/** A value that may be a secret: only numbers and booleans are printed. */
+function kindOf(value: unknown): string {
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  if (typeof value === 'string') return 'a string'
+  return Array.isArray(value) ? 'a list' : 'a table'
 }
 
 function valueAt(raw: unknown, path: readonly string[]): unknown {
@@ -201,7 +217,7 @@ function crossChecks(config: Config): string[] {
       wrong(
         'database.path',
         `must be ${DATABASE_PATH_FORMS[engine]} with engine = "${engine}"`,
-        printed(path),
+        JSON.stringify(maskDatabasePath(path)),
       ),
     )
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
 import { sql } from 'kysely'
 import type { DatabaseConfig, DatabaseStructureConfig } from '../config/config.ts'
 import { parseDatabasePath } from '../config/database-path.ts'
@@ -7,6 +8,7 @@ import { faultsOfTable } from './check.ts'
 import { createTable } from './create.ts'
 import type { Database, Table } from './database.ts'
 import type { Dialect } from './dialect.ts'
+import { acceptsTls } from './probe-tls.ts'
 import { tableShapes } from './shapes.ts'
 import { hashTable, inTurns, type Store } from './table.ts'
 import { transactions } from './transactions.ts'
@@ -23,7 +25,8 @@ export async function openDatabase(
 ): Promise<Database> {
   const timeoutMillis = config.statement_timeout * 1000
   const dialect = await openDialect(config, timeoutMillis)
-  const database = overDialect(dialect, structure, config.chunk_size, timeoutMillis)
+  const chunkSize = config.chunk_size || Number.MAX_SAFE_INTEGER
+  const database = overDialect(dialect, structure, chunkSize, timeoutMillis)
   try {
     await database.ping()
   } catch (error) {
@@ -38,10 +41,31 @@ async function openDialect({ path }: DatabaseConfig, timeoutMillis: number): Pro
   const parsed = parseDatabasePath(path)
   assert.ok(parsed, 'the configuration was checked')
   if (parsed.engine === 'sqlite3') return (await import('./sqlite.ts')).openSqlite(parsed.file)
+  const preferred = parsed.tls === 'prefer'
+  const tls = preferred && !(await acceptsTls(parsed, timeoutMillis)) ? 'disable' : parsed.tls
   if (parsed.engine === 'mysql') {
-    return (await import('./mysql.ts')).openMysql(parsed, timeoutMillis)
+    const server = { ...parsed, tls, user: parsed.user || 'root' }
+    return (await import('./mysql.ts')).openMysql(server, timeoutMillis)
   }
-  return (await import('./postgres.ts')).openPostgres(parsed, timeoutMillis)
+  const server = { ...parsed, tls, user: parsed.user || loginName() }
+  return (await import('./postgres.ts')).openPostgres(server, timeoutMillis)
+}
+
+/** User name that PostgreSQL's clients use by default. */
+function loginName(): string {
+  return process.env['PGUSER'] ?? process.env['USER'] ?? 'postgres'
+}
+
+/** A table with persistent = false: nothing is stored, so nothing is loaded. */
+function unstored<Row>(): Table<Row> {
+  const nothing = async () => undefined
+  return {
+    load: () => Readable.from([]),
+    save: nothing,
+    update: nothing,
+    remove: nothing,
+    clear: nothing,
+  }
 }
 
 function overDialect(
@@ -54,6 +78,9 @@ function overDialect(
   const transact = transactions(dialect, timeoutMillis)
   const store: Store = { dialect, transact, chunkSize }
   const shapes = tableShapes(structure, dialect.fold)
+  const used = Object.entries(shapes)
+    .filter(([name]) => structure[name as keyof typeof structure]?.persistent !== false)
+    .map(([, shape]) => shape)
   const turns: Turns[] = []
   const ordered = <Row>(table: Table<Row>) => {
     const own = createTurns(timeoutMillis)
@@ -62,21 +89,24 @@ function overDialect(
   }
   return {
     torrents: ordered(hashTable(store, shapes.torrents)),
-    whitelist: ordered(hashTable(store, shapes.whitelist)),
-    blacklist: ordered(hashTable(store, shapes.blacklist)),
-    keys: ordered(hashTable(store, shapes.keys)),
-    users: ordered(usersTable(store, shapes.users)),
+    whitelist: structure.whitelist.persistent
+      ? ordered(hashTable(store, shapes.whitelist))
+      : unstored(),
+    blacklist: structure.blacklist.persistent
+      ? ordered(hashTable(store, shapes.blacklist))
+      : unstored(),
+    keys: structure.keys.persistent ? ordered(hashTable(store, shapes.keys)) : unstored(),
+    users: structure.users.persistent ? ordered(usersTable(store, shapes.users)) : unstored(),
     async createTables() {
       try {
-        for (const shape of Object.values(shapes)) await createTable(dialect, kysely, shape)
+        for (const shape of used) await createTable(dialect, kysely, shape)
       } catch (error) {
         throw error instanceof OperatorError ? error : dialect.explain(error)
       }
     },
     async checkTables() {
       const lines: string[] = []
-      for (const shape of Object.values(shapes))
-        lines.push(...(await faultsOfTable(dialect, shape)))
+      for (const shape of used) lines.push(...(await faultsOfTable(dialect, shape)))
       if (lines.length > 0) throw configError(lines)
     },
     async ping() {

@@ -4,6 +4,7 @@ import { rename } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Database } from '../database/database.ts'
+import { ExitStatus, OperatorError } from '../errors.ts'
 import { type Counts, KINDS, noCounts, tableOf } from './rows.ts'
 
 /** First line of an export; the last one has the counts. */
@@ -32,9 +33,18 @@ export async function exportAll(
     await rename(beside, file)
   } catch (error) {
     rmSync(beside, { force: true })
-    throw error
+    if (!isSystemError(error)) throw error
+    throw new OperatorError(
+      `${file}: cannot write the export: ${error.code}`,
+      ExitStatus.unavailable,
+    )
   }
   return counts
+}
+
+/** An error of a system call on the file, and not of the database. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error && 'path' in error
 }
 
 async function* exportLines(

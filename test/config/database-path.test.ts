@@ -1,5 +1,9 @@
 import t from 'tap'
-import { maskPassword, parseDatabasePath } from '../../src/config/database-path.ts'
+import {
+  maskDatabasePath,
+  parseDatabasePath,
+  readDatabasePath,
+} from '../../src/config/database-path.ts'
 
 t.test('a path is a file or a server', async t => {
   t.same(parseDatabasePath('sqlite://data/muster.db'), {
@@ -14,7 +18,7 @@ t.test('a path is a file or a server', async t => {
     user: 'me',
     password: 'p@ss/',
     database: 'tracker',
-    tls: 'disable',
+    tls: 'prefer',
   })
   t.match(parseDatabasePath('postgres://me@[::1]:7/tracker?sslmode=verify-full'), {
     engine: 'pgsql',
@@ -32,30 +36,57 @@ t.test('a path is a file or a server', async t => {
   })
 })
 
-t.test('what is neither is none', async t => {
-  for (const text of [
-    '',
-    'data.db',
-    'sqlite://',
-    'oracle://me@host/tracker',
-    'mysql://host/tracker',
-    'mysql://me@host/',
-    'mysql://me@host/a/b',
-    'mysql://me@host:99999/tracker',
-    'mysql://me:%@host/tracker',
-    'postgres://me@host/tracker?sslmode=maybe',
-    'postgres://me@host/tracker?password=x',
-    'postgres://me@host/tracker?host=elsewhere',
-    'postgres://me@/tracker',
-  ]) {
+t.test('a path that is not valid is explained', async t => {
+  for (const [text, rule] of [
+    ['', /^be sqlite/],
+    ['data.db', /^be sqlite/],
+    ['sqlite://', /^be sqlite/],
+    ['sqlite::memory:', /database.persistent = false/],
+    ['sqlite://x?mode=memory', /database.persistent = false/],
+    ['oracle://me@host/tracker', /^be sqlite/],
+    ['mysql://me@host/', /^name one database/],
+    ['mysql://me@host/a/b', /^name one database/],
+    ['mysql://me@host:99999/tracker', /^be sqlite/],
+    ['mysql://me:%@host/tracker', /^be sqlite/],
+    ['postgres://me@host/tracker?sslmode=maybe', /^set sslmode to disable/],
+    ['postgres://me@host/tracker?sslrootcert=x', /NODE_EXTRA_CA_CERTS/],
+    ['postgres://me@host/tracker?pool=9', /^not set the option pool/],
+    ['postgres://me@/tracker', /^be sqlite/],
+  ] as const) {
     t.equal(parseDatabasePath(text), undefined, text)
+    t.match(readDatabasePath(text), { fault: rule }, text)
   }
 })
 
-t.test('a password is not printed, well-formed or not', async t => {
-  t.equal(maskPassword('mysql://me:secret@host/x'), 'mysql://me:********@host/x')
-  t.equal(maskPassword('mysql://me:sec@r/e:t@host/x'), 'mysql://me:********@host/x')
-  t.equal(maskPassword('["x://me:a\n@b"]'), '["x://me:********@b"]')
-  t.equal(maskPassword('sqlite://data.db'), 'sqlite://data.db')
-  t.equal(maskPassword('mysql://me@host/x'), 'mysql://me@host/x')
+t.test('the forms of sqlx are accepted', async t => {
+  t.same(parseDatabasePath('sqlite:data.db'), { engine: 'sqlite3', file: 'data.db' })
+  t.match(parseDatabasePath('postgres://db/tracker?sslmode=prefer'), { user: '', tls: 'prefer' })
+  t.match(parseDatabasePath('mysql://db/tracker?ssl-mode=DISABLED&charset=utf8mb4'), {
+    tls: 'disable',
+  })
+  t.match(parseDatabasePath('mysql://db/tracker?ssl-mode=VERIFY_CA'), { tls: 'verify-full' })
+  t.match(parseDatabasePath('postgres:///tracker?host=db.example.org&port=7&user=me&password=x'), {
+    host: 'db.example.org',
+    port: 7,
+    user: 'me',
+    password: 'x',
+    database: 'tracker',
+  })
+})
+
+t.test('a password is masked, whether the path is valid or not', async t => {
+  t.equal(maskDatabasePath('mysql://me:secret@host/x'), 'mysql://me:********@host/x')
+  t.equal(maskDatabasePath('sqlite://data.db'), 'sqlite://data.db')
+  t.equal(maskDatabasePath('mysql://me@host/x'), 'mysql://me@host/x')
+  for (const text of [
+    'mysql://me:secret/x@host/x/y',
+    'postgres://me@host:secret@127.0.0.1/db',
+    'postgres://me:secret@secret@host/db',
+    'postgres://host/db?password=secret',
+    'host=127.0.0.1 user=u password=secret',
+    'me:secret@127.0.0.1/db',
+    'postgres:/me:secret@127.0.0.1/db',
+    'postgres://do/main:secret@127.0.0.1/db',
+  ])
+    t.notMatch(maskDatabasePath(text), /secret/, text)
 })

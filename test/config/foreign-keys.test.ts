@@ -36,6 +36,7 @@ t.test('a key that asks for a missing feature is an error', async t => {
   for (const [text, feature] of [
     ['[[http_server]]\nrtctorrent = true', 'RtcTorrent'],
     ['[sentry_config]\nenabled = true', 'Sentry'],
+    ['[cache]\nenabled = true', 'the cache'],
   ] as const) {
     const { faults } = takeForeignKeys(parse(text))
     t.match(faults, [`muster does not support ${feature}`], text)
@@ -46,4 +47,12 @@ t.test('keys of muster are not changed', async t => {
   const raw = parse('[engine]\nthreads = 2\n[[http_server]]\nenabled = true\n')
   t.same(takeForeignKeys(raw), { warnings: [], faults: [] })
   t.match(raw, { engine: { threads: 2 }, http_server: [{ enabled: true }] })
+})
+
+t.test('a cluster of Torrust-Actix is refused', async t => {
+  for (const mode of ['master', 'slave', 'Master'])
+    t.match(takeForeignKeys(parse(`[tracker_config]\ncluster = "${mode}"`)).faults, [
+      /^tracker_config.cluster: muster has no master and no slaves/,
+    ])
+  t.same(takeForeignKeys(parse('[tracker_config]\ncluster = "standalone"')).faults, [])
 })

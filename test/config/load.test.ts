@@ -199,7 +199,7 @@ t.test('the database path must fit the engine, and no message shows its password
       /database.path: must be sqlite:\/\/FILE with engine = "sqlite3" \(found "mysql:\/\/me:\*+@host\/tracker"\)/,
     ],
     ['engine = "pgsql"', /must be postgres:\/\/USER.* with engine = "pgsql"/],
-    ['path = "mysql://me:secret@host"', /database.path: must be sqlite/],
+    ['path = "mysql://me:secret@host"', /database.path: must name one database/],
     ['pathh = "mysql://me:secret@host/tracker"', /did you mean path\?/],
     ['path = ["mysql://me:secret@host/tracker"]', /must be sqlite/],
   ]
@@ -303,4 +303,87 @@ t.test('any TOML file is either accepted or rejected with an OperatorError', asy
     ),
     { numRuns: 500 },
   )
+})
+
+t.test(
+  'the environment of Torrust-Actix is read, and nothing in it is ignored silently',
+  async t => {
+    const { config, warnings } = load(t, '', {
+      TRACKER__WHITELIST_ENABLED: 'yes',
+      TRACKER__BLACKLIST_ENABLED: 'On',
+      TRACKER__SWAGGER: '1',
+      SNAPSHOT__ENABLED: 'off',
+      LOG_LEVEL: 'off',
+      LOG_CONSOLE_INTERVAL: '60',
+      HTTP_0_RTCTORRENT: 'false',
+      HTTP_0_TRUSTED_PROXIES: 'false',
+      CACHE__ENABLED: 'no',
+      CACHE__ENGINE: 'redis',
+      SENTRY__DSN: 'https://key@sentry.example.org/1',
+      TRACKER__CLUSTER: 'standalone',
+      DATABASE__CHUNK_SIZE: '0',
+    })
+    t.match(config, {
+      tracker_config: { whitelist_enabled: true, blacklist_enabled: true, swagger: true },
+      snapshot: { enabled: false },
+      log: { level: 'silent' },
+      http_server: [{ trusted_proxies: [] }, {}],
+      database: { chunk_size: 0 },
+    })
+    t.match(warnings, [/log_console_interval.*cache.engine|cache.engine.*log_console_interval/])
+    t.match(warnings, [/sentry_config.dsn/])
+    t.notMatch(warnings.join(), /sentry.example.org/)
+    for (const [name, value] of [
+      ['CACHE__ENABLED', 'true'],
+      ['SENTRY__ENABLED', 'yes'],
+      ['HTTP_0_RTCTORRENT', '1'],
+      ['TRACKER__CLUSTER', 'slave'],
+    ] as const) {
+      t.equal(faults(t, '', { [name]: value }).length, 1, name)
+    }
+    t.match(faults(t, '', { TRACKER__SWAGGER: 'maybe' }), [
+      /must be true or false \(found "maybe"\)/,
+    ])
+  },
+)
+
+t.test(
+  'tables of the database can be left out one by one, but not the other way around',
+  async t => {
+    const { config } = load(t, '[database_structure.keys]\npersistent = false')
+    t.match(config.database_structure, {
+      keys: { persistent: false },
+      users: { persistent: true },
+      whitelist: { persistent: true },
+      blacklist: { persistent: true },
+      torrents: { persistent: true },
+    })
+    const line =
+      /database_structure.keys.persistent: must be false with database.persistent = false/
+    t.match(
+      faults(t, '[database]\npersistent = false\n[database_structure.keys]\npersistent = true'),
+      [line],
+    )
+  },
+)
+
+t.test('no error shows the value of a key that may hold a secret', async t => {
+  const secret = 'Tr0ub4dor'
+  for (const text of [
+    `[tracker_config]\napi_kye = "${secret}"`,
+    `[tracker_config]\napi_key = ["${secret}"]`,
+    `[tracker_config]\napi_key = { value = "${secret}" }`,
+    `[tracker_config]\nrequest_interval = { value = "${secret}" }`,
+    `api_key = "${secret}"`,
+    `tracker_config = "${secret}"`,
+    `[database]\npassword = "${secret}"`,
+    `[database]\nengine = "postgres://me:${secret}@host/db"`,
+    `[database]\npath = "host=x password=${secret}"`,
+    `[database]\npath = ["mysql://me:${secret}@host/db"]`,
+    `[[http_server]]\nssl_key = """-----BEGIN PRIVATE KEY-----\n${secret}\n"""`,
+    `[[http_server]]\ntrusted_proxies = ["https://me:${secret}@host"]`,
+  ]) {
+    const lines = faults(t, text)
+    t.ok(lines.length > 0 && !lines.join().includes(secret), lines.join())
+  }
 })

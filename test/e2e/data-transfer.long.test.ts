@@ -95,3 +95,18 @@ t.test('--create-database creates the tables, and wrong arguments print the usag
   t.match(await run(t, folder, 'export'), { status: 64, said: /export and import need one FILE/ })
   t.match(await run(t, folder, 'dance', 'x'), { status: 64 })
 })
+
+t.test('an export to a path that cannot be written is explained', async t => {
+  const folder = temporaryFolder(t)
+  t.match(await run(t, folder, '--create-database'), { status: 0 })
+  mkdirSync(join(folder, 'taken'))
+  for (const [path, code] of [
+    ['taken', 'EISDIR'],
+    ['none/backup.jsonl', 'ENOENT'],
+    ['/proc/backup.jsonl', 'ENOENT'],
+  ] as const) {
+    const { status, said } = await run(t, folder, 'export', path)
+    t.equal(status, 69, path)
+    t.equal(said, `${path}: cannot write the export: ${code}\n`)
+  }
+})

@@ -1,0 +1,30 @@
+import type { Config } from './config.ts'
+
+/** Shorter tokens are accepted, because Torrust-Actix accepts them. */
+const API_KEY_CHARACTERS = 32
+
+/** Announce intervals that lists of public trackers accept, in seconds. */
+const PUBLIC_INTERVAL_MIN = 5 * 60
+const PUBLIC_INTERVAL_MAX = 3 * 60 * 60
+
+/** Problems of a valid configuration that the operator should know about. */
+export function configWarnings(config: Config): string[] {
+  const warnings: string[] = []
+  const { length } = config.tracker_config.api_key
+  if (length > 0 && length < API_KEY_CHARACTERS) {
+    warnings.push(
+      `tracker_config.api_key: the token has only ${length} characters and can be guessed; use at least ${API_KEY_CHARACTERS} random characters`,
+    )
+  }
+  return [...warnings, ...publicWarnings(config)]
+}
+
+/** Intervals for which lists of public trackers reject a tracker. */
+function publicWarnings({ tracker_config: tracker }: Config): string[] {
+  const isPrivate = tracker.whitelist_enabled || tracker.keys_enabled || tracker.users_enabled
+  const interval = tracker.request_interval
+  if (isPrivate || (interval >= PUBLIC_INTERVAL_MIN && interval <= PUBLIC_INTERVAL_MAX)) return []
+  return [
+    `tracker_config.request_interval: lists of public trackers reject intervals under ${PUBLIC_INTERVAL_MIN} or over ${PUBLIC_INTERVAL_MAX} seconds (found ${interval})`,
+  ]
+}
