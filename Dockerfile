@@ -6,11 +6,11 @@ COPY package.json package-lock.json .npmrc ./
 COPY test/fixtures/webrtc-polyfill test/fixtures/webrtc-polyfill
 # What has a script to install brings its binaries as packages too.
 RUN npm ci --ignore-scripts
-COPY tsconfig.json ./
+COPY tsconfig.json build.js ./
 COPY src src
 COPY test test
 COPY bench bench
-RUN npm run build && rm -rf dist/test dist/bench && npm prune --omit=dev --ignore-scripts
+RUN node build.js && rm -rf dist/test dist/bench && npm prune --omit=dev --ignore-scripts
 
 FROM node:20-slim
 ENV NODE_ENV=production

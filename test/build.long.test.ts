@@ -1,0 +1,103 @@
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import t, { type Test } from 'tap'
+import { repositoryRoot } from './fixtures/repository-root.ts'
+
+/** A project as small as can be, with the real build script and settings. */
+function project(t: Test) {
+  const folder = t.testdir({})
+  const root = repositoryRoot()
+  const write = (file: string, text: string) => {
+    mkdirSync(join(folder, dirname(file)), { recursive: true })
+    writeFileSync(join(folder, file), text)
+  }
+  for (const file of ['build.js', 'tsconfig.json', 'package.json', 'package-lock.json']) {
+    copyFileSync(join(root, file), join(folder, file))
+  }
+  write(
+    'src/dashboard/tsconfig.json',
+    readFileSync(join(root, 'src/dashboard/tsconfig.json'), 'utf8'),
+  )
+  write('src/dashboard/main.ts', 'export {}\n')
+  write('src/dashboard/style.css', 'a {}\n')
+  write('src/main.ts', "import { name } from './name.ts'\n\nprocess.stdout.write(name)\n")
+  write('src/name.ts', "export const name = 'first'\n")
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  const path = (file: string) => join(folder, file)
+  return {
+    write,
+    path,
+    build: () => spawnSync(process.execPath, [path('build.js')], { encoding: 'utf8' }),
+    output: () => spawnSync(process.execPath, [path('dist/src/main.js')]).stdout.toString(),
+  }
+}
+
+t.test('a build compiles what changed, and nothing where nothing did', async t => {
+  const { build, output, path, write } = project(t)
+  t.equal(build().status, 0)
+  t.equal(output(), 'first')
+  t.ok(existsSync(path('dist/src/dashboard/style.css')))
+  const { mtimeMs } = statSync(path('dist/build.json'))
+  t.equal(build().status, 0)
+  t.equal(statSync(path('dist/build.json')).mtimeMs, mtimeMs, 'nothing is written')
+  write('src/name.ts', "export const name = 'second'\n")
+  t.equal(build().status, 0)
+  t.equal(output(), 'second')
+})
+
+t.test('renamed and removed files leave nothing behind', async t => {
+  const { build, output, path, write } = project(t)
+  t.equal(build().status, 0)
+  renameSync(path('src/name.ts'), path('src/title.ts'))
+  write('src/main.ts', "import { name } from './title.ts'\n\nprocess.stdout.write(name)\n")
+  rmSync(path('src/dashboard/style.css'))
+  t.equal(build().status, 0)
+  t.equal(output(), 'first')
+  for (const file of ['src/name.js', 'src/name.js.map', 'src/dashboard/style.css']) {
+    t.notOk(existsSync(path(join('dist', file))), file)
+  }
+  rmSync(path('dist/src/title.js'))
+  write('src/other.ts', 'export {}\n')
+  t.equal(build().status, 0)
+  t.equal(output(), 'first', 'an output that was removed is written again')
+})
+
+t.test('an error fails the build, also when it is tried again', async t => {
+  const { build, output, write } = project(t)
+  t.equal(build().status, 0)
+  write('src/name.ts', 'export const name: string = 1\n')
+  for (const time of ['first', 'second']) {
+    const { status, stdout } = build()
+    t.not(status, 0, time)
+    t.match(stdout, 'src/name.ts(1,14): error TS2322')
+  }
+  write('src/name.ts', "export const name = 'third'\n")
+  t.equal(build().status, 0)
+  t.equal(output(), 'third')
+})
+
+t.test('a package without sources, and a read-only folder, start as they are', async t => {
+  const { build, path, write } = project(t)
+  t.equal(build().status, 0)
+  write('src/name.ts', "export const name = 'second'\n")
+  if (process.getuid?.() !== 0) {
+    chmodSync(path('.'), 0o555)
+    t.teardown(() => chmodSync(path('.'), 0o755))
+    t.match(build(), { status: 0, stderr: /read-only/ })
+    chmodSync(path('.'), 0o755)
+  }
+  rmSync(path('src'), { recursive: true })
+  t.match(build(), { status: 0, stdout: '', stderr: '' })
+})
