@@ -53,6 +53,9 @@ async function run(command: Command): Promise<void> {
   }
 }
 
+// Without a listener, SIGUSR1 opens Node's debugger, and any local user could control the process.
+process.on('SIGUSR1', () => {})
+
 try {
   await run(parseCommandLine(process.argv.slice(2)))
 } catch (error) {

@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { createProcesses, type Processes } from '../counters/processes.ts'
 import { sumUdpCounters, type UdpCounters } from '../counters/udp.ts'
+import type { AccessRules } from '../engine/access.ts'
 import {
   createTables,
   type Engine,
@@ -13,7 +14,7 @@ import {
   openEngine,
 } from '../engine/engine.ts'
 import { sumFamilies, totals } from '../engine/totals.ts'
-import { ExitStatus } from '../errors.ts'
+import { ExitStatus, unavailableError } from '../errors.ts'
 import { createParts, type Parts } from '../lifecycle.ts'
 import { createLog, type Logger } from '../log.ts'
 import { renderMetrics } from '../metrics/exposition.ts'
@@ -27,14 +28,16 @@ import {
 } from '../native/sd-notify.ts'
 import { type Certificates, openCertificates } from '../serving/certificates.ts'
 import { claimTcpListeners, startServing } from '../serving/http-servers.ts'
-import { claimListeners, pathRules } from '../serving/listeners.ts'
+import { pathRules } from '../serving/listeners.ts'
 import type { FrontendListeners } from '../serving/local-servers.ts'
+import { claimListeners } from '../serving/port-claims.ts'
 import { createPrivateFolder, removePrivateFolder } from '../serving/private-folder.ts'
 import { startEngineThreads } from '../threads/engine-threads.ts'
 import { claimUdp, udpListeners, warnOfMissingFamily } from '../threads/udp-listeners.ts'
 import { startUdpThreads, type UdpThreads } from '../threads/udp-threads.ts'
 import { startWatchdog } from '../threads/watchdog.ts'
 import { musterVersion } from '../version.ts'
+import { lockDataFolders } from './data-lock.ts'
 import { type Persistence, startPersistence } from './persistence.ts'
 import { type ClaimedUdp, Reload } from './reload.ts'
 import { engineRules } from './rules.ts'
@@ -45,6 +48,7 @@ import { collectTables } from './table-samples.ts'
 /** What every step of the start has. */
 type Run = {
   readonly config: Config
+  readonly sections: LoadedConfig['sections']
   readonly log: Logger
   readonly parts: Parts
   readonly tables: EngineTables
@@ -70,12 +74,12 @@ type Run = {
  */
 export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig): Promise<void> {
   process.title = 'muster'
-  const { config } = loaded
+  const { config, sections } = loaded
   const log = createLog(config.log, 'primary')
   const manager = connectServiceManager(takeNotifySettings(process.env), log)
   for (const warning of loaded.warnings) log.warn({ warning }, 'configuration')
   const { access, settings } = engineRules(config)
-  const tables = createTables(config.engine.memory, access)
+  const tables = reserveTables(config.engine.memory, access)
   if (config.engine.huge_pages) adviseHugePages(tables.arenas, log)
   const engine = openEngine(tables, settings)
   const parts = createParts()
@@ -90,7 +94,18 @@ export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig)
     () => void reload.config(),
   )
   const clockOffset = createClockOffset()
-  const run = { config, log, parts, tables, settings, engine, clockOffset, udpCounters, manager }
+  const run = {
+    config,
+    sections,
+    log,
+    parts,
+    tables,
+    settings,
+    engine,
+    clockOffset,
+    udpCounters,
+    manager,
+  }
   try {
     await start({
       ...run,
@@ -113,9 +128,22 @@ export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig)
   }
 }
 
+/** Throws an OperatorError where the process may not have that much memory. */
+function reserveTables(memoryBytes: number, access: AccessRules): EngineTables {
+  try {
+    return createTables(memoryBytes, access)
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw unavailableError(
+      `engine.memory: cannot reserve ${memoryBytes / 2 ** 20} MiB. Lower it, or raise the limit of the address space (ulimit -v).`,
+    )
+  }
+}
+
 /** The order of the start. Each step uses only what the steps before it created. */
 async function start(run: Run): Promise<void> {
   const { certificates, config, log, manager, parts, processes, reload } = run
+  parts.add(lockDataFolders(config))
   const folder = createPrivateFolder(process.env)
   process.once('exit', () => removePrivateFolder(folder))
   const claimed = await claimTcpListeners(config, certificates, log)

@@ -30,6 +30,8 @@ export type ReloadOptions = {
 export type Running = {
   /** The configuration in effect. */
   readonly config: Config
+  /** The sections that its file has. */
+  readonly sections: readonly string[]
   readonly claimed: ClaimedTcp
   readonly udp: readonly ClaimedUdp[]
   readonly serving: Serving
@@ -119,6 +121,7 @@ export class Reload {
   async #applyConfig(running: Running): Promise<Running> {
     const { certificates, load, log } = this.#options
     const loaded = load()
+    refuseIncomplete(running.sections, loaded.sections)
     for (const warning of loaded.warnings) log.warn({ warning }, 'configuration')
     const { config, waiting } = takeLive(running.config, loaded.config)
     const pairs = certificates.reread(config)
@@ -133,8 +136,21 @@ export class Reload {
     if (waiting.length > 0) {
       log.warn({ keys: waiting }, 'changed keys take effect at the next restart')
     }
-    return { ...running, config, claimed }
+    return { ...running, config, sections: loaded.sections, claimed }
   }
+}
+
+/**
+ * Throws where a section of the running configuration is missing from the file: it is empty or being
+ * written, and the defaults would open what the operator closed.
+ */
+function refuseIncomplete(before: readonly string[], now: readonly string[]): void {
+  const missing = before.filter(section => !now.includes(section))
+  if (missing.length === 0) return
+  const names = missing.map(section => `[${section}]`).join(', ')
+  throw new Error(
+    `the file no longer has ${names}, and may be incomplete. To apply it without them, restart muster.`,
+  )
 }
 
 async function applyRules(running: Running, config: Config): Promise<void> {

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { SnapshotConfig } from '../config/config.ts'
 import type { EngineSettings, EngineTables } from '../engine/engine.ts'
@@ -43,6 +43,10 @@ export function startSnapshots(options: SnapshotsOptions): Snapshots {
   const file = resolve(config.path)
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o750 })
+    // A FIFO or a device would block the writer for ever.
+    if (statSync(file, { throwIfNoEntry: false })?.isFile() === false) {
+      throw new Error('it is not a regular file')
+    }
   } catch (error) {
     throw configError([
       `snapshot.path: ${JSON.stringify(config.path)} cannot be used: ${(error as Error).message}`,

@@ -14,7 +14,12 @@ export type LoadOptions = {
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
-export type LoadedConfig = { readonly config: Config; readonly warnings: readonly string[] }
+export type LoadedConfig = {
+  readonly config: Config
+  readonly warnings: readonly string[]
+  /** Names of the sections that the file has. */
+  readonly sections: readonly string[]
+}
 
 type Table = Record<string, unknown>
 
@@ -24,6 +29,7 @@ type Table = Record<string, unknown>
  */
 export function loadConfig({ file, environment }: LoadOptions): LoadedConfig {
   const raw = file === undefined ? {} : readToml(file)
+  const sections = Object.keys(raw)
   applyEnvironment(raw, environment)
   applyForeignEnvironment(raw, environment)
   const aliased = takeAliases(raw)
@@ -31,7 +37,7 @@ export function loadConfig({ file, environment }: LoadOptions): LoadedConfig {
   faults.push(...persistentTables(raw))
   if (faults.length > 0) throw configError(faults)
   const config = validateConfig(raw)
-  return { config, warnings: [...aliased, ...warnings, ...configWarnings(config)] }
+  return { config, warnings: [...aliased, ...warnings, ...configWarnings(config)], sections }
 }
 
 function readToml(file: string): Table {

@@ -15,6 +15,7 @@ export type Libc = {
   dup2(from: number, to: number): number
   inet_pton(family: number, text: string, address: Uint8Array): number
   close(fd: number): number
+  flock(fd: number, operation: number): number
   madvise(address: number, bytes: number, advice: number): number
   prctlText(option: number, text: string): number
   sendto(
@@ -89,6 +90,7 @@ function bindLibc(): Libc {
     dup2: library.func('int dup2(int, int)'),
     inet_pton: library.func('int inet_pton(int, const char *, void *)'),
     close: library.func('int close(int)'),
+    flock: library.func('int flock(int, int)'),
     madvise: library.func('int madvise(uintptr_t, size_t, int)'),
     prctlText: library.func('int prctl(int, const char *)'),
     sendto: library.func('long sendto(int, const void *, size_t, int, const void *, unsigned int)'),

@@ -16,6 +16,10 @@ export const Errno = {
   ENOBUFS: 105,
 } as const
 
+// flock(2)
+export const LOCK_EX = 2
+export const LOCK_NB = 4
+
 // socket(2)
 export const AF_UNIX = 1
 export const AF_INET = 2

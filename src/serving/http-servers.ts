@@ -15,8 +15,9 @@ import type { Samples } from '../metrics/samples.ts'
 import { findApiKey } from './api-key.ts'
 import type { Certificates } from './certificates.ts'
 import { chooseHttpBackend, warnOfUnlimited } from './http-backend.ts'
-import { apiListeners, claimListeners, claimTcp, httpListeners } from './listeners.ts'
+import { apiListeners, httpListeners } from './listeners.ts'
 import { type FrontendListeners, type Frontends, startFrontends } from './local-servers.ts'
+import { claimListeners, claimTcp, noAddressError } from './port-claims.ts'
 import { collectServers } from './server-samples.ts'
 import { websocketLimits } from './websocket-limits.ts'
 import { createWorkerNumbers } from './worker-ids.ts'
@@ -72,6 +73,12 @@ export async function claimTcpListeners(
       return port === undefined ? claimTcp(listener, all) : { port, release() {} }
     },
   )
+  for (const kind of ['http', 'api'] as const) {
+    const addresses = wanted.filter(listener => listener[kind])
+    if (addresses.length === 0 || claimed.some(listener => listener[kind])) continue
+    release()
+    throw noAddressError(addresses)
+  }
   const listeners: FrontendListeners = {
     http: claimed.flatMap(({ http, port }) => (http ? [{ ...http, port }] : [])),
     api: claimed.flatMap(({ api: options, port }) => (options ? [{ ...options, port }] : [])),

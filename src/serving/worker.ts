@@ -26,6 +26,8 @@ process.title = 'muster: worker'
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => {})
 process.on('SIGHUP', () => {})
+// Without a listener, it opens Node's debugger.
+process.on('SIGUSR1', () => {})
 // Without its primary a worker has no engine either.
 process.on('disconnect', () => process.exit(0))
 process.on('uncaughtException', error => {

@@ -13,7 +13,7 @@ t.test('an address that another program has changes nothing', async t => {
   t.match(await reload({ http_server: [{ bind_address: taken }] }), /^not reloaded/)
   t.match(
     tracker.log.find(({ msg }) => msg.startsWith('not reloaded')),
-    { faults: [/another program has it/] },
+    { faults: [/the port is in use by another program/] },
   )
   t.equal(tracker.log.filter(({ msg }) => msg === 'worker started').length, 1)
   t.match(await getBencoded(tracker.url(), announce('/announce', 1)), { complete: 0 })

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { loadConfig } from '../../src/config/load.ts'
@@ -38,4 +38,26 @@ t.test('an empty file is filled, a folder in its place is explained', async t =>
     () => findApiKey({ ...defaults, api_key_file: join(folder, 'taken') }, createTestLog().log),
     { exitStatus: 78, message: /^tracker_config.api_key_file: .* cannot be used: EISDIR/ },
   )
+})
+
+t.test('a file that others can read gets the mode of a new one, or a warning', async t => {
+  const file = join(temporaryFolder(t), 'api-key')
+  writeFileSync(file, '')
+  chmodSync(file, 0o644)
+  const { log, lines } = createTestLog()
+  const key = findApiKey({ ...defaults, api_key_file: file }, log)
+  t.equal(statSync(file).mode & 0o777, 0o600)
+  chmodSync(file, 0o644)
+  t.equal(findApiKey({ ...defaults, api_key_file: file }, log), key)
+  t.match(lines.at(-1), { level: 40, file, msg: /every user of this machine can read/ })
+})
+
+t.test('a short token is refused, and the error does not show it', async t => {
+  const file = join(temporaryFolder(t), 'api-key')
+  writeFileSync(file, 'Tr0ub4dor\n')
+  const attempt = () => findApiKey({ ...defaults, api_key_file: file }, createTestLog().log)
+  t.throws(attempt, {
+    exitStatus: 78,
+    message: `tracker_config.api_key_file: ${JSON.stringify(file)} cannot be used: its token has fewer than 32 characters`,
+  })
 })

@@ -1,7 +1,8 @@
 import { createServer, type Server } from 'node:net'
 import t from 'tap'
 import { loadConfig } from '../../src/config/load.ts'
-import { claimListeners, claimTcp, httpListeners } from '../../src/serving/listeners.ts'
+import { httpListeners } from '../../src/serving/listeners.ts'
+import { claimListeners, claimTcp } from '../../src/serving/port-claims.ts'
 import { claimUdp } from '../../src/threads/udp-listeners.ts'
 import { createTestLog } from '../app/fixtures/log-lines.ts'
 
@@ -51,7 +52,10 @@ t.test('port 0 becomes a free port, another one for each listener, free again', 
     t.ok(listeners.every(({ port }) => port > 0))
     t.not(listeners[0]?.port, listeners[1]?.port)
     for (const listener of listeners) {
-      await t.rejects(claimListeners([listener], log, claim), /another program has it/)
+      await t.rejects(
+        claimListeners([listener], log, claim),
+        /the port is in use by another program/,
+      )
     }
     release()
     const again = await claimListeners(listeners, log, claim)
@@ -66,7 +70,7 @@ t.test('a port that another program has is named', async t => {
   const { log } = createTestLog()
   await t.rejects(claimListeners([{ host: '127.0.0.1', port }], log), {
     exitStatus: 69,
-    message: `cannot listen on 127.0.0.1 port ${port}: another program has it. Stop that one, or change bind_address.`,
+    message: `cannot listen on 127.0.0.1 port ${port}: the port is in use by another program. Stop it or change bind_address.`,
   })
 })
 
@@ -80,7 +84,7 @@ t.test('a port that two of our own listeners want is not blamed on others', asyn
   ]
   await t.rejects(claimListeners(wanted, log), {
     exitStatus: 69,
-    message: `cannot listen on 127.0.0.1 port ${port}: another listener of the configuration, on 0.0.0.0, has it. Remove one of the two.`,
+    message: `cannot listen on 127.0.0.1 port ${port}: another listener of the configuration uses the port, on 0.0.0.0. Remove one of the two.`,
   })
 })
 
@@ -103,7 +107,7 @@ t.test('[::] alone takes IPv4 too, so it must be free there', async t => {
   const { log } = createTestLog()
   await t.rejects(claimListeners([{ host: '::', port }], log), {
     exitStatus: 69,
-    message: `cannot listen on :: port ${port}: another program has it. Stop that one, or change bind_address.`,
+    message: `cannot listen on :: port ${port}: the port is in use by another program. Stop it or change bind_address.`,
   })
 })
 

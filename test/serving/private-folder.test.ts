@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -29,7 +29,7 @@ t.test('a folder that cannot be made is explained', async t => {
   t.throws(() => createPrivateFolder({ RUNTIME_DIRECTORY: '/nonexistent/muster' }), {
     exitStatus: 69,
     message:
-      'cannot make a folder below /nonexistent/muster: ENOENT. Set RUNTIME_DIRECTORY to a folder that muster can write to.',
+      'cannot create a folder below /nonexistent/muster: ENOENT. Set RUNTIME_DIRECTORY to a folder that muster can write to.',
   })
 })
 
@@ -49,4 +49,28 @@ t.test('the longest path that is allowed still fits a socket, a longer one is re
     exitStatus: 69,
     message: /longer than 76 bytes/,
   })
+})
+
+t.test('folders that killed trackers left are removed, others stay', async t => {
+  const base = testFolder(t)
+  const environment = { RUNTIME_DIRECTORY: base }
+  const living = createPrivateFolder(environment)
+  const old = (name: string, hasLock: boolean) => {
+    const folder = join(base, name)
+    mkdirSync(folder)
+    if (hasLock) writeFileSync(join(folder, 'lock'), '1\n')
+    utimesSync(folder, 1, 1)
+    return folder
+  }
+  utimesSync(living, 1, 1)
+  const left = old('muster-aaaaaa', true)
+  const other = old('muster-bbbbbb', false)
+  const fresh = join(base, 'muster-cccccc')
+  mkdirSync(fresh)
+  writeFileSync(join(fresh, 'lock'), '')
+  createPrivateFolder(environment)
+  t.equal(existsSync(left), process.platform !== 'linux')
+  t.ok(existsSync(living), 'its owner lives')
+  t.ok(existsSync(other), 'it is not known to be a tracker\u2019s')
+  t.ok(existsSync(fresh), 'its owner may be about to lock it')
 })

@@ -6,7 +6,7 @@ import { FrontendCounter, Protocol, readFrontend } from '../../src/counters/fron
 import { createProcesses } from '../../src/counters/processes.ts'
 import type { LogSettings } from '../../src/log.ts'
 import { Family } from '../../src/protocol/records.ts'
-import { claimListeners } from '../../src/serving/listeners.ts'
+import { claimListeners } from '../../src/serving/port-claims.ts'
 import { createWorkerNumbers } from '../../src/serving/worker-ids.ts'
 import { startWorkers } from '../../src/serving/workers.ts'
 import { listenerOn, runningEngineThreads } from '../app/fixtures/engine-start.ts'

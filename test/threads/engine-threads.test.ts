@@ -6,8 +6,8 @@ import { createFrontendCounters } from '../../src/counters/frontend.ts'
 import type { Link } from '../../src/link/link.ts'
 import { connectPortLink } from '../../src/link/port.ts'
 import { connectSocketLink } from '../../src/link/socket.ts'
-import { claimListeners } from '../../src/serving/listeners.ts'
 import { startFrontends } from '../../src/serving/local-servers.ts'
+import { claimListeners } from '../../src/serving/port-claims.ts'
 import { startEngineThreads } from '../../src/threads/engine-threads.ts'
 import {
   engineStart,

@@ -9,7 +9,7 @@ import { createTables, openEngine } from '../../src/engine/engine.ts'
 import { totals } from '../../src/engine/totals.ts'
 import { openLibc } from '../../src/native/libc.ts'
 import { STANDARD_ANSWERS } from '../../src/protocol/failures.ts'
-import { claimListeners } from '../../src/serving/listeners.ts'
+import { claimListeners } from '../../src/serving/port-claims.ts'
 import { claimUdp, type UdpListener } from '../../src/threads/udp-listeners.ts'
 import { startUdpThreads } from '../../src/threads/udp-threads.ts'
 import { createTestLog } from '../app/fixtures/log-lines.ts'
@@ -93,7 +93,7 @@ for (const method of ['recvmmsg', 'dgram'] as const) {
     const file = configFile(t, { ...LOOPBACK, udp_server, frontend: { workers: 0 } })
     const tracker = launch(t, ['--config', file])
     t.equal(await tracker.ended, 69)
-    t.match(tracker.stderr(), `cannot listen on 127.0.0.1 port ${port}: another program has it`)
+    t.match(tracker.stderr(), `cannot listen on 127.0.0.1 port ${port}: the port is in use by another program`)
   })
 }
 
