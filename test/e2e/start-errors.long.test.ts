@@ -15,7 +15,10 @@ for (const workers of [0, 1]) {
     const port = typeof address === 'object' && address ? address.port : 0
     const tracker = launch(t, ['--config', configFile(t, config(`127.0.0.1:${port}`, workers))])
     t.equal(await tracker.ended, 69)
-    t.match(tracker.stderr(), `cannot listen on 127.0.0.1 port ${port}: the port is in use by another program`)
+    t.match(
+      tracker.stderr(),
+      `cannot listen on 127.0.0.1 port ${port}: the port is in use by another program`,
+    )
   })
 }
 

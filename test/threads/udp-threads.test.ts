@@ -93,7 +93,10 @@ for (const method of ['recvmmsg', 'dgram'] as const) {
     const file = configFile(t, { ...LOOPBACK, udp_server, frontend: { workers: 0 } })
     const tracker = launch(t, ['--config', file])
     t.equal(await tracker.ended, 69)
-    t.match(tracker.stderr(), `cannot listen on 127.0.0.1 port ${port}: the port is in use by another program`)
+    t.match(
+      tracker.stderr(),
+      `cannot listen on 127.0.0.1 port ${port}: the port is in use by another program`,
+    )
   })
 }
 
