@@ -20,12 +20,19 @@ export type List = {
   readonly size: number
 }
 
+/** Which change of a list refuses a torrent from then on, and removes its peers from the swarm. */
+export type Refusal = {
+  readonly by: 'added' | 'deleted'
+  readonly dropPeers: (hash: string) => void
+}
+
 /** `isEnabled` says whether announces are checked against it. */
 export function createList(
   name: string,
   isEnabled: () => boolean,
   table: AccessTable,
   rows: Table<ListRow> | undefined,
+  refusal?: Refusal,
 ): List {
   const isListed = (hash: string) => readEntry(table, hash) !== undefined
   return {
@@ -40,12 +47,17 @@ export function createList(
         if (!setEntry(table, hash, 0)) {
           throw new AdminError('database error', `${name} is full`)
         }
+        if (refusal?.by === 'added' && isEnabled()) refusal.dropPeers(hash)
         return known ? 'updated' : 'added'
       })
     },
     async remove(hashes) {
       await storeFirst(rows?.remove(hashes))
-      return hashes.map(hash => (removeEntry(table, hash) ? 'deleted' : 'unknown'))
+      return hashes.map(hash => {
+        const known = removeEntry(table, hash)
+        if (refusal?.by === 'deleted' && isEnabled()) refusal.dropPeers(hash)
+        return known ? 'deleted' : 'unknown'
+      })
     },
     async clear() {
       if (!isEnabled()) throw new AdminError('not enabled', `${name} not enabled`)

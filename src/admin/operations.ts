@@ -1,5 +1,6 @@
 import type { Database } from '../database/database.ts'
 import type { Engine } from '../engine/engine.ts'
+import { dropPeers } from '../engine/leave.ts'
 import type { Admin, Stats } from './admin.ts'
 import { createKeys, type Keys } from './keys.ts'
 import { createList, type List } from './lists.ts'
@@ -51,17 +52,20 @@ export function createAdministration(options: AdministrationOptions): Administra
   const { database, engine, nowSeconds } = options
   const { access } = engine
   const isOn = (rule: 'whitelist' | 'blacklist' | 'keys') => () => access.rules[rule]
+  const drop = (hash: string) => dropPeers(engine, Buffer.from(hash, 'hex'))
   const whitelist = createList(
     'whitelist',
     isOn('whitelist'),
     access.whitelist,
     database?.whitelist,
+    { by: 'deleted', dropPeers: drop },
   )
   const blacklist = createList(
     'blacklist',
     isOn('blacklist'),
     access.blacklist,
     database?.blacklist,
+    { by: 'added', dropPeers: drop },
   )
   const keys = createKeys(isOn('keys'), access.keys, database?.keys, nowSeconds)
   const users = createUsers(engine, database?.users, nowSeconds)

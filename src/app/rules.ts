@@ -33,6 +33,7 @@ function limitSettings(limits: LimitsConfig): LimitSettings {
     peersPerAddress: limits.peers_per_address,
     refusePrivateAddresses: limits.refuse_private_addresses,
     refusePrivilegedPorts: limits.refuse_privileged_ports,
+    refusePortZero: limits.refuse_port_zero,
     clientBlacklist: limits.client_blacklist,
     clientWhitelist: limits.client_whitelist,
   }

@@ -66,6 +66,9 @@ export const LIMITS_SECTION = {
       'Reject peers whose address is not reachable from the internet: private, loopback, link-local, multicast, reserved, documentation, 6to4 and Teredo addresses.',
     ),
     refuse_privileged_ports: switchedOff('Reject peers with a port below 1024.'),
+    refuse_port_zero: switchedOff(
+      'Refuse peers with port 0. Otherwise they are served and counted, but never handed out.',
+    ),
     client_blacklist: clientPrefixes('Reject clients whose peer id starts with one of these.'),
     client_whitelist: clientPrefixes(
       'Reject clients whose peer id starts with none of these. [] allows every client.',

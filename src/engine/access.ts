@@ -115,6 +115,12 @@ export function checkKeys(
   return Failure.none
 }
 
+/** The number of the user whose key is at `userKeyAt`, active or not; 0 for none. */
+export function findUser({ rules, userKeys }: Access, view: DataView, userKeyAt: number): number {
+  const user = rules.users ? findValue(userKeys, view, userKeyAt) : 0
+  return user === ABSENT ? 0 : user
+}
+
 /** Checks the torrent whose info hash lies at `at` and hashes to `hash` against the lists. */
 export function checkInfoHash(access: Access, hash: number, view: DataView, at: number): Failure {
   if (access.rules.whitelist && findHashed(access.whitelist, hash, view, at) === ABSENT) {

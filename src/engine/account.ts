@@ -3,10 +3,10 @@ import type { Access } from './access.ts'
 import type { Announce } from './current-announce.ts'
 import type { Arena } from './tables/arena.ts'
 import {
-  COMPLETION_COUNTED,
   DETAIL_DOWNLOADED,
   DETAIL_UPLOADED,
   DETAIL_USER,
+  USER_NUMBER_BITS,
 } from './tables/layout.ts'
 import { lastSeen } from './tables/peer-list.ts'
 import { creditUser } from './user-records.ts'
@@ -78,7 +78,7 @@ export function readOwner(arena: Arena, detail: number): number {
 
 /** The user's number in a word of DETAIL_USER. */
 export function ownerOf(word: number): number {
-  return word & ~COMPLETION_COUNTED
+  return word & USER_NUMBER_BITS
 }
 
 function readU48(arena: Arena, at: number): number {

@@ -9,6 +9,7 @@ import {
   Event,
   FAILURE,
   Family,
+  FLAGS,
   HASH_BYTES,
   INFO_HASH,
   INTERVAL,
@@ -16,23 +17,25 @@ import {
   PEER_ID,
   PORT,
   PORT_BYTES,
+  REPLY_FLAGS,
   REPLY_HEADER_BYTES,
   UPLOADED,
   USER_KEY,
 } from '../protocol/records.ts'
-import { checkInfoHash, checkKeys } from './access.ts'
+import { checkInfoHash, checkKeys, findUser } from './access.ts'
 import { accountPeer } from './account.ts'
 import type { Announce } from './current-announce.ts'
 import { isDead } from './dead-workers.ts'
 import type { Engine } from './engine.ts'
 import { evictOldest } from './evict.ts'
-import { checkLimits, limited } from './policy.ts'
+import { checkLimits, limited, takeRate } from './policy.ts'
 import { writeConnections, writeCounts, writePeers } from './reply.ts'
 import { type Arena, arenaTorrents, increment } from './tables/arena.ts'
-import { hasManyOf } from './tables/count-address.ts'
+import { hasManyOf, surveyAddress } from './tables/count-address.ts'
 import { findPeer } from './tables/find-peer.ts'
 import {
   COMPLETION_COUNTED,
+  COMPLETION_OWED,
   DETAIL_PEER_ID,
   DETAIL_SEEN,
   DETAIL_UPLOADED,
@@ -46,11 +49,20 @@ import {
   compactAt,
   detailAt,
   isCompletionCounted,
+  isCompletionOwed,
   listOf,
+  peerCount,
   seederCount,
 } from './tables/peer-list.ts'
 import { randomBelow } from './tables/random.ts'
-import { NO_SLOT, NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
+import {
+  type ListRef,
+  NO_LIST,
+  NO_SLOT,
+  NO_TORRENT,
+  type Slot,
+  type TorrentRef,
+} from './tables/references.ts'
 import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import { insertPeer, removePeer, setSeeder } from './tables/swarm.ts'
 import { addTorrent, findTorrent, markChanged, touchTorrent } from './tables/torrents.ts'
@@ -69,40 +81,34 @@ const TOO_MANY = -2
 export function announce(engine: Engine, announce: Announce): number {
   const { held } = engine
   const { request, at, reply, replyAt } = announce
+  reply.u8[replyAt + REPLY_FLAGS] = request.u8[at + FLAGS]!
+  if (request.u8[at + EVENT] === Event.stopped) return stopAnnounced(engine, announce)
   const failure = checkAnnounce(engine, announce)
   if (failure !== Failure.none) {
+    rememberCompleted(engine, announce)
     reply.u8[replyAt + FAILURE] = failure
     return REPLY_HEADER_BYTES
   }
   holdStripeOf(held, announce.hash)
-  const stopped = request.u8[at + EVENT] === Event.stopped || isOfDeadWorker(engine, announce)
+  if (isOfDeadWorker(engine, announce)) return stopAnnounced(engine, announce, true)
   let torrent = findTorrent(held, announce.hash, request.view, at + INFO_HASH)
-  if (torrent === NO_TORRENT && !stopped) {
+  if (torrent === NO_TORRENT) {
     if (engine.limits.maxTorrents !== 0 && hasMaxTorrents(engine)) {
       return refuse(engine, announce, Failure.tooManyTorrents)
     }
     torrent = makeTorrent(engine, announce)
+    if (torrent === NO_TORRENT) return refuse(engine, announce, Failure.outOfMemory)
   }
-  let end = replyAt + REPLY_HEADER_BYTES
-  if (torrent !== NO_TORRENT) {
-    if (stopped) stop(engine, announce, torrent)
-    else {
-      const slot = upsert(engine, announce, torrent)
-      if (slot === TOO_MANY) return refuse(engine, announce, Failure.tooManyPeers)
-      end =
-        announce.peer.family === Family.websocket
-          ? writeConnections(engine, announce, torrent, slot)
-          : writePeers(engine, announce, torrent, slot)
-    }
-    writeCounts(held.arena, torrent, reply.view, replyAt)
-  }
+  const slot = upsert(engine, announce, torrent)
+  if (slot === TOO_MANY) return refuse(engine, announce, Failure.tooManyPeers)
+  if (slot === NO_SLOT) return refuse(engine, announce, Failure.outOfMemory)
+  const end =
+    announce.peer.family === Family.websocket
+      ? writeConnections(engine, announce, torrent, slot)
+      : writePeers(engine, announce, torrent, slot)
+  writeCounts(held.arena, torrent, reply.view, replyAt)
   releaseStripe(held)
-  const { interval, intervalJitterPercent } = engine.settings
-  const jitter = randomBelow(
-    engine.random,
-    Math.floor((interval * intervalJitterPercent) / 100) + 1,
-  )
-  reply.view.setUint32(replyAt + INTERVAL, interval + jitter, true)
+  writeInterval(engine, announce)
   return end - replyAt
 }
 
@@ -115,6 +121,59 @@ function checkAnnounce({ access, limits, hashKey }: Engine, announce: Announce):
     checkKeys(access, view, at + KEY, at + USER_KEY, nowSeconds) ||
     checkInfoHash(access, announce.hash, view, at + INFO_HASH)
   )
+}
+
+/**
+ * Answers a `stopped`: no rule refuses it, because it only frees. The peer is removed and its user
+ * credited, even if the key has expired, the user is not active or the torrent is no longer listed.
+ * Whoever may not announce is not told the counts of the swarm. `isHeld`: the caller holds the
+ * stripe. Returns the length of the reply.
+ */
+function stopAnnounced(engine: Engine, announce: Announce, isHeld = false): number {
+  const { access, held, hashKey, limits } = engine
+  const { request, at, reply, replyAt, nowSeconds } = announce
+  const { view } = request
+  takeRate(limits, hashKey, request, at, nowSeconds)
+  const isAllowed =
+    checkKeys(access, view, at + KEY, at + USER_KEY, nowSeconds) === Failure.none &&
+    checkInfoHash(access, announce.hash, view, at + INFO_HASH) === Failure.none
+  access.user = findUser(access, view, at + USER_KEY)
+  if (!isHeld) holdStripeOf(held, announce.hash)
+  const torrent = findTorrent(held, announce.hash, view, at + INFO_HASH)
+  if (torrent !== NO_TORRENT) {
+    stop(engine, announce, torrent)
+    if (isAllowed) writeCounts(held.arena, torrent, reply.view, replyAt)
+  }
+  releaseStripe(held)
+  writeInterval(engine, announce)
+  return REPLY_HEADER_BYTES
+}
+
+/** Writes the interval with its jitter. */
+function writeInterval({ random, settings }: Engine, { reply, replyAt }: Announce): void {
+  const { interval, intervalJitterPercent } = settings
+  const jitter = randomBelow(random, Math.floor((interval * intervalJitterPercent) / 100) + 1)
+  reply.view.setUint32(replyAt + INTERVAL, interval + jitter, true)
+}
+
+/**
+ * Marks a known leecher whose `completed` is refused, so that it counts when the client returns as
+ * a seeder, which it then does without the event.
+ */
+function rememberCompleted(engine: Engine, announce: Announce): void {
+  const { held } = engine
+  const { request, at, peer } = announce
+  if (request.u8[at + EVENT] !== Event.completed || !peer.seeder) return
+  holdStripeOf(held, announce.hash)
+  const { arena } = held
+  const torrent = findTorrent(held, announce.hash, request.view, at + INFO_HASH)
+  const list = torrent === NO_TORRENT ? NO_LIST : listOf(arena, torrent, peer.family)
+  const slot = list === NO_LIST ? NO_SLOT : findPeer(held, list, peer)
+  if (slot !== NO_SLOT && slot >= seederCount(arena, list)) {
+    const word = (detailAt(arena, list, peer.family, slot) + DETAIL_USER + 2) >> 1
+    arena.u16[word] = arena.u16[word]! | (COMPLETION_OWED >>> 16)
+  }
+  releaseStripe(held)
 }
 
 /**
@@ -160,7 +219,7 @@ function stop(engine: Engine, announce: Announce, torrent: TorrentRef): void {
   const list = listOf(held.arena, torrent, family)
   const slot = findPeer(held, list, announce.peer)
   if (slot === NO_SLOT) return
-  if (access.rules.users) {
+  if (access.user !== 0) {
     const detail = detailAt(held.arena, list, family, slot)
     accountPeer(access, held.arena, detail, announce, false)
   }
@@ -190,7 +249,11 @@ function upsert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot |
   // Once for each time that a peer becomes a seeder: an announce with `left` alone may overtake the
   // one with `completed`.
   const counted = seeder && before !== 0 && isCompletionCounted(arena, before)
-  const completed = seeder && !counted && announce.request.u8[at + EVENT] === Event.completed
+  const completed =
+    seeder &&
+    !counted &&
+    (announce.request.u8[at + EVENT] === Event.completed ||
+      (before !== 0 && isCompletionOwed(arena, before)))
   if (completed) {
     increment(arena, torrent + TORRENT_COMPLETED)
     increment(arena, held.head + STRIPE_COMPLETED)
@@ -213,7 +276,7 @@ function upsert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot |
     )
   }
   const owner = counted || completed ? access.user | COMPLETION_COUNTED : access.user
-  writePort(arena, compactAt(arena, list, family, slot), announce)
+  writePort(engine, announce, list, slot)
   writeDetails(arena, detailAt(arena, list, family, slot), announce, owner)
   return slot
 }
@@ -249,11 +312,36 @@ function writeIdentity(
   for (let n = 0; n < HASH_BYTES; n++) u8[id + n] = from[at + PEER_ID + n]!
 }
 
-function writePort({ u8 }: Arena, compact: number, { request, at, peer }: Announce): void {
+/** Peers of one address that a list hands out while it has others, too, and limits are on. */
+const VISIBLE_PER_ADDRESS = 4
+
+/** Writes the peer's port, or 0 to hide the peer from responses; one that did not change stays. */
+function writePort(engine: Engine, announce: Announce, list: ListRef, slot: Slot): void {
+  const { arena } = engine.held
+  const { request, at, peer } = announce
   const port = request.view.getUint16(at + PORT, true)
-  const portAt = compact + COMPACT_BYTES[peer.family] - PORT_BYTES
-  u8[portAt] = port >>> 8
-  u8[portAt + 1] = port & 0xff
+  const portAt = compactAt(arena, list, peer.family, slot) + COMPACT_BYTES[peer.family] - PORT_BYTES
+  if (port !== 0 && arena.view.getUint16(portAt) === port) return
+  const isShown = peer.family === Family.websocket || isVisible(engine, announce, list, slot, port)
+  arena.view.setUint16(portAt, isShown ? port : 0)
+}
+
+/**
+ * Whether responses may contain the peer: not if another peer of the list has the same address and
+ * port, and, with limits on, not if its address has its share of the visible peers.
+ */
+function isVisible(
+  { held, limits, survey }: Engine,
+  { peer }: Announce,
+  list: ListRef,
+  slot: Slot,
+  port: number,
+): boolean {
+  if (port === 0) return false
+  surveyAddress(held, list, peer, port, slot, survey)
+  if (survey.hasEndpoint) return false
+  if (limits.peersPerAddress === 0 || survey.count < VISIBLE_PER_ADDRESS) return true
+  return survey.count + 1 === peerCount(held.arena, list)
 }
 
 function writeDetails({ u16 }: Arena, detail: number, announce: Announce, owner: number): void {

@@ -1,9 +1,11 @@
-import { CONNECTION_WORKER, Family, INFO_HASH } from '../protocol/records.ts'
+import { bytesOf } from '../protocol/bytes.ts'
+import { CONNECTION_WORKER, FAMILIES, Family, INFO_HASH } from '../protocol/records.ts'
 import type { Announce } from './current-announce.ts'
 import { isDead } from './dead-workers.ts'
 import type { Engine } from './engine.ts'
 import { findPeer } from './tables/find-peer.ts'
-import { compactAt, listOf, peerCount } from './tables/peer-list.ts'
+import { hashInfoHash } from './tables/keyed-hash.ts'
+import { compactAt, listOf, peerCount, torrentPeers } from './tables/peer-list.ts'
 import { NO_SLOT, NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
 import { holdStripe, holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import { removePeer } from './tables/swarm.ts'
@@ -26,6 +28,36 @@ export function leave(engine: Engine, { hash, request, at, peer }: Announce): vo
 function remove(engine: Engine, torrent: TorrentRef, slot: Slot): void {
   removePeer(engine.held, torrent, Family.websocket, slot)
   if (engine.settings.notePeers) markChanged(engine.held, torrent)
+}
+
+/** Peers removed while a stripe's lock is held. */
+const DROPS_MAX = 1024
+
+/** Removes all peers of a torrent that is no longer listed. The torrent keeps its counts. */
+export function dropPeers(engine: Engine, infoHash: Uint8Array): void {
+  const { held } = engine
+  const { view } = bytesOf(infoHash)
+  const hash = hashInfoHash(held.hashKey, view, 0)
+  for (let isDone = false; !isDone; ) {
+    holdStripeOf(held, hash)
+    const torrent = findTorrent(held, hash, view, 0)
+    isDone = torrent === NO_TORRENT || dropSome(engine, torrent)
+    releaseStripe(held)
+  }
+}
+
+/** Removes at most DROPS_MAX peers; returns whether none is left. */
+function dropSome(engine: Engine, torrent: TorrentRef): boolean {
+  const { held } = engine
+  let left = DROPS_MAX
+  for (const family of FAMILIES) {
+    const list = listOf(held.arena, torrent, family)
+    for (let slot = peerCount(held.arena, list) - 1; slot >= 0 && left > 0; slot--, left--) {
+      removePeer(held, torrent, family, slot as Slot)
+    }
+  }
+  if (engine.settings.notePeers) markChanged(held, torrent)
+  return torrentPeers(held.arena, torrent) === 0
 }
 
 /** Bounds of what is done while a stripe's lock is held: entries of the index, and removals. */

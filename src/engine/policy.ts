@@ -1,6 +1,6 @@
 import type { Bytes } from '../protocol/bytes.ts'
 import { Failure } from '../protocol/failures.ts'
-import { isPublicIpv4, isPublicIpv6 } from '../protocol/ip.ts'
+import { isMapped, isPublicIpv4, isPublicIpv6, MAPPED_AT } from '../protocol/ip.ts'
 import {
   ADDRESS,
   CLIENT_ADDRESS,
@@ -38,6 +38,7 @@ export type LimitSettings = {
   readonly peersPerAddress: number
   readonly refusePrivateAddresses: boolean
   readonly refusePrivilegedPorts: boolean
+  readonly refusePortZero: boolean
   /** Prefixes of peer ids, in Latin-1. */
   readonly clientBlacklist: readonly string[]
   readonly clientWhitelist: readonly string[]
@@ -50,6 +51,7 @@ export const NO_LIMITS: LimitSettings = {
   peersPerAddress: 0,
   refusePrivateAddresses: false,
   refusePrivilegedPorts: false,
+  refusePortZero: false,
   clientBlacklist: [],
   clientWhitelist: [],
 }
@@ -81,6 +83,7 @@ const LIMITS = {
   peers_per_address: Failure.tooManyPeers,
   refuse_private_addresses: Failure.privateAddress,
   refuse_privileged_ports: Failure.privilegedPort,
+  refuse_port_zero: Failure.portZero,
   client_blacklist: Failure.blacklistedClient,
   client_whitelist: Failure.unlistedClient,
 } as const
@@ -101,7 +104,11 @@ export function openLimits(shared: SharedLimits, settings: LimitSettings): Limit
     announcesPerAddress > 0
       ? { period: Math.ceil(MINUTE_MILLIS / announcesPerAddress), burst: announcesBurst }
       : undefined
-  const portMin = settings.refusePrivilegedPorts ? PRIVILEGED_PORTS : 0
+  const portMin = settings.refusePrivilegedPorts
+    ? PRIVILEGED_PORTS
+    : settings.refusePortZero
+      ? 1
+      : 0
   const blacklist = compilePrefixes(settings.clientBlacklist)
   const whitelist = compilePrefixes(settings.clientWhitelist)
   const publicOnly = settings.refusePrivateAddresses
@@ -128,9 +135,9 @@ export function checkLimits(
   key: HashKey,
   { request, at, nowSeconds }: Exchange,
 ): Failure {
-  const { rate, publicOnly, blacklist, whitelist } = limits
+  const { publicOnly, blacklist, whitelist } = limits
   const { u8, view } = request
-  if (rate && !takeToken(limits.buckets, hashOfSource(key, request, at), nowSeconds, rate)) {
+  if (!takeRate(limits, key, request, at, nowSeconds)) {
     return limited(limits, Failure.tooManyAnnounces)
   }
   if (blacklist && hasPrefix(blacklist, u8, at + PEER_ID)) {
@@ -140,10 +147,23 @@ export function checkLimits(
     return limited(limits, Failure.unlistedClient)
   }
   if (publicOnly && !isPublic(u8, at)) return limited(limits, Failure.privateAddress)
-  if (u8[at + FAMILY] !== Family.websocket && view.getUint16(at + PORT, true) < limits.portMin) {
-    return limited(limits, Failure.privilegedPort)
+  if (limits.portMin > 0 && u8[at + FAMILY] !== Family.websocket) {
+    const port = view.getUint16(at + PORT, true)
+    if (port === 0) return limited(limits, Failure.portZero)
+    if (port < limits.portMin) return limited(limits, Failure.privilegedPort)
   }
   return Failure.none
+}
+
+/** Counts an announce against the rate limit of its address; false if the limit is exceeded. */
+export function takeRate(
+  { rate, buckets }: Limits,
+  key: HashKey,
+  request: Bytes,
+  at: number,
+  nowSeconds: number,
+): boolean {
+  return !rate || takeToken(buckets, hashOfSource(key, request, at), nowSeconds, rate)
 }
 
 /** Whether other peers can reach the address; WebSocket peers are reached through the tracker. */
@@ -165,8 +185,8 @@ function hashOfSource(key: HashKey, { u8, view }: Bytes, at: number): number {
     return hashSource(key, view, at + ADDRESS, family === Family.ipv4)
   }
   const client = at + CLIENT_ADDRESS
-  const isMapped = view.getInt32(client) === 0 && view.getInt32(client + 4) === 0
-  return hashSource(key, view, isMapped ? client + 12 : client, isMapped)
+  const isIpv4 = isMapped(u8, client)
+  return hashSource(key, view, isIpv4 ? client + MAPPED_AT : client, isIpv4)
 }
 
 /** Counts the failure of a limit and returns it. */

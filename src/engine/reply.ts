@@ -1,4 +1,7 @@
+import type { Bytes } from '../protocol/bytes.ts'
 import {
+  ADDRESS,
+  COMPACT_BYTES,
   COMPLETED,
   Family,
   FLAGS,
@@ -8,21 +11,32 @@ import {
   NUMWANT,
   PEER_COUNT,
   PEER_ID,
-  REPLY_FLAGS,
+  PORT,
   REPLY_HEADER_BYTES,
   SEEDERS,
 } from '../protocol/records.ts'
 import type { Announce } from './current-announce.ts'
 import type { Engine } from './engine.ts'
 import type { Arena } from './tables/arena.ts'
-import { listOf, torrentPeers, torrentSeeders } from './tables/peer-list.ts'
-import { copyCompact, copyPeerIds, dropPeerId, openPicks, pickPeers } from './tables/pick.ts'
+import { copyUseful, copyUsefulIds, readAsker } from './tables/hand-out.ts'
+import { listOf, peerCount, torrentPeers, torrentSeeders } from './tables/peer-list.ts'
+import {
+  copyCompact,
+  copyPeerIds,
+  dropPeerId,
+  openPicks,
+  type Picks,
+  pickPeers,
+} from './tables/pick.ts'
 import { NO_SLOT, type Slot, type TorrentRef } from './tables/references.ts'
 import { torrentCompleted } from './tables/torrents.ts'
 
+/** Peers picked in addition where some of the first ones are of no use to the client. */
+const SPARE_PEERS = 64
+
 /**
- * Picks peers for the client, whose peer is in `slot`, and writes them after the reply's header.
- * Returns where they end.
+ * Picks peers for the client, whose peer is in `slot`, and writes those of use to it after the
+ * reply's header. Returns where they end.
  */
 export function writePeers(
   engine: Engine,
@@ -31,28 +45,74 @@ export function writePeers(
   slot: Slot,
 ): number {
   const { u8, view } = request
-  const { arena } = engine.held
+  const { asker, held } = engine
   const family = peer.family as IpFamily
-  const other = family === Family.ipv4 ? Family.ipv6 : Family.ipv4
   const flags = u8[at + FLAGS]!
   const wanted = view.getUint16(at + NUMWANT, true)
-  const own = engine.picks[family]
-  const others = engine.picks[other]
-  openPicks(own, arena, listOf(arena, torrent, family), family)
-  openPicks(others, arena, listOf(arena, torrent, other), other)
-  const picked = pickPeers(own, wanted, slot, peer.seeder)
-  if ((flags & Flag.bothFamilies) !== 0) {
-    let count = pickPeers(others, wanted - picked, NO_SLOT, peer.seeder)
-    count -= dropPeerId(others, view, at + PEER_ID)
-    reply.view.setUint16(replyAt + PEER_COUNT[other], count, true)
-  }
-  reply.view.setUint16(replyAt + PEER_COUNT[family], picked, true)
-  reply.u8[replyAt + REPLY_FLAGS] = flags
+  const wantsIds = (flags & Flag.peerIds) !== 0
+  readAsker(asker, family, view, at + ADDRESS, view.getUint16(at + PORT, true))
   const [ipv4, ipv6] = engine.picks
-  let end = copyCompact(ipv4, reply.view, replyAt + REPLY_HEADER_BYTES)
-  end = copyCompact(ipv6, reply.view, end)
-  if ((flags & Flag.peerIds) === 0) return end
-  return copyPeerIds(ipv6, reply.view, copyPeerIds(ipv4, reply.view, end))
+  openPicks(ipv4, held.arena, listOf(held.arena, torrent, Family.ipv4), Family.ipv4)
+  openPicks(ipv6, held.arena, listOf(held.arena, torrent, Family.ipv6), Family.ipv6)
+  const peers = replyAt + REPLY_HEADER_BYTES
+  const own = engine.picks[family]
+  const width = COMPACT_BYTES[family]
+  pickPeers(own, wanted, slot, peer.seeder)
+  let end = copyUseful(own, asker, wanted, reply.view, peers)
+  if (end < peers + wanted * width && pickMore(own, wanted, slot, peer.seeder)) {
+    end = copyUseful(own, asker, wanted, reply.view, peers)
+  }
+  const ownCount = (end - peers) / width
+  let otherCount = 0
+  if ((flags & Flag.bothFamilies) !== 0 && ownCount < wanted) {
+    otherCount = writeOtherFamily(engine, family, reply, peers, ownCount, wanted - ownCount)
+    end += otherCount * COMPACT_BYTES[otherOf(family)]
+  }
+  reply.view.setUint16(replyAt + PEER_COUNT[family], ownCount, true)
+  if (otherCount > 0) reply.view.setUint16(replyAt + PEER_COUNT[otherOf(family)], otherCount, true)
+  if (!wantsIds) return end
+  const ipv4Count = family === Family.ipv4 ? ownCount : otherCount
+  const idsEnd = copyUsefulIds(ipv4, asker, ipv4Count, reply.view, end)
+  return copyUsefulIds(ipv6, asker, ownCount + otherCount - ipv4Count, reply.view, idsEnd)
+}
+
+function otherOf(family: IpFamily): IpFamily {
+  return family === Family.ipv4 ? Family.ipv6 : Family.ipv4
+}
+
+/** Picks again, with spare peers; false if all peers of the list were picked before. */
+function pickMore(picks: Picks, wanted: number, slot: Slot, forSeeder: boolean): boolean {
+  if (peerCount(picks.arena, picks.list) <= wanted) return false
+  openPicks(picks, picks.arena, picks.list, picks.family)
+  return pickPeers(picks, wanted + SPARE_PEERS, slot, forSeeder) > 0
+}
+
+/**
+ * Writes at most `wanted` peers of the family that the client has an address of, too, without the
+ * client's own peer in it. In a reply IPv4 comes first. Returns how many.
+ */
+function writeOtherFamily(
+  engine: Engine,
+  family: IpFamily,
+  reply: Bytes,
+  peers: number,
+  ownCount: number,
+  wanted: number,
+): number {
+  const { asker, picks, announce } = engine
+  const other = otherOf(family)
+  const others = picks[other]
+  pickPeers(others, wanted, NO_SLOT, announce.peer.seeder)
+  dropPeerId(others, announce.request.view, announce.at + PEER_ID)
+  const ownEnd = peers + ownCount * COMPACT_BYTES[family]
+  const end = copyUseful(others, asker, wanted, reply.view, ownEnd)
+  if (other === Family.ipv4 && end > ownEnd) {
+    // Behind the IPv6 peers of the client's own family: move these behind the IPv4 peers.
+    const scratch = reply.u8.slice(ownEnd, end)
+    reply.u8.copyWithin(peers + scratch.length, peers, ownEnd)
+    reply.u8.set(scratch, peers)
+  }
+  return (end - ownEnd) / COMPACT_BYTES[other]
 }
 
 /** Does the same for a WebSocket peer, which gets other WebSocket peers, always with their ids. */

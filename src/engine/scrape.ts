@@ -13,7 +13,7 @@ import {
   SCRAPE_REQUEST_HEADER_BYTES,
   SCRAPE_USER_KEY,
 } from '../protocol/records.ts'
-import { checkKeys } from './access.ts'
+import { checkInfoHash, checkKeys } from './access.ts'
 import type { Exchange } from './current-announce.ts'
 import type { Engine } from './engine.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
@@ -50,7 +50,7 @@ export function scrape(engine: Engine, exchange: Exchange): number {
 }
 
 function scrapeOne(
-  { held }: Engine,
+  { access, held }: Engine,
   view: DataView,
   hashAt: number,
   reply: DataView,
@@ -59,7 +59,8 @@ function scrapeOne(
   const hash = hashInfoHash(held.hashKey, view, hashAt)
   holdStripeOf(held, hash)
   const { arena } = held
-  const torrent = findTorrent(held, hash, view, hashAt)
+  const isListed = checkInfoHash(access, hash, view, hashAt) === Failure.none
+  const torrent = isListed ? findTorrent(held, hash, view, hashAt) : NO_TORRENT
   const isKnown = torrent !== NO_TORRENT
   const seeders = isKnown ? torrentSeeders(arena, torrent) : 0
   const leechers = isKnown ? torrentPeers(arena, torrent) - seeders : 0

@@ -1,7 +1,10 @@
+import { Failure } from '../protocol/failures.ts'
 import { FAMILIES, Family } from '../protocol/records.ts'
+import { checkInfoHash } from './access.ts'
 import type { Engine } from './engine.ts'
 import { type Arena, increment } from './tables/arena.ts'
-import { STRIPE_EXPIRED } from './tables/layout.ts'
+import { hashInfoHash } from './tables/keyed-hash.ts'
+import { STRIPE_EXPIRED, TORRENT_HASH } from './tables/layout.ts'
 import { detailAt, lastSeen, listOf, peerCount, torrentPeers } from './tables/peer-list.ts'
 import { NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
 import { holdStripe, releaseStripe } from './tables/stripe.ts'
@@ -81,13 +84,22 @@ function sweepStripe(engine: Engine, cursor: SweepCursor, limit: number): boolea
       continue
     }
     if (cursor.torrent !== torrent) enterTorrent(held.arena, cursor, torrent)
-    steps += sweepTorrent(engine, cursor, limit, SLICE_STEPS_MAX - steps)
+    // Peers of a torrent that is no longer listed are removed whenever they announced.
+    const torrentLimit = isListed(engine, torrent) ? limit : Number.POSITIVE_INFINITY
+    steps += sweepTorrent(engine, cursor, torrentLimit, SLICE_STEPS_MAX - steps)
     if (cursor.slot > 0 || cursor.family !== LAST_FAMILY) continue
     cursor.torrent = NO_TORRENT
     if (isForgotten(held.arena, torrent, limit)) removeTorrentAt(held, cursor.place)
     else cursor.place++
   }
   return true
+}
+
+function isListed({ access, held }: Engine, torrent: TorrentRef): boolean {
+  if (!access.rules.whitelist && !access.rules.blacklist) return true
+  const { view } = held.arena
+  const hash = hashInfoHash(held.hashKey, view, torrent + TORRENT_HASH)
+  return checkInfoHash(access, hash, view, torrent + TORRENT_HASH) === Failure.none
 }
 
 /** Whether the torrent is empty, not announced to for the timeout, and not stored in the database. */

@@ -264,6 +264,61 @@ function sharesBits(a: Uint8Array, b: Uint8Array, bits: number): boolean {
   return rest === 0 || (((a[whole] ?? 0) ^ (b[whole] ?? 0)) & (0xff00 >> rest) & 0xff) === 0
 }
 
+/** Networks between which an address is of use: peers of one scope can reach each other. */
+export const Scope = { global: 0, private: 1, loopback: 2, linkLocal: 3, none: 4 } as const
+export type Scope = (typeof Scope)[keyof typeof Scope]
+
+/**
+ * Scope of an IPv4 address by its first byte; -1 where the second byte decides. Ranges that no
+ * network uses locally, such as documentation and benchmarking, count as global: tests use them.
+ */
+const SCOPES_IPV4 = Int8Array.from({ length: 256 }, (_, first) => {
+  if (first === 10) return Scope.private
+  if (first === 127) return Scope.loopback
+  return [100, 169, 172, 192].includes(first) ? -1 : Scope.global
+})
+
+/** Scope of the IPv4 address whose first bytes are `first` and `second`. */
+export function scopeOfIpv4(first: number, second: number): Scope {
+  const scope = SCOPES_IPV4[first] as Scope | -1
+  if (scope !== -1) return scope
+  switch (first) {
+    case 100: // shared by a carrier's customers (RFC 6598)
+      return (second & 0xc0) === 64 ? Scope.private : Scope.global
+    case 169:
+      return second === 254 ? Scope.linkLocal : Scope.global
+    case 172: // RFC 1918
+      return (second & 0xf0) === 16 ? Scope.private : Scope.global
+    default:
+      return second === 168 ? Scope.private : Scope.global
+  }
+}
+
+/** Scope of the IPv6 address at `at`. */
+export function scopeOfIpv6(view: DataView, at: number): Scope {
+  const first = view.getUint8(at)
+  if (first >= 0x20 && first < 0x40) return Scope.global
+  if ((first & 0xfe) === 0xfc) return Scope.private // unique local (RFC 4193)
+  if (first === 0xfe) {
+    return (view.getUint8(at + 1) & 0xc0) === 0x80 ? Scope.linkLocal : Scope.none
+  }
+  if (first !== 0) return first === 0xff ? Scope.none : Scope.global
+  const isLoopback =
+    view.getInt32(at) === 0 &&
+    view.getInt32(at + 4) === 0 &&
+    view.getInt32(at + 8) === 0 &&
+    view.getInt32(at + 12) === 1
+  return isLoopback ? Scope.loopback : Scope.none
+}
+
+/** Whether a client of scope `from` can reach an address of scope `to`. */
+export function isInReach(to: Scope, from: Scope): boolean {
+  if (to === Scope.global) return true
+  if (to === Scope.none) return false
+  // The machine itself reaches its private networks.
+  return to === from || (to === Scope.private && from === Scope.loopback)
+}
+
 /**
  * Whether the internet can reach the IPv4 address at `at`: all but the special-purpose registry
  * (RFC 6890) and multicast.

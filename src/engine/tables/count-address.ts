@@ -1,4 +1,4 @@
-import { Family } from '../../protocol/records.ts'
+import { COMPACT_BYTES, Family, PORT_BYTES } from '../../protocol/records.ts'
 import type { SoughtPeer } from './find-peer.ts'
 import { PEER_ADDRESS, SEGMENT_PEERS } from './layout.ts'
 import { compactAt, peerCount, seederCount } from './peer-list.ts'
@@ -43,4 +43,48 @@ export function hasManyOf(
     }
   }
   return false
+}
+
+/** The peers of a list that share the address of an announcing peer. One object per thread. */
+export type AddressSurvey = {
+  /** Peers of the same IPv4 address or IPv6 /64. */
+  count: number
+  /** Whether one of them has the same address and port. */
+  hasEndpoint: boolean
+}
+
+/**
+ * Surveys a list of IPv4 or IPv6 peers, without the peer in slot `self`: the whole list up to twice
+ * NEWEST_PEERS, in a larger one the newest seeders and leechers.
+ */
+export function surveyAddress(
+  { arena }: HeldStripe,
+  list: ListRef,
+  { family, view, addressAt }: SoughtPeer,
+  port: number,
+  self: Slot,
+  into: AddressSurvey,
+): void {
+  const count = peerCount(arena, list)
+  const seeders = seederCount(arena, list)
+  const isIpv4 = family === Family.ipv4
+  const width = COMPACT_BYTES[family]
+  const first = view.getInt32(addressAt, true)
+  const second = isIpv4 ? 0 : view.getInt32(addressAt + 4, true)
+  into.count = 0
+  into.hasEndpoint = false
+  for (let end = count; end > 0; end = end > seeders ? seeders : 0) {
+    const begin = end > seeders ? seeders : 0
+    for (let slot = end - 1; slot >= begin && slot >= end - NEWEST_PEERS; slot--) {
+      const at = compactAt(arena, list, family, slot as Slot)
+      if (arena.view.getInt32(at, true) !== first || slot === self) continue
+      if (!isIpv4) {
+        if (arena.view.getInt32(at + 4, true) !== second) continue
+        into.count++
+        if (arena.view.getInt32(at + 8, true) !== view.getInt32(addressAt + 8, true)) continue
+        if (arena.view.getInt32(at + 12, true) !== view.getInt32(addressAt + 12, true)) continue
+      } else into.count++
+      if (arena.view.getUint16(at + width - PORT_BYTES) === port) into.hasEndpoint = true
+    }
+  }
 }

@@ -109,6 +109,10 @@ export const DETAIL_SEEN = 38 // u32, Unix seconds, two-byte aligned
 export const DETAIL_USER = 42 // u32, two-byte aligned: the peer's user number or 0; and COMPLETION_COUNTED
 /** Bit of DETAIL_USER, set once the seeder's `completed` was counted: a retry must not count again. */
 export const COMPLETION_COUNTED = 0x8000_0000
+/** Bit of DETAIL_USER, set on a leecher whose `completed` a limit refused: it counts later. */
+export const COMPLETION_OWED = 0x4000_0000
+/** The user's number in DETAIL_USER. */
+export const USER_NUMBER_BITS = 0x3fff_ffff
 export const DETAIL_BYTES = 46
 
 /** Directory of a large list, and of its peer index: capacity and use, then references. */

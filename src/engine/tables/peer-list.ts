@@ -4,6 +4,7 @@ import { allocateBlock, freeBlock } from './blocks.ts'
 import { hashPeer } from './keyed-hash.ts'
 import {
   COMPLETION_COUNTED,
+  COMPLETION_OWED,
   DETAIL_BYTES,
   DETAIL_PEER_ID,
   DETAIL_SEEN,
@@ -135,6 +136,11 @@ export function lastSeen(arena: Arena, detail: number): number {
 /** Whether the `completed` of the seeder with these details was counted. */
 export function isCompletionCounted(arena: Arena, detail: number): boolean {
   return (arena.u16[(detail + DETAIL_USER + 2) >> 1]! & (COMPLETION_COUNTED >>> 16)) !== 0
+}
+
+/** Whether a `completed` of the leecher with these details was refused. */
+export function isCompletionOwed(arena: Arena, detail: number): boolean {
+  return (arena.u16[(detail + DETAIL_USER + 2) >> 1]! & (COMPLETION_OWED >>> 16)) !== 0
 }
 
 /** Keyed hash of the peer in `slot`, as the list's index holds it. */

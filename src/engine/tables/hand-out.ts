@@ -1,0 +1,162 @@
+import { isInReach, Scope, scopeOfIpv4, scopeOfIpv6 } from '../../protocol/ip.ts'
+import { COMPACT_BYTES, Family, HASH_BYTES, PORT_BYTES } from '../../protocol/records.ts'
+import { DETAIL_PEER_ID, SEGMENT_PEERS } from './layout.ts'
+import { compactAt, detailAt } from './peer-list.ts'
+import type { Picks } from './pick.ts'
+import type { Slot } from './references.ts'
+
+/**
+ * The client that a response is for, as the choice of its peers needs it. One object per thread. A
+ * response never contains the client's own endpoint, an address that the client cannot reach, or
+ * a port of 0 or 1: a port of 0 is also how the tables hide a peer (announce.ts, visiblePort).
+ */
+export type Asker = {
+  family: Family
+  /** Memory that holds the address at `addressAt`. */
+  view: DataView
+  addressAt: number
+  /** Byte-swapped, as read little-endian from a compact peer. */
+  swappedPort: number
+  scope: Scope
+}
+
+export function createAsker(view: DataView): Asker {
+  return { family: Family.ipv4, view, addressAt: 0, swappedPort: 0, scope: Scope.global }
+}
+
+/** Fills in an asker of IPv4 or IPv6. */
+export function readAsker(
+  asker: Asker,
+  family: Family,
+  view: DataView,
+  addressAt: number,
+  port: number,
+): void {
+  asker.family = family
+  asker.view = view
+  asker.addressAt = addressAt
+  asker.swappedPort = ((port & 0xff) << 8) | (port >>> 8)
+  asker.scope =
+    family === Family.ipv4
+      ? scopeOfIpv4(view.getUint8(addressAt), view.getUint8(addressAt + 1))
+      : scopeOfIpv6(view, addressAt)
+}
+
+/** Ports that no peer can be reached at: 0, and 1, which clients behind proxies announce. */
+function isDeadPort(swappedPort: number): boolean {
+  return (swappedPort & 0xfeff) === 0
+}
+
+/**
+ * Copies the compact bytes of the picked IPv4 or IPv6 peers that are of use to the client, at most
+ * `most`, to `at`. Returns where they end.
+ */
+export function copyUseful(
+  picks: Picks,
+  asker: Asker,
+  most: number,
+  into: DataView,
+  at: number,
+): number {
+  return picks.family === Family.ipv4
+    ? copyIpv4(picks, asker, most, into, at)
+    : copyIpv6(picks, asker, most, into, at)
+}
+
+function copyIpv4(picks: Picks, asker: Asker, most: number, into: DataView, at: number): number {
+  const { arena, list, family, runCount, runs } = picks
+  const { view } = arena
+  const { scope, swappedPort } = asker
+  const own = asker.family === Family.ipv4 ? asker.view.getInt32(asker.addressAt, true) : 0
+  const stop = at + most * COMPACT_BYTES[Family.ipv4]
+  let end = at
+  for (let run = 0; run < runCount; run++) {
+    let slot = runs[run * 2]!
+    let left = runs[run * 2 + 1]!
+    while (left > 0) {
+      const here = Math.min(left, SEGMENT_PEERS - (slot & (SEGMENT_PEERS - 1)))
+      let from: number = compactAt(arena, list, family, slot as Slot)
+      for (let n = 0; n < here; n++, from += COMPACT_BYTES[Family.ipv4]) {
+        const address = view.getInt32(from, true)
+        const port = view.getUint16(from + 4, true)
+        if (isDeadPort(port) || (address === own && port === swappedPort)) continue
+        const to = scopeOfIpv4(address & 0xff, (address >>> 8) & 0xff)
+        if (to !== Scope.global && !isInReach(to, scope)) continue
+        if (end === stop) return end
+        into.setInt32(end, address, true)
+        into.setUint16(end + 4, port, true)
+        end += COMPACT_BYTES[Family.ipv4]
+      }
+      slot += here
+      left -= here
+    }
+  }
+  return end
+}
+
+function copyIpv6(picks: Picks, asker: Asker, most: number, into: DataView, at: number): number {
+  const { arena, list, family, runCount, runs } = picks
+  const stop = at + most * COMPACT_BYTES[Family.ipv6]
+  let end = at
+  for (let run = 0; run < runCount; run++) {
+    const first = runs[run * 2]!
+    const last = first + runs[run * 2 + 1]!
+    for (let slot = first; slot < last; slot++) {
+      const from = compactAt(arena, list, family, slot as Slot)
+      if (!isUsefulIpv6(arena.view, from, asker)) continue
+      if (end === stop) return end
+      for (let n = 0; n < 16; n += 4) into.setInt32(end + n, arena.view.getInt32(from + n))
+      into.setUint16(end + 16, arena.view.getUint16(from + 16))
+      end += COMPACT_BYTES[Family.ipv6]
+    }
+  }
+  return end
+}
+
+function isUsefulIpv6(view: DataView, at: number, asker: Asker): boolean {
+  const port = view.getUint16(at + COMPACT_BYTES[Family.ipv6] - PORT_BYTES, true)
+  if (isDeadPort(port)) return false
+  const scope = scopeOfIpv6(view, at)
+  if (scope !== Scope.global && !isInReach(scope, asker.scope)) return false
+  if (asker.family !== Family.ipv6 || port !== asker.swappedPort) return true
+  for (let n = 0; n < 16; n += 4) {
+    if (view.getInt32(at + n) !== asker.view.getInt32(asker.addressAt + n)) return true
+  }
+  return false
+}
+
+function isUsefulIpv4(view: DataView, at: number, asker: Asker): boolean {
+  const port = view.getUint16(at + 4, true)
+  if (isDeadPort(port)) return false
+  if (!isInReach(scopeOfIpv4(view.getUint8(at), view.getUint8(at + 1)), asker.scope)) return false
+  if (asker.family !== Family.ipv4 || port !== asker.swappedPort) return true
+  return view.getInt32(at) !== asker.view.getInt32(asker.addressAt)
+}
+
+/**
+ * Copies the ids of the peers that `copyUseful` copies, 20 bytes each, in the same order. Returns
+ * where they end.
+ */
+export function copyUsefulIds(
+  picks: Picks,
+  asker: Asker,
+  most: number,
+  into: DataView,
+  at: number,
+): number {
+  const { arena, list, family, runCount, runs } = picks
+  const isUseful = family === Family.ipv4 ? isUsefulIpv4 : isUsefulIpv6
+  const stop = at + most * HASH_BYTES
+  let end = at
+  for (let run = 0; run < runCount; run++) {
+    const first = runs[run * 2]!
+    const last = first + runs[run * 2 + 1]!
+    for (let slot = first; slot < last && end < stop; slot++) {
+      if (!isUseful(arena.view, compactAt(arena, list, family, slot as Slot), asker)) continue
+      const id = detailAt(arena, list, family, slot as Slot) + DETAIL_PEER_ID
+      for (let n = 0; n < HASH_BYTES; n += 4) into.setInt32(end + n, arena.view.getInt32(id + n))
+      end += HASH_BYTES
+    }
+  }
+  return end
+}
