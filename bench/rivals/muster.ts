@@ -69,6 +69,8 @@ function configOf({ config, tls, udp }: MusterOptions, port: number): object {
     udp_server: udp ? addresses.map(one => ({ ...one, udp_threads: udp.threads })) : [],
     api_server: [],
     snapshot: { enabled: false },
+    // The generators send from few addresses.
+    limits: { profile: 'open' },
     ...config,
   }
 }

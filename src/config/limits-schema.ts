@@ -1,4 +1,4 @@
-import { type ListKey, type SectionSchema, switchedOff } from './key-schema.ts'
+import { type ListKey, type SectionSchema, switchedOff, switchedOn } from './key-schema.ts'
 
 function clientPrefixes(description: string): ListKey {
   return {
@@ -10,6 +10,40 @@ function clientPrefixes(description: string): ListKey {
   }
 }
 
+/**
+ * Defaults of limits by profile. `public` stops single addresses from filling the tables, and lets a
+ * carrier's NAT and a large seedbox through; `private` expects many users behind one address.
+ */
+const PROFILES = {
+  open: {
+    announces_per_address: 0,
+    announces_per_address_burst: 200,
+    peers_per_address: 0,
+    completed_once_per_day: false,
+  },
+  public: {
+    announces_per_address: 3000,
+    announces_per_address_burst: 6000,
+    peers_per_address: 64,
+    completed_once_per_day: true,
+  },
+  private: {
+    announces_per_address: 12_000,
+    announces_per_address_burst: 24_000,
+    peers_per_address: 0,
+    completed_once_per_day: true,
+  },
+} as const
+
+/** Fills in the limits that the profile of a raw configuration sets and that the file does not. */
+export function applyProfile(raw: Record<string, unknown>): void {
+  const { limits } = raw
+  if (typeof limits !== 'object' || limits === null) return
+  const { profile } = limits as { profile?: unknown }
+  if (typeof profile !== 'string' || !Object.hasOwn(PROFILES, profile)) return
+  raw['limits'] = { ...PROFILES[profile as keyof typeof PROFILES], ...limits }
+}
+
 /** Limits on what clients may do. */
 export const LIMITS_SECTION = {
   description:
@@ -17,9 +51,16 @@ export const LIMITS_SECTION = {
   list: false,
   environment: 'LIMITS__',
   keys: {
+    profile: {
+      type: 'string',
+      enum: ['open', 'public', 'private'],
+      default: 'public',
+      description:
+        'Defaults of announces_per_address, its burst and peers_per_address. "public" bounds what one address can do and does not affect ordinary clients; "private" allows for many users behind one address; "open" has no limits. A key that is set counts before the profile.',
+    },
     announces_per_address: {
       type: 'integer',
-      default: 0,
+      default: PROFILES.public.announces_per_address,
       minimum: 0,
       maximum: 60_000,
       unit: 'announces',
@@ -28,7 +69,7 @@ export const LIMITS_SECTION = {
     },
     announces_per_address_burst: {
       type: 'integer',
-      default: 200,
+      default: PROFILES.public.announces_per_address_burst,
       minimum: 1,
       maximum: 30_000,
       unit: 'announces',
@@ -46,13 +87,16 @@ export const LIMITS_SECTION = {
     },
     peers_per_address: {
       type: 'integer',
-      default: 0,
+      default: PROFILES.public.peers_per_address,
       minimum: 0,
       maximum: 512,
       unit: 'peers',
       description:
         'Peers that one IPv4 address or IPv6 /64 may have in one torrent. In a torrent with more than 512 seeders or leechers, only the newest 512 of them are checked. 0 means no limit.',
     },
+    completed_once_per_day: switchedOn(
+      'Count a download once per torrent, peer id and address within a day.',
+    ),
     connections_per_address: {
       type: 'integer',
       default: 0,

@@ -10,6 +10,7 @@ import {
   readDatabasePath,
 } from './database-path.ts'
 import type { KeySchema } from './key-schema.ts'
+import { applyProfile } from './limits-schema.ts'
 import { jsonSchema, sectionAt, sectionNamesAt } from './schema.ts'
 
 const SIZE = /^(\d+)\s*(KiB|MiB|GiB)$/
@@ -48,6 +49,7 @@ const check = ajv.compile<ConfigText>(jsonSchema())
  * OperatorError with one line for each error. Modifies `raw`.
  */
 export function validateConfig(raw: Record<string, unknown>): Config {
+  applyProfile(raw)
   if (!check(raw)) throw faults(check.errors ?? [], raw)
   const config: Config = {
     ...raw,

@@ -16,7 +16,7 @@ export function configWarnings(config: Config): string[] {
       `tracker_config.api_key: the token has only ${length} characters and can be guessed; use at least ${API_KEY_CHARACTERS} random characters`,
     )
   }
-  return [...warnings, ...publicWarnings(config)]
+  return [...warnings, ...publicWarnings(config), ...limitWarnings(config)]
 }
 
 /** Intervals for which lists of public trackers reject a tracker. */
@@ -26,5 +26,25 @@ function publicWarnings({ tracker_config: tracker }: Config): string[] {
   if (isPrivate || (interval >= PUBLIC_INTERVAL_MIN && interval <= PUBLIC_INTERVAL_MAX)) return []
   return [
     `tracker_config.request_interval: lists of public trackers reject intervals under ${PUBLIC_INTERVAL_MIN} or over ${PUBLIC_INTERVAL_MAX} seconds (found ${interval})`,
+  ]
+}
+
+/** Loopback, private (RFC 1918), unique local and link-local addresses. */
+const LOCAL_BIND_ADDRESS =
+  /^(127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|169\.254\.|\[::1\]|\[f[cd]|\[fe[89ab])/i
+
+/** Servers that the internet can reach, without limits on what one address can do. */
+function limitWarnings({ limits, http_server, udp_server }: Config): string[] {
+  if (
+    limits.announces_per_address > 0 &&
+    (limits.peers_per_address > 0 || limits.profile === 'private')
+  )
+    return []
+  const isPublic = [...http_server, ...udp_server].some(
+    ({ enabled, bind_address }) => enabled && !LOCAL_BIND_ADDRESS.test(bind_address),
+  )
+  if (!isPublic) return []
+  return [
+    'limits.profile: a public server runs without limits on what one address can do; use the profile "public"',
   ]
 }

@@ -13,6 +13,7 @@ import {
   HASH_BYTES,
   INFO_HASH,
   INTERVAL,
+  IP_BYTES_MAX,
   KEY,
   PEER_ID,
   PORT,
@@ -31,8 +32,10 @@ import { evictOldest } from './evict.ts'
 import { checkLimits, limited, takeRate } from './policy.ts'
 import { writeConnections, writeCounts, writePeers } from './reply.ts'
 import { type Arena, arenaTorrents, increment } from './tables/arena.ts'
+import { noteCompletion } from './tables/completions.ts'
 import { hasManyOf, surveyAddress } from './tables/count-address.ts'
 import { findPeer } from './tables/find-peer.ts'
+import { hashPeer } from './tables/keyed-hash.ts'
 import {
   COMPLETION_COUNTED,
   COMPLETION_OWED,
@@ -253,7 +256,8 @@ function upsert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot |
     seeder &&
     !counted &&
     (announce.request.u8[at + EVENT] === Event.completed ||
-      (before !== 0 && isCompletionOwed(arena, before)))
+      (before !== 0 && isCompletionOwed(arena, before))) &&
+    isNewCompletion(engine, announce)
   if (completed) {
     increment(arena, torrent + TORRENT_COMPLETED)
     increment(arena, held.head + STRIPE_COMPLETED)
@@ -279,6 +283,19 @@ function upsert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot |
   writePort(engine, announce, list, slot)
   writeDetails(arena, detailAt(arena, list, family, slot), announce, owner)
   return slot
+}
+
+/** Whether a download counts: not if the same peer completed the torrent within the last day. */
+function isNewCompletion({ held, limits }: Engine, announce: Announce): boolean {
+  if (!limits.completedOncePerDay) return true
+  const { hash, nowSeconds, peer } = announce
+  const { view, idAt, addressAt, family } = peer
+  // A WebSocket peer has a new connection each time: its client's address counts.
+  const isWebsocket = family === Family.websocket
+  const from = isWebsocket ? announce.at + CLIENT_ADDRESS : addressAt
+  const bytes = isWebsocket ? IP_BYTES_MAX : PEER_ADDRESS[family]
+  const identity = hashPeer(held.hashKey, view, idAt, from, bytes)
+  return noteCompletion(limits.completions, identity ^ Math.imul(hash, 0x85ebca6b), nowSeconds)
 }
 
 /** Inserts the announcing peer; evicts the oldest peers of the stripe if memory is full. */

@@ -14,6 +14,7 @@ import {
 } from '../protocol/records.ts'
 import { type ClientPrefixes, compilePrefixes, hasPrefix } from './client-prefixes.ts'
 import type { Exchange } from './current-announce.ts'
+import { type Completions, createCompletions } from './tables/completions.ts'
 import { type HashKey, hashSource } from './tables/keyed-hash.ts'
 import { createRateBuckets, type Rate, type RateBuckets, takeToken } from './tables/rate-buckets.ts'
 import {
@@ -36,6 +37,8 @@ export type LimitSettings = {
   readonly maxTorrents: number
   /** Peers of one IPv4 address or IPv6 /64 in one torrent. */
   readonly peersPerAddress: number
+  /** Count a `completed` once per torrent, peer id and address within a day. */
+  readonly completedOncePerDay: boolean
   readonly refusePrivateAddresses: boolean
   readonly refusePrivilegedPorts: boolean
   readonly refusePortZero: boolean
@@ -49,6 +52,7 @@ export const NO_LIMITS: LimitSettings = {
   announcesBurst: 0,
   maxTorrents: 0,
   peersPerAddress: 0,
+  completedOncePerDay: false,
   refusePrivateAddresses: false,
   refusePrivilegedPorts: false,
   refusePortZero: false,
@@ -60,6 +64,7 @@ export const NO_LIMITS: LimitSettings = {
 export type SharedLimits = {
   readonly buckets: SharedArrayBuffer
   readonly counters: SharedArrayBuffer
+  readonly completions: SharedArrayBuffer
 }
 
 export type Limits = {
@@ -69,11 +74,13 @@ export type Limits = {
   readonly maxTorrents: number
   readonly peersPerAddress: number
   readonly publicOnly: boolean
+  readonly completedOncePerDay: boolean
   readonly portMin: number
   readonly blacklist: ClientPrefixes | undefined
   readonly whitelist: ClientPrefixes | undefined
   readonly buckets: RateBuckets
   readonly counters: SharedCounters
+  readonly completions: Completions
 }
 
 /** Maps each configured limit to the failure returned when it is exceeded. */
@@ -94,7 +101,11 @@ export type LimitName = keyof typeof LIMITS
 const COUNTERS = Object.keys(Failure).length
 
 export function createLimits(): SharedLimits {
-  return { buckets: createRateBuckets(), counters: createCounters(COUNTERS) }
+  return {
+    buckets: createRateBuckets(),
+    counters: createCounters(COUNTERS),
+    completions: createCompletions(),
+  }
 }
 
 /** Creates one thread's checks; again, over the same memory, when the settings change. */
@@ -118,11 +129,13 @@ export function openLimits(shared: SharedLimits, settings: LimitSettings): Limit
     maxTorrents: settings.maxTorrents,
     peersPerAddress: settings.peersPerAddress,
     publicOnly,
+    completedOncePerDay: settings.completedOncePerDay,
     portMin,
     blacklist,
     whitelist,
     buckets: new Int32Array(shared.buckets),
     counters: new Uint32Array(shared.counters),
+    completions: new Int32Array(shared.completions),
   }
 }
 
