@@ -1,69 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { join } from 'node:path'
 import bencode from 'bencode'
-import { parse } from 'smol-toml'
 import t, { type Test } from 'tap'
-import { freePort } from '../../bench/rivals/free-port.ts'
-import { fileOf } from '../fixtures/documents.ts'
 import { announceTarget } from '../fixtures/load.ts'
+import { startBehindProxy, startHaproxy, startNginx } from '../fixtures/proxies.ts'
 import { hasProgram } from '../fixtures/real-clients.ts'
-import { startTracker, temporaryFolder } from '../fixtures/start-tracker.ts'
 import { openWebsocket } from '../fixtures/websocket-client.ts'
 
-/** Configuration files of the guide, unchanged except for the ports. */
-const GUIDE = 'docs/operate/proxies.md'
 /** A loopback address that neither the proxy nor the tracker uses. */
 const CLIENT = '127.0.0.9'
-
-function documented(name: string, trackerPort: number, port: number): string {
-  return fileOf(GUIDE, name)
-    .replaceAll(':6969', `:${trackerPort}`)
-    .replace(/(listen |bind :)80\b/, `$1${port}`)
-    .replace(/bind :/, 'bind 127.0.0.1:')
-    .replace(/listen (\d)/, 'listen 127.0.0.1:$1')
-}
-
-/** Starts the tracker with the documented configuration on a free port. */
-async function startBehindProxy(t: Test, file = 'behind-a-proxy.toml'): Promise<number> {
-  const port = await freePort()
-  const config = parse(fileOf(GUIDE, file).replaceAll(':6969', `:${port}`))
-  await startTracker(t, { ...config, udp_server: [], frontend: { workers: 1 } })
-  return port
-}
-
-/** Starts a proxy and resolves once it accepts connections. */
-async function startProxy(t: Test, command: readonly string[], port: number): Promise<void> {
-  const [program = '', ...words] = command
-  const child: ChildProcess = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'] })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', chunk => {
-      output += chunk
-    })
-  }
-  const ended = once(child, 'exit')
-  t.teardown(async () => {
-    if (child.exitCode === null) child.kill('SIGTERM')
-    await ended
-  })
-  for (;;) {
-    if (child.exitCode !== null) throw new Error(`${program} ended: ${output}`)
-    const socket = connect({ port, host: '127.0.0.1' })
-    const came = await Promise.race([
-      once(socket, 'connect').then(
-        () => true,
-        () => false,
-      ),
-      ended.then(() => false),
-    ])
-    socket.destroy()
-    if (came) return
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
-}
 
 /** Announces from CLIENT over a new connection and decodes the answer. */
 async function announceFrom(port: number, client: number): Promise<Record<string, unknown>> {
@@ -102,19 +47,8 @@ async function testAnnounces(t: Test, port: number): Promise<void> {
 
 const nginx = hasProgram('nginx') ? false : 'nginx is not installed'
 t.test('nginx as documented: HTTP with the address of the client', { skip: nginx }, async t => {
-  const tracker = await startBehindProxy(t)
-  const port = await freePort()
-  const folder = temporaryFolder(t)
-  mkdirSync(join(folder, 'temp'))
-  writeFileSync(join(folder, 'site.conf'), documented('nginx-site.conf', tracker, port))
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-    .map(name => `${name}_temp_path ${folder}/temp;`)
-    .join(' ')
-  writeFileSync(
-    join(folder, 'nginx.conf'),
-    `daemon off; pid ${folder}/pid; error_log stderr; events {} http { ${temporary} include ${folder}/site.conf; }`,
-  )
-  await startProxy(t, ['nginx', '-p', folder, '-c', join(folder, 'nginx.conf')], port)
+  const tracker = await startBehindProxy(t, 'behind-a-proxy.toml')
+  const port = await startNginx(t, tracker)
   await testAnnounces(t, port)
   const socket = await openWebsocket(t, `ws://127.0.0.1:${port}/announce`)
   socket.send(ANNOUNCE)
@@ -133,10 +67,7 @@ for (const [mode, proxyFile, trackerFile] of [
     },
     async t => {
       const tracker = await startBehindProxy(t, trackerFile)
-      const port = await freePort()
-      const file = join(temporaryFolder(t), 'haproxy.cfg')
-      writeFileSync(file, documented(proxyFile, tracker, port))
-      await startProxy(t, ['haproxy', '-db', '-f', file], port)
+      const port = await startHaproxy(t, proxyFile, tracker)
       await testAnnounces(t, port)
     },
   )
