@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { type Command, HELP, parseCommandLine } from './app/command-line.ts'
 import { runPrimary } from './app/primary.ts'
 import { loadConfig } from './config/load.ts'
 import { printConfig, printDefaults, printReference } from './config/print.ts'
-import { OperatorError } from './errors.ts'
+import { OperatorError, unavailableError } from './errors.ts'
 import { printMetricsReference } from './metrics/reference.ts'
 import { checkCertificates } from './serving/certificates.ts'
 import { writeSelfSigned } from './tls/self-signed.ts'
@@ -16,6 +16,16 @@ const CONFIG_FILE = 'config.toml'
 function load(named: string | undefined): ReturnType<typeof loadConfig> {
   const file = named ?? (existsSync(CONFIG_FILE) ? CONFIG_FILE : undefined)
   return loadConfig({ ...(file !== undefined && { file }), environment: process.env })
+}
+
+/** Writes the defaults to a file that must not exist. */
+function createConfig(file: string): void {
+  try {
+    writeFileSync(file, printDefaults(), { flag: 'wx' })
+  } catch (error) {
+    throw unavailableError(`${file}: cannot write the configuration: ${(error as Error).message}`)
+  }
+  process.stderr.write(`${file} was written\n`)
 }
 
 async function run(command: Command): Promise<void> {
@@ -37,9 +47,12 @@ async function run(command: Command): Promise<void> {
     case 'print-metrics':
       process.stdout.write(printMetricsReference())
       return
+    case 'create-config':
+      return createConfig(command.file ?? CONFIG_FILE)
     case 'create-database':
     case 'export':
     case 'import':
+    case 'export-torrust-actix':
     case 'import-torrust-actix':
       return transfer(command, load(command.file).config)
     case 'check-config':

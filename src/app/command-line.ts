@@ -1,5 +1,7 @@
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ExitStatus, OperatorError } from '../errors.ts'
+import type { TorrustActixFiles } from '../transfer/rows.ts'
 
 export const HELP = `Usage: muster [--config FILE]
        muster export FILE [--config FILE]
@@ -7,39 +9,62 @@ export const HELP = `Usage: muster [--config FILE]
        muster import --torrust-actix FOLDER [--config FILE]
        muster --create-selfsigned [--selfsigned-domain NAME]
 
-A BitTorrent tracker. export writes all that the database holds to a file, one line of
-JSON a row, and import reads it; - is standard output or input.
+A BitTorrent tracker. export writes the contents of the database to a file, one JSON line
+per row, and import reads it; - is standard output or input.
 
-  --torrust-actix     import the files that Torrust-Actix's --export wrote to a folder
-  --create-database   create the tables that are not there, and exit
-  --create-selfsigned create a key and a certificate that nobody vouches for, and exit
+  --torrust-actix FOLDER      import the files that torrust-actix --export wrote
+  --create-config     write a config.toml with all defaults, and exit
+  --create-database   create the missing tables of the database, and exit
+  --create-selfsigned create a self-signed certificate and its key, and exit
   --selfsigned-domain NAME    host name or IP address (default: localhost)
-  --selfsigned-keyfile FILE   where the key goes (default: key.pem)
-  --selfsigned-certfile FILE  where the certificate goes (default: cert.pem)
+  --selfsigned-keyfile FILE   file of the key (default: key.pem)
+  --selfsigned-certfile FILE  file of the certificate (default: cert.pem)
 
   --config FILE       read the configuration from FILE
-                      (default: config.toml in this folder, if it is there)
-  --check-config      check the configuration, print what is in effect, and exit
+                      (default: config.toml in this directory, if it exists)
+  --check-config      check the configuration, print it with all defaults, and exit
   --print-config      print a commented config.toml with all defaults, and exit
-  --print-reference   print the configuration's reference in Markdown, and exit
+  --print-reference   print the reference of the configuration in Markdown, and exit
   --print-metrics     print the reference of the metrics in Markdown, and exit
-  --help              print this, and exit
-  --version           print the version, and exit
+  -h, --help          print this text, and exit
+  -V, --version       print the version, and exit
 
-Keys can be set in the environment too: TRACKER__REQUEST_INTERVAL, HTTP_0_BIND_ADDRESS.
-Exit status: 0 stopped as asked, 64 wrong usage, 65 a file that cannot be imported,
-69 an address is taken or the database away, 70 a fault in muster, 78 wrong configuration.
+As in Torrust-Actix, in its file format:
+  --export, --import  write or read torrents.json, whitelists.json, blacklists.json,
+                      keys.json and users.json in this directory, and exit
+  --export-file-torrents FILE, --import-file-torrents FILE
+                      another file; likewise -whitelists, -blacklists, -keys, -users
+
+Environment variables override keys: TRACKER__REQUEST_INTERVAL, HTTP_0_BIND_ADDRESS.
+Exit status: 0 stopped on request, 64 wrong usage, 65 a file that cannot be imported,
+69 an address is in use, a file cannot be written or the database is unreachable,
+70 a bug in muster, 78 wrong configuration.
 `
+
+/** Tables of an export of Torrust-Actix, as its options name them. */
+const TABLES = {
+  torrent: 'torrents',
+  whitelist: 'whitelists',
+  blacklist: 'blacklists',
+  key: 'keys',
+  user: 'users',
+} as const satisfies TorrustActixFiles
 
 export type Command =
   | { readonly does: 'run' | 'check-config'; readonly file: string | undefined }
   | {
-      readonly does: 'export' | 'import' | 'import-torrust-actix'
+      readonly does: 'export' | 'import'
       readonly file: string | undefined
-      /** What to write or read. */
+      /** The file to write or read. */
       readonly path: string
     }
+  | {
+      readonly does: 'export-torrust-actix' | 'import-torrust-actix'
+      readonly file: string | undefined
+      readonly files: TorrustActixFiles
+    }
   | { readonly does: 'create-database'; readonly file: string | undefined }
+  | { readonly does: 'create-config'; readonly file: string | undefined }
   | {
       readonly does: 'create-selfsigned'
       readonly domain: string
@@ -48,7 +73,7 @@ export type Command =
     }
   | { readonly does: 'print-config' | 'print-reference' | 'print-metrics' | 'help' | 'version' }
 
-/** What the command line asks for. Throws an OperatorError with EX_USAGE. */
+/** Parses the command line. Throws an OperatorError with EX_USAGE. */
 export function parseCommandLine(words: readonly string[]): Command {
   const { positionals, values } = parse(words)
   if (values.help) return { does: 'help' }
@@ -56,6 +81,7 @@ export function parseCommandLine(words: readonly string[]): Command {
   if (values['print-config']) return { does: 'print-config' }
   if (values['print-reference']) return { does: 'print-reference' }
   if (values['print-metrics']) return { does: 'print-metrics' }
+  if (values['create-config']) return { does: 'create-config', file: values.config }
   if (values['create-database']) return { does: 'create-database', file: values.config }
   if (values['create-selfsigned']) {
     return {
@@ -65,10 +91,16 @@ export function parseCommandLine(words: readonly string[]): Command {
       certificateFile: values['selfsigned-certfile'],
     }
   }
+  for (const does of ['export', 'import'] as const) {
+    if (!values[does]) continue
+    const files = filesOf(table => values[`${does}-file-${table}`] ?? `${table}.json`)
+    return { does: `${does}-torrust-actix`, file: values.config, files }
+  }
   const [verb, path] = positionals
   const foreign = values['torrust-actix']
   if (verb === 'import' && foreign !== undefined && positionals.length === 1) {
-    return { does: 'import-torrust-actix', file: values.config, path: foreign }
+    const files = filesOf(table => join(foreign, `${table}.json`))
+    return { does: 'import-torrust-actix', file: values.config, files }
   }
   if ((verb === 'export' || verb === 'import') && path !== undefined && positionals.length === 2) {
     return { does: verb, file: values.config, path }
@@ -79,6 +111,20 @@ export function parseCommandLine(words: readonly string[]): Command {
   return { does: values['check-config'] ? 'check-config' : 'run', file: values.config }
 }
 
+type TableName = (typeof TABLES)[keyof typeof TABLES]
+
+function filesOf(fileOf: (table: TableName) => string): TorrustActixFiles {
+  return {
+    torrent: fileOf(TABLES.torrent),
+    whitelist: fileOf(TABLES.whitelist),
+    blacklist: fileOf(TABLES.blacklist),
+    key: fileOf(TABLES.key),
+    user: fileOf(TABLES.user),
+  }
+}
+
+const FILE = { type: 'string' } as const
+
 function parse(words: readonly string[]) {
   try {
     return parseArgs({
@@ -88,7 +134,20 @@ function parse(words: readonly string[]) {
       options: {
         config: { type: 'string' },
         'check-config': { type: 'boolean' },
+        'create-config': { type: 'boolean' },
         'create-database': { type: 'boolean' },
+        export: { type: 'boolean' },
+        'export-file-torrents': FILE,
+        'export-file-whitelists': FILE,
+        'export-file-blacklists': FILE,
+        'export-file-keys': FILE,
+        'export-file-users': FILE,
+        import: { type: 'boolean' },
+        'import-file-torrents': FILE,
+        'import-file-whitelists': FILE,
+        'import-file-blacklists': FILE,
+        'import-file-keys': FILE,
+        'import-file-users': FILE,
         'torrust-actix': { type: 'string' },
         'create-selfsigned': { type: 'boolean' },
         'selfsigned-domain': { type: 'string', default: 'localhost' },
@@ -97,8 +156,8 @@ function parse(words: readonly string[]) {
         'print-config': { type: 'boolean' },
         'print-reference': { type: 'boolean' },
         'print-metrics': { type: 'boolean' },
-        help: { type: 'boolean' },
-        version: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean', short: 'V' },
       },
     })
   } catch (error) {

@@ -3,22 +3,26 @@ import type { Database } from '../database/database.ts'
 import { openDatabase } from '../database/open.ts'
 import { exportAll } from './export.ts'
 import { importRows, readExport } from './import.ts'
-import type { Counts } from './rows.ts'
+import type { Counts, TorrustActixFiles } from './rows.ts'
 import { readTorrustActix } from './torrust-actix.ts'
+import { exportTorrustActix } from './torrust-actix-export.ts'
 
 export type TransferCommand =
   | { readonly does: 'create-database' }
   | { readonly does: 'export' | 'import'; readonly path: string }
-  | { readonly does: 'import-torrust-actix'; readonly path: string }
+  | {
+      readonly does: 'export-torrust-actix' | 'import-torrust-actix'
+      readonly files: TorrustActixFiles
+    }
 
-/** Does what the command says with the configured database, tells how far it is on a terminal, and what it did at the end. */
+/** Runs a command on the configured database. Reports progress on a terminal, and the row counts at the end. */
 export async function transfer(command: TransferCommand, config: Config): Promise<void> {
   const database = await openDatabase(config.database, config.database_structure)
   try {
-    if (command.does !== 'export') await database.createTables()
+    if (!command.does.startsWith('export')) await database.createTables()
     await database.checkTables()
     const counts = await run(command, database)
-    tell(counts ? told(counts) : 'the tables are there', '\n')
+    tell(counts ? told(counts) : 'the tables exist', '\n')
   } finally {
     await database.close()
   }
@@ -36,7 +40,9 @@ async function run(command: TransferCommand, database: Database): Promise<Counts
     case 'import':
       return importRows(database, readExport(command.path), progress)
     case 'import-torrust-actix':
-      return importRows(database, readTorrustActix(command.path), progress)
+      return importRows(database, readTorrustActix(command.files), progress)
+    case 'export-torrust-actix':
+      return exportTorrustActix(database, command.files, progress)
   }
 }
 

@@ -27,9 +27,21 @@ export async function exportAll(
     }
     return counts
   }
+  await writeFileWhole(file, lines)
+  return counts
+}
+
+/**
+ * Writes a file that only its owner can read. It appears under its name when it is complete. Rejects
+ * with an OperatorError if it cannot be written.
+ */
+export async function writeFileWhole(
+  file: string,
+  content: Readable | AsyncIterable<string>,
+): Promise<void> {
   const beside = `${file}.${process.pid}.part`
   try {
-    await pipeline(lines, createWriteStream(beside, { mode: 0o600, flush: true }))
+    await pipeline(content, createWriteStream(beside, { mode: 0o600, flush: true }))
     await rename(beside, file)
   } catch (error) {
     rmSync(beside, { force: true })
@@ -39,7 +51,6 @@ export async function exportAll(
       ExitStatus.unavailable,
     )
   }
-  return counts
 }
 
 /** An error of a system call on the file, and not of the database. */

@@ -15,6 +15,9 @@ export const KINDS: readonly Kind[] = ['torrent', 'whitelist', 'blacklist', 'key
 
 export type Counts = Record<Kind, number>
 
+/** The file of each table in the format of Torrust-Actix. */
+export type TorrustActixFiles = Readonly<Record<Kind, string>>
+
 export function noCounts(): Counts {
   return { torrent: 0, whitelist: 0, blacklist: 0, key: 0, user: 0 }
 }

@@ -1,32 +1,21 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { ExitStatus, OperatorError } from '../errors.ts'
 import type { ImportRow } from './import.ts'
-import { faultOfRow, type Kind } from './rows.ts'
-
-/** Torrust-Actix's export files, one for each table. */
-const FILES: readonly [file: string, kind: Kind][] = [
-  ['torrents.json', 'torrent'],
-  ['whitelists.json', 'whitelist'],
-  ['blacklists.json', 'blacklist'],
-  ['keys.json', 'key'],
-  ['users.json', 'user'],
-]
+import { faultOfRow, KINDS, type Kind, type TorrustActixFiles } from './rows.ts'
 
 /**
- * The rows of those of its files that lie in `folder`. They are maps from hash to what is kept of it, or lists of hashes; a value may be the
- * count itself, or an object that has it. Throws an OperatorError for what is neither, and where there is no such file.
+ * The rows of those files that exist: maps from a hash to its values, or lists of hashes. A value may
+ * be a count or an object that contains it. Throws an OperatorError for anything else, and if none
+ * of the files exists.
  */
-export function* readTorrustActix(folder: string): Generator<ImportRow> {
-  const found = FILES.filter(([file]) => existsSync(join(folder, file)))
+export function* readTorrustActix(files: TorrustActixFiles): Generator<ImportRow> {
+  const found = KINDS.filter(kind => existsSync(files[kind]))
   if (found.length === 0) {
-    throw new OperatorError(
-      `${folder}: none of ${FILES.map(([file]) => file).join(', ')} is there`,
-      ExitStatus.dataError,
-    )
+    const names = KINDS.map(kind => files[kind]).join(', ')
+    throw new OperatorError(`none of these files exists: ${names}`, ExitStatus.dataError)
   }
-  for (const [file, kind] of found) {
-    const path = join(folder, file)
+  for (const kind of found) {
+    const path = files[kind]
     for (const [name, value] of entriesOf(path)) {
       const row = rowOf(kind, name.toLowerCase(), value)
       const fault = faultOfRow(kind, row)

@@ -30,6 +30,31 @@ t.test('a self-signed certificate goes where it is said, or beside', async t => 
   })
 })
 
+t.test('the options of Torrust-Actix are accepted', async t => {
+  t.same(parseCommandLine(['-h']), { does: 'help' })
+  t.same(parseCommandLine(['-V']), { does: 'version' })
+  t.same(parseCommandLine(['--create-config']), { does: 'create-config', file: undefined })
+  t.same(parseCommandLine(['--export', '--export-file-keys', 'k']), {
+    does: 'export-torrust-actix',
+    file: undefined,
+    files: {
+      torrent: 'torrents.json',
+      whitelist: 'whitelists.json',
+      blacklist: 'blacklists.json',
+      key: 'k',
+      user: 'users.json',
+    },
+  })
+  t.match(parseCommandLine(['--import', '--import-file-users=u']), {
+    does: 'import-torrust-actix',
+    files: { torrent: 'torrents.json', user: 'u' },
+  })
+  t.match(parseCommandLine(['import', '--torrust-actix', 'dir']), {
+    does: 'import-torrust-actix',
+    files: { torrent: 'dir/torrents.json' },
+  })
+})
+
 t.test('anything else is a wrong usage', async t => {
   for (const words of [['--what'], ['file'], ['--config'], ['-x']]) {
     t.throws(() => parseCommandLine(words), OperatorError)
