@@ -158,16 +158,16 @@ export const SCHEMA = {
         enum: ['auto', 'uws', 'node'],
         default: 'auto',
         description:
-          'What serves HTTP and WebSocket: uws, the native uWebSockets.js, which is the fastest; node, node:http and ws, which run on every Node release and system and also answer HTTP/1.0. auto uses uws where it loads. Listeners with proxy_protocol always use node.',
+          'Backend of HTTP and WebSocket: uws is uWebSockets.js, native and the fastest; node is node:http and ws, which run on every Node.js release and also accept HTTP/1.0. auto selects uws where it loads. Listeners with proxy_protocol always use node.',
       },
       idle_timeout: {
         type: 'integer',
         default: 75,
         minimum: 1,
         maximum: 3600,
-        unit: 's',
+        unit: 'seconds',
         description:
-          'How long a kept connection may be idle between two requests. uws has a fixed time of its own, 10 to 30 seconds by its version.',
+          'Seconds that a kept connection may be idle between two requests. uws has a fixed time, 10 to 30 seconds depending on its version.',
       },
     },
   },
