@@ -101,7 +101,8 @@ function readServer(url: URL): DatabasePath | PathFault {
   const fault = faultOfOptions(options)
   if (fault !== undefined) return { fault }
   const option = (...names: string[]) => names.map(name => options.get(name)).find(Boolean)
-  const tls = TLS_MODES[(option('sslmode', 'ssl-mode') ?? 'prefer').toLowerCase()]
+  const mode = (option('sslmode', 'ssl-mode') ?? 'prefer').toLowerCase()
+  const tls = Object.hasOwn(TLS_MODES, mode) ? TLS_MODES[mode] : undefined
   if (!tls) return { fault: 'set sslmode to disable, prefer, require or verify-full' }
   const hosts = [option('socket', 'host'), option('hostaddr')]
   const socket = hosts.find(host => host?.startsWith('/'))

@@ -70,8 +70,10 @@ export function takeForeignKeys(raw: Table): ForeignKeys {
   walk(raw, '', (name, value) => {
     const pattern = name.replace(/\[\d+\]/g, '[]')
     const [section = ''] = pattern.split('.')
-    if (SECTIONS[section]?.keys[pattern.slice(section.length + 1)]) return false
-    const feature = NOT_SUPPORTED[pattern]
+    // TOML allows names such as __proto__, which every object inherits.
+    const known = Object.hasOwn(SECTIONS, section) ? SECTIONS[section] : undefined
+    if (known && Object.hasOwn(known.keys, pattern.slice(section.length + 1))) return false
+    const feature = Object.hasOwn(NOT_SUPPORTED, pattern) ? NOT_SUPPORTED[pattern] : undefined
     if (feature !== undefined) {
       if (!isOff(value))
         faults.push(`${name}: muster does not support ${feature}; set it to false or remove it`)
@@ -81,7 +83,7 @@ export function takeForeignKeys(raw: Table): ForeignKeys {
       faults.push(`${name}: ${CLUSTER_FAULT}`)
       return true
     }
-    if (!IGNORED.some(known => fits(pattern, known))) return false
+    if (!IGNORED.some(other => fits(pattern, other))) return false
     ignored.push(name)
     return true
   })

@@ -367,6 +367,12 @@ t.test(
   },
 )
 
+t.test('names that every object inherits are unknown names', async t => {
+  for (const name of ['__proto__', 'constructor', 'toString'])
+    for (const text of [`[${name}]\n_ = 0`, `${name} = 1`, `[engine]\n${name} = 1`])
+      t.match(faults(t, text), [/unknown (section|key)/], text)
+})
+
 t.test('no error shows the value of a key that may hold a secret', async t => {
   const secret = 'Tr0ub4dor'
   for (const text of [
