@@ -10,9 +10,9 @@ t.test('an address that another program has changes nothing', async t => {
   const { reload, tracker } = await startReloadable(t, { frontend: { workers: 1 } })
   const other = await startReloadable(t, { frontend: { workers: 0 } })
   const taken = `127.0.0.1:${other.tracker.port('http', '127.0.0.1')}`
-  t.match(await reload({ http_server: [{ bind_address: taken }] }), /^not reloaded/)
+  t.match(await reload({ http_server: [{ bind_address: taken }] }), /^reload failed/)
   t.match(
-    tracker.log.find(({ msg }) => msg.startsWith('not reloaded')),
+    tracker.log.find(({ msg }) => msg.startsWith('reload failed')),
     { faults: [/the port is in use by another program/] },
   )
   t.equal(tracker.log.filter(({ msg }) => msg === 'worker started').length, 1)
