@@ -12,6 +12,7 @@ import {
   removeValue,
   setValue,
 } from '../../../src/engine/tables/hash-table.ts'
+import { hashInfoHash } from '../../../src/engine/tables/keyed-hash.ts'
 import { bytesOf } from '../../../src/protocol/bytes.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
 import { keyOf } from './fixtures/hash-table-reader.ts'
@@ -49,6 +50,37 @@ t.test('a table agrees with a Map, through growth, removals and clearing', async
   eachKey(table, (bytes, at, value) => seen.set(bytesOf(bytes).view.getUint32(at + 16), value))
   t.same(seen, model)
 })
+
+t.test(
+  'a reader that stalls over two rebuilds does not return the value of another key',
+  async t => {
+    const table = openHashTable(createHashTable(512, HASH_KEY))
+    const slotOf = (number: number) => (hashInfoHash(HASH_KEY, keyOf(number).view, 0) >>> 2) & 1023
+    let other = 1
+    while (slotOf(other) !== slotOf(0)) other++
+    // The reader stalls after its last comparison of the key, and finds that slot rewritten.
+    const { view } = keyOf(0)
+    const sought = bytesOf(
+      new Uint8Array(view.buffer.slice(view.byteOffset, view.byteOffset + 20)),
+    ).view
+    let stalls = 0
+    let change = () => {}
+    sought.getInt32 = (at: number, littleEndian?: boolean) => {
+      if (at === 16 && stalls++ === 1) change()
+      return view.getInt32(at, littleEndian)
+    }
+    setValue(table, view, 0, 7)
+    change = () => {
+      clearTable(table)
+      clearTable(table)
+      setValue(table, keyOf(other).view, 0, 8)
+    }
+    // The first access to the last word hashes the key, the second one compares it.
+    t.equal(findValue(table, sought, 0), ABSENT)
+    t.equal(stalls, 2, 'and the second search does not reach the slot of the other key')
+    t.equal(findValue(table, keyOf(other).view, 0), 8)
+  },
+)
 
 t.test('a full table says so, keeps what it has, and takes more once there is room', async t => {
   const table = openHashTable(createHashTable(512, HASH_KEY))
