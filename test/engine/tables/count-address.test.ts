@@ -12,7 +12,7 @@ import {
 
 const limitedTo = (peersPerAddress: number) =>
   newEngine(undefined, { ...SETTINGS, limits: { ...NO_LIMITS, peersPerAddress } })
-const TEXT = 'too many peers of your address in this torrent'
+const TEXT = 'too many peers from your address in this torrent'
 
 function same(n: number, family: 4 | 6 = 4) {
   return { ...clientOf(n, family), address: clientOf(1, family).address, infoHash: hashOf(1) }
