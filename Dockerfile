@@ -1,6 +1,6 @@
 # docker build -t muster . && docker run -d --name muster --stop-timeout 90 --network host -v muster:/var/lib/muster muster
 # docs/operate/guide.md says what to give it.
-FROM node:20-slim AS build
+FROM node:24-trixie-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 COPY test/fixtures/webrtc-polyfill test/fixtures/webrtc-polyfill
@@ -12,7 +12,7 @@ COPY test test
 COPY bench bench
 RUN node build.js && rm -rf dist/test dist/bench && npm prune --omit=dev --ignore-scripts
 
-FROM node:20-slim
+FROM node:24-trixie-slim
 ENV NODE_ENV=production
 WORKDIR /opt/muster
 COPY --from=build /build/node_modules node_modules
