@@ -1,5 +1,6 @@
 import { median } from '../measure.ts'
 import { swarmsName } from '../micro/engine.ts'
+import { ON_NODE } from '../rivals/muster.ts'
 import { AQUATIC_UDP, BARE_UWS, BITTORRENT_TRACKER, OPENTRACKER } from '../rivals/rivals.ts'
 import type { Result, Row } from '../scenario.ts'
 import { ON_HUGE_PAGES } from '../scenarios/growth.ts'
@@ -83,6 +84,14 @@ const TARGETS: readonly Target[] = [
   ...udpTargets('UDP requests/s per core, with the load generator of aquatic', 'udp-load-test', [
     [AQUATIC_UDP, 1.25],
   ]),
+  {
+    what: 'HTTP announces, kept connections: CPU of all processes, node:http against uWebSockets.js',
+    scenario: 'http',
+    measure: result => timesOf(result, 'muster', 'cpuMicros', ON_NODE),
+    atMost: 1.7,
+    unit: '×',
+    digits: 2,
+  },
   {
     what: 'HTTP announces, kept connections: CPU of all processes, against a bare uWebSockets.js handler',
     scenario: 'http',

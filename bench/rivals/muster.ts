@@ -62,6 +62,14 @@ export function muster(options: MusterOptions = {}): Rival {
   }
 }
 
+export const ON_NODE = 'muster on node:http'
+
+/** The same with the backend that runs where uWebSockets.js does not load. */
+export function musterOnNode(options: MusterOptions = {}): Rival {
+  const config = { ...options.config, frontend: { http: 'node' } }
+  return muster({ ...options, name: ON_NODE, config })
+}
+
 function configOf({ config, tls, udp }: MusterOptions, port: number): object {
   const addresses = [{ bind_address: `127.0.0.1:${port}` }, { bind_address: `[::1]:${port}` }]
   return {

@@ -2,7 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createSelfSigned } from '../../src/tls/self-signed.ts'
 import { infoHashOf, type Mix } from '../load/mix.ts'
-import { benchFolder, muster } from '../rivals/muster.ts'
+import { benchFolder, muster, musterOnNode } from '../rivals/muster.ts'
 import { type Rival, TRACKER_CORE } from '../rivals/rival.ts'
 import {
   BARE_UWS,
@@ -67,7 +67,7 @@ export const http: Scenario = {
   run: plan =>
     compareHttp(
       'HTTP, kept connections',
-      [muster(), bareUws, bittorrentTracker],
+      [muster(), musterOnNode(), bareUws, bittorrentTracker],
       { keepAlive: true, tls: false },
       plan,
       [
@@ -93,10 +93,10 @@ export const https: Scenario = {
       writeFileSync(ssl_key, pair.key)
       writeFileSync(ssl_cert, pair.certificate)
       const bare = bareUwsTls(ssl_key, ssl_cert)
-      const own = muster({ tls: { ssl: true, ssl_key, ssl_cert } })
+      const tls = { ssl: true, ssl_key, ssl_cert }
       return await compareHttp(
         'HTTPS, kept connections',
-        [own, bare],
+        [muster({ tls }), musterOnNode({ tls }), bare],
         { keepAlive: true, tls: true },
         plan,
         [
@@ -116,7 +116,7 @@ export const connections: Scenario = {
   run: plan =>
     compareHttp(
       'HTTP, a connection for each request',
-      [muster(), bareUws, opentracker, bittorrentTracker],
+      [muster(), musterOnNode(), bareUws, opentracker, bittorrentTracker],
       { keepAlive: false, tls: false },
       plan,
       [
