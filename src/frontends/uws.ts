@@ -46,6 +46,7 @@ function tryBuilds(): HttpBackend | Error {
   const reasons: string[] = []
   for (const name of UWS_PACKAGES) {
     const found = findBinary(name)
+    if (!found) continue
     if ('reason' in found) {
       reasons.push(`${name} ${found.reason}`)
       continue
@@ -53,26 +54,32 @@ function tryBuilds(): HttpBackend | Error {
     try {
       return toBackend(require(found.file) as Build)
     } catch (error) {
-      reasons.push(`${name} does not load: ${firstLine(error)}`)
+      reasons.push(`${name}: ${loadError(error)}`)
     }
   }
-  return new Error(reasons.join('; '))
+  return new Error(reasons.join('; ') || 'no package with a native build is installed')
 }
 
-function firstLine(error: unknown): string {
-  return String((error as Error).message).split('\n', 1)[0] ?? ''
+/** The first line of a message, without the names of the files. */
+function loadError(error: unknown): string {
+  const line = String((error as Error).message).split('\n', 1)[0] ?? ''
+  const version = /version `([^']+)' not found/.exec(line)?.[1]
+  return version ? `needs ${version}` : line
 }
 
-function findBinary(name: string): { readonly file: string } | { readonly reason: string } {
+/** The addon in the package of that name; undefined when it is not installed. */
+function findBinary(
+  name: string,
+): { readonly file: string } | { readonly reason: string } | undefined {
   const folder = require.resolve
     .paths(name)
     ?.map(path => join(path, name))
     .find(path => existsSync(join(path, 'package.json')))
-  if (!folder) return { reason: 'is not installed' }
+  if (!folder) return undefined
   const file = [join(folder, BINARY), join(folder, 'binaries', BINARY)].find(existsSync)
   if (file) return { file }
   const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
-  return { reason: `${version} does not have a build for Node ${process.versions.node}` }
+  return { reason: `${version}: no build for Node ${process.versions.node}` }
 }
 
 function toBackend(build: Build): HttpBackend {
