@@ -57,11 +57,13 @@ class NodeApp implements App {
   constructor(options: AppOptions) {
     this.#options = options
     const { idleTimeout = IDLE_SECONDS_DEFAULT, tls } = options
+    // One timer for both is not armed anew for each request.
+    const isLong = idleTimeout * 1000 >= STALL_MILLIS_MAX
     const settings: ServerOptions = {
       maxHeaderSize: HTTP_HEAD_BYTES_MAX,
       headersTimeout: HEAD_MILLIS_MAX,
       requestTimeout: REQUEST_MILLIS_MAX,
-      keepAliveTimeout: idleTimeout * 1000,
+      keepAliveTimeout: isLong ? 0 : idleTimeout * 1000,
       connectionsCheckingInterval: TIMEOUT_CHECK_MILLIS,
       noDelay: true,
     }
@@ -74,7 +76,7 @@ class NodeApp implements App {
           handshakeTimeout: HEAD_MILLIS_MAX,
         })
       : createServer(settings)
-    this.#server.setTimeout(STALL_MILLIS_MAX)
+    this.#server.setTimeout(isLong ? idleTimeout * 1000 : STALL_MILLIS_MAX)
     this.#server.on('request', this.#onRequest)
     this.#server.on('upgrade', this.#onUpgrade)
     this.#server.on('clientError', answerClientError)

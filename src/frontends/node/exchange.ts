@@ -28,6 +28,8 @@ export class NodeExchange implements HttpRequest, HttpResponse {
     this.#target = originForm(request.url ?? '')
     this.#question = this.#target.indexOf('?')
     response.sendDate = false
+    // HTTP/1.1 keeps a connection without it.
+    if (request.httpVersionMinor === 1) response.removeHeader('connection')
   }
 
   /** Whether the response has its socket: the responses before it are flushed. */
