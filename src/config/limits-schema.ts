@@ -104,7 +104,7 @@ export const LIMITS_SECTION = {
       maximum: 1_000_000,
       unit: 'connections',
       description:
-        'Connections from one IPv4 address or IPv6 /64 to all HTTP and API servers, in each worker process. The newest are closed within about a second (Linux). Connections from trusted_proxies are not counted. 0 means no limit.',
+        'Connections from one IPv4 address or IPv6 /64 to all HTTP and API servers, in each worker process. Further ones are closed at once. Connections from trusted_proxies are not counted. Needs frontend.http = "node". 0 means no limit.',
     },
     refuse_private_addresses: switchedOff(
       'Reject peers whose address is not reachable from the internet: private, loopback, link-local, multicast, reserved, documentation, 6to4 and Teredo addresses.',
