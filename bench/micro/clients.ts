@@ -1,3 +1,4 @@
+import { NO_ACCOUNTING } from '../../src/engine/account.ts'
 import { NO_LIMITS } from '../../src/engine/policy.ts'
 import type { Bytes } from '../../src/protocol/bytes.ts'
 import * as record from '../../src/protocol/records.ts'
@@ -9,6 +10,7 @@ export const SETTINGS = {
   persistent: false,
   notePeers: false,
   limits: NO_LIMITS,
+  accounting: NO_ACCOUNTING,
 }
 /** Unix time of the clients' announces in seconds. */
 export const NOW = 1_700_000_000

@@ -89,8 +89,9 @@ export type Peer = {
 export type UserEntry = {
   readonly id: string
   readonly key: string
-  readonly uploaded: number
-  readonly downloaded: number
+  /** Bytes, at most 2^63 - 1. */
+  readonly uploaded: bigint
+  readonly downloaded: bigint
   readonly completed: number
   /** Unix seconds. */
   readonly updated: number
@@ -98,6 +99,8 @@ export type UserEntry = {
 }
 
 export type User = UserEntry & {
+  /** Counts of one of the user's clients grew faster than is plausible. */
+  readonly grewTooFast: boolean
   /** Info hash and Unix seconds of the last announce for each torrent that the user is in. */
   readonly torrentsActive: readonly (readonly [hash: string, seen: number])[]
 }

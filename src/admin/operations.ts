@@ -1,13 +1,14 @@
 import type { Database } from '../database/database.ts'
 import type { Engine } from '../engine/engine.ts'
 import { dropPeers } from '../engine/leave.ts'
+import type { Logger } from '../log.ts'
 import type { Admin, Stats } from './admin.ts'
 import { createKeys, type Keys } from './keys.ts'
 import { createList, type List } from './lists.ts'
 import { createOverview, type OverviewReader, type OverviewSources } from './overview.ts'
 import { readPage } from './pages.ts'
 import { type TorrentRules, Torrents } from './torrents.ts'
-import { createUsers, type Users } from './users.ts'
+import { Users } from './users.ts'
 
 /** All that is administered: what the API asks for, and what is kept and read by itself. */
 export type Administration = {
@@ -39,6 +40,11 @@ export type AdministrationOptions = {
   readonly torrentRules: TorrentRules
   /** Whether torrents are kept too, and not only lists, keys and users. */
   readonly keepTorrents: boolean
+  /** Rows of a batch of counters. */
+  readonly chunkSize: number
+  /** Seconds that a session is remembered after its last announce. */
+  readonly sessionTtl: number
+  readonly log: Logger
   readonly nowSeconds: () => number
   readonly stats: () => Stats
   readonly metrics: () => Promise<string>
@@ -68,7 +74,8 @@ export function createAdministration(options: AdministrationOptions): Administra
     { by: 'added', dropPeers: drop },
   )
   const keys = createKeys(isOn('keys'), access.keys, database?.keys, nowSeconds)
-  const users = createUsers(engine, database?.users, nowSeconds)
+  const { chunkSize, log, sessionTtl } = options
+  const users = new Users({ engine, database, chunkSize, sessionTtl, nowSeconds, log })
   const kept = options.keepTorrents ? database?.torrents : undefined
   const torrents = new Torrents(engine, kept, options.torrentRules, nowSeconds)
   const overview = createOverview({
@@ -94,10 +101,10 @@ export function createAdministration(options: AdministrationOptions): Administra
     setKeys: keys.set,
     removeKeys: keys.remove,
     clearKeys: keys.clear,
-    users: users.of,
-    setUsers: users.set,
-    removeUsers: users.remove,
-    clearUsers: users.clear,
+    users: async keys => users.of(keys),
+    setUsers: async entries => users.set(entries),
+    removeUsers: async keys => users.remove(keys),
+    clearUsers: async () => users.clear(),
     stats: async () => options.stats(),
     overview: overview.read,
     metrics: options.metrics,
@@ -119,6 +126,6 @@ export function createAdministration(options: AdministrationOptions): Administra
       keys: await keys.load(),
       users: await users.load(),
     }),
-    flushes: [() => torrents.flush(), users.flush],
+    flushes: [() => torrents.flush(), () => users.accounts.flush()],
   }
 }

@@ -1,163 +1,265 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Table, UserRow } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
+import type { Batch, UserChange } from '../database/ledger.ts'
 import { clearEntries, removeEntry, setEntry } from '../engine/access-tables.ts'
 import type { Engine } from '../engine/engine.ts'
 import { eachUserPeer } from '../engine/inspect.ts'
+import { countSessions } from '../engine/session-batch.ts'
 import {
-  isUserChanged,
-  markUserChanged,
+  clearUser,
+  NO_TOTALS,
   readUser,
-  takeChangedUser,
+  TOTAL_MAX,
+  takeUnwritten,
+  UserFlag,
+  type UserTotals,
+  userFlags,
   userNumberMax,
   writeUser,
 } from '../engine/user-records.ts'
+import type { Logger } from '../log.ts'
+import { Accounts } from './accounts.ts'
 import { AdminError, type Outcome, storeFirst, type User, type UserEntry } from './admin.ts'
 
-/** Users: who they are here and in the database, what they transferred in shared records. */
-export type Users = {
-  of(keys: readonly string[]): Promise<(User | undefined)[]>
-  set(users: readonly UserEntry[]): Promise<Outcome[]>
-  remove(keys: readonly string[]): Promise<Outcome[]>
-  clear(): Promise<void>
-  load(): Promise<number>
-  /** Writes what announces changed to the database. Rejects when that fails, and tries the same again with the next call. */
-  flush(): Promise<number>
-  readonly size: number
-  /** How many have counts that wait to be written. */
-  readonly waiting: number
+type Known = {
+  readonly id: string
+  readonly number: number
+  /** The totals that the database has. */
+  readonly written: UserTotals
 }
 
-type Known = { readonly id: string; readonly number: number }
-
-/** Seconds for which the number of a removed user is not given to another, whose peers its own would seem: longer than any `peers_timeout`. */
+/** Seconds beyond a session's life before the number of a removed user is used again. */
 const FREED_SECONDS = 90_000
-const NOBODY = { active: false, uploaded: 0, downloaded: 0, completed: 0, updated: 0 }
-/** What announces change of a user; the rest is the operator's. */
-const COUNTS = ['uploaded', 'downloaded', 'completed', 'updated'] as const
 
-export function createUsers(
-  engine: Engine,
-  rows: Table<UserRow> | undefined,
-  nowSeconds: () => number,
-): Users {
-  const { users: records, userKeys } = engine.access
-  const byKey = new Map<string, Known>()
-  const keyOfId = new Map<string, string>()
-  const freed: { number: number; since: number }[] = []
-  let nextNumber = 1
+export type UsersOptions = {
+  readonly engine: Engine
+  /** Undefined where nothing is stored. */
+  readonly database: Database | undefined
+  /** Rows of a batch. */
+  readonly chunkSize: number
+  /** Seconds that a session is remembered after its last announce. */
+  readonly sessionTtl: number
+  readonly nowSeconds: () => number
+  readonly log: Logger
+}
 
-  const takeNumber = (): number => {
-    const oldest = freed[0]
-    if (oldest && nowSeconds() - oldest.since >= FREED_SECONDS) {
-      freed.shift()
-      return oldest.number
-    }
-    if (nextNumber > userNumberMax(records))
-      throw new AdminError('database error', 'users are full')
-    return nextNumber++
+/** The users: ids and keys here and in the database, totals in shared records. */
+export class Users {
+  readonly #options: UsersOptions
+  readonly #byKey = new Map<string, Known>()
+  readonly #keyOfId = new Map<string, string>()
+  readonly #idOfNumber = new Map<number, string>()
+  readonly #freed: { readonly number: number; readonly since: number }[] = []
+  #nextNumber = 1
+  readonly accounts: Accounts
+
+  constructor(options: UsersOptions) {
+    this.#options = options
+    this.accounts = new Accounts({
+      ...options,
+      idOf: number => this.#idOfNumber.get(number),
+      numberOf: id => this.#ofId(id)?.number,
+      onWritten: batch => this.#noteWritten(batch),
+      takeUnwritten: () => this.#takeUnwritten(),
+    })
   }
 
-  function enter(user: UserEntry): Outcome {
-    const known = byKey.get(user.key)
-    const formerKey = keyOfId.get(user.id)
-    const former = formerKey === undefined ? undefined : byKey.get(formerKey)
-    // One user has one id and one key: what another had of the two goes.
-    if (formerKey !== undefined && formerKey !== user.key) {
-      removeEntry(userKeys, formerKey)
-      byKey.delete(formerKey)
-      if (known && former) free(former.number)
+  get size(): number {
+    return this.#byKey.size
+  }
+
+  /** Sessions whose counts wait to be written. */
+  get waiting(): number {
+    return countSessions(this.#options.engine).changed
+  }
+
+  async of(keys: readonly string[]): Promise<(User | undefined)[]> {
+    const { engine } = this.#options
+    const numbers = new Map<number, [string, number][]>()
+    for (const key of keys) {
+      const known = this.#byKey.get(key)
+      if (known) numbers.set(known.number, [])
     }
-    if (known && known.id !== user.id) keyOfId.delete(known.id)
-    const number = known?.number ?? former?.number ?? takeNumber()
-    writeUser(records, number, user)
-    setEntry(userKeys, user.key, number)
-    byKey.set(user.key, { id: user.id, number })
-    keyOfId.set(user.id, user.key)
+    if (numbers.size > 0) await collectTorrents(engine, numbers)
+    return keys.map(key => {
+      const known = this.#byKey.get(key)
+      if (!known) return undefined
+      const torrentsActive = numbers.get(known.number) ?? []
+      const flags = userFlags(engine.access.users, known.number)
+      return {
+        id: known.id,
+        key,
+        ...readUser(engine.access.users, known.number),
+        grewTooFast: (flags & UserFlag.grewTooFast) !== 0,
+        torrentsActive,
+      }
+    })
+  }
+
+  /** Sets totals as they are from now on: what was announced before is written first. */
+  async set(users: readonly UserEntry[]): Promise<Outcome[]> {
+    const { database } = this.#options
+    const entries = users.map(user => ({ ...user, ...boundTotals(user) }))
+    const known = entries.flatMap(({ key, id }) => [this.#byKey.get(key), this.#ofId(id)])
+    const numbers = new Set(known.flatMap(user => (user ? [user.number] : [])))
+    if (database && numbers.size > 0) await storeFirst(this.accounts.flush(numbers))
+    await storeFirst(database?.users.save(entries))
+    const replaced = entries.flatMap(({ key, id }) => {
+      const other = this.#byKey.get(key)
+      return other && other.id !== id ? [other.id] : []
+    })
+    if (replaced.length > 0 && this.#hasLedger) {
+      await storeFirst(database?.ledger.removeUsers(replaced))
+    }
+    return entries.map(user => this.#enter(user))
+  }
+
+  async remove(keys: readonly string[]): Promise<Outcome[]> {
+    const { database } = this.#options
+    const ids = keys.flatMap(key => this.#byKey.get(key)?.id ?? [])
+    await storeFirst(database?.users.remove(keys))
+    if (ids.length > 0 && this.#hasLedger) await storeFirst(database?.ledger.removeUsers(ids))
+    this.accounts.forget(ids)
+    return keys.map(key => this.#forget(key))
+  }
+
+  async clear(): Promise<void> {
+    const { database, engine } = this.#options
+    if (!engine.access.rules.users) throw new AdminError('not enabled', 'users not enabled')
+    await storeFirst(database?.users.clear())
+    if (this.#hasLedger) await storeFirst(database?.ledger.clear())
+    this.accounts.forget([...this.#keyOfId.keys()])
+    clearEntries(engine.access.userKeys)
+    for (const key of [...this.#byKey.keys()]) this.#forget(key)
+  }
+
+  async load(): Promise<number> {
+    const { database } = this.#options
+    if (!database) return 0
+    for await (const chunk of database.users.load()) {
+      for (const row of chunk) this.#enter(row)
+    }
+    await this.accounts.load()
+    return this.#byKey.size
+  }
+
+  get #hasLedger(): boolean {
+    return this.#options.engine.access.rules.users
+  }
+
+  #ofId(id: string): Known | undefined {
+    const key = this.#keyOfId.get(id)
+    return key === undefined ? undefined : this.#byKey.get(key)
+  }
+
+  #takeNumber(): number {
+    const { engine, nowSeconds, sessionTtl } = this.#options
+    const oldest = this.#freed[0]
+    // A session of the former user must not credit the new one.
+    if (oldest && nowSeconds() - oldest.since >= FREED_SECONDS + sessionTtl) {
+      this.#freed.shift()
+      clearUser(engine.access.users, oldest.number)
+      return oldest.number
+    }
+    if (this.#nextNumber > userNumberMax(engine.access.users)) {
+      throw new AdminError('database error', 'users are full')
+    }
+    return this.#nextNumber++
+  }
+
+  /** Adds or changes a user whose totals are in the database by now. */
+  #enter(user: UserEntry): Outcome {
+    const { access } = this.#options.engine
+    const known = this.#byKey.get(user.key)
+    const formerKey = this.#keyOfId.get(user.id)
+    const former = formerKey === undefined ? undefined : this.#byKey.get(formerKey)
+    // A user has one id and one key: another user with either of them is replaced.
+    if (formerKey !== undefined && formerKey !== user.key) {
+      removeEntry(access.userKeys, formerKey)
+      this.#byKey.delete(formerKey)
+    }
+    if (known && known.id !== user.id) {
+      this.#keyOfId.delete(known.id)
+      this.#free(known)
+    }
+    const same = former ?? (known?.id === user.id ? known : undefined)
+    const number = same?.number ?? this.#takeNumber()
+    const written = totalsOf(user)
+    writeUser(access.users, number, written, this.#knownTotals(same))
+    setEntry(access.userKeys, user.key, number)
+    this.#byKey.set(user.key, { id: user.id, number, written })
+    this.#keyOfId.set(user.id, user.key)
+    this.#idOfNumber.set(number, user.id)
     return known || former ? 'updated' : 'added'
   }
 
-  function free(number: number): void {
-    writeUser(records, number, NOBODY)
-    freed.push({ number, since: nowSeconds() })
+  /** What the database had; without one, what announces have added is replaced too. */
+  #knownTotals(user: Known | undefined): UserTotals {
+    if (!user) return NO_TOTALS
+    if (this.#options.database) return user.written
+    return readUser(this.#options.engine.access.users, user.number)
   }
 
-  function forget(key: string): Outcome {
-    const known = byKey.get(key)
+  #free({ number }: Known): void {
+    clearUser(this.#options.engine.access.users, number)
+    this.#idOfNumber.delete(number)
+    this.#freed.push({ number, since: this.#options.nowSeconds() })
+  }
+
+  #forget(key: string): Outcome {
+    const known = this.#byKey.get(key)
     if (!known) return 'unknown'
-    removeEntry(userKeys, key)
-    byKey.delete(key)
-    keyOfId.delete(known.id)
-    free(known.number)
+    removeEntry(this.#options.engine.access.userKeys, key)
+    this.#byKey.delete(key)
+    this.#keyOfId.delete(known.id)
+    this.#free(known)
     return 'deleted'
   }
 
-  return {
-    get size() {
-      return byKey.size
-    },
-    get waiting() {
-      let waiting = 0
-      for (let number = 1; number < nextNumber; number++) {
-        if (isUserChanged(records, number)) waiting++
-      }
-      return waiting
-    },
-    async of(keys) {
-      const numbers = new Map<number, [string, number][]>()
-      for (const key of keys) {
-        const known = byKey.get(key)
-        if (known) numbers.set(known.number, [])
-      }
-      if (numbers.size > 0) await collectTorrents(engine, numbers)
-      return keys.map(key => {
-        const known = byKey.get(key)
-        if (!known) return undefined
-        const torrentsActive = numbers.get(known.number) ?? []
-        return { id: known.id, key, ...readUser(records, known.number), torrentsActive }
+  #noteWritten({ users }: Batch): void {
+    for (const { user, uploaded, downloaded, completed, updated } of users) {
+      const written = this.#ofId(user)?.written
+      if (!written) continue
+      written.uploaded = bound(written.uploaded + uploaded)
+      written.downloaded = bound(written.downloaded + downloaded)
+      written.completed += completed
+      written.updated = Math.max(written.updated, updated)
+    }
+  }
+
+  #takeUnwritten(): UserChange[] {
+    const { engine, nowSeconds } = this.#options
+    const changes: UserChange[] = []
+    for (const { id, number } of this.#byKey.values()) {
+      const left = takeUnwritten(engine.access.users, number)
+      if (!left) continue
+      changes.push({
+        user: id,
+        uploaded: BigInt(left.uploaded),
+        downloaded: BigInt(left.downloaded),
+        completed: left.completed,
+        updated: nowSeconds(),
+        torrents: new Map(),
+        sessions: new Map(),
       })
-    },
-    async set(users) {
-      await storeFirst(rows?.save(users))
-      return users.map(enter)
-    },
-    async remove(keys) {
-      await storeFirst(rows?.remove(keys))
-      return keys.map(forget)
-    },
-    async clear() {
-      if (!engine.access.rules.users) throw new AdminError('not enabled', 'users not enabled')
-      await storeFirst(rows?.clear())
-      clearEntries(userKeys)
-      for (const key of [...byKey.keys()]) forget(key)
-    },
-    async load() {
-      if (!rows) return 0
-      for await (const chunk of rows.load()) for (const row of chunk) enter(row)
-      return byKey.size
-    },
-    async flush() {
-      if (!rows) return 0
-      const changed: UserRow[] = []
-      for (const [key, { id, number }] of byKey) {
-        const totals = takeChangedUser(records, number)
-        if (totals) changed.push({ id, key, ...totals })
-      }
-      if (changed.length === 0) return 0
-      try {
-        await rows.update(changed, COUNTS)
-      } catch (error) {
-        for (const { key } of changed) {
-          const known = byKey.get(key)
-          if (known) markUserChanged(records, known.number)
-        }
-        throw error
-      }
-      return changed.length
-    },
+    }
+    return changes
   }
 }
 
-/** Fills in the torrents in which these users, by number, have a peer, with when it was last seen. */
+function totalsOf({ active, uploaded, downloaded, completed, updated }: UserEntry): UserTotals {
+  return { active, uploaded, downloaded, completed, updated }
+}
+
+function bound(bytes: bigint): bigint {
+  return bytes > TOTAL_MAX ? TOTAL_MAX : bytes
+}
+
+function boundTotals({ uploaded, downloaded }: UserEntry) {
+  return { uploaded: bound(uploaded), downloaded: bound(downloaded) }
+}
+
+/** Collects the torrents in which these users, by number, have a peer, and when it last announced. */
 async function collectTorrents(
   engine: Engine,
   users: ReadonlyMap<number, [hash: string, seen: number][]>,

@@ -69,6 +69,8 @@ export class Persistence implements Part {
     this.administration = createAdministration({
       ...options,
       database,
+      chunkSize: settings.chunk_size,
+      sessionTtl: config.accounting.session_ttl,
       keepTorrents: structure.torrents.persistent,
       torrentRules: {
         insertVacant: settings.insert_vacant,
@@ -124,6 +126,11 @@ export class Persistence implements Part {
     if (!database) return
     const usersWaiting = this.administration.users.waiting
     samples.add('muster_database_waiting', usersWaiting, { what: 'users' })
+    const accounts = this.administration.users.accounts.collect()
+    samples.add('muster_sessions', accounts.sessions)
+    samples.add('muster_sessions_evicted_total', accounts.evicted)
+    samples.add('muster_sessions_too_fast_total', accounts.tooFast)
+    samples.add('muster_database_set_aside', accounts.setAside)
     samples.add('muster_database_up', database.healthy ? 1 : 0)
     samples.add('muster_database_writes_total', database.writes)
     samples.add('muster_database_failures_total', database.failures)
@@ -137,8 +144,9 @@ export class Persistence implements Part {
     clearInterval(this.#cleanup)
     clearInterval(this.#sampling)
     const written = (await this.#writeBehind?.stop()) ?? true
+    const isWhole = this.#database ? await writeRest(this.administration, this.#log) : true
     await this.#database?.close()
-    return written ? ExitStatus.ok : ExitStatus.unavailable
+    return written && isWhole ? ExitStatus.ok : ExitStatus.unavailable
   }
 
   async #deleteExpiredKeys(): Promise<void> {
@@ -148,5 +156,17 @@ export class Persistence implements Part {
     } catch (error) {
       this.#log.error({ err: error }, 'could not delete expired keys')
     }
+  }
+}
+
+/** Tries once more to write what the database has rejected. Returns whether nothing is left. */
+async function writeRest({ users }: Administration, log: Logger): Promise<boolean> {
+  if (users.accounts.setAside === 0) return true
+  try {
+    await users.accounts.flushAll()
+    return true
+  } catch (error) {
+    log.error({ err: error, users: users.accounts.setAside }, 'counters of users are lost')
+    return false
   }
 }

@@ -79,7 +79,7 @@ export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig)
   const manager = connectServiceManager(takeNotifySettings(process.env), log)
   for (const warning of loaded.warnings) log.warn({ warning }, 'configuration')
   const { access, settings } = engineRules(config)
-  const tables = reserveTables(config.engine.memory, access)
+  const tables = reserveTables(config, access)
   if (config.engine.huge_pages) adviseHugePages(tables.arenas, log)
   const engine = openEngine(tables, settings)
   const parts = createParts()
@@ -129,9 +129,10 @@ export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig)
 }
 
 /** Throws an OperatorError where the process may not have that much memory. */
-function reserveTables(memoryBytes: number, access: AccessRules): EngineTables {
+function reserveTables({ accounting, engine }: Config, access: AccessRules): EngineTables {
+  const memoryBytes = engine.memory
   try {
-    return createTables(memoryBytes, access)
+    return createTables(memoryBytes, access, accounting.sessions)
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     throw unavailableError(
@@ -155,7 +156,7 @@ async function start(run: Run): Promise<void> {
   parts.throwIfStopping()
   const persistence = await openPersistence(run)
   parts.throwIfStopping()
-  const snapshots = openSnapshots(run)
+  const snapshots = openSnapshots(run, persistence)
   const engineThreads = await openEngineThreads(run, folder)
   parts.throwIfStopping()
   processes.started(0, process.pid)
@@ -212,11 +213,19 @@ async function openPersistence(run: Run): Promise<Persistence> {
 }
 
 /** Undefined where the configuration wants no snapshots. */
-function openSnapshots(run: Run): Snapshots | undefined {
+function openSnapshots(run: Run, persistence: Persistence): Snapshots | undefined {
   const { config, died, log, nowSeconds, parts, settings, tables } = run
   if (!config.snapshot.enabled) return undefined
   const { snapshot } = config
-  const snapshots = startSnapshots({ config: snapshot, tables, settings, nowSeconds, log, died })
+  const snapshots = startSnapshots({
+    config: snapshot,
+    tables,
+    settings,
+    nowSeconds,
+    log,
+    died,
+    beforeWrite: async () => persistence.writeBehind?.flush(),
+  })
   parts.add(snapshots)
   return snapshots
 }

@@ -4,11 +4,16 @@ import type { LimitSettings } from '../engine/policy.ts'
 
 /** The rules of the engine from a configuration. */
 export function engineRules(config: Config): EngineRules {
-  const { database, database_structure: structure, tracker_config: tracker } = config
+  const { accounting, database, database_structure: structure, tracker_config: tracker } = config
   const keepsTorrents = database.persistent && structure.torrents.persistent
   return {
     settings: {
       limits: limitSettings(config.limits),
+      accounting: {
+        maxRate: accounting.max_rate,
+        suspiciousRate: accounting.suspicious_rate,
+        creditIdleUpload: accounting.credit_idle_upload,
+      },
       interval: tracker.request_interval,
       intervalJitterPercent: tracker.request_interval_jitter,
       peersTimeout: tracker.peers_timeout,

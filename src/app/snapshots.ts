@@ -17,6 +17,8 @@ import {
 export const WRITE_SHARE = 0.2
 
 export type SnapshotsOptions = {
+  /** Writes counters to the database, which then are not older than the swarms. */
+  readonly beforeWrite: () => Promise<void>
   readonly config: SnapshotConfig
   readonly tables: EngineTables
   readonly settings: EngineSettings
@@ -75,6 +77,7 @@ export function startSnapshots(options: SnapshotsOptions): Snapshots {
 
   async function write(): Promise<void> {
     try {
+      await options.beforeWrite()
       lastWrite = await pool.write({ tables, file, nowSeconds: nowSeconds(), share: WRITE_SHARE })
       const { bytes, millis, peers, torrents } = lastWrite
       log.debug(

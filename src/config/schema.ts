@@ -1,4 +1,5 @@
 import { NUMWANT_MAX } from '../protocol/limits.ts'
+import { ACCOUNTING_SECTION } from './accounting-schema.ts'
 import { DATABASE_SECTIONS } from './database-schema.ts'
 import { FAILURES_SECTION } from './failures-schema.ts'
 import { filePath, type SectionSchema, seconds, switchedOff, switchedOn } from './key-schema.ts'
@@ -174,6 +175,7 @@ export const SCHEMA = {
   limits: LIMITS_SECTION,
   failures: FAILURES_SECTION,
   websocket: WEBSOCKET_SECTION,
+  accounting: ACCOUNTING_SECTION,
   ...DATABASE_SECTIONS,
   snapshot: {
     description:

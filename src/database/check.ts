@@ -1,4 +1,4 @@
-import type { ColumnKind } from './columns.ts'
+import type { ColumnKind, ColumnOutline } from './columns.ts'
 import type { Dialect } from './dialect.ts'
 import type { TableOutline } from './shapes.ts'
 
@@ -7,6 +7,7 @@ const WORDS: Readonly<Record<ColumnKind, string>> = {
   hex: '40 hexadecimal digits',
   uuid: 'a UUID as text',
   serial: 'a whole number',
+  id: 'a whole number',
   number: 'a whole number',
   bytes: 'a whole number of 64 bits',
   flag: 'a whole number',
@@ -15,11 +16,22 @@ const WORDS: Readonly<Record<ColumnKind, string>> = {
 /** A line for each thing that keeps muster from using a table; none when it fits. */
 export async function faultsOfTable(dialect: Dialect, shape: TableOutline): Promise<string[]> {
   const { section, table, primary, others } = shape
+  return columnFaults(dialect, section, table, [primary, ...others], primary.name)
+}
+
+/** The same for a table whose columns are given; `unique` is one that identifies a row by itself. */
+export async function columnFaults(
+  dialect: Dialect,
+  section: string,
+  table: string,
+  columns: readonly ColumnOutline[],
+  unique?: string,
+): Promise<string[]> {
   const found = await dialect.columns(table)
   const where = `database_structure.${section}`
   if (!found) return [`${where}.table_name: ${dialect.address} has no table ${table}`]
   const lines: string[] = []
-  for (const { name, kind, key } of [primary, ...others]) {
+  for (const { name, kind, key } of columns) {
     const column = found.find(other => other.name === name)
     const expected = `${WORDS[kind]}, as ${dialect.type(kind)}`
     if (!column) {
@@ -30,7 +42,7 @@ export async function faultsOfTable(dialect: Dialect, shape: TableOutline): Prom
       lines.push(
         `${where}.${key}: table ${table} has column ${name} as ${column.type || 'no type'}; expected is ${expected}${hint(kind)}`,
       )
-    } else if (name === primary.name && !column.unique) {
+    } else if (name === unique && !column.unique) {
       lines.push(
         `${where}.${key}: column ${name} of table ${table} is not unique; expected is the primary key`,
       )

@@ -4,7 +4,10 @@ import assert from 'node:assert/strict'
  * What a column holds. `binary` is 20 bytes and `hex` 40 hexadecimal digits; `serial` is a number that is a primary key; `bytes` needs 64 bits,
  * a `number` takes what there is; `flag` is 1 or 0.
  */
-export type ColumnKind = 'binary' | 'hex' | 'uuid' | 'serial' | 'number' | 'bytes' | 'flag'
+export type ColumnKind = 'binary' | 'hex' | 'uuid' | 'serial' | 'id' | 'number' | 'bytes' | 'flag'
+
+/** The largest value of a `bytes` column: the largest that a signed 64-bit column holds. */
+export const TOTAL_MAX = 2n ** 63n - 1n
 
 /** A column of the database. */
 export type ColumnOutline = {
@@ -31,18 +34,23 @@ export function encode(kind: ColumnKind, value: unknown): unknown {
       assert.ok(typeof value === 'string' && value.length === 36, 'a UUID has 36 characters')
       return value
     case 'serial':
+    case 'id':
       assert.ok(typeof value === 'string' && DIGITS.test(value), 'an id is a decimal number')
       return wholeNumber(Number(value))
     case 'number':
-    case 'bytes':
       return wholeNumber(value)
+    case 'bytes':
+      return byteCount(value)
     case 'flag':
       return value === true ? 1 : 0
   }
 }
 
 /** A field out of what the database's driver gives; undefined for what is no hash where one should be. */
-export function decode(kind: ColumnKind, value: unknown): string | number | boolean | undefined {
+export function decode(
+  kind: ColumnKind,
+  value: unknown,
+): string | number | bigint | boolean | undefined {
   switch (kind) {
     case 'binary': {
       const hex = binaryToHex(value)
@@ -55,10 +63,12 @@ export function decode(kind: ColumnKind, value: unknown): string | number | bool
     case 'uuid':
       return String(value).trimEnd()
     case 'serial':
+    case 'id':
       return String(value)
     case 'number':
-    case 'bytes':
       return Number(value)
+    case 'bytes':
+      return toBytes(value)
     case 'flag':
       return Number(value) !== 0
   }
@@ -77,4 +87,18 @@ function hash(value: unknown): string {
 function wholeNumber(value: unknown): number {
   assert.ok(Number.isSafeInteger(value) && Number(value) >= 0, 'a number is whole, 0 to 2^53 - 1')
   return Number(value)
+}
+
+/** Counts as they come from the driver, within what muster counts: a site may write anything. */
+function toBytes(value: unknown): bigint {
+  const digits = /^-?\d+/.exec(String(value ?? 0))?.[0] ?? '0'
+  const bytes = BigInt(digits)
+  return bytes < 0n ? 0n : bytes > TOTAL_MAX ? TOTAL_MAX : bytes
+}
+
+function byteCount(value: unknown): bigint {
+  assert.ok(typeof value === 'bigint' || Number.isSafeInteger(value), 'a count is a whole number')
+  const bytes = BigInt(value as bigint | number)
+  assert.ok(bytes >= 0n && bytes <= TOTAL_MAX, 'a count is from 0 to 2^63 - 1')
+  return bytes
 }

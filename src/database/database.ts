@@ -1,4 +1,5 @@
 import type { OperatorError } from '../errors.ts'
+import type { Ledger } from './ledger.ts'
 
 /**
  * What is kept: five tables in SQLite, PostgreSQL or MySQL/MariaDB, named and typed as `[database_structure.*]` says. Hashes are 40
@@ -11,6 +12,9 @@ export type Database = {
   readonly blacklist: Table<ListRow>
   readonly keys: Table<KeyRow>
   readonly users: Table<UserRow>
+  readonly ledger: Ledger
+  /** Whether a row caused an error, by its values: other rows can be written. */
+  isRowFault(error: unknown): boolean
   /** Creates the tables that are not there. */
   createTables(): Promise<void>
   /** Rejects with an OperatorError that names the table and column where the schema does not fit. */
@@ -53,8 +57,8 @@ export type KeyRow = { readonly hash: string; readonly timeout: number }
 export type UserRow = {
   readonly id: string
   readonly key: string
-  readonly uploaded: number
-  readonly downloaded: number
+  readonly uploaded: bigint
+  readonly downloaded: bigint
   readonly completed: number
   readonly updated: number
   readonly active: boolean

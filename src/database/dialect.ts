@@ -24,6 +24,8 @@ export type Dialect = {
   columns(table: string): Promise<FoundColumn[] | undefined>
   /** Whether a transaction that failed like this may succeed if it is run again. */
   mayRetry(error: unknown): boolean
+  /** Whether a row caused an error, by its values. */
+  isRowFault(error: unknown): boolean
   /** What the operator can do about an error. */
   explain(error: unknown): OperatorError
 }

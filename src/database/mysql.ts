@@ -20,6 +20,7 @@ const TYPES: Readonly<Record<ColumnKind, string>> = {
   hex: 'varchar(40)',
   uuid: 'varchar(36)',
   serial: 'bigint unsigned not null auto_increment primary key',
+  id: 'bigint unsigned',
   number: 'bigint unsigned',
   bytes: 'bigint unsigned',
   flag: 'tinyint',
@@ -30,6 +31,7 @@ const FITTING: Readonly<Record<ColumnKind, RegExp>> = {
   hex: /^(var)?char|text$/,
   uuid: /^(var)?char|text$|^uuid$/,
   serial: /^int|^bigint|^decimal/,
+  id: /^int|^bigint|^decimal/,
   number: /^int|^bigint|^decimal/,
   bytes: /^bigint|^decimal/,
   flag: /^tinyint|^smallint|^mediumint|^int|^bigint|^decimal/,
@@ -52,6 +54,10 @@ const PASSING = new Set([
 
 /** Wrong password or user, no such database, no right to what is asked. */
 const MISTAKEN = /^ER_(\w*ACCESS_DENIED\w*|BAD_DB_ERROR)$/
+
+/** A value that a column, a constraint or a trigger of the site rejects. */
+const ROW_FAULT =
+  /^ER_(\w*CONSTRAINT\w*|WARN_DATA_OUT_OF_RANGE|DATA_\w+|BAD_NULL_ERROR|DUP_ENTRY\w*|SIGNAL_EXCEPTION|TRUNCATED_WRONG_VALUE\w*|NO_REFERENCED_ROW\w*|ROW_IS_REFERENCED\w*)$/
 
 /** A pool of connections to MySQL or MariaDB; the first one is made by the first statement. */
 export function openMysql(server: ServerAddress, timeoutMillis: number): Dialect {
@@ -105,6 +111,7 @@ export function openMysql(server: ServerAddress, timeoutMillis: number): Dialect
     },
     mayRetry: error =>
       PASSING.has(codeOf(error)) || messageOf(error).endsWith('connection is in closed state'),
+    isRowFault: error => ROW_FAULT.test(codeOf(error)),
     explain(error) {
       const message = `database.path: ${address}: ${messageOf(error)}`
       return MISTAKEN.test(codeOf(error)) ? configError([message]) : unavailableError(message)

@@ -8,6 +8,7 @@ import { faultsOfTable } from './check.ts'
 import { createTable } from './create.ts'
 import type { Database, Table } from './database.ts'
 import type { Dialect } from './dialect.ts'
+import { createLedger } from './ledger.ts'
 import { acceptsTls } from './probe-tls.ts'
 import { tableShapes } from './shapes.ts'
 import { hashTable, inTurns, type Store } from './table.ts'
@@ -79,7 +80,7 @@ function overDialect(
   const store: Store = { dialect, transact, chunkSize }
   const shapes = tableShapes(structure, dialect.fold)
   const used = Object.entries(shapes)
-    .filter(([name]) => structure[name as keyof typeof structure]?.persistent !== false)
+    .filter(([name]) => name !== 'torrents' || structure.torrents.persistent)
     .map(([, shape]) => shape)
   const turns: Turns[] = []
   const ordered = <Row>(table: Table<Row>) => {
@@ -112,6 +113,8 @@ function overDialect(
     async ping() {
       await sql`select 1`.execute(kysely)
     },
+    ledger: createLedger(store, shapes, structure),
+    isRowFault: error => error instanceof assert.AssertionError || dialect.isRowFault(error),
     explain: error => (error instanceof OperatorError ? error : dialect.explain(error)),
     async close() {
       await Promise.all(turns.map(own => own.close()))

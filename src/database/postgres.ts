@@ -14,6 +14,7 @@ const TYPES: Readonly<Record<ColumnKind, string>> = {
   hex: 'character(40)',
   uuid: 'character(36)',
   serial: 'bigserial primary key',
+  id: 'bigint',
   number: 'bigint',
   bytes: 'bigint',
   flag: 'smallint',
@@ -24,6 +25,7 @@ const FITTING: Readonly<Record<ColumnKind, RegExp>> = {
   hex: /^text$|^character/,
   uuid: /^text$|^uuid$|^character/,
   serial: /^integer$|^bigint$|^numeric/,
+  id: /^integer$|^bigint$|^numeric/,
   number: /^integer$|^bigint$|^numeric/,
   bytes: /^bigint$|^numeric/,
   flag: /^smallint$|^integer$|^bigint$|^numeric/,
@@ -85,6 +87,7 @@ export function openPostgres(server: ServerAddress, timeoutMillis: number): Dial
       return rows.length === 0 ? undefined : rows
     },
     mayRetry: error => PASSING.test(codeOf(error)) || LOST.test(messageOf(error)),
+    isRowFault: error => /^(22...|23...|P0001)$/.test(codeOf(error)),
     explain(error) {
       const message = `database.path: ${address}: ${messageOf(error)}`
       return MISTAKEN.test(codeOf(error)) ? configError([message]) : unavailableError(message)

@@ -37,6 +37,7 @@ const TYPES: Readonly<Record<ColumnKind, string>> = {
   hex: 'text',
   uuid: 'text',
   serial: 'integer primary key autoincrement',
+  id: 'integer',
   number: 'integer',
   bytes: 'integer',
   flag: 'integer',
@@ -89,6 +90,7 @@ export function openSqlite(file: string): Dialect {
       return rows.map(({ name, type, single }) => ({ name, type, unique: single === 1n }))
     },
     mayRetry: error => /^SQLITE_(BUSY|LOCKED)/.test(codeOf(error)),
+    isRowFault: error => /^SQLITE_(CONSTRAINT|MISMATCH|TOOBIG)/.test(codeOf(error)),
     explain: error => explain(file, error),
   }
 }

@@ -87,7 +87,10 @@ export async function* loadRows<Row>(
 }
 
 /** Deletes all rows in chunks: one statement for millions of rows would exceed the time limit. */
-export async function clearRows({ transact }: Store, shape: TableOutline): Promise<void> {
+export async function clearRows(
+  { transact }: Store,
+  shape: Pick<TableOutline, 'table' | 'primary'>,
+): Promise<void> {
   const key = shape.primary.name
   for (;;) {
     const isEmpty = await transact(async db => {

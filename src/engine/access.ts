@@ -88,7 +88,7 @@ export function openAccess(shared: SharedAccess): Access {
     userKeys: openHashTable(shared.userKeys),
     users: openUsers(shared.users),
     user: 0,
-    credit: { uploaded: 0, downloaded: 0, completed: 0, nowSeconds: 0 },
+    credit: { uploaded: 0, downloaded: 0, completed: 0, flags: 0, nowSeconds: 0 },
   }
 }
 

@@ -1,86 +1,305 @@
-import { DOWNLOADED, EVENT, Event, readU64, UPLOADED, writeU64 } from '../protocol/records.ts'
-import type { Access } from './access.ts'
-import type { Announce } from './current-announce.ts'
-import type { Arena } from './tables/arena.ts'
 import {
-  DETAIL_DOWNLOADED,
-  DETAIL_UPLOADED,
-  DETAIL_USER,
-  USER_NUMBER_BITS,
-} from './tables/layout.ts'
-import { lastSeen } from './tables/peer-list.ts'
-import { creditUser } from './user-records.ts'
+  ADDRESS,
+  DOWNLOADED,
+  EVENT,
+  Event,
+  INFO_HASH,
+  LEFT,
+  PEER_ID,
+  readU64,
+  UPLOADED,
+} from '../protocol/records.ts'
+import type { Announce } from './current-announce.ts'
+import { findEndpoint, putEndpoint, takeEndpoints } from './endpoints.ts'
+import type { Engine } from './engine.ts'
+import {
+  addSession,
+  countTooFast,
+  ENDPOINTS_MAX,
+  holdSession,
+  markSession,
+  releaseSession,
+  SESSION_DOWNLOADED,
+  SESSION_ENDPOINTS,
+  SESSION_FINAL_DOWN,
+  SESSION_FINAL_UP,
+  SESSION_FIRST,
+  SESSION_LEFT,
+  SESSION_NEW_COMPLETED,
+  SESSION_NEW_CREDIT_DOWN,
+  SESSION_NEW_CREDIT_UP,
+  SESSION_NEW_DOWN,
+  SESSION_NEW_IDLE_UP,
+  SESSION_NEW_SEEDING,
+  SESSION_NEW_UP,
+  SESSION_RESTARTED,
+  SESSION_SEEN,
+  SESSION_STATE,
+  SESSION_UPLOADED,
+  SessionState,
+  type Sessions,
+} from './sessions.ts'
+import { torrentPeers, torrentSeeders } from './tables/peer-list.ts'
+import { NO_TORRENT, type TorrentRef } from './tables/references.ts'
+import { creditUser, UserFlag } from './user-records.ts'
 
 /**
- * What users are credited with. A client counts from the start of its session, so a user is credited
- * with the growth of the counts of one peer (one torrent, peer id and address) over the highest ones
- * that it has reported: a repeated announce, a late one and one with lower counts give nothing, and
- * nothing is credited twice. The first announce of a peer gives nothing either, because the tracker
- * cannot know how much of its counts is credited already. `stopped` credits the rest and removes the
- * peer, so that a second one finds nothing.
+ * What users are credited with. A client counts from its start, so a user is credited with the growth
+ * of the counts of one session (user, torrent and peer id) over the highest ones that it has
+ * reported: a repeated announce, a late one, the same one over another address or family and one
+ * with lower counts give nothing, and nothing is credited twice. The first announce of a session
+ * gives nothing either, because the tracker cannot know how much of its counts is credited already.
  */
 
 /**
- * Counts that fall begin a new session only with `started`, and only this many seconds after the last
- * announce of the peer: before that it is the first `started` again, repeated or delayed.
+ * Counts that fall mean that the client was restarted only if two of three signs say so: `stopped`
+ * before, `started` now, and this many seconds of silence. Otherwise the announce is an earlier one,
+ * repeated or delayed.
  */
 export const RESTART_SECONDS = 60
 
+export type Accounting = {
+  /** Bytes per second of a session that are credited at most; 0 does not limit. */
+  readonly maxRate: number
+  /** Bytes per second of a session above which its user is flagged; 0 flags none. */
+  readonly suspiciousRate: number
+  /** Credit what was uploaded while the torrent had no leecher. */
+  readonly creditIdleUpload: boolean
+}
+
+/** Everything that clients report is credited. */
+export const NO_ACCOUNTING: Accounting = {
+  maxRate: 0,
+  suspiciousRate: 0,
+  creditIdleUpload: true,
+}
+
+/** What `account` found out, valid until the next call. One object per thread. */
+export type Account = {
+  /** The download is to be counted for the torrent: the session's first `completed`. */
+  completed: boolean
+  /** The download of the session was counted before. */
+  counted: boolean
+  /** The session is known under the address of the announce. */
+  hasEndpoint: boolean
+  /** The session has other addresses, which the client must not be given. */
+  hasOthers: boolean
+}
+
+export function createAccount(): Account {
+  return { completed: false, counted: false, hasEndpoint: false, hasOthers: false }
+}
+
 /**
- * Credits the user of the announce. `detail` is the offset of the peer's details before the announce,
- * 0 for a new peer. Raises the counts in the announce to the highest ones reported, which are stored
- * then.
+ * Credits the user of the announce, before the swarm is changed. The torrent's stripe is held, if
+ * there is a torrent. Peers that the session loses by it are removed from the swarm: all of them with
+ * `stopped`, the oldest one when the session has too many addresses.
  */
-export function accountPeer(
-  access: Access,
-  arena: Arena,
-  detail: number,
-  { request, at, nowSeconds }: Announce,
-  completed: boolean,
-): void {
-  const { view } = request
-  const { user, credit } = access
-  let uploaded = 0
-  let downloaded = 0
-  if (detail !== 0 && isOwner(arena, detail, user)) {
-    const beforeUp = readU48(arena, detail + DETAIL_UPLOADED)
-    const beforeDown = readU48(arena, detail + DETAIL_DOWNLOADED)
-    const up = readU64(view, at + UPLOADED)
-    const down = readU64(view, at + DOWNLOADED)
-    const restarted =
-      (up < beforeUp || down < beforeDown) &&
-      request.u8[at + EVENT] === Event.started &&
-      nowSeconds - lastSeen(arena, detail) >= RESTART_SECONDS
-    if (!restarted) {
-      uploaded = Math.max(0, up - beforeUp)
-      downloaded = Math.max(0, down - beforeDown)
-      writeU64(view, at + UPLOADED, beforeUp + uploaded)
-      writeU64(view, at + DOWNLOADED, beforeDown + downloaded)
-    }
+export function account(engine: Engine, announce: Announce, torrent: TorrentRef): void {
+  const { sessions, account, access } = engine
+  const { at, request } = announce
+  const stopped = request.u8[at + EVENT] === Event.stopped
+  account.completed = false
+  account.counted = false
+  account.hasEndpoint = false
+  account.hasOthers = false
+  let session = holdSession(sessions, keyOf(engine, announce))
+  const isNew = session === 0
+  if (isNew && !stopped) session = addSession(sessions, engine.sessionKey)
+  if (session === 0) {
+    releaseSession(sessions)
+    return
   }
-  credit.uploaded = uploaded
-  credit.downloaded = downloaded
-  credit.completed = completed ? 1 : 0
-  credit.nowSeconds = nowSeconds
-  creditUser(access.users, user, credit)
+  credit(engine, announce, session, isNew, torrent)
+  markSession(sessions, session)
+  account.counted = (sessions.u32[(session + SESSION_STATE) >> 2]! & SessionState.completed) !== 0
+  const known = findEndpoint(sessions, session, announce.peer.family, request, at + ADDRESS)
+  account.hasEndpoint = known !== -1
+  const count = sessions.u32[(session + SESSION_ENDPOINTS) >> 2]!
+  account.hasOthers = count > (account.hasEndpoint ? 1 : 0)
+  if (stopped) {
+    takeEndpoints(engine, announce, session, torrent, 0)
+  } else if (!account.hasEndpoint && count >= ENDPOINTS_MAX) {
+    takeEndpoints(engine, announce, session, torrent, ENDPOINTS_MAX - 1)
+  } else if (account.hasEndpoint) {
+    putEndpoint(engine, announce, session, known)
+  } else {
+    releaseSession(sessions)
+  }
+  creditUser(access.users, access.user, access.credit)
 }
 
-/** A peer restored from a snapshot has no owner until its user announces it again. */
-function isOwner(arena: Arena, detail: number, user: number): boolean {
-  const owner = readOwner(arena, detail)
-  return owner === user || owner === 0
+/** Adds the peer of the announce, which is in the swarm by now, to its session. */
+export function attachPeer(engine: Engine, announce: Announce): void {
+  const { sessions } = engine
+  const session = holdSession(sessions, keyOf(engine, announce))
+  if (session === 0) {
+    releaseSession(sessions)
+    return
+  }
+  const { request, at, peer } = announce
+  const known = findEndpoint(sessions, session, peer.family, request, at + ADDRESS)
+  putEndpoint(engine, announce, session, known)
 }
 
-export function readOwner(arena: Arena, detail: number): number {
-  const at = (detail + DETAIL_USER) >> 1
-  return ownerOf(arena.u16[at]! | (arena.u16[at + 1]! << 16))
+function keyOf(engine: Engine, { request, at, hash }: Announce) {
+  const key = engine.sessionKey
+  key.user = engine.access.user
+  key.hash = hash
+  key.view = request.view
+  key.hashAt = at + INFO_HASH
+  key.idAt = at + PEER_ID
+  return key
 }
 
-/** The user's number in a word of DETAIL_USER. */
-export function ownerOf(word: number): number {
-  return word & USER_NUMBER_BITS
+/** Raises the session's counts and leaves the user's credit in `access.credit`. */
+function credit(
+  engine: Engine,
+  announce: Announce,
+  session: number,
+  isNew: boolean,
+  torrent: TorrentRef,
+): void {
+  const { sessions, access } = engine
+  const { u32, f64 } = sessions
+  const { request, at, nowSeconds, peer } = announce
+  const event = request.u8[at + EVENT]
+  const state = (session + SESSION_STATE) >> 2
+  const seen = (session + SESSION_SEEN) >> 2
+  const due = access.credit
+  due.uploaded = 0
+  due.downloaded = 0
+  due.flags = 0
+  due.nowSeconds = nowSeconds
+  const silence = Math.max(0, nowSeconds - u32[seen]!)
+  if (isNew) u32[(session + SESSION_FIRST) >> 2] = nowSeconds
+  else if ((u32[state]! & (SessionState.seeder | SessionState.stopped)) === SessionState.seeder) {
+    u32[(session + SESSION_NEW_SEEDING) >> 2]! += Math.min(silence, engine.settings.peersTimeout)
+  }
+  if (isNew || isRestart(sessions, session, announce, silence)) begin(sessions, session, announce)
+  else if (!isRepeatedStop(sessions, session, announce)) {
+    grow(engine, announce, session, silence, torrent)
+  }
+  const isSeeder = peer.seeder ? SessionState.seeder : 0
+  if (event === Event.started && !peer.seeder) u32[state]! &= ~SessionState.completed
+  const isCompletion =
+    peer.seeder && event === Event.completed && (u32[state]! & SessionState.completed) === 0
+  if (isCompletion) u32[(session + SESSION_NEW_COMPLETED) >> 2]!++
+  engine.account.completed = isCompletion
+  due.completed = isCompletion ? 1 : 0
+  u32[state] =
+    (u32[state]! & (SessionState.completed | SessionState.grewTooFast)) |
+    isSeeder |
+    (isCompletion ? SessionState.completed : 0) |
+    (event === Event.stopped ? SessionState.stopped : 0)
+  u32[seen] = nowSeconds
+  f64[(session + SESSION_LEFT) >> 3] = readU64(request.view, at + LEFT)
 }
 
-function readU48(arena: Arena, at: number): number {
-  return arena.view.getUint32(at, true) + arena.view.getUint16(at + 4, true) * 0x1_0000_0000
+/** Whether the client has been restarted since the session's last announce. */
+function isRestart(
+  { u32, f64 }: Sessions,
+  session: number,
+  { request, at }: Announce,
+  silence: number,
+): boolean {
+  const started = request.u8[at + EVENT] === Event.started
+  const stopped = (u32[(session + SESSION_STATE) >> 2]! & SessionState.stopped) !== 0
+  // Two of three signs: `stopped` before, `started` now, and silence in which nothing was delayed.
+  const signs = (started ? 1 : 0) + (stopped ? 1 : 0) + (silence >= RESTART_SECONDS ? 1 : 0)
+  if (signs < 2 || request.u8[at + EVENT] === Event.stopped) return false
+  return (
+    readU64(request.view, at + UPLOADED) < f64[(session + SESSION_UPLOADED) >> 3]! ||
+    readU64(request.view, at + DOWNLOADED) < f64[(session + SESSION_DOWNLOADED) >> 3]!
+  )
+}
+
+/** Takes the reported counts as those that growth is computed from. */
+function begin(
+  { u32, f64 }: Sessions,
+  session: number,
+  { request, at, nowSeconds }: Announce,
+): void {
+  f64[(session + SESSION_FINAL_UP) >> 3] = f64[(session + SESSION_UPLOADED) >> 3]!
+  f64[(session + SESSION_FINAL_DOWN) >> 3] = f64[(session + SESSION_DOWNLOADED) >> 3]!
+  f64[(session + SESSION_UPLOADED) >> 3] = readU64(request.view, at + UPLOADED)
+  f64[(session + SESSION_DOWNLOADED) >> 3] = readU64(request.view, at + DOWNLOADED)
+  u32[(session + SESSION_RESTARTED) >> 2] = nowSeconds
+}
+
+/** Whether the announce is the last `stopped` before a restart, repeated or over another family. */
+function isRepeatedStop(
+  { u32, f64 }: Sessions,
+  session: number,
+  { request, at, nowSeconds }: Announce,
+): boolean {
+  if (request.u8[at + EVENT] !== Event.stopped) return false
+  if (nowSeconds - u32[(session + SESSION_RESTARTED) >> 2]! >= RESTART_SECONDS) return false
+  const up = f64[(session + SESSION_FINAL_UP) >> 3]!
+  const down = f64[(session + SESSION_FINAL_DOWN) >> 3]!
+  return (
+    up + down > 0 &&
+    up === readU64(request.view, at + UPLOADED) &&
+    down === readU64(request.view, at + DOWNLOADED)
+  )
+}
+
+/** Credits what the counts grew by. */
+function grow(
+  engine: Engine,
+  { request, at }: Announce,
+  session: number,
+  silence: number,
+  torrent: TorrentRef,
+): void {
+  const { f64 } = engine.sessions
+  const up = raise(f64, (session + SESSION_UPLOADED) >> 3, readU64(request.view, at + UPLOADED))
+  const down = raise(
+    f64,
+    (session + SESSION_DOWNLOADED) >> 3,
+    readU64(request.view, at + DOWNLOADED),
+  )
+  if (up === 0 && down === 0) return
+  f64[(session + SESSION_NEW_UP) >> 3]! += up
+  f64[(session + SESSION_NEW_DOWN) >> 3]! += down
+  const { arena } = engine.held
+  const isIdle =
+    torrent === NO_TORRENT || torrentPeers(arena, torrent) === torrentSeeders(arena, torrent)
+  if (isIdle) f64[(session + SESSION_NEW_IDLE_UP) >> 3]! += up
+  reward(engine, session, silence, isIdle ? 0 : up, up, down)
+}
+
+/** Raises a count, and returns by how much. */
+function raise(f64: Float64Array, word: number, reported: number): number {
+  const growth = reported - f64[word]!
+  if (growth <= 0) return 0
+  f64[word] = reported
+  return growth
+}
+
+/** Computes the credit of the growth by the accounting rules. */
+function reward(
+  engine: Engine,
+  session: number,
+  silence: number,
+  wantedUp: number,
+  up: number,
+  down: number,
+): void {
+  const { accounting } = engine.settings
+  const { credit } = engine.access
+  const { u32, f64 } = engine.sessions
+  const seconds = Math.max(1, silence)
+  const { maxRate, suspiciousRate } = accounting
+  const isTooFast = (rate: number) => rate > 0 && (up > rate * seconds || down > rate * seconds)
+  if (isTooFast(maxRate) || isTooFast(suspiciousRate)) {
+    credit.flags |= UserFlag.grewTooFast
+    countTooFast(engine.sessions)
+    u32[(session + SESSION_STATE) >> 2]! |= SessionState.grewTooFast
+  }
+  const most = maxRate > 0 ? maxRate * seconds : Number.POSITIVE_INFINITY
+  credit.uploaded = Math.min(most, accounting.creditIdleUpload ? up : wantedUp)
+  credit.downloaded = Math.min(most, down)
+  f64[(session + SESSION_NEW_CREDIT_UP) >> 3]! += credit.uploaded
+  f64[(session + SESSION_NEW_CREDIT_DOWN) >> 3]! += credit.downloaded
 }

@@ -24,12 +24,13 @@ import {
   USER_KEY,
 } from '../protocol/records.ts'
 import { checkInfoHash, checkKeys, findUser } from './access.ts'
-import { accountPeer } from './account.ts'
+import { account, attachPeer } from './account.ts'
 import type { Announce } from './current-announce.ts'
 import { isDead } from './dead-workers.ts'
 import type { Engine } from './engine.ts'
 import { evictOldest } from './evict.ts'
 import { checkLimits, limited, takeRate } from './policy.ts'
+import { removeOwnedPeer } from './remove-peer.ts'
 import { writeConnections, writeCounts, writePeers } from './reply.ts'
 import { type Arena, arenaTorrents, increment } from './tables/arena.ts'
 import { noteCompletion } from './tables/completions.ts'
@@ -67,7 +68,7 @@ import {
   type TorrentRef,
 } from './tables/references.ts'
 import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
-import { insertPeer, removePeer, setSeeder } from './tables/swarm.ts'
+import { insertPeer, setSeeder } from './tables/swarm.ts'
 import { addTorrent, findTorrent, markChanged, touchTorrent } from './tables/torrents.ts'
 
 /** Rounds of eviction for one announce before its peer is left out. */
@@ -82,7 +83,7 @@ const TOO_MANY = -2
  * reply.
  */
 export function announce(engine: Engine, announce: Announce): number {
-  const { held } = engine
+  const { access, held } = engine
   const { request, at, reply, replyAt } = announce
   reply.u8[replyAt + REPLY_FLAGS] = request.u8[at + FLAGS]!
   if (request.u8[at + EVENT] === Event.stopped) return stopAnnounced(engine, announce)
@@ -95,6 +96,7 @@ export function announce(engine: Engine, announce: Announce): number {
   holdStripeOf(held, announce.hash)
   if (isOfDeadWorker(engine, announce)) return stopAnnounced(engine, announce, true)
   let torrent = findTorrent(held, announce.hash, request.view, at + INFO_HASH)
+  if (access.rules.users) account(engine, announce, torrent)
   if (torrent === NO_TORRENT) {
     if (engine.limits.maxTorrents !== 0 && hasMaxTorrents(engine)) {
       return refuse(engine, announce, Failure.tooManyTorrents)
@@ -109,7 +111,7 @@ export function announce(engine: Engine, announce: Announce): number {
     announce.peer.family === Family.websocket
       ? writeConnections(engine, announce, torrent, slot)
       : writePeers(engine, announce, torrent, slot)
-  writeCounts(held.arena, torrent, reply.view, replyAt)
+  writeCounts(engine, announce, torrent)
   releaseStripe(held)
   writeInterval(engine, announce)
   return end - replyAt
@@ -134,7 +136,7 @@ function checkAnnounce({ access, limits, hashKey }: Engine, announce: Announce):
  */
 function stopAnnounced(engine: Engine, announce: Announce, isHeld = false): number {
   const { access, held, hashKey, limits } = engine
-  const { request, at, reply, replyAt, nowSeconds } = announce
+  const { request, at, nowSeconds } = announce
   const { view } = request
   takeRate(limits, hashKey, request, at, nowSeconds)
   const isAllowed =
@@ -143,9 +145,10 @@ function stopAnnounced(engine: Engine, announce: Announce, isHeld = false): numb
   access.user = findUser(access, view, at + USER_KEY)
   if (!isHeld) holdStripeOf(held, announce.hash)
   const torrent = findTorrent(held, announce.hash, view, at + INFO_HASH)
+  if (access.user !== 0 && !isHeld) account(engine, announce, torrent)
   if (torrent !== NO_TORRENT) {
     stop(engine, announce, torrent)
-    if (isAllowed) writeCounts(held.arena, torrent, reply.view, replyAt)
+    if (isAllowed) writeCounts(engine, announce, torrent)
   }
   releaseStripe(held)
   writeInterval(engine, announce)
@@ -217,16 +220,12 @@ function makeTorrent(engine: Engine, announce: Announce): TorrentRef {
 }
 
 function stop(engine: Engine, announce: Announce, torrent: TorrentRef): void {
-  const { held, access } = engine
+  const { held } = engine
   const { family } = announce.peer
   const list = listOf(held.arena, torrent, family)
   const slot = findPeer(held, list, announce.peer)
   if (slot === NO_SLOT) return
-  if (access.user !== 0) {
-    const detail = detailAt(held.arena, list, family, slot)
-    accountPeer(access, held.arena, detail, announce, false)
-  }
-  removePeer(held, torrent, family, slot)
+  removeOwnedPeer(engine, torrent, family, slot)
   if (engine.settings.notePeers) markChanged(held, torrent)
 }
 
@@ -251,13 +250,15 @@ function upsert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot |
   const before = slot === NO_SLOT ? 0 : detailAt(arena, list, family, slot)
   // Once for each time that a peer becomes a seeder: an announce with `left` alone may overtake the
   // one with `completed`.
-  const counted = seeder && before !== 0 && isCompletionCounted(arena, before)
-  const completed =
-    seeder &&
-    !counted &&
-    (announce.request.u8[at + EVENT] === Event.completed ||
-      (before !== 0 && isCompletionOwed(arena, before))) &&
-    isNewCompletion(engine, announce)
+  const { users } = access.rules
+  const { account } = engine
+  const counted =
+    (seeder && before !== 0 && isCompletionCounted(arena, before)) || (users && account.counted)
+  const isOwed = before !== 0 && isCompletionOwed(arena, before)
+  const isEvent = announce.request.u8[at + EVENT] === Event.completed
+  const completed = users
+    ? account.completed || (seeder && !counted && isOwed)
+    : seeder && !counted && (isEvent || isOwed) && isNewCompletion(engine, announce)
   if (completed) {
     increment(arena, torrent + TORRENT_COMPLETED)
     increment(arena, held.head + STRIPE_COMPLETED)
@@ -265,7 +266,6 @@ function upsert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot |
   if ((completed && settings.persistent) || (turned && settings.notePeers)) {
     markChanged(held, torrent)
   }
-  if (access.rules.users) accountPeer(access, arena, before, announce, completed)
   if (slot !== NO_SLOT) {
     slot = setSeeder(held, list, family, slot, seeder)
   } else {
@@ -282,6 +282,7 @@ function upsert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot |
   const owner = counted || completed ? access.user | COMPLETION_COUNTED : access.user
   writePort(engine, announce, list, slot)
   writeDetails(arena, detailAt(arena, list, family, slot), announce, owner)
+  if (users && !account.hasEndpoint) attachPeer(engine, announce)
   return slot
 }
 

@@ -7,6 +7,7 @@ import {
   openAccess,
   type SharedAccess,
 } from './access.ts'
+import { type Account, type Accounting, createAccount } from './account.ts'
 import { assertLayouts } from './assert-layouts.ts'
 import { type Announce, createAnnounce } from './current-announce.ts'
 import { createDeadWorkers, type DeadWorkers, openDeadWorkers } from './dead-workers.ts'
@@ -17,6 +18,13 @@ import {
   openLimits,
   type SharedLimits,
 } from './policy.ts'
+import {
+  createSessions,
+  openSessions,
+  type SessionKey,
+  type Sessions,
+  type SharedSessions,
+} from './sessions.ts'
 import { type Arena, reserveTables, type SharedTables, viewArena } from './tables/arena.ts'
 import type { AddressSurvey } from './tables/count-address.ts'
 import { type Asker, createAsker } from './tables/hand-out.ts'
@@ -36,6 +44,7 @@ export type EngineSettings = {
   /** Seconds without an announce after which a peer is removed. */
   readonly peersTimeout: number
   readonly limits: LimitSettings
+  readonly accounting: Accounting
 }
 
 /** One thread's engine: its views of the shared tables, and the objects that it reuses. */
@@ -48,6 +57,11 @@ export type Engine = Stripes & {
   readonly asker: Asker
   readonly survey: AddressSurvey
   readonly access: Access
+  readonly sessions: Sessions
+  /** Reused for each lookup of a session, and of a torrent's correction. */
+  readonly sessionKey: SessionKey
+  readonly correctionKey: SessionKey
+  readonly account: Account
   readonly deadWorkers: DeadWorkers
   limits: Limits
   readonly random: Random
@@ -56,12 +70,16 @@ export type Engine = Stripes & {
 /** The tables of swarms alone, as a thread needs them to read or fill them. */
 export type OpenTables = Stripes & { readonly held: HeldStripe }
 
+/** Sessions that fit, unless the configuration says otherwise. */
+export const SESSIONS_MAX = 1_000_000
+
 /** What a reload changes in a running engine. */
 export type EngineRules = { readonly settings: EngineSettings; readonly access: AccessRules }
 
 /** The shared memory of an engine: swarms, access lists, limits and the table of dead workers. */
 export type EngineTables = SharedTables & {
   readonly access: SharedAccess
+  readonly sessions: SharedSessions
   readonly deadWorkers: SharedArrayBuffer
   readonly limits: SharedLimits
 }
@@ -70,12 +88,17 @@ export type EngineTables = SharedTables & {
  * Reserves `memoryBytes` of address space for swarms, and the tables that the rules need. Every
  * thread passes the result to `openEngine`.
  */
-export function createTables(memoryBytes: number, rules: AccessRules = NO_RULES): EngineTables {
+export function createTables(
+  memoryBytes: number,
+  rules: AccessRules = NO_RULES,
+  sessionsMax = SESSIONS_MAX,
+): EngineTables {
   assertLayouts()
   const hashKey = [randomBytes(4).readUInt32LE(), randomBytes(4).readUInt32LE()] as const
   return {
     ...reserveTables(memoryBytes, hashKey),
     access: createAccess(rules, hashKey),
+    sessions: createSessions(sessionsMax, hashKey),
     deadWorkers: createDeadWorkers(),
     limits: createLimits(),
   }
@@ -91,10 +114,17 @@ export function openEngine(tables: EngineTables, settings: EngineSettings): Engi
   const open = openTables(tables)
   const random = createRandom(randomBytes(4).readInt32LE())
   const arena = open.arenas[0] as Arena
+  const announce = createAnnounce()
+  const access = openAccess(tables.access)
+  const { view } = announce.request
   return {
     ...open,
-    announce: createAnnounce(),
-    access: openAccess(tables.access),
+    announce,
+    access,
+    sessions: openSessions(tables.sessions, access.users),
+    sessionKey: { user: 0, hash: 0, view, hashAt: 0, idAt: 0 },
+    correctionKey: { user: 0, hash: 0, view, hashAt: 0, idAt: 0 },
+    account: createAccount(),
     deadWorkers: openDeadWorkers(tables.deadWorkers),
     limits: openLimits(tables.limits, settings.limits),
     settings,

@@ -1,12 +1,12 @@
 import { FAMILIES } from '../protocol/records.ts'
 import type { Engine } from './engine.ts'
+import { removeOwnedPeer } from './remove-peer.ts'
 import { increment } from './tables/arena.ts'
 import { STRIPE_EVICTED } from './tables/layout.ts'
 import { detailAt, lastSeen, listOf, peerCount, torrentPeers } from './tables/peer-list.ts'
 import { randomBelow } from './tables/random.ts'
 import { NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
 import type { HeldStripe } from './tables/stripe.ts'
-import { removePeer } from './tables/swarm.ts'
 import { indexSize, removeTorrentAt, torrentAt, torrentFlags } from './tables/torrents.ts'
 
 /** Peers scanned in one eviction, so that a stripe with a huge swarm is not held for long. */
@@ -30,7 +30,7 @@ export function evictOldest(engine: Engine, keep: TorrentRef, nowSeconds: number
   for (let n = 0; n < size && left > 0; n++) {
     const place = (first + n) & (size - 1)
     for (let torrent = torrentAt(held, place); torrent !== NO_TORRENT && left > 0; ) {
-      const removed = evictFrom(held, torrent, limit, left)
+      const removed = evictFrom(engine, torrent, limit, left)
       left -= 1 + torrentPeers(held.arena, torrent) + removed
       evicted += removed
       if (torrent === keep || torrentPeers(held.arena, torrent) > 0 || isKept(held, torrent)) break
@@ -70,7 +70,8 @@ function oldestSeen(held: HeldStripe, first: number, nowSeconds: number): number
 }
 
 /** Evicts peers of a torrent that announced no later than `limit`; scans at most `most` per family. */
-function evictFrom(held: HeldStripe, torrent: TorrentRef, limit: number, most: number): number {
+function evictFrom(engine: Engine, torrent: TorrentRef, limit: number, most: number): number {
+  const { held } = engine
   const { arena } = held
   let removed = 0
   for (const family of FAMILIES) {
@@ -78,7 +79,7 @@ function evictFrom(held: HeldStripe, torrent: TorrentRef, limit: number, most: n
     for (let n = Math.min(peerCount(arena, list), most) - 1; n >= 0; n--) {
       const slot = n as Slot
       if (lastSeen(arena, detailAt(arena, list, family, slot)) > limit) continue
-      removePeer(held, torrent, family, slot)
+      removeOwnedPeer(engine, torrent, family, slot)
       increment(arena, held.head + STRIPE_EVICTED)
       removed++
     }

@@ -9,9 +9,11 @@ import {
   IP_BYTES_MAX,
   PORT_BYTES,
 } from '../protocol/records.ts'
-import { ownerOf, readOwner } from './account.ts'
+import { readExtra } from './endpoints.ts'
 import type { Engine } from './engine.ts'
 import { createExportCursor, exportPiece } from './export-stripe.ts'
+import { ownerIn, ownerOf } from './peer-owner.ts'
+import { removeOwnedPeer } from './remove-peer.ts'
 import type { Arena } from './tables/arena.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import {
@@ -38,7 +40,6 @@ import {
 } from './tables/peer-list.ts'
 import { type ListRef, NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
 import { type HeldStripe, holdStripe, holdStripeOf, releaseStripe } from './tables/stripe.ts'
-import { removePeer } from './tables/swarm.ts'
 import {
   addTorrent,
   findTorrent,
@@ -104,19 +105,26 @@ function inStripe<Result>(
   }
 }
 
-function countsOf(arena: Arena, torrent: TorrentRef): TorrentCounts {
+/** The counts of a torrent of the held stripe, in which a session counts once. */
+function countsOf(engine: Engine, torrent: TorrentRef): TorrentCounts {
+  const { arena, hashKey } = engine.held
   const seeders = torrentSeeders(arena, torrent)
+  const leechers = torrentPeers(arena, torrent) - seeders
+  const at = torrent + TORRENT_HASH
+  const { users } = engine.access.rules
+  const hash = users ? hashInfoHash(hashKey, arena.view, at) : 0
+  const extra = readExtra(engine, hash, arena.view, at)
   return {
-    seeders,
-    leechers: torrentPeers(arena, torrent) - seeders,
+    seeders: seeders - extra.seeders,
+    leechers: leechers - extra.leechers,
     completed: torrentCompleted(arena, torrent),
     active: torrentActive(arena, torrent),
   }
 }
 
 export function readTorrent(engine: Engine, hash: Uint8Array): TorrentCounts | undefined {
-  return inStripe(engine, bytesOf(hash), ({ arena }, torrent) =>
-    torrent === NO_TORRENT ? undefined : countsOf(arena, torrent),
+  return inStripe(engine, bytesOf(hash), (_, torrent) =>
+    torrent === NO_TORRENT ? undefined : countsOf(engine, torrent),
   )
 }
 
@@ -155,7 +163,7 @@ export function deleteTorrent(engine: Engine, hash: Uint8Array): boolean {
       for (const family of FAMILIES) {
         const list = listOf(arena, torrent, family)
         for (let slot = peerCount(arena, list) - 1; slot >= 0 && most > 0; slot--, most--) {
-          removePeer(held, torrent, family, slot as Slot)
+          removeOwnedPeer(engine, torrent, family, slot as Slot)
         }
       }
       if (torrentPeers(arena, torrent) > 0) return torrentPeers(arena, torrent)
@@ -288,7 +296,7 @@ export function takeChangedTorrents(engine: Engine, number: number): ListedTorre
   const isStripeChanged = arena.u32[(head + STRIPE_CHANGED) >> 2] !== 0
   arena.u32[(head + STRIPE_CHANGED) >> 2] = 0
   const found = isStripeChanged
-    ? listTorrents(held, ({ isChanged }) => isChanged, TorrentFlag.changed)
+    ? listTorrents(engine, ({ isChanged }) => isChanged, TorrentFlag.changed)
     : []
   releaseStripe(held)
   return found
@@ -296,22 +304,23 @@ export function takeChangedTorrents(engine: Engine, number: number): ListedTorre
 
 /** All torrents of a stripe that `pick` accepts, as they are at this moment. */
 export function torrentsOfStripe(
-  { held }: Engine,
+  engine: Engine,
   number: number,
   pick: (state: TorrentState) => boolean,
 ): ListedTorrent[] {
-  holdStripe(held, number)
-  const found = listTorrents(held, pick, 0)
-  releaseStripe(held)
+  holdStripe(engine.held, number)
+  const found = listTorrents(engine, pick, 0)
+  releaseStripe(engine.held)
   return found
 }
 
 /** Lists torrents of the held stripe, and clears these flags of them. */
 function listTorrents(
-  held: HeldStripe,
+  engine: Engine,
   pick: (state: TorrentState) => boolean,
   clear: number,
 ): ListedTorrent[] {
+  const { held } = engine
   const { arena } = held
   const found: ListedTorrent[] = []
   for (let place = 0; place < indexSize(held); place++) {
@@ -327,7 +336,7 @@ function listTorrents(
     if (!pick(state)) continue
     const at = torrent + TORRENT_HASH
     found.push({
-      ...countsOf(arena, torrent),
+      ...countsOf(engine, torrent),
       hash: Buffer.from(arena.u8.slice(at, at + HASH_BYTES)),
       isKept: state.isKept,
     })
@@ -357,7 +366,7 @@ export function eachUserPeer(
       for (const [count, details] of lists) {
         for (let n = 0; n < count; n++) {
           const detail = details + n * DETAIL_BYTES
-          const user = ownerOf(out.view.getUint32(detail + DETAIL_USER, true))
+          const user = ownerIn(out.view.getUint32(detail + DETAIL_USER, true))
           if (user !== 0) visit(hash, user, detailSeen(out.view, detail))
         }
       }
@@ -381,7 +390,7 @@ function eachWebsocketUserPeer(
     const list = listOf(arena, torrent, Family.websocket)
     for (let slot = peerCount(arena, list) - 1; slot >= 0; slot--) {
       const detail = detailAt(arena, list, Family.websocket, slot as Slot)
-      const user = readOwner(arena, detail)
+      const user = ownerOf(arena, detail)
       if (user === 0) continue
       const at = torrent + TORRENT_HASH
       const hash = Buffer.from(arena.u8.slice(at, at + HASH_BYTES))

@@ -3,12 +3,12 @@ import { CONNECTION_WORKER, FAMILIES, Family, INFO_HASH } from '../protocol/reco
 import type { Announce } from './current-announce.ts'
 import { isDead } from './dead-workers.ts'
 import type { Engine } from './engine.ts'
+import { removeOwnedPeer } from './remove-peer.ts'
 import { findPeer } from './tables/find-peer.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import { compactAt, listOf, peerCount, torrentPeers } from './tables/peer-list.ts'
 import { NO_SLOT, NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
 import { holdStripe, holdStripeOf, releaseStripe } from './tables/stripe.ts'
-import { removePeer } from './tables/swarm.ts'
 import { findTorrent, indexSize, markChanged, torrentAt } from './tables/torrents.ts'
 
 /** Removal of WebSocket peers whose connection is closed. */
@@ -26,7 +26,7 @@ export function leave(engine: Engine, { hash, request, at, peer }: Announce): vo
 }
 
 function remove(engine: Engine, torrent: TorrentRef, slot: Slot): void {
-  removePeer(engine.held, torrent, Family.websocket, slot)
+  removeOwnedPeer(engine, torrent, Family.websocket, slot)
   if (engine.settings.notePeers) markChanged(engine.held, torrent)
 }
 
@@ -53,7 +53,7 @@ function dropSome(engine: Engine, torrent: TorrentRef): boolean {
   for (const family of FAMILIES) {
     const list = listOf(held.arena, torrent, family)
     for (let slot = peerCount(held.arena, list) - 1; slot >= 0 && left > 0; slot--, left--) {
-      removePeer(held, torrent, family, slot as Slot)
+      removeOwnedPeer(engine, torrent, family, slot as Slot)
     }
   }
   if (engine.settings.notePeers) markChanged(held, torrent)

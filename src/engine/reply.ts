@@ -6,6 +6,7 @@ import {
   Family,
   FLAGS,
   Flag,
+  INFO_HASH,
   type IpFamily,
   LEECHERS,
   NUMWANT,
@@ -16,8 +17,8 @@ import {
   SEEDERS,
 } from '../protocol/records.ts'
 import type { Announce } from './current-announce.ts'
+import { readExtra } from './endpoints.ts'
 import type { Engine } from './engine.ts'
-import type { Arena } from './tables/arena.ts'
 import { copyUseful, copyUsefulIds, readAsker } from './tables/hand-out.ts'
 import { listOf, peerCount, torrentPeers, torrentSeeders } from './tables/peer-list.ts'
 import {
@@ -58,8 +59,10 @@ export function writePeers(
   const own = engine.picks[family]
   const width = COMPACT_BYTES[family]
   pickPeers(own, wanted, slot, peer.seeder)
+  dropOthers(engine, own)
   let end = copyUseful(own, asker, wanted, reply.view, peers)
   if (end < peers + wanted * width && pickMore(own, wanted, slot, peer.seeder)) {
+    dropOthers(engine, own)
     end = copyUseful(own, asker, wanted, reply.view, peers)
   }
   const ownCount = (end - peers) / width
@@ -115,6 +118,12 @@ function writeOtherFamily(
   return (end - ownEnd) / COMPACT_BYTES[other]
 }
 
+/** Leaves out the client's own peers under other addresses of its session. Returns how many. */
+function dropOthers({ access, account, announce }: Engine, picks: Picks): number {
+  if (!access.rules.users || !account.hasOthers) return 0
+  return dropPeerId(picks, announce.request.view, announce.at + PEER_ID)
+}
+
 /** Does the same for a WebSocket peer, which gets other WebSocket peers, always with their ids. */
 export function writeConnections(
   engine: Engine,
@@ -127,21 +136,24 @@ export function writeConnections(
   const family = Family.websocket
   openPicks(picks, arena, listOf(arena, torrent, family), family)
   const wanted = request.view.getUint16(at + NUMWANT, true)
-  const picked = pickPeers(picks, wanted, slot, peer.seeder)
+  const picked = pickPeers(picks, wanted, slot, peer.seeder) - dropOthers(engine, picks)
   reply.view.setUint16(replyAt + PEER_COUNT[family], picked, true)
   const end = copyCompact(picks, reply.view, replyAt + REPLY_HEADER_BYTES)
   return copyPeerIds(picks, reply.view, end)
 }
 
-/** Writes the counts of the whole swarm, all families together. */
+/** Writes the counts of the whole swarm, all families together; a session counts once. */
 export function writeCounts(
-  arena: Arena,
+  engine: Engine,
+  { request, at, reply, replyAt, hash }: Announce,
   torrent: TorrentRef,
-  view: DataView,
-  replyAt: number,
 ): void {
+  const { arena } = engine.held
+  const { view } = reply
+  const extra = readExtra(engine, hash, request.view, at + INFO_HASH)
   const seeders = torrentSeeders(arena, torrent)
-  view.setUint32(replyAt + SEEDERS, seeders, true)
-  view.setUint32(replyAt + LEECHERS, torrentPeers(arena, torrent) - seeders, true)
+  const leechers = torrentPeers(arena, torrent) - seeders
+  view.setUint32(replyAt + SEEDERS, seeders - extra.seeders, true)
+  view.setUint32(replyAt + LEECHERS, leechers - extra.leechers, true)
   view.setUint32(replyAt + COMPLETED, torrentCompleted(arena, torrent), true)
 }

@@ -15,6 +15,7 @@ import {
 } from '../protocol/records.ts'
 import { checkInfoHash, checkKeys } from './access.ts'
 import type { Exchange } from './current-announce.ts'
+import { readExtra } from './endpoints.ts'
 import type { Engine } from './engine.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import { torrentPeers, torrentSeeders } from './tables/peer-list.ts'
@@ -50,23 +51,25 @@ export function scrape(engine: Engine, exchange: Exchange): number {
 }
 
 function scrapeOne(
-  { access, held }: Engine,
+  engine: Engine,
   view: DataView,
   hashAt: number,
   reply: DataView,
   entry: number,
 ): void {
+  const { access, held } = engine
   const hash = hashInfoHash(held.hashKey, view, hashAt)
   holdStripeOf(held, hash)
   const { arena } = held
   const isListed = checkInfoHash(access, hash, view, hashAt) === Failure.none
   const torrent = isListed ? findTorrent(held, hash, view, hashAt) : NO_TORRENT
   const isKnown = torrent !== NO_TORRENT
+  const extra = readExtra(engine, hash, view, hashAt)
   const seeders = isKnown ? torrentSeeders(arena, torrent) : 0
-  const leechers = isKnown ? torrentPeers(arena, torrent) - seeders : 0
+  const leechers = isKnown ? torrentPeers(arena, torrent) - seeders - extra.leechers : 0
   const completed = isKnown ? torrentCompleted(arena, torrent) : 0
   releaseStripe(held)
-  reply.setUint32(entry + ENTRY_SEEDERS, seeders, true)
+  reply.setUint32(entry + ENTRY_SEEDERS, isKnown ? seeders - extra.seeders : 0, true)
   reply.setUint32(entry + ENTRY_COMPLETED, completed, true)
   reply.setUint32(entry + ENTRY_LEECHERS, leechers, true)
 }

@@ -2,13 +2,13 @@ import { Failure } from '../protocol/failures.ts'
 import { FAMILIES, Family } from '../protocol/records.ts'
 import { checkInfoHash } from './access.ts'
 import type { Engine } from './engine.ts'
+import { removeOwnedPeer } from './remove-peer.ts'
 import { type Arena, increment } from './tables/arena.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import { STRIPE_EXPIRED, TORRENT_HASH } from './tables/layout.ts'
 import { detailAt, lastSeen, listOf, peerCount, torrentPeers } from './tables/peer-list.ts'
 import { NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
 import { holdStripe, releaseStripe } from './tables/stripe.ts'
-import { removePeer } from './tables/swarm.ts'
 import {
   indexSize,
   markChanged,
@@ -133,7 +133,7 @@ function sweepTorrent(engine: Engine, cursor: SweepCursor, limit: number, most: 
       steps++
       const slot = --cursor.slot as Slot
       if (lastSeen(arena, detailAt(arena, list, family, slot)) >= limit) continue
-      removePeer(held, torrent, family, slot)
+      removeOwnedPeer(engine, torrent, family, slot)
       increment(arena, held.head + STRIPE_EXPIRED)
       if (engine.settings.notePeers) markChanged(held, torrent)
     }

@@ -4,30 +4,57 @@ import { releaseLock, takeLock } from './tables/lock.ts'
  * The totals of users, one record each in shared memory. The hash table of user keys maps a key to
  * the number of its record; number 0 is no user. Offsets in bytes.
  */
-const USER_LOCK = 0 // i32, see lock.ts; the rest is changed under it
-const USER_CHANGED = 4 // i32, 1 while a change by an announce is not yet written to the database
-const USER_ACTIVE = 8 // i32, 1 when the user may announce
-const USER_COMPLETED = 12 // u32
-const USER_UPDATED = 16 // u32, Unix seconds of the last announce
-const USER_UPLOADED = 24 // f64, bytes
-const USER_DOWNLOADED = 32 // f64, bytes
-/** A cache line, so that two users' announces do not slow each other down. */
-const USER_BYTES = 64
+const USER_LOCK = 0 //        i32, see lock.ts; the rest is changed under it
+const USER_CHANGED = 4 //     i32, 1 while the record has something that is not yet written
+const USER_ACTIVE = 8 //      i32, 1 when the user may announce
+const USER_COMPLETED = 12 //  u32
+const USER_UPDATED = 16 //    u32, Unix seconds of the last announce
+const USER_FLAGS = 20 //      u32, bits of UserFlag
+const USER_UPLOADED = 24 //   u64, bytes, at most TOTAL_MAX
+const USER_DOWNLOADED = 32 // u64, bytes, at most TOTAL_MAX
+/** What evicted sessions had not yet written to the database. */
+const USER_NEW_UP = 40 //        f64
+const USER_NEW_DOWN = 48 //      f64
+const USER_NEW_COMPLETED = 56 // u32
+/** Factors of the user's credit, with the Unix second at which they end; 0 for never. */
+const USER_FACTOR_UP = 64 //    f32
+const USER_FACTOR_DOWN = 68 //  f32
+const USER_FACTOR_UNTIL = 72 // u32
+/** Two cache lines, so that two users' announces do not slow each other down. */
+const USER_BYTES = 128
+
+/** Totals stay at this value when they reach it: the largest that a signed 64-bit column holds. */
+export const TOTAL_MAX = 2n ** 63n - 1n
+
+export const UserFlag = {
+  /** Counts of one of the user's sessions grew faster than is plausible. */
+  grewTooFast: 1,
+} as const
 
 export type SharedUsers = SharedArrayBuffer
 
 export type Users = {
   readonly i32: Int32Array<SharedArrayBuffer>
   readonly u32: Uint32Array<SharedArrayBuffer>
+  readonly f32: Float32Array<SharedArrayBuffer>
   readonly f64: Float64Array<SharedArrayBuffer>
 }
 
 export type UserTotals = {
   active: boolean
-  uploaded: number
-  downloaded: number
+  uploaded: bigint
+  downloaded: bigint
   completed: number
   updated: number
+}
+
+/** The totals of an empty record. */
+export const NO_TOTALS: UserTotals = {
+  active: false,
+  uploaded: 0n,
+  downloaded: 0n,
+  completed: 0,
+  updated: 0,
 }
 
 /** Reserves address space for users 1 to `usersMax`; memory is used as users are added. */
@@ -39,6 +66,7 @@ export function openUsers(memory: SharedUsers): Users {
   return {
     i32: new Int32Array(memory),
     u32: new Uint32Array(memory),
+    f32: new Float32Array(memory),
     f64: new Float64Array(memory),
   }
 }
@@ -52,78 +80,146 @@ export function isActiveUser(users: Users, user: number): boolean {
   return Atomics.load(users.i32, (user * USER_BYTES + USER_ACTIVE) >> 2) === 1
 }
 
-/** What an announce adds to a user's totals: bytes, downloads, and its time in Unix seconds. */
+/** What an announce adds to a user's totals: bytes, downloads, flags; and its time, Unix seconds. */
 export type Credit = {
   uploaded: number
   downloaded: number
   completed: number
+  flags: number
   nowSeconds: number
 }
 
 /** Adds the credit to the user's totals. */
-export function creditUser(
-  users: Users,
-  user: number,
-  { uploaded, downloaded, completed, nowSeconds }: Credit,
-): void {
+export function creditUser(users: Users, user: number, credit: Credit): void {
   const at = user * USER_BYTES
   takeLock(users, at + USER_LOCK)
-  users.f64[(at + USER_UPLOADED) >> 3]! += uploaded
-  users.f64[(at + USER_DOWNLOADED) >> 3]! += downloaded
-  users.u32[(at + USER_COMPLETED) >> 2]! += completed
-  users.u32[(at + USER_UPDATED) >> 2] = nowSeconds
-  users.i32[(at + USER_CHANGED) >> 2] = 1
+  addBytes(users.u32, (at + USER_UPLOADED) >> 2, credit.uploaded)
+  addBytes(users.u32, (at + USER_DOWNLOADED) >> 2, credit.downloaded)
+  users.u32[(at + USER_COMPLETED) >> 2]! += credit.completed
+  users.u32[(at + USER_UPDATED) >> 2] = credit.nowSeconds
+  if (credit.flags !== 0) users.u32[(at + USER_FLAGS) >> 2]! |= credit.flags
   releaseLock(users, at + USER_LOCK)
+}
+
+/** Adds a whole number below 2^53 to the u64 at `word`, which stops at TOTAL_MAX. */
+function addBytes(u32: Uint32Array, word: number, bytes: number): void {
+  if (bytes === 0) return
+  const low = u32[word]! + (bytes % 0x1_0000_0000)
+  const high = u32[word + 1]! + Math.floor(bytes / 0x1_0000_0000) + (low >= 0x1_0000_0000 ? 1 : 0)
+  const isFull = high > 0x7fff_ffff
+  u32[word] = isFull ? 0xffff_ffff : low
+  u32[word + 1] = isFull ? 0x7fff_ffff : high
+}
+
+function readBytes(u32: Uint32Array, word: number): bigint {
+  return (BigInt(u32[word + 1]!) << 32n) | BigInt(u32[word]!)
+}
+
+function writeBytes(u32: Uint32Array, word: number, bytes: bigint): void {
+  const value = bytes < 0n ? 0n : bytes > TOTAL_MAX ? TOTAL_MAX : bytes
+  u32[word] = Number(value & 0xffff_ffffn)
+  u32[word + 1] = Number(value >> 32n)
 }
 
 export function readUser(users: Users, user: number): UserTotals {
   const at = user * USER_BYTES
   takeLock(users, at + USER_LOCK)
-  const totals = totalsAt(users, at)
+  const totals = {
+    active: users.i32[(at + USER_ACTIVE) >> 2] === 1,
+    uploaded: readBytes(users.u32, (at + USER_UPLOADED) >> 2),
+    downloaded: readBytes(users.u32, (at + USER_DOWNLOADED) >> 2),
+    completed: users.u32[(at + USER_COMPLETED) >> 2]!,
+    updated: users.u32[(at + USER_UPDATED) >> 2]!,
+  }
   releaseLock(users, at + USER_LOCK)
   return totals
 }
 
-/** Replaces the user's totals, and marks them as written. */
-export function writeUser(users: Users, user: number, totals: UserTotals): void {
+/**
+ * Sets the user's totals, where the database held `known` before and holds `totals` now. What
+ * announces have added to `known` meanwhile is added to `totals`: it is yet to be written.
+ */
+export function writeUser(users: Users, user: number, totals: UserTotals, known = NO_TOTALS): void {
   const at = user * USER_BYTES
+  const { u32 } = users
+  const shift = (word: number, next: bigint, before: bigint) =>
+    writeBytes(u32, word, readBytes(u32, word) + next - before)
   takeLock(users, at + USER_LOCK)
-  users.f64[(at + USER_UPLOADED) >> 3] = totals.uploaded
-  users.f64[(at + USER_DOWNLOADED) >> 3] = totals.downloaded
-  users.u32[(at + USER_COMPLETED) >> 2] = totals.completed
-  users.u32[(at + USER_UPDATED) >> 2] = totals.updated
-  users.i32[(at + USER_CHANGED) >> 2] = 0
+  shift((at + USER_UPLOADED) >> 2, totals.uploaded, known.uploaded)
+  shift((at + USER_DOWNLOADED) >> 2, totals.downloaded, known.downloaded)
+  u32[(at + USER_COMPLETED) >> 2]! += totals.completed - known.completed
+  u32[(at + USER_UPDATED) >> 2] = totals.updated
   Atomics.store(users.i32, (at + USER_ACTIVE) >> 2, totals.active ? 1 : 0)
   releaseLock(users, at + USER_LOCK)
 }
 
-/** Whether an announce changed the user since `takeChangedUser`. */
-export function isUserChanged(users: Users, user: number): boolean {
-  return Atomics.load(users.i32, (user * USER_BYTES + USER_CHANGED) >> 2) !== 0
-}
-
-/** The user's totals if an announce changed them since the last call, else undefined. */
-export function takeChangedUser(users: Users, user: number): UserTotals | undefined {
+/** Empties the record, for another user. */
+export function clearUser(users: Users, user: number): void {
   const at = user * USER_BYTES
-  if (!isUserChanged(users, user)) return undefined
   takeLock(users, at + USER_LOCK)
-  users.i32[(at + USER_CHANGED) >> 2] = 0
-  const totals = totalsAt(users, at)
+  users.u32.fill(0, (at + USER_CHANGED) >> 2, (at + USER_BYTES) >> 2)
   releaseLock(users, at + USER_LOCK)
-  return totals
 }
 
-/** Marks the user as changed again, after its totals could not be written. */
-export function markUserChanged(users: Users, user: number): void {
-  Atomics.store(users.i32, (user * USER_BYTES + USER_CHANGED) >> 2, 1)
+export function userFlags(users: Users, user: number): number {
+  return Atomics.load(users.u32, (user * USER_BYTES + USER_FLAGS) >> 2)
 }
 
-function totalsAt(users: Users, at: number): UserTotals {
-  return {
-    active: users.i32[(at + USER_ACTIVE) >> 2] === 1,
-    uploaded: users.f64[(at + USER_UPLOADED) >> 3]!,
-    downloaded: users.f64[(at + USER_DOWNLOADED) >> 3]!,
-    completed: users.u32[(at + USER_COMPLETED) >> 2]!,
-    updated: users.u32[(at + USER_UPDATED) >> 2]!,
+/** What an evicted session of the user had not yet written. */
+export type Unwritten = { uploaded: number; downloaded: number; completed: number }
+
+export function addUnwritten(users: Users, user: number, unwritten: Unwritten): void {
+  const at = user * USER_BYTES
+  takeLock(users, at + USER_LOCK)
+  users.f64[(at + USER_NEW_UP) >> 3]! += unwritten.uploaded
+  users.f64[(at + USER_NEW_DOWN) >> 3]! += unwritten.downloaded
+  users.u32[(at + USER_NEW_COMPLETED) >> 2]! += unwritten.completed
+  users.i32[(at + USER_CHANGED) >> 2] = 1
+  releaseLock(users, at + USER_LOCK)
+}
+
+/** Takes what evicted sessions left behind; undefined if nothing. */
+export function takeUnwritten(users: Users, user: number): Unwritten | undefined {
+  const at = user * USER_BYTES
+  if (Atomics.load(users.i32, (at + USER_CHANGED) >> 2) === 0) return undefined
+  takeLock(users, at + USER_LOCK)
+  const unwritten = {
+    uploaded: users.f64[(at + USER_NEW_UP) >> 3]!,
+    downloaded: users.f64[(at + USER_NEW_DOWN) >> 3]!,
+    completed: users.u32[(at + USER_NEW_COMPLETED) >> 2]!,
   }
+  users.f64[(at + USER_NEW_UP) >> 3] = 0
+  users.f64[(at + USER_NEW_DOWN) >> 3] = 0
+  users.u32[(at + USER_NEW_COMPLETED) >> 2] = 0
+  users.i32[(at + USER_CHANGED) >> 2] = 0
+  releaseLock(users, at + USER_LOCK)
+  return unwritten
+}
+
+/** The factors of a user's credit; 1 each, without an end, unless they were set. */
+export type Factors = { upload: number; download: number; until: number }
+
+export function writeFactors(users: Users, user: number, factors: Factors): void {
+  const at = user * USER_BYTES
+  takeLock(users, at + USER_LOCK)
+  // Stored as the difference from 1, so that an empty record stands for 1.
+  users.f32[(at + USER_FACTOR_UP) >> 2] = factors.upload - 1
+  users.f32[(at + USER_FACTOR_DOWN) >> 2] = factors.download - 1
+  users.u32[(at + USER_FACTOR_UNTIL) >> 2] = factors.until
+  releaseLock(users, at + USER_LOCK)
+}
+
+/** Writes the factors in force into `factors`. */
+export function readFactors(
+  users: Users,
+  user: number,
+  nowSeconds: number,
+  factors: Factors,
+): void {
+  const at = user * USER_BYTES
+  const until = users.u32[(at + USER_FACTOR_UNTIL) >> 2]!
+  const isEnded = until !== 0 && until <= nowSeconds
+  factors.until = until
+  factors.upload = isEnded ? 1 : 1 + users.f32[(at + USER_FACTOR_UP) >> 2]!
+  factors.download = isEnded ? 1 : 1 + users.f32[(at + USER_FACTOR_DOWN) >> 2]!
 }

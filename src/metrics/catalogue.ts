@@ -176,6 +176,19 @@ export const CATALOGUE = {
     'seconds',
     'Last successful write of counters, in Unix time; 0 before the first.',
   ),
+  muster_database_set_aside: gauge(
+    'users',
+    'Users whose counters the database rejects: a value, a constraint or a trigger. They are retried.',
+  ),
+  muster_sessions: gauge('sessions', 'Sessions of users that are remembered.'),
+  muster_sessions_evicted_total: counter(
+    'sessions',
+    'Sessions that were forgotten because accounting.sessions were in use.',
+  ),
+  muster_sessions_too_fast_total: counter(
+    'announces',
+    'Announces of sessions that grew faster than accounting.max_rate or suspicious_rate.',
+  ),
   muster_database_waiting: gauge(
     'stripes, users',
     'Changes that wait to be written: stripes of the tables with changed torrents, and changed users.',

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Database } from '../database/database.ts'
 import { ExitStatus, OperatorError } from '../errors.ts'
-import { type Counts, KINDS, noCounts, tableOf } from './rows.ts'
+import { type Counts, KINDS, noCounts, rowText, tableOf } from './rows.ts'
 
 /** First line of an export; the last one has the counts. */
 export const FORMAT = { format: 'muster export', version: 1 } as const
@@ -68,7 +68,7 @@ async function* exportLines(
     for await (const rows of tableOf(database, kind).load()) {
       counts[kind] += rows.length
       progress(counts)
-      yield rows.map(row => `${JSON.stringify({ kind, ...row })}\n`).join('')
+      yield rows.map(row => `${rowText(kind, row)}\n`).join('')
     }
   }
   yield `${JSON.stringify({ kind: 'end', ...counts })}\n`

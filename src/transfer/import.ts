@@ -3,7 +3,16 @@ import { createInterface } from 'node:readline'
 import type { Database } from '../database/database.ts'
 import { ExitStatus, OperatorError } from '../errors.ts'
 import { FORMAT } from './export.ts'
-import { type Counts, faultOfRow, KINDS, type Kind, noCounts, type Rows, tableOf } from './rows.ts'
+import {
+  type Counts,
+  faultOfRow,
+  KINDS,
+  type Kind,
+  noCounts,
+  type Rows,
+  tableOf,
+  toRow,
+} from './rows.ts'
 
 /** Rows that are saved together. */
 const BATCH_ROWS = 10_000
@@ -64,7 +73,7 @@ export async function* readExport(file: string): AsyncGenerator<ImportRow> {
       const fault = faultOfRow(kind as Kind, row)
       if (fault !== undefined) throw fail(fault)
       counts[kind as Kind]++
-      yield { kind, row } as ImportRow
+      yield { kind, row: toRow(kind as Kind, row) } as ImportRow
     }
   } catch (error) {
     if (error instanceof OperatorError || !('code' in (error as Error))) throw error

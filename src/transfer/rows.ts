@@ -37,6 +37,9 @@ export function tableOf<K extends Kind>(database: Database, kind: K): Table<Rows
 const hash = { type: 'string', pattern: '^[0-9a-f]{40}$' } as const
 const count = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const
 
+/** Bytes: a number, or where it is larger than JSON's numbers are exact, its digits. */
+const bytes = { anyOf: [count, { type: 'string', pattern: '^[0-9]{1,19}$' }] } as const
+
 function shape(properties: object): object {
   return { type: 'object', properties, required: Object.keys(properties) }
 }
@@ -51,8 +54,8 @@ const VALID = {
     shape({
       id: { type: 'string', minLength: 1 },
       key: hash,
-      uploaded: count,
-      downloaded: count,
+      uploaded: bytes,
+      downloaded: bytes,
       completed: count,
       updated: count,
       active: { type: 'boolean' },
@@ -66,4 +69,19 @@ export function faultOfRow(kind: Kind, value: unknown): string | undefined {
   if (valid(value)) return undefined
   const [error] = valid.errors ?? []
   return `${error?.instancePath.slice(1) || kind}: ${error?.message ?? 'is not allowed'}`
+}
+
+/** The row of a value that `faultOfRow` found no fault in. */
+export function toRow<K extends Kind>(kind: K, value: object): Rows[K] {
+  if (kind !== 'user') return value as Rows[K]
+  const { uploaded, downloaded } = value as Record<'uploaded' | 'downloaded', number | string>
+  return { ...value, uploaded: BigInt(uploaded), downloaded: BigInt(downloaded) } as never
+}
+
+/** The JSON text of a row, in which every number is exact. */
+export function rowText(kind: Kind, row: object): string {
+  return JSON.stringify({ kind, ...row }, (_, field: unknown) => {
+    if (typeof field !== 'bigint') return field
+    return field <= Number.MAX_SAFE_INTEGER ? Number(field) : String(field)
+  })
 }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { ExitStatus, OperatorError } from '../errors.ts'
 import type { ImportRow } from './import.ts'
-import { faultOfRow, KINDS, type Kind, type TorrustActixFiles } from './rows.ts'
+import { faultOfRow, KINDS, type Kind, type TorrustActixFiles, toRow } from './rows.ts'
 
 /**
  * The rows of those files that exist: maps from a hash to its values, or lists of hashes. A value may
@@ -21,7 +21,7 @@ export function* readTorrustActix(files: TorrustActixFiles): Generator<ImportRow
       const fault = faultOfRow(kind, row)
       if (fault !== undefined)
         throw new OperatorError(`${path}: ${name}: ${fault}`, ExitStatus.dataError)
-      yield { kind, row } as ImportRow
+      yield { kind, row: toRow(kind as Kind, row) } as ImportRow
     }
   }
 }

@@ -51,7 +51,7 @@ t.test('a process killed at any point has lost nothing that it acknowledged', as
     const users = await all(db.users)
     t.ok(users.length <= 2, 'a user who got another key is one user')
     t.ok(
-      Math.max(-1, ...users.map(row => row.uploaded)) >= acknowledged,
+      Math.max(-1, ...users.map(row => Number(row.uploaded))) >= acknowledged,
       'the newest user is there',
     )
     // What is begun and not acknowledged may be there as well; the next process saves it again.

@@ -60,7 +60,7 @@ t.test('a user must be known and active', async t => {
   t.equal(why(engine, { userKey }), 'invalid user key')
   enter(engine.access.userKeys, userKey, 3)
   t.equal(why(engine, { userKey }), 'user is not active')
-  const totals = { active: true, uploaded: 0, downloaded: 0, completed: 0, updated: 0 }
+  const totals = { active: true, uploaded: 0n, downloaded: 0n, completed: 0, updated: 0 }
   writeUser(engine.access.users, 3, totals)
   t.equal(why(engine, { userKey }), '')
   writeUser(engine.access.users, 3, { ...totals, active: false })

@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { NO_ACCOUNTING } from '../../src/engine/account.ts'
 import { answer, answerBytesMax } from '../../src/engine/answer.ts'
 import { createTables, type Engine, openEngine } from '../../src/engine/engine.ts'
 import { NO_LIMITS } from '../../src/engine/policy.ts'
@@ -26,6 +27,7 @@ const SETTINGS = {
   persistent: false,
   notePeers: false,
   limits: NO_LIMITS,
+  accounting: NO_ACCOUNTING,
 }
 const request = allocate(256)
 const reply = allocate(65536)

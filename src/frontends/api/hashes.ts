@@ -42,3 +42,9 @@ export function readCount(
   const count = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
   return count <= maximum ? count : invalid(name, text)
 }
+
+/** Returns a count of bytes of a path, 0 to 2^63 - 1, or the refusal. */
+export function readBytes(text: string, name: string): bigint | Reply {
+  const bytes = /^\d{1,19}$/.test(text) ? BigInt(text) : -1n
+  return bytes >= 0n && bytes < 2n ** 63n ? bytes : invalid(name, text)
+}

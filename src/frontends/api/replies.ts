@@ -42,7 +42,15 @@ export const DATABASE_ERROR = statusReply(500, 'database error')
 export const INTERNAL_ERROR = statusReply(500, 'internal error')
 
 export function jsonReply(value: unknown): Reply {
-  return { status: 200, type: JSON_TYPE, body: JSON.stringify(value) }
+  return { status: 200, type: JSON_TYPE, body: stringify(value) }
+}
+
+/** JSON text in which a bigint is a whole number with all its digits. */
+function stringify(value: unknown): string {
+  const text = JSON.stringify(value, (_, field: unknown) =>
+    typeof field === 'bigint' ? `\u0000${field}` : field,
+  )
+  return text.replaceAll(/"\\u0000(\d+)"/g, '$1')
 }
 
 export function chunkedReply(chunks: Chunks): Reply {

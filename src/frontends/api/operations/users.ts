@@ -1,6 +1,6 @@
 import type { User, UserEntry } from '../../../admin/admin.ts'
 import { type Call, type Handler, inBatches } from '../call.ts'
-import { invalid, isHash, readCount, readHash, uniqueHashes } from '../hashes.ts'
+import { invalid, isHash, readBytes, readCount, readHash, uniqueHashes } from '../hashes.ts'
 import { BAD_JSON_BODY, jsonReply, OK, type Reply, repeatReply, statusReply } from '../replies.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -101,10 +101,10 @@ function readPathUser({ param, userIdUuid }: Call): UserEntry | Reply {
   if (typeof key !== 'string') return key
   const id = readId(param('id'), userIdUuid)
   if (typeof id !== 'string') return id
-  const uploaded = readCount(param('uploaded'), 'uploaded')
-  if (typeof uploaded !== 'number') return uploaded
-  const downloaded = readCount(param('downloaded'), 'downloaded')
-  if (typeof downloaded !== 'number') return downloaded
+  const uploaded = readBytes(param('uploaded'), 'uploaded')
+  if (typeof uploaded !== 'bigint') return uploaded
+  const downloaded = readBytes(param('downloaded'), 'downloaded')
+  if (typeof downloaded !== 'bigint') return downloaded
   const completed = readCount(param('completed'), 'completed')
   if (typeof completed !== 'number') return completed
   const updated = readCount(param('updated'), 'updated')
@@ -133,8 +133,8 @@ function readBodyUser(entry: readonly unknown[], isUuid: boolean): UserEntry | R
   return {
     id,
     key: key.toLowerCase(),
-    uploaded,
-    downloaded,
+    uploaded: BigInt(uploaded),
+    downloaded: BigInt(downloaded),
     completed,
     updated,
     active: active === 1,

@@ -1,0 +1,303 @@
+import { setImmediate } from 'node:timers/promises'
+import type { Database } from '../database/database.ts'
+import type { Batch, LedgerRow, SessionRow, UserChange } from '../database/ledger.ts'
+import type { Engine } from '../engine/engine.ts'
+import {
+  type ChangedSession,
+  countSessions,
+  expireSessionsOf,
+  orderSessions,
+  restoreSession,
+  SESSION_PARTITIONS,
+  takeSessions,
+} from '../engine/session-batch.ts'
+import type { Logger } from '../log.ts'
+
+/** Seconds between attempts to write the counters of a user that the database rejects. */
+const SET_ASIDE_SECONDS = 600
+/** Seconds between deletions of sessions that are older than their time to live. */
+const EXPIRE_SECONDS = 3600
+
+export type AccountsOptions = {
+  readonly engine: Engine
+  readonly database: Pick<Database, 'ledger' | 'isRowFault'> | undefined
+  /** Rows of a batch. */
+  readonly chunkSize: number
+  /** Seconds that a session is remembered after its last announce. */
+  readonly sessionTtl: number
+  readonly nowSeconds: () => number
+  /** The id of the user with this number; undefined if the user was removed. */
+  readonly idOf: (number: number) => string | undefined
+  /** The number of the user with this id. */
+  readonly numberOf: (id: string) => number | undefined
+  /** A batch was written: the database has these changes now. */
+  readonly onWritten: (batch: Batch) => void
+  /** What evicted sessions of any user left to be written. */
+  readonly takeUnwritten: () => UserChange[]
+  readonly log: Logger
+}
+
+/** Writes what announces add to users, torrents and sessions to the ledger. */
+export class Accounts {
+  readonly #options: AccountsOptions
+  /** Batches that could not be written yet, or only perhaps. */
+  #pending: Batch[] = []
+  /** By user id: changes that the database rejects. */
+  readonly #setAside = new Map<string, UserChange>()
+  #prepared: Promise<void> | undefined
+  #writing: Promise<unknown> = Promise.resolve()
+  #retrySeconds = 0
+  #expireSeconds = 0
+  #lastBatch = 0
+
+  constructor(options: AccountsOptions) {
+    this.#options = options
+  }
+
+  /** Numbers for metrics. */
+  collect() {
+    return { ...countSessions(this.#options.engine), setAside: this.#setAside.size }
+  }
+
+  /** Users whose counters the database rejects. */
+  get setAside(): number {
+    return this.#setAside.size
+  }
+
+  /** Restores the stored sessions. Returns how many. */
+  async load(): Promise<number> {
+    const { database, engine, nowSeconds, numberOf, sessionTtl } = this.#options
+    if (!database || !engine.access.rules.users) return 0
+    await this.#prepare(database)
+    const { sessionsMax } = countSessions(engine)
+    let loaded = 0
+    for await (const rows of database.ledger.loadSessions(nowSeconds() - sessionTtl, sessionsMax)) {
+      for (const row of rows) {
+        const number = numberOf(row.user)
+        if (number !== undefined && restoreSession(engine, number, row)) loaded++
+      }
+    }
+    orderSessions(engine)
+    return loaded
+  }
+
+  /**
+   * Writes the changes of all users, or of the users in `only`, by their numbers. Rejects if the
+   * database cannot be written to; the next call writes the same changes.
+   */
+  flush(only?: ReadonlySet<number>): Promise<number> {
+    const written = this.#writing.then(() => this.#flush(only))
+    this.#writing = written.catch(() => undefined)
+    return written
+  }
+
+  /** As `flush`, at the end: rejects if anything remains unwritten. */
+  async flushAll(): Promise<number> {
+    this.#retrySeconds = 0
+    const rows = await this.flush()
+    if (this.#setAside.size > 0) {
+      throw new Error(`the database rejects the counters of ${this.#setAside.size} users`)
+    }
+    return rows
+  }
+
+  /** Forgets what waits to be written for these users, who are being removed. */
+  forget(ids: readonly string[]): void {
+    for (const id of ids) this.#setAside.delete(id)
+  }
+
+  #prepare({ ledger }: Pick<Database, 'ledger'>): Promise<void> {
+    this.#prepared ??= ledger.prepare().catch((error: unknown) => {
+      this.#prepared = undefined
+      throw error
+    })
+    return this.#prepared
+  }
+
+  async #flush(only: ReadonlySet<number> | undefined): Promise<number> {
+    const { chunkSize, database, engine, takeUnwritten } = this.#options
+    if (!database) return 0
+    let rows = await this.#writePending(database)
+    let changes = new Map<string, UserChange>()
+    let size = 0
+    const write = async () => {
+      if (changes.size === 0) return
+      this.#pending.push(this.#batchOf([...changes.values()]))
+      changes = new Map()
+      size = 0
+      rows += await this.#writePending(database)
+    }
+    for (const change of takeUnwritten()) this.#merge(changes, change)
+    for (let partition = 0; partition < SESSION_PARTITIONS; partition++) {
+      for (const session of takeSessions(engine, partition, only)) {
+        this.#add(changes, session)
+        if (++size >= chunkSize) await write()
+      }
+      if (partition % 16 === 15) await setImmediate()
+    }
+    this.#takeSetAside(changes)
+    await write()
+    if (!only) await this.#expire(database)
+    return rows
+  }
+
+  #batchOf(users: readonly UserChange[]): Batch {
+    this.#lastBatch = Math.max(this.#lastBatch + 1, Date.now() * 1000)
+    return { id: this.#lastBatch, attempted: false, users }
+  }
+
+  /** Writes the batches in order. One with a rejected row is split until the row's user is known. */
+  async #writePending(database: Pick<Database, 'ledger' | 'isRowFault'>): Promise<number> {
+    let rows = 0
+    for (let batch = this.#pending[0]; batch; batch = this.#pending[0]) {
+      try {
+        await this.#prepare(database)
+        rows += await database.ledger.write(batch)
+        this.#options.onWritten(batch)
+        for (const { user } of batch.users) this.#accepted(user)
+        this.#pending.shift()
+      } catch (error) {
+        if (!database.isRowFault(error)) throw error
+        this.#pending.shift()
+        const [first] = batch.users
+        if (batch.users.length === 1 && first) this.#reject(first, error)
+        else {
+          const half = batch.users.length >> 1
+          this.#pending.unshift(
+            this.#batchOf(batch.users.slice(0, half)),
+            this.#batchOf(batch.users.slice(half)),
+          )
+        }
+      }
+    }
+    return rows
+  }
+
+  #accepted(user: string): void {
+    if (this.#rejected.delete(user)) {
+      this.#options.log.info({ user }, 'the counters of a user that were set aside are written')
+    }
+  }
+
+  /** Users of whom the log has said that they are set aside. */
+  readonly #rejected = new Set<string>()
+
+  #reject(change: UserChange, error: unknown): void {
+    const { user } = change
+    if (!this.#rejected.has(user)) {
+      this.#rejected.add(user)
+      this.#options.log.error(
+        { user, err: error },
+        'the database rejects the counters of a user; they are set aside and retried',
+      )
+    }
+    this.#setAside.set(user, change)
+    this.#retrySeconds = this.#options.nowSeconds() + SET_ASIDE_SECONDS
+  }
+
+  /** Adds what was set aside to `changes` when it is time to try again, else the other way round. */
+  #takeSetAside(changes: Map<string, UserChange>): void {
+    const isTime = this.#options.nowSeconds() >= this.#retrySeconds
+    for (const [user, change] of this.#setAside) {
+      const next = changes.get(user)
+      if (next) mergeChange(change, next)
+      if (isTime) {
+        changes.set(user, change)
+        this.#setAside.delete(user)
+      } else changes.delete(user)
+    }
+  }
+
+  async #expire({ ledger }: Pick<Database, 'ledger'>): Promise<void> {
+    const { engine, nowSeconds, sessionTtl } = this.#options
+    const now = nowSeconds()
+    if (now < this.#expireSeconds || !this.#prepared) return
+    this.#expireSeconds = now + EXPIRE_SECONDS
+    for (let partition = 0; partition < SESSION_PARTITIONS; partition++) {
+      expireSessionsOf(engine, partition, now - sessionTtl)
+    }
+    await ledger.expire(now - sessionTtl)
+  }
+
+  #add(changes: Map<string, UserChange>, session: ChangedSession): void {
+    const user = this.#options.idOf(session.user)
+    if (user === undefined) return
+    this.#merge(changes, changeOf(user, session))
+  }
+
+  #merge(changes: Map<string, UserChange>, change: UserChange): void {
+    const known = changes.get(change.user)
+    if (known) mergeChange(known, change)
+    else changes.set(change.user, change)
+  }
+}
+
+function changeOf(user: string, session: ChangedSession): UserChange {
+  const { hash, peerId } = session
+  const torrent: LedgerRow = {
+    user,
+    hash,
+    uploaded: BigInt(session.newUp),
+    downloaded: BigInt(session.newDown),
+    creditedUp: BigInt(session.creditUp),
+    creditedDown: BigInt(session.creditDown),
+    idleUp: BigInt(session.idleUp),
+    seeding: session.seeding,
+    completed: session.completed,
+    left: session.left,
+    first: session.first,
+    last: session.seen,
+    completedAt: session.completed > 0 ? session.seen : 0,
+  }
+  const stored: SessionRow = {
+    user,
+    hash,
+    peerId,
+    uploaded: session.uploaded,
+    downloaded: session.downloaded,
+    finalUp: session.finalUp,
+    finalDown: session.finalDown,
+    left: session.left,
+    restarted: session.restarted,
+    first: session.first,
+    seen: session.seen,
+    state: session.state,
+  }
+  return {
+    user,
+    uploaded: torrent.creditedUp,
+    downloaded: torrent.creditedDown,
+    completed: session.completed,
+    updated: session.seen,
+    torrents: new Map([[hash, torrent]]),
+    sessions: new Map([[hash + peerId, stored]]),
+  }
+}
+
+/** Adds `next`, which is newer, to `change`. */
+function mergeChange(change: UserChange, next: UserChange): void {
+  change.uploaded += next.uploaded
+  change.downloaded += next.downloaded
+  change.completed += next.completed
+  change.updated = Math.max(change.updated, next.updated)
+  for (const [key, session] of next.sessions) change.sessions.set(key, session)
+  for (const [hash, torrent] of next.torrents) {
+    const known = change.torrents.get(hash)
+    if (!known) change.torrents.set(hash, torrent)
+    else mergeTorrent(known, torrent)
+  }
+}
+
+function mergeTorrent(known: LedgerRow, next: LedgerRow): void {
+  known.uploaded += next.uploaded
+  known.downloaded += next.downloaded
+  known.creditedUp += next.creditedUp
+  known.creditedDown += next.creditedDown
+  known.idleUp += next.idleUp
+  known.seeding += next.seeding
+  known.completed += next.completed
+  if (next.last >= known.last) known.left = next.left
+  known.first = Math.min(known.first, next.first)
+  known.last = Math.max(known.last, next.last)
+  known.completedAt = Math.max(known.completedAt, next.completedAt)
+}

@@ -1,0 +1,158 @@
+import { HASH_BYTES } from '../protocol/records.ts'
+import type { Engine } from './engine.ts'
+import {
+  addSession,
+  expireSessions,
+  holdSession,
+  PARTITIONS,
+  releaseSession,
+  SESSION_DOWNLOADED,
+  SESSION_FINAL_DOWN,
+  SESSION_FINAL_UP,
+  SESSION_FIRST,
+  SESSION_HASH,
+  SESSION_LEFT,
+  SESSION_NEW_COMPLETED,
+  SESSION_NEW_CREDIT_DOWN,
+  SESSION_NEW_CREDIT_UP,
+  SESSION_NEW_DOWN,
+  SESSION_NEW_IDLE_UP,
+  SESSION_NEW_SEEDING,
+  SESSION_NEW_UP,
+  SESSION_PEER_ID,
+  SESSION_RESTARTED,
+  SESSION_SEEN,
+  SESSION_STATE,
+  SESSION_UPLOADED,
+  SESSION_USER,
+  type Sessions,
+  sessionCounts,
+  sortByAge,
+  takeChanged,
+} from './sessions.ts'
+import { hashInfoHash } from './tables/keyed-hash.ts'
+
+/** The door for the admin module to the sessions: what is to be written, and what was stored. */
+
+/** What a session has reported, as the database stores it. Hashes in hexadecimal digits. */
+export type StoredSession = {
+  readonly hash: string
+  readonly peerId: string
+  readonly uploaded: number
+  readonly downloaded: number
+  readonly finalUp: number
+  readonly finalDown: number
+  readonly left: number
+  readonly restarted: number
+  readonly first: number
+  readonly seen: number
+  readonly state: number
+}
+
+/** A session that changed, and what it adds to its user and torrent since it was last taken. */
+export type ChangedSession = StoredSession & {
+  /** Number of the user record. */
+  readonly user: number
+  readonly newUp: number
+  readonly newDown: number
+  readonly creditUp: number
+  readonly creditDown: number
+  readonly idleUp: number
+  readonly seeding: number
+  readonly completed: number
+}
+
+export const SESSION_PARTITIONS = PARTITIONS
+
+/**
+ * Takes the changed sessions of a partition, of all users or those in `only`. What they add is 0 from
+ * then on.
+ */
+export function takeSessions(
+  { sessions }: Engine,
+  partition: number,
+  only?: ReadonlySet<number>,
+): ChangedSession[] {
+  const found: ChangedSession[] = []
+  takeChanged(sessions, partition, session => {
+    if (only && !only.has(sessions.u32[(session + SESSION_USER) >> 2]!)) return false
+    found.push(takeSession(sessions, session))
+    return true
+  })
+  return found
+}
+
+function takeSession(sessions: Sessions, session: number): ChangedSession {
+  const { u32, f64 } = sessions
+  const take = (table: Uint32Array | Float64Array, word: number): number => {
+    const value = table[word]!
+    table[word] = 0
+    return value
+  }
+  return {
+    user: u32[(session + SESSION_USER) >> 2]!,
+    hash: hexAt(sessions, session + SESSION_HASH),
+    peerId: hexAt(sessions, session + SESSION_PEER_ID),
+    uploaded: f64[(session + SESSION_UPLOADED) >> 3]!,
+    downloaded: f64[(session + SESSION_DOWNLOADED) >> 3]!,
+    finalUp: f64[(session + SESSION_FINAL_UP) >> 3]!,
+    finalDown: f64[(session + SESSION_FINAL_DOWN) >> 3]!,
+    left: f64[(session + SESSION_LEFT) >> 3]!,
+    restarted: u32[(session + SESSION_RESTARTED) >> 2]!,
+    first: u32[(session + SESSION_FIRST) >> 2]!,
+    seen: u32[(session + SESSION_SEEN) >> 2]!,
+    state: u32[(session + SESSION_STATE) >> 2]!,
+    newUp: take(f64, (session + SESSION_NEW_UP) >> 3),
+    newDown: take(f64, (session + SESSION_NEW_DOWN) >> 3),
+    creditUp: take(f64, (session + SESSION_NEW_CREDIT_UP) >> 3),
+    creditDown: take(f64, (session + SESSION_NEW_CREDIT_DOWN) >> 3),
+    idleUp: take(f64, (session + SESSION_NEW_IDLE_UP) >> 3),
+    seeding: take(u32, (session + SESSION_NEW_SEEDING) >> 2),
+    completed: take(u32, (session + SESSION_NEW_COMPLETED) >> 2),
+  }
+}
+
+function hexAt({ u8 }: Sessions, at: number): string {
+  return Buffer.from(u8.buffer, at, HASH_BYTES).toString('hex')
+}
+
+const keyBytes = Buffer.alloc(2 * HASH_BYTES)
+const keyView = new DataView(keyBytes.buffer, keyBytes.byteOffset, keyBytes.length)
+
+/** Restores a stored session, unless it is known already. Returns false if the table is full. */
+export function restoreSession({ sessions }: Engine, user: number, stored: StoredSession): boolean {
+  const { u32, f64 } = sessions
+  keyBytes.write(stored.hash, 0, 'hex')
+  keyBytes.write(stored.peerId, HASH_BYTES, 'hex')
+  const hash = hashInfoHash(sessions.hashKey, keyView, 0)
+  const key = { user, hash, view: keyView, hashAt: 0, idAt: HASH_BYTES }
+  const known = holdSession(sessions, key)
+  const session = known === 0 ? addSession(sessions, key) : 0
+  if (session !== 0) {
+    f64[(session + SESSION_UPLOADED) >> 3] = stored.uploaded
+    f64[(session + SESSION_DOWNLOADED) >> 3] = stored.downloaded
+    f64[(session + SESSION_FINAL_UP) >> 3] = stored.finalUp
+    f64[(session + SESSION_FINAL_DOWN) >> 3] = stored.finalDown
+    f64[(session + SESSION_LEFT) >> 3] = stored.left
+    u32[(session + SESSION_RESTARTED) >> 2] = stored.restarted
+    u32[(session + SESSION_FIRST) >> 2] = stored.first
+    u32[(session + SESSION_SEEN) >> 2] = stored.seen
+    u32[(session + SESSION_STATE) >> 2] = stored.state
+  }
+  releaseSession(sessions)
+  return known !== 0 || session !== 0
+}
+
+/** Puts restored sessions in the order of their age. */
+export function orderSessions({ sessions }: Engine): void {
+  for (let partition = 0; partition < PARTITIONS; partition++) sortByAge(sessions, partition)
+}
+
+/** Removes the sessions of a partition that were last seen before `limit`. Returns how many. */
+export function expireSessionsOf({ sessions }: Engine, partition: number, limit: number): number {
+  return expireSessions(sessions, partition, limit)
+}
+
+export function countSessions({ sessions }: Engine): ReturnType<typeof sessionCounts> {
+  return sessionCounts(sessions)
+}
