@@ -55,9 +55,8 @@ const PASSING = new Set([
 /** Wrong password or user, no such database, no right to what is asked. */
 const MISTAKEN = /^ER_(\w*ACCESS_DENIED\w*|BAD_DB_ERROR)$/
 
-/** A value that a column, a constraint or a trigger of the site rejects. */
-const ROW_FAULT =
-  /^ER_(\w*CONSTRAINT\w*|WARN_DATA_OUT_OF_RANGE|DATA_\w+|BAD_NULL_ERROR|DUP_ENTRY\w*|SIGNAL_EXCEPTION|TRUNCATED_WRONG_VALUE\w*|NO_REFERENCED_ROW\w*|ROW_IS_REFERENCED\w*)$/
+/** SQLSTATEs: a value that a column, a constraint or a trigger of the site rejects. */
+const ROW_FAULT = /^(22|23|45)/
 
 /** A pool of connections to MySQL or MariaDB; the first one is made by the first statement. */
 export function openMysql(server: ServerAddress, timeoutMillis: number): Dialect {
@@ -111,7 +110,7 @@ export function openMysql(server: ServerAddress, timeoutMillis: number): Dialect
     },
     mayRetry: error =>
       PASSING.has(codeOf(error)) || messageOf(error).endsWith('connection is in closed state'),
-    isRowFault: error => ROW_FAULT.test(codeOf(error)),
+    isRowFault: error => ROW_FAULT.test((error as { sqlState?: string }).sqlState ?? ''),
     explain(error) {
       const message = `database.path: ${address}: ${messageOf(error)}`
       return MISTAKEN.test(codeOf(error)) ? configError([message]) : unavailableError(message)
