@@ -1,12 +1,13 @@
 /**
- * Unix time from the monotonic clock: it runs on evenly when somebody sets the system's clock, so that a jump expires no peer. All threads and
- * processes of a tracker share the offset, and so agree.
+ * Offset in seconds that turns the monotonic clock into Unix time. The monotonic clock runs evenly
+ * when the system clock is set, so that a jump expires no peer. All threads and processes share the
+ * offset.
  */
 export function createClockOffset(): number {
   return Date.now() / 1000 - monotonicSeconds()
 }
 
-/** Seconds since 1970, whole. */
+/** Whole seconds since 1970. */
 export function unixSeconds(clockOffset: number): number {
   return Math.floor(monotonicSeconds() + clockOffset)
 }

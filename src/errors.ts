@@ -1,4 +1,4 @@
-/** Exit statuses, of sysexits.h where it has one. */
+/** Exit statuses; those of sysexits.h where it has one. */
 export const ExitStatus = {
   ok: 0,
   usage: 64,
@@ -8,7 +8,10 @@ export const ExitStatus = {
   config: 78,
 } as const
 
-/** Something that the operator can mend. Its message is printed once, as it is, and the process ends with its status. */
+/**
+ * An error that the operator can fix. Its message is printed as it is, and the process ends with
+ * its exit status.
+ */
 export class OperatorError extends Error {
   override readonly name = 'OperatorError'
   readonly exitStatus: number
@@ -19,12 +22,14 @@ export class OperatorError extends Error {
   }
 }
 
-/** The configuration is wrong: each line of the message names a key, what was found and what is allowed. */
+/**
+ * A wrong configuration. Each line of the message names a key, the value found and what is allowed.
+ */
 export function configError(lines: readonly string[]): OperatorError {
   return new OperatorError(lines.join('\n'), ExitStatus.config)
 }
 
-/** An address or a file cannot be had. */
+/** An address, a file or a server is not available. */
 export function unavailableError(message: string): OperatorError {
   return new OperatorError(message, ExitStatus.unavailable)
 }

@@ -24,7 +24,9 @@ export type Parts = {
   /** Throws once the components are being stopped. */
   throwIfStopping(): void
   collect(samples: Samples): void
-  /** Stops every component, the last one first. Resolves to the exit status: 0 if nothing was lost. */
+  /**
+   * Stops every component, the last one first. Resolves to the exit status: 0 if nothing was lost.
+   */
   stop(): Promise<number>
   kill(): void
 }

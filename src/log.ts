@@ -42,7 +42,9 @@ export function pinoLevel(level: LogSettings['level']): string {
 
 type Output = { write(line: string): unknown }
 
-/** Formats each line before it is written. pino-pretty is loaded only here: most trackers log JSON. */
+/**
+ * Formats each line before it is written. pino-pretty is loaded only here: most trackers log JSON.
+ */
 function prettyOutput(output: Output): Output {
   const { prettyFactory: createFormatter } = createRequire(import.meta.url)('pino-pretty') as {
     prettyFactory: typeof prettyFactory

@@ -1,6 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 
-/** Of the nearest package.json above: this file lies at different depths in a checkout and in a package. */
+/**
+ * The version in the nearest package.json above: the depth of this file differs between a checkout
+ * and a package.
+ */
 export function musterVersion(): string {
   let folder = new URL('.', import.meta.url)
   while (!existsSync(new URL('package.json', folder))) folder = new URL('..', folder)

@@ -45,7 +45,7 @@ import { obeySignals } from './signals.ts'
 import { type Snapshots, startSnapshots } from './snapshots.ts'
 import { collectTables } from './table-samples.ts'
 
-/** What every step of the start has. */
+/** The context of every step of the start. */
 type Run = {
   readonly config: Config
   readonly sections: LoadedConfig['sections']
@@ -69,8 +69,8 @@ type Run = {
 }
 
 /**
- * Starts everything, and stops it on SIGTERM or SIGINT, even before all of it has started. Throws an
- * OperatorError for what the operator can fix, after stopping what was started.
+ * Starts everything, and stops it on SIGTERM or SIGINT, even before all of it has started. Throws
+ * an OperatorError for what the operator can fix, after stopping what was started.
  */
 export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig): Promise<void> {
   process.title = 'muster'

@@ -26,7 +26,7 @@ export type ReloadOptions = {
   readonly log: Logger
 }
 
-/** What a reload changes: all that runs. */
+/** The running components, which a reload changes. */
 export type Running = {
   /** The configuration in effect. */
   readonly config: Config
@@ -65,8 +65,8 @@ export class Reload {
   }
 
   /**
-   * Reads the configuration again and applies it as far as a running tracker can. Errors are logged,
-   * and then everything stays as it was. A call while another one waits does nothing.
+   * Reads the configuration again and applies it as far as a running tracker can. Errors are
+   * logged, and then everything stays as it was. A call while another one waits does nothing.
    */
   async config(): Promise<void> {
     const { log, parts } = this.#options
@@ -141,8 +141,8 @@ export class Reload {
 }
 
 /**
- * Throws where a section of the running configuration is missing from the file: it is empty or being
- * written, and the defaults would open what the operator closed.
+ * Throws where a section of the running configuration is missing from the file: it is empty or
+ * being written, and the defaults would open what the operator closed.
  */
 function refuseIncomplete(before: readonly string[], now: readonly string[]): void {
   const missing = before.filter(section => !now.includes(section))

@@ -37,8 +37,8 @@ export type Snapshots = Part & {
 }
 
 /**
- * Brings the swarms of the last snapshot back while the tracker serves, and writes a new one every `interval` and at the end. Throws an
- * OperatorError when there can be no such file.
+ * Brings the swarms of the last snapshot back while the tracker serves, and writes a new one every
+ * `interval` and at the end. Throws an OperatorError when there can be no such file.
  */
 export function startSnapshots(options: SnapshotsOptions): Snapshots {
   const { config, log, nowSeconds, settings, tables } = options

@@ -1,10 +1,13 @@
 import { type Histogram, histogramLength, SECONDS_BOUNDS } from './histogram.ts'
 
-/** What an engine thread counts. */
+/** Counters of an engine thread. */
 export const EngineCounter = {
-  /** Seconds that its sweep held it up. */
+  /** Seconds spent on the sweep. */
   sweepBusy: 0,
-  /** How long the last whole pass over its stripes took, in seconds, and when it ended, in Unix seconds; 0 before the first. */
+  /**
+   * Duration of the last pass over the thread's stripes in seconds, and its end in Unix seconds; 0
+   * before the first.
+   */
   sweepPass: 1,
   sweepEnded: 2,
 } as const
@@ -12,14 +15,14 @@ export type EngineCounter = (typeof EngineCounter)[keyof typeof EngineCounter]
 
 const FRAME_AT = Object.keys(EngineCounter).length
 
-/** Of one engine thread, in memory that the main thread reads while it counts. */
+/** Counters of one engine thread in shared memory: the thread writes, the main thread reads. */
 export type EngineCounters = Float64Array<SharedArrayBuffer>
 
 export function createEngineCounters(): EngineCounters {
   return new Float64Array(new SharedArrayBuffer((FRAME_AT + histogramLength(SECONDS_BOUNDS)) * 8))
 }
 
-/** How long the frames took to answer. */
+/** Time that the frames took to answer. */
 export function frameSeconds(counters: EngineCounters): Histogram {
   return counters.subarray(FRAME_AT)
 }

@@ -1,27 +1,33 @@
 import { Failure } from '../protocol/failures.ts'
 import { Family, type IpFamily } from '../protocol/records.ts'
 
-/** Protocols whose requests are counted here; UDP threads have counters of their own. The API is HTTP too. */
+/**
+ * Protocols of the requests counted here; UDP threads have their own counters. The API counts as
+ * HTTP.
+ */
 export const Protocol = { http: 0, websocket: 1 } as const
 export type Protocol = (typeof Protocol)[keyof typeof Protocol]
 
-/** What is counted per protocol and family, beside failures by their code. */
+/** Counters per protocol and family; those of failures, by code, follow them. */
 export const FrontendCounter = {
-  /** Opened connections; uWebSockets.js does not tell of those of HTTP. */
+  /** Opened connections; uWebSockets.js does not report those of HTTP. */
   connection: 0,
   /** Announces and scrapes answered with success. */
   announce: 1,
   scrape: 2,
-  /** Requests for a path that there is not. */
+  /** Requests for an unknown path. */
   notFound: 3,
-  /** What is no request that a tracker answers: another method than GET and HEAD, too many messages or sockets. */
+  /** Requests that a tracker does not answer: unsupported methods, too many messages or sockets. */
   refused: 4,
   /** Requests to the API, whatever the answer. */
   api: 5,
-  /** Offers and answers of WebSocket peers that were passed on, and those that were not: to nobody who waits for them, or who is too slow. */
+  /**
+   * WebRTC offers and answers that were passed on, and those that were dropped because no peer
+   * waits for them or it reads too slowly.
+   */
   relayed: 6,
   dropped: 7,
-  /** Connections that were ended because of connections_per_address, and of max_connections. */
+  /** Connections that connections_per_address closed, and those that max_connections closed. */
   overAddress: 8,
   overListener: 9,
 } as const
@@ -30,7 +36,10 @@ export type FrontendCounter = (typeof FrontendCounter)[keyof typeof FrontendCoun
 const FAILURES_AT = 10
 const COUNTERS = FAILURES_AT + Math.max(...Object.values(Failure)) + 1
 
-/** The counters of one process. Whole numbers in doubles, so that nothing wraps before 2^53; one addition is all that a request costs. */
+/**
+ * Counters of one process. Whole numbers in doubles do not wrap before 2^53; counting a request
+ * costs one addition.
+ */
 export type FrontendCounters = Float64Array<ArrayBuffer>
 
 export function createFrontendCounters(): FrontendCounters {
@@ -74,7 +83,7 @@ export function readFailure(
   return readFrontend(counters, protocol, family, (FAILURES_AT + code) as FrontendCounter)
 }
 
-/** All failures together. */
+/** The sum of all failures. */
 export function readFailures(
   counters: FrontendCounters,
   protocol: Protocol,
@@ -86,7 +95,7 @@ export function readFailures(
   )
 }
 
-/** Family of an address of 4 or 16 bytes; IPv4 for one that is not known. */
+/** Family of an address of 4 or 16 bytes; IPv4 for an unknown one. */
 export function familyOf(address: Uint8Array | undefined): IpFamily {
   return address?.length === 16 ? Family.ipv6 : Family.ipv4
 }

@@ -33,8 +33,8 @@ export function frameRecords(counters: LinkCounters): Histogram {
 }
 
 /**
- * Histogram of seconds from when the first request of a frame was submitted until the replies to all
- * its requests arrived. It takes two clock reads per frame, however many requests share it.
+ * Histogram of seconds from when the first request of a frame was submitted until the replies to
+ * all its requests arrived. It takes two clock reads per frame, however many requests share it.
  */
 export function waitSeconds(counters: LinkCounters): Histogram {
   return counters.subarray(WAIT_AT, LENGTH)

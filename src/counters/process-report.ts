@@ -3,24 +3,26 @@ import type { FrontendCounters } from './frontend.ts'
 import { type Histogram, histogramLength, observe, SECONDS_BOUNDS } from './histogram.ts'
 import type { LinkCounters } from './link.ts'
 
-/** What a process says of itself once a second: its counts so far, and how it fares. It can be cloned. */
+/** Report of a process, once a second: its counters and its resources. It can be cloned. */
 export type ProcessReport = {
   readonly frontends: FrontendCounters
   readonly link: LinkCounters
   /** Open connections of clients; undefined where they are not counted. */
   readonly connections: number | undefined
-  /** Processor time of all its threads. */
+  /** Processor time of all threads. */
   readonly cpuSeconds: number
   readonly residentBytes: number
   readonly heapBytes: number
   readonly heapUsedBytes: number
-  /** Seconds in which the event loop was not waiting. */
+  /** Seconds in which the event loop was busy. */
   readonly loopSeconds: number
-  /** Collections of garbage and the seconds that they took, by kind. */
+  /** Garbage collections and the seconds that they took, by kind. */
   readonly gc: Readonly<Record<GcKind, readonly [runs: number, seconds: number]>>
-  /** The longest that a timer came too late since the last report: what its event loop was busy with otherwise. */
+  /**
+   * Longest delay of a timer since the last report, in seconds: other work held up the event loop.
+   */
   readonly lagSeconds: number
-  /** The same of all reports so far. */
+  /** The delays of all reports so far. */
   readonly lags: Histogram
 }
 
@@ -28,17 +30,20 @@ export const GC_KINDS = ['minor', 'major', 'incremental', 'weak'] as const
 export type GcKind = (typeof GC_KINDS)[number]
 
 export type Reporting = {
-  /** Reports at once. */
+  /** Sends a report at once. */
   report(): void
-  /** Reports a last time and no more. */
+  /** Sends the last report. */
   stop(): void
 }
 
 const REPORT_MILLIS = 1000
-/** How often it is looked at how late a timer is. `monitorEventLoopDelay` misses what follows its reset. */
+/**
+ * Interval of the timer whose delay is measured. `monitorEventLoopDelay` misses a delay that
+ * follows its reset.
+ */
 const LAG_MILLIS = 20
 
-/** Tells `send` how this process fares, every second and when asked. */
+/** Reports to `send` every second, and when `report` is called. */
 export function startReporting(
   counters: { readonly frontends: FrontendCounters; readonly link: LinkCounters },
   send: (report: ProcessReport) => void,
@@ -87,7 +92,7 @@ export function startReporting(
   }
 }
 
-/** Undefined where the process may open no more files: the kernel tells it in one. */
+/** Undefined if the process cannot open another file: the kernel provides the values in one. */
 function memoryUsage(): NodeJS.MemoryUsage | undefined {
   try {
     return process.memoryUsage()
@@ -103,7 +108,7 @@ const GC_KIND_OF: Readonly<Record<number, GcKind>> = {
   [constants.NODE_PERFORMANCE_GC_WEAKCB]: 'weak',
 }
 
-/** Counts this thread's collections of garbage. */
+/** Counts the garbage collections of this thread. */
 function watchCollections() {
   const gc: Record<GcKind, [runs: number, seconds: number]> = {
     minor: [0, 0],

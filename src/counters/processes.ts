@@ -3,25 +3,29 @@ import { addCounts } from './histogram.ts'
 import { createLinkCounters, type LinkCounters } from './link.ts'
 import type { ProcessReport } from './process-report.ts'
 
-/** A process as it last told of itself. */
+/** State of a process by its last report. */
 export type ProcessState = {
-  /** 0 for the primary, from 1 for the workers. One that replaces another has its number. */
+  /** 0 for the primary, 1 and up for the workers. A worker that replaces another has its number. */
   readonly number: number
   readonly pid: number
-  /** When it started and when it last reported, on the clock of `performance.now()`; the same until its first report. */
+  /** Start and last report, on the clock of `performance.now()`; equal until the first report. */
   readonly started: number
   readonly lastReport: number
-  /** Undefined until it first reported. */
+  /** Undefined until the first report. */
   readonly report: ProcessReport | undefined
 }
 
-/** All processes with an event loop that answers clients, and what they count together. */
+/** All processes that serve clients, and the sums of their counters. */
 export type Processes = {
-  /** Those that live, by number. */
+  /** Running processes by number. */
   readonly all: readonly ProcessState[]
-  /** Sums of those that live and of those that died: what a worker counted after its last report is lost with it. */
+  /**
+   * Sums of running and dead processes. Counts of a worker after its last report are lost with it.
+   */
   counts(): { readonly frontends: FrontendCounters; readonly link: LinkCounters }
-  /** Workers that ended unasked and were started again; those that a reload replaced are none. */
+  /**
+   * Workers that ended unexpectedly and were restarted; those that a reload replaced do not count.
+   */
   readonly restarts: number
   died(): void
   started(number: number, pid: number): void

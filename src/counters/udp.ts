@@ -3,7 +3,7 @@ import { Family, type IpFamily } from '../protocol/records.ts'
 import { type Histogram, histogramLength, SECONDS_BOUNDS } from './histogram.ts'
 
 /**
- * What a udp thread counts, per family. `connect`, `announce` and `scrape` are requests answered
+ * Counters of a UDP thread, per family. `connect`, `announce` and `scrape` are requests answered
  * with success.
  */
 export const UdpCounter = {
@@ -11,7 +11,7 @@ export const UdpCounter = {
   connect: 1,
   announce: 2,
   scrape: 3,
-  /** Error packets: the request was in order and its connection id proven, but it failed. */
+  /** Error packets: a well-formed request with a proven connection id failed. */
   error: 4,
   badConnectionId: 5,
   garbage: 6,
@@ -23,7 +23,7 @@ export const UdpCounter = {
 } as const
 export type UdpCounter = (typeof UdpCounter)[keyof typeof UdpCounter]
 
-/** Failures are counted behind the others, by their code: together they are `error`. */
+/** Failures follow, by their code; `error` is their sum. */
 const FAILURES_AT = 16
 export const UDP_COUNTERS_PER_FAMILY = FAILURES_AT + Math.max(...Object.values(Failure)) + 1
 const BATCH_SECONDS_AT = 2 * UDP_COUNTERS_PER_FAMILY
@@ -49,13 +49,13 @@ export function count(
   counters[slot] = (counters[slot] as number) + amount
 }
 
-/** Counts an error packet, and why it was sent. */
+/** Counts an error packet and its failure. */
 export function countUdpFailure(counters: UdpCounters, family: IpFamily, code: Failure): void {
   count(counters, family, UdpCounter.error, 1)
   count(counters, family, (FAILURES_AT + code) as UdpCounter, 1)
 }
 
-/** How long batches of datagrams took, from when they were received until their answers were sent. */
+/** Time from receiving a batch of datagrams to sending its answers. */
 export function batchSeconds(counters: UdpCounters): Histogram {
   return counters.subarray(BATCH_SECONDS_AT)
 }
@@ -75,7 +75,7 @@ export function readCount(counters: UdpCounters, family: IpFamily, counter: UdpC
   return counters[family * UDP_COUNTERS_PER_FAMILY + counter] as number
 }
 
-/** What several threads counted together: for each counter its sum per family. */
+/** The sums over several threads, per family. */
 export function sumUdpCounters(
   threads: readonly UdpCounters[],
 ): Record<keyof typeof UdpCounter, [ipv4: number, ipv6: number]> {

@@ -26,7 +26,9 @@ function histogram(unit: string, help: string, labels: Metric['labels'] = NONE):
   return { type: 'histogram', help, unit, labels }
 }
 
-/** Every metric of muster in the order of the output. Torrust-Actix's names are in torrust-actix.ts. */
+/**
+ * Every metric of muster in the order of the output. Torrust-Actix's names are in torrust-actix.ts.
+ */
 export const CATALOGUE = {
   muster_build_info: gauge('', 'Always 1; the labels have the versions.', {
     version: 'of muster',

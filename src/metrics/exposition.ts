@@ -4,8 +4,8 @@ import type { Sample, Samples } from './samples.ts'
 import { counters, gauges } from './torrust-actix.ts'
 
 /**
- * The samples in Prometheus' text format: muster's metrics in the order of the catalogue, then those
- * of Torrust-Actix, whose names begin with `prometheusId`.
+ * The samples in Prometheus' text format: muster's metrics in the order of the catalogue, then
+ * those of Torrust-Actix, whose names begin with `prometheusId`.
  */
 export function renderMetrics(samples: Samples, prometheusId: string): Promise<string> {
   const own = (Object.entries(CATALOGUE) as [MetricName, Metric][]).flatMap(([name, metric]) => {

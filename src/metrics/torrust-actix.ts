@@ -75,8 +75,8 @@ export type AccessRules = {
 }
 
 /**
- * The fields of Torrust-Actix's `/stats`. A time is in Unix seconds, and 0 for an event that has not
- * happened yet or never happens here.
+ * The fields of Torrust-Actix's `/stats`. A time is in Unix seconds, and 0 for an event that has
+ * not happened yet or never happens here.
  */
 export function flatStats(
   samples: Samples,

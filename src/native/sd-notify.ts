@@ -110,7 +110,10 @@ function openSender(path: string, log: Logger): ((message: string) => boolean) |
   }
 }
 
-/** A sockaddr_un; undefined where `path` is neither an absolute path nor an abstract name, or is too long. */
+/**
+ * A sockaddr_un; undefined where `path` is neither an absolute path nor an abstract name, or is too
+ * long.
+ */
 function socketAddress(path: string): Buffer | undefined {
   if (!/^[/@]./.test(path)) return undefined
   const name = Buffer.from(path)

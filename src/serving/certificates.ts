@@ -6,19 +6,26 @@ import type { Logger } from '../log.ts'
 import { type KeyPair, KeyPairError, readKeyPair } from '../tls/key-pair.ts'
 
 const DAY_MILLIS = 86_400_000
-/** Tools that renew do it a month before the end: who is warned has a tool that fails, or none. */
+/**
+ * Tools renew a certificate a month before its end; a later warning means that the tool fails or is
+ * missing.
+ */
 const WARNED_DAYS = 21
 
 export type TlsSection = 'http_server' | 'api_server'
 
-/** The key and certificate of every enabled server with TLS, read and checked here, whoever listens with them. */
+/**
+ * The keys and certificates of all enabled servers with TLS. They are read and checked here,
+ * whichever process listens with them.
+ */
 export type Certificates = Part & {
-  /** Of the server at this place of its section; undefined where it speaks no TLS. */
+  /** The pair of server `n` of its section; undefined for a server without TLS. */
   pairOf(section: TlsSection, n: number): KeyPair | undefined
   list(): Certificate[]
   /**
-   * Reads again those that `filter` fits. A server keeps its pair where the new one cannot be used. Nothing is in use before `use` is
-   * called. Throws an OperatorError where a server would have none.
+   * Reads the files again that `filter` selects. A server keeps its pair if the new one is not
+   * valid. Nothing is in use before `use` is called. Throws an OperatorError if a server would have
+   * none.
    */
   reread(config: Config, filter?: CertificateFilter): Reread
 }
@@ -34,11 +41,14 @@ type Held = Certificate & {
   readonly pair: KeyPair
 }
 
-/** Reads them all, and warns daily of those that are about to end. Throws an OperatorError that names every fault. */
+/**
+ * Reads all files, and warns daily of certificates that expire soon. Throws an OperatorError that
+ * names every fault.
+ */
 export function openCertificates(config: Config, log: Logger): Certificates {
   let held = readPairs(config, [], {}).held
-  tellOfDates(held, log)
-  const timer = setInterval(() => tellOfDates(held, log), DAY_MILLIS)
+  logDates(held, log)
+  const timer = setInterval(() => logDates(held, log), DAY_MILLIS)
   return {
     pairOf: (section, n) => pairIn(held, section, n),
     list: () => held.map(({ n, pair, section, ...certificate }) => certificate),
@@ -49,7 +59,7 @@ export function openCertificates(config: Config, log: Logger): Certificates {
         results: read.results,
         use() {
           held = read.held
-          tellOfDates(held, log)
+          logDates(held, log)
         },
       }
     },
@@ -108,7 +118,7 @@ function readPairs(
   return { held, results }
 }
 
-/** What the server had: that of its place, or, where servers were moved, of its address. */
+/** The previous pair of a server: by its index, or by its address if servers were moved. */
 function findOld(
   before: readonly Held[],
   section: TlsSection,
@@ -130,8 +140,8 @@ function filesOf(section: TlsSection, n: number, { ssl_cert, ssl_key }: TlsFiles
   }
 }
 
-/** One line for each file that clients do not take, or will soon not. */
-function tellOfDates(held: readonly Held[], log: Logger): void {
+/** Logs each certificate that clients reject or will reject soon. */
+function logDates(held: readonly Held[], log: Logger): void {
   const now = Date.now()
   const byFile = new Map(held.map(({ certPath, pair }) => [certPath, pair]))
   for (const [file, { notAfter, notBefore }] of byFile) {

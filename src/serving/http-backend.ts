@@ -4,13 +4,17 @@ import { chooseBackend } from '../frontends/backend.ts'
 import type { Logger } from '../log.ts'
 import type { FrontendListeners } from './local-servers.ts'
 
-/** Installs the official build. Its releases are tags of a git repository, which npm 12 accepts with the option alone. */
+/**
+ * Installs the official build. Its releases are tags of a git repository, which npm 12 accepts with
+ * the option alone.
+ */
 const INSTALL =
   'npm install --allow-git=root uWebSockets.js@github:uNetworking/uWebSockets.js#v20.69.0'
 
 /**
- * Chooses what serves HTTP, for `frontend.http`. Logs a warning to `log`, if there is one, when `auto` has to choose the slower
- * one. Throws an OperatorError when `uws` is asked for and does not load.
+ * Chooses what serves HTTP, for `frontend.http`. Logs a warning to `log`, if there is one, when
+ * `auto` has to choose the slower one. Throws an OperatorError when `uws` is asked for and does not
+ * load.
  */
 export function chooseHttpBackend(wanted: 'auto' | BackendName, log?: Logger): BackendName {
   try {
@@ -29,7 +33,10 @@ export function chooseHttpBackend(wanted: 'auto' | BackendName, log?: Logger): B
   }
 }
 
-/** Logs a warning for limits on connections that have no effect: uWebSockets.js does not report connections. */
+/**
+ * Logs a warning for limits on connections that have no effect: uWebSockets.js does not report
+ * connections.
+ */
 export function warnOfUnlimited(listeners: FrontendListeners, log: Logger): void {
   const onUws = [...listeners.http, ...listeners.api].filter(({ backend }) => backend === 'uws')
   const isLimited = listeners.connectionsPerAddress > 0

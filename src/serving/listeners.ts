@@ -9,7 +9,7 @@ import type { Certificates } from './certificates.ts'
 
 type PairsOf = Pick<Certificates, 'pairOf'>
 
-/** How many connections a listener may have in each process; 0 does not limit. */
+/** Limit of connections per process; 0 does not limit. */
 type Bounded = { readonly maxConnections: number }
 
 /** An HTTP server of the configuration. */
@@ -46,8 +46,9 @@ export function httpListeners(
 }
 
 /**
- * The native builds believe a second PROXY header, of the client itself, and read unwritten memory as the address of a short
- * one (uWebSockets issue 1927); their version does not reveal whether that is fixed. So these listeners are on node:http.
+ * The native builds believe a second PROXY header, of the client itself, and read unwritten memory
+ * as the address of a short one (uWebSockets issue 1927); their version does not reveal whether
+ * that is fixed. So these listeners are on node:http.
  */
 function backendOf(
   server: { readonly proxy_protocol: boolean },
@@ -65,7 +66,10 @@ export function pathRules({ tracker_config: tracker }: Config): PathRules {
   }
 }
 
-/** An API server of the configuration, as its frontend wants it; the frontend adds what cannot cross to another process. */
+/**
+ * An API server of the configuration, as its frontend wants it; the frontend adds what cannot cross
+ * to another process.
+ */
 export type ApiListener = Omit<ApiServerOptions, 'onError' | 'pages'> & Bounded
 
 /** Every enabled API server. */

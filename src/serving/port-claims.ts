@@ -13,8 +13,8 @@ type Listener = { readonly host: string; readonly port: number }
 export type Claims<T> = { readonly listeners: readonly T[]; release(): void }
 
 /**
- * Reserves the ports of `wanted`: uWebSockets.js listens with SO_REUSEPORT and would silently share a
- * port with another tracker. Port 0 becomes the free port on which all workers then listen. An
+ * Reserves the ports of `wanted`: uWebSockets.js listens with SO_REUSEPORT and would silently share
+ * a port with another tracker. Port 0 becomes the free port on which all workers then listen. An
  * address that this machine does not have is left out with a warning, if any other is left. Rejects
  * with an OperatorError with EX_UNAVAILABLE, and then has reserved nothing.
  */

@@ -15,8 +15,8 @@ const BASE_BYTES_MAX = 107 - '/muster-XXXXXX/relay-65535.sock'.length
 
 /**
  * Creates a folder that only this user can read, for the sockets of the links: below systemd's
- * RUNTIME_DIRECTORY or the folder for temporary files. The name is new each time. Folders of trackers
- * that were killed are removed.
+ * RUNTIME_DIRECTORY or the folder for temporary files. The name is new each time. Folders of
+ * trackers that were killed are removed.
  */
 export function createPrivateFolder(
   environment: Readonly<Record<string, string | undefined>>,

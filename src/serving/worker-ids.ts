@@ -1,8 +1,11 @@
 import { type DeadWorkers, setDead, WORKER_IDS } from '../engine/dead-workers.ts'
 
-/** Numbers of worker processes, by which WebSocket peers say where their connection is. 0 is a process without workers. */
+/**
+ * Ids of worker processes, which name the process of a WebSocket peer's connection. 0 is a process
+ * without workers.
+ */
 export type WorkerNumbers = {
-  /** A number that no process has. */
+  /** An id that no process has. */
   next(): number
   /** The process is gone, and so are the peers that were connected to it. */
   gone(number: number): void

@@ -7,7 +7,10 @@ import { type Frontends, startFrontends } from './local-servers.ts'
 import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './messages.ts'
 import { relayPathIn } from './private-folder.ts'
 
-/** Entry of a cluster worker: sockets of clients on one side, the link to an engine thread on the other. */
+/**
+ * Entry of a cluster worker: sockets of clients on one side, the link to an engine thread on the
+ * other.
+ */
 
 let log = createLog({ level: 'info', format: 'auto' }, `worker-${process.env[WORKER_VARIABLE]}`)
 let frontends: Frontends | undefined

@@ -23,7 +23,10 @@ nameThread(`engine-${start.index}`)
 const servers: LinkServer[] = []
 const { counters } = start
 
-/** Unix time, told by every tick of the sweep: asking the clock for each record would cost more than looking up its torrent. */
+/**
+ * Unix time, told by every tick of the sweep: asking the clock for each record would cost more than
+ * looking up its torrent.
+ */
 let nowSeconds = unixSeconds(start.clockOffset)
 
 const answerRecord: Answer = (request, at, reply, replyAt) =>
@@ -37,7 +40,9 @@ function notePass(begun: number): number {
   return ended
 }
 
-/** Sweeps stripes as they fall due, evenly over the interval, and lets requests through in between. */
+/**
+ * Sweeps stripes as they fall due, evenly over the interval, and lets requests through in between.
+ */
 function startSweep(seconds: number): () => void {
   const cursor = createSweepCursor(start.index, start.threads)
   const slicesPerPass = sweepSlicesPerPass(engine, cursor)
@@ -65,7 +70,10 @@ function startSweep(seconds: number): () => void {
 
 let leaveTimer: NodeJS.Immediate | undefined
 
-/** Takes the peers of gone workers out of the thread's stripes, from the first one on, and lets requests through in between. */
+/**
+ * Takes the peers of gone workers out of the thread's stripes, from the first one on, and lets
+ * requests through in between.
+ */
 function takeOutGone(): void {
   clearImmediate(leaveTimer)
   const cursor = createLeaveCursor(start.index, start.threads)

@@ -23,8 +23,8 @@ export type EngineThreads = Part & {
 }
 
 /**
- * Starts the engine threads. `died` is called when one ends that was not stopped: it may have held a lock, so nothing can go on in this
- * process.
+ * Starts the engine threads. `died` is called when one ends that was not stopped: it may have held
+ * a lock, so nothing can go on in this process.
  */
 export function startEngineThreads(
   start: Omit<EngineThreadStart, 'index' | 'socketPath' | 'rounds' | 'counters'>,

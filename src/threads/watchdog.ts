@@ -15,13 +15,17 @@ export type WatchdogOptions = {
 }
 
 const LOOK_MILLIS = 1000
-/** A thread makes a round at least every quarter of a second, unless it waits for a lock that nobody gives back. */
+/**
+ * A thread makes a round at least every quarter of a second, unless it waits for a lock that nobody
+ * gives back.
+ */
 const STALL_MILLIS = 10_000
 const STATUS_MILLIS = 5000
 
 /**
- * Tells systemd that the service is ready, and from then on that it lives: from this thread's event loop, and only while every thread
- * makes progress. One that does not is logged; systemd, missing its signs of life, then starts the service again.
+ * Tells systemd that the service is ready, and from then on that it lives: from this thread's event
+ * loop, and only while every thread makes progress. One that does not is logged; systemd, missing
+ * its signs of life, then starts the service again.
  */
 export function startWatchdog({ log, manager, status, threads }: WatchdogOptions): Part {
   const lookMillis = Math.min(LOOK_MILLIS, (manager.watchdogMillis ?? Infinity) / 2)

@@ -2,7 +2,9 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 
-/** A private key and its certificate, with those that vouch for it behind it: both as PEM, checked. */
+/**
+ * A private key and its certificate, with those that vouch for it behind it: both as PEM, checked.
+ */
 export type KeyPair = {
   readonly key: string
   readonly certificate: string
@@ -27,8 +29,8 @@ export class KeyPairError extends Error {
 const CERTIFICATE_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
 /**
- * Reads a pair and makes sure that TLS can be spoken with it at `nowMillis`: both are whole, belong together, and have not ended. Throws a
- * KeyPairError.
+ * Reads a pair and makes sure that TLS can be spoken with it at `nowMillis`: both are whole, belong
+ * together, and have not ended. Throws a KeyPairError.
  */
 export function readKeyPair(files: KeyPairFiles, nowMillis: number): KeyPair {
   const keyFault = (reason: string) => fault(files.keyName, files.keyFile, reason)

@@ -14,7 +14,7 @@ export type SelfSignedOptions = {
   readonly notAfter?: Date
 }
 
-/** A new key on P-256, and a certificate for it that nobody but itself vouches for: PEM. */
+/** A new P-256 key and a self-signed certificate for it, in PEM. */
 export async function createSelfSigned(
   options: SelfSignedOptions,
 ): Promise<{ readonly key: string; readonly certificate: string }> {
@@ -40,7 +40,10 @@ export async function createSelfSigned(
   return { key: made.private, certificate: made.cert }
 }
 
-/** Writes such a pair to two files that are not there yet, the key readable by its owner alone. Throws an OperatorError. */
+/**
+ * Writes such a pair to two files that are not there yet, the key readable by its owner alone.
+ * Throws an OperatorError.
+ */
 export async function writeSelfSigned(
   domain: string,
   keyFile: string,
