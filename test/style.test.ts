@@ -1,0 +1,126 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import ts from 'typescript'
+import { MODULES_PAGE, withModulesTable } from './fixtures/modules-table.ts'
+import { repositoryRoot } from './fixtures/repository-root.ts'
+
+/** Bounds of sizes; see CONTRIBUTING.md. */
+const FILE_LINES_MAX = 400
+const FUNCTION_LINES_MAX = 70
+const PARAMETERS_MAX = 5
+const COMMENT_COLUMNS_MAX = 100
+
+/** Functions that are longer for now, and `parseAnnounce`, which is one flat switch. */
+const LONG_FUNCTIONS = new Set([
+  'createAdministration',
+  'createChart',
+  'createOverview',
+  'createUsers',
+  'forkWorker',
+  'limitMysql',
+  'parseAnnounce',
+  'startFrontends',
+  'startSnapshots',
+  'startSupervisor',
+])
+
+/** Functions of the innermost loops, which take numbers instead of an object for each call. */
+const MANY_PARAMETERS = new Set([
+  'announce',
+  'answer',
+  'answerFrame',
+  'formatAnnounce',
+  'hashWords',
+  'isConnectionId',
+  'proxiedClientAt',
+  'recallKeys',
+  'respond',
+  'scrape',
+  'writeConnectionId',
+])
+
+/** Comment lines that are too long, and lines with banned forms. They may only become fewer. */
+const LONG_COMMENTS_MAX = 310
+const BANNED_LINES_MAX = 30
+
+/** Forms that the plain English of this project does without. */
+const BANNED =
+  /\b(nobody|whoever|such that are|is no (?!longer)[a-z]|has not (?!been)|not any more|passed over|brought back|asker|who asks)\b/i
+
+const root = repositoryRoot()
+
+const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+  .filter(name => name.endsWith('.ts'))
+  .sort()
+  .map(name => {
+    const text = readFileSync(join(root, 'src', name), 'utf8')
+    return {
+      name: `src/${name}`,
+      lines: text.trimEnd().split('\n'),
+      tree: ts.createSourceFile(name, text, ts.ScriptTarget.ES2023, true),
+    }
+  })
+
+type Measured = { readonly name: string; readonly lines: number; readonly parameters: number }
+
+function functionsOf(tree: ts.SourceFile): Measured[] {
+  const found: Measured[] = []
+  const visit = (node: ts.Node): void => {
+    if (ts.isFunctionLike(node) && 'body' in node && node.body) {
+      const line = (position: number) => tree.getLineAndCharacterOfPosition(position).line
+      found.push({
+        name: nameOf(node),
+        lines: line(node.end) - line(node.getStart()) + 1,
+        parameters: node.parameters.length,
+      })
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(tree)
+  return found
+}
+
+function nameOf(node: ts.SignatureDeclaration): string {
+  const named = node.name ?? (ts.isVariableDeclaration(node.parent) ? node.parent.name : undefined)
+  return named?.getText() ?? 'a function without a name'
+}
+
+const isComment = (line: string) => /^\s*(\/\/|\/?\*)/.test(line)
+
+t.test('files and functions are short, and take few parameters', async t => {
+  for (const { lines, name, tree } of sources) {
+    if (lines.length > FILE_LINES_MAX) t.fail(`${name} has ${lines.length} lines`)
+    for (const { name: called, lines: length, parameters } of functionsOf(tree)) {
+      if (length > FUNCTION_LINES_MAX && !LONG_FUNCTIONS.has(called)) {
+        t.fail(`${name}: ${called} has ${length} lines`)
+      }
+      if (parameters > PARAMETERS_MAX && !MANY_PARAMETERS.has(called)) {
+        t.fail(`${name}: ${called} has ${parameters} parameters`)
+      }
+    }
+  }
+  t.ok(sources.length > 100, `${sources.length} files measured`)
+})
+
+t.test('comments fit the width, and messages are plain English', async t => {
+  const long = sources.flatMap(({ lines, name }) =>
+    lines
+      .filter(line => isComment(line) && line.length > COMMENT_COLUMNS_MAX)
+      .map(line => `${name}: ${line.trim()}`),
+  )
+  const banned = sources.flatMap(({ lines, name }) =>
+    lines
+      .filter(line => (isComment(line) || /['"`]/.test(line)) && BANNED.test(line))
+      .map(line => `${name}: ${line.trim()}`),
+  )
+  t.ok(long.length <= LONG_COMMENTS_MAX, `${long.length} comment lines are too long`)
+  if (!t.ok(banned.length <= BANNED_LINES_MAX, `${banned.length} lines have banned forms`)) {
+    t.comment(banned.join('\n'))
+  }
+})
+
+t.test('the table of modules in the docs is that of src/borders.json', async t => {
+  const page = readFileSync(MODULES_PAGE, 'utf8')
+  t.equal(page, withModulesTable(page), 'run npm run docs')
+})
