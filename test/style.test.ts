@@ -37,7 +37,9 @@ const MANY_PARAMETERS = new Set([
   'recallKeys',
   'respond',
   'scrape',
+  'surveyAddress',
   'writeConnectionId',
+  'writeOtherFamily',
 ])
 
 /** Comment lines that are too long, and lines with banned forms. They may only become fewer. */
