@@ -107,9 +107,9 @@ function createPlainResponder(service: UdpService, family: IpFamily): Responder 
 
 /**
  * Answers one datagram of `length` bytes at `at`, which came from the address at `addressAt`. The
- * reply record is made at `replyAt`, with room for UDP_REPLY_BYTES, and the answer from it in
+ * reply record is written to `replyAt`, with space for UDP_REPLY_BYTES, and the answer from it in
  * place: it begins at `replyAt + PACKET_AT`. All offsets are in `memory`. Returns the answer's
- * length, or 0 where silence is the answer. Until the connection id is proven no answer is longer
+ * length, or 0 for no answer. Until the connection id is verified, no answer is longer
  * than its request, so that a forged source address gains an attacker nothing.
  */
 export function respond(

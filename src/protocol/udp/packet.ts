@@ -48,7 +48,7 @@ export const REQUEST_HEADER_BYTES = 16
 
 export const Action = { connect: 0, announce: 1, scrape: 2, error: 3 } as const
 
-/** What a connect has in place of a connection id: 0x41727101980, in two words. */
+/** The id of the protocol, which a connect has as its connection id: 0x41727101980, in two words. */
 export const PROTOCOL_ID = [0x417, 0x27101980] as const
 
 /** Announce; its options (BEP 41) follow. The client's `key`, u32 at 88, is not used. */
@@ -239,7 +239,7 @@ function areOptions(packet: Uint8Array, at: number, end: number): boolean {
 }
 
 /**
- * Parses the scrape of `length` bytes at `at` into the request record at `intoAt`, which has room
+ * Parses the scrape of `length` bytes at `at` into the request record at `intoAt`, which has space
  * for SCRAPE_PACKET_HASHES_MAX hashes. Bytes past the last whole hash are ignored.
  */
 export function parseScrapePacket(
@@ -276,7 +276,7 @@ function copyCount(from: DataView, at: number, to: DataView, toAt: number): void
   to.setUint32(toAt + 4, over ? Math.floor(TRANSFER_BYTES_MAX / 0x1_0000_0000) : high, true)
 }
 
-/** Writes what every answer begins with. */
+/** Writes the header of an answer. */
 export function writeAnswerHeader(
   view: DataView,
   at: number,

@@ -13,9 +13,9 @@ export const SIMPLE_PROXY_BYTES = 38
 const MAGIC = 0x56ec
 
 /**
- * Where the client's address lies, if the datagram of `length` bytes at `at` comes from a trusted
+ * Offset of the client's address, if the datagram of `length` bytes at `at` comes from a trusted
  * proxy, whose address of `senderBytes` is at `senderAt`, and begins with such a header; -1
- * otherwise. Of a mapped IPv4 address it is the place of the last four bytes: see `isIpv4Client`.
+ * otherwise. For a mapped IPv4 address it is the offset of the last four bytes: see `isIpv4Client`.
  */
 export function proxiedClientAt(
   trusted: CidrList,
