@@ -278,6 +278,9 @@ const SCOPES_IPV4 = Int8Array.from({ length: 256 }, (_, first) => {
   return [100, 169, 172, 192].includes(first) ? -1 : Scope.global
 })
 
+/** First bytes of the IPv4 addresses that may not be global, for a check without a call. */
+export const MAY_BE_LOCAL = Uint8Array.from(SCOPES_IPV4, scope => (scope === Scope.global ? 0 : 1))
+
 /** Scope of the IPv4 address whose first bytes are `first` and `second`. */
 export function scopeOfIpv4(first: number, second: number): Scope {
   const scope = SCOPES_IPV4[first] as Scope | -1

@@ -1,4 +1,4 @@
-import { isInReach, Scope, scopeOfIpv4, scopeOfIpv6 } from '../../protocol/ip.ts'
+import { isInReach, MAY_BE_LOCAL, Scope, scopeOfIpv4, scopeOfIpv6 } from '../../protocol/ip.ts'
 import { COMPACT_BYTES, Family, HASH_BYTES, PORT_BYTES } from '../../protocol/records.ts'
 import { DETAIL_PEER_ID, SEGMENT_PEERS } from './layout.ts'
 import { compactAt, detailAt } from './peer-list.ts'
@@ -42,10 +42,18 @@ export function readAsker(
       : scopeOfIpv6(view, addressAt)
 }
 
-/** Ports that no peer can be reached at: 0, and 1, which clients behind proxies announce. */
+/**
+ * Bits that are 0 in the swapped ports that no peer can be reached at: 0, and 1, which clients behind
+ * proxies announce.
+ */
+const DEAD_PORT_MASK = 0xfeff
+
 function isDeadPort(swappedPort: number): boolean {
-  return (swappedPort & 0xfeff) === 0
+  return (swappedPort & DEAD_PORT_MASK) === 0
 }
+
+/** Two compact IPv4 peers. */
+const PAIR_BYTES = COMPACT_BYTES[Family.ipv4] * 2
 
 /**
  * Copies the compact bytes of the picked IPv4 or IPv6 peers that are of use to the client, at most
@@ -63,10 +71,13 @@ export function copyUseful(
     : copyIpv6(picks, asker, most, into, at)
 }
 
+/**
+ * Copies the picked IPv4 peers. Two peers are three words: a pair that needs no closer look is copied
+ * as fast as without any check.
+ */
 function copyIpv4(picks: Picks, asker: Asker, most: number, into: DataView, at: number): number {
   const { arena, list, family, runCount, runs } = picks
   const { view } = arena
-  const { scope, swappedPort } = asker
   const own = asker.family === Family.ipv4 ? asker.view.getInt32(asker.addressAt, true) : 0
   const stop = at + most * COMPACT_BYTES[Family.ipv4]
   let end = at
@@ -76,16 +87,35 @@ function copyIpv4(picks: Picks, asker: Asker, most: number, into: DataView, at: 
     while (left > 0) {
       const here = Math.min(left, SEGMENT_PEERS - (slot & (SEGMENT_PEERS - 1)))
       let from: number = compactAt(arena, list, family, slot as Slot)
-      for (let n = 0; n < here; n++, from += COMPACT_BYTES[Family.ipv4]) {
-        const address = view.getInt32(from, true)
-        const port = view.getUint16(from + 4, true)
-        if (isDeadPort(port) || (address === own && port === swappedPort)) continue
-        const to = scopeOfIpv4(address & 0xff, (address >>> 8) & 0xff)
-        if (to !== Scope.global && !isInReach(to, scope)) continue
-        if (end === stop) return end
-        into.setInt32(end, address, true)
-        into.setUint16(end + 4, port, true)
-        end += COMPACT_BYTES[Family.ipv4]
+      const last = from + here * COMPACT_BYTES[Family.ipv4]
+      while (from < last) {
+        if (from + PAIR_BYTES <= last && end + PAIR_BYTES <= stop) {
+          const first = view.getInt32(from, true)
+          const middle = view.getInt32(from + 4, true)
+          const third = view.getInt32(from + 8, true)
+          const second = (middle >>> 16) | (third << 16)
+          if (
+            (MAY_BE_LOCAL[first & 0xff]! | MAY_BE_LOCAL[second & 0xff]!) === 0 &&
+            (middle & DEAD_PORT_MASK) !== 0 &&
+            ((third >>> 16) & DEAD_PORT_MASK) !== 0 &&
+            first !== own &&
+            second !== own
+          ) {
+            into.setInt32(end, first, true)
+            into.setInt32(end + 4, middle, true)
+            into.setInt32(end + 8, third, true)
+            end += PAIR_BYTES
+            from += PAIR_BYTES
+            continue
+          }
+        }
+        if (isUsefulIpv4(view, from, asker)) {
+          if (end === stop) return end
+          into.setInt32(end, view.getInt32(from))
+          into.setUint16(end + 4, view.getUint16(from + 4))
+          end += COMPACT_BYTES[Family.ipv4]
+        }
+        from += COMPACT_BYTES[Family.ipv4]
       }
       slot += here
       left -= here
