@@ -28,7 +28,7 @@ export const WEBSOCKET_SECTION = {
     sockets_per_address: bound(
       [512, 0, 1_000_000],
       'sockets',
-      'Open WebSockets of one address. More are refused with status 429. An IPv6 /48 may have four times as many. 0 means no limit.',
+      'Open WebSockets of one address in all workers. More are refused with status 429. An IPv6 /48 may have four times as many in one worker. 0 means no limit.',
     ),
     torrents_per_socket: bound(
       [10_000, 0, 1_000_000],

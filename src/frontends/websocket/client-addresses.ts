@@ -1,4 +1,4 @@
-import { NETWORK_FACTOR, type Rate } from './limits.ts'
+import { NETWORK_FACTOR, type Rate, SHARED_SOCKETS_MIN } from './limits.ts'
 import { TokenBucket } from './token-bucket.ts'
 
 /** Resources that the sockets of one address use in this process. */
@@ -24,16 +24,23 @@ export function countedAddress(address: Uint8Array): string {
   return Buffer.from(bytes).toString('latin1')
 }
 
-/** Counts the sockets of each address. */
+/** A counted address and its open sockets in one worker. */
+export type SocketCount = readonly [address: string, sockets: number]
+
+/** Counts the sockets of each address, in this worker and, as far as they report them, in others. */
 export class ClientAddresses {
   readonly #uses = new Map<string, AddressUse>()
+  /** Counts reported by each other worker, and their sums. */
+  readonly #reported = new Map<number, Map<string, number>>()
+  readonly #others = new Map<string, number>()
   /** Sockets of each IPv6 /48. */
   readonly #networks = new Map<string, number>()
 
   /** Whether one more socket of this counted address exceeds `socketsPerAddress`. */
   isFull(address: string, socketsPerAddress: number): boolean {
     if (socketsPerAddress === 0) return false
-    if ((this.#uses.get(address)?.sockets ?? 0) >= socketsPerAddress) return true
+    const own = this.#uses.get(address)?.sockets ?? 0
+    if (own + (this.#others.get(address) ?? 0) >= socketsPerAddress) return true
     const network = networkOf(address)
     if (network === undefined) return false
     return (this.#networks.get(network) ?? 0) >= socketsPerAddress * NETWORK_FACTOR
@@ -49,6 +56,47 @@ export class ClientAddresses {
     use.sockets++
     this.#addToNetwork(address, 1)
     return use
+  }
+
+  /**
+   * The counts that other workers need. An address with few sockets is left out, so that an ordinary
+   * client causes no traffic between workers.
+   */
+  shared(): SocketCount[] {
+    const all = [...this.#uses].map(([address, { sockets }]): SocketCount => [address, sockets])
+    return all.filter(([, sockets]) => sockets >= SHARED_SOCKETS_MIN)
+  }
+
+  /** What to report of this address after its sockets changed; undefined for nothing. */
+  change(address: string): SocketCount | undefined {
+    const sockets = this.#uses.get(address)?.sockets ?? 0
+    if (sockets < SHARED_SOCKETS_MIN - 1) return undefined
+    return [address, sockets < SHARED_SOCKETS_MIN ? 0 : sockets]
+  }
+
+  /** Another worker reports its sockets of some addresses. */
+  report(worker: number, counts: readonly SocketCount[]): void {
+    const known = this.#reported.get(worker) ?? new Map<string, number>()
+    this.#reported.set(worker, known)
+    for (const [address, sockets] of counts) {
+      this.#addToOthers(address, sockets - (known.get(address) ?? 0))
+      if (sockets === 0) known.delete(address)
+      else known.set(address, sockets)
+    }
+  }
+
+  /** Another worker has ended. */
+  forget(worker: number): void {
+    for (const [address, sockets] of this.#reported.get(worker) ?? []) {
+      this.#addToOthers(address, -sockets)
+    }
+    this.#reported.delete(worker)
+  }
+
+  #addToOthers(address: string, more: number): void {
+    const sockets = (this.#others.get(address) ?? 0) + more
+    if (sockets === 0) this.#others.delete(address)
+    else this.#others.set(address, sockets)
   }
 
   /** Counts a socket that closed. */

@@ -68,6 +68,12 @@ export const WAITING_MILLIS = 100
 /** Sockets of one IPv6 /48 are limited to this many times those of a /64. */
 export const NETWORK_FACTOR = 4
 
+/** Sockets of an address from which on a worker reports their count to the other workers. */
+export const SHARED_SOCKETS_MIN = 16
+
+/** Addresses in one report. */
+export const REPORTED_ADDRESSES_MAX = 10_000
+
 /** Seconds without a message or pong after which a socket is closed: several pings are unanswered. */
 export const IDLE_SECONDS_MAX = 120
 

@@ -1,9 +1,11 @@
-import { rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { basename, dirname } from 'node:path'
 import { pack, unpack } from 'msgpackr'
 import { createFrameReader, FRAME_HEADER_BYTES, writeFrameHeader } from '../../link/frame.ts'
 import { bytesOf } from '../../protocol/bytes.ts'
-import { RELAY_FRAME_BYTES_MAX, RELAY_QUEUE_BYTES_MAX } from './limits.ts'
+import type { SocketCount } from './client-addresses.ts'
+import { RELAY_FRAME_BYTES_MAX, RELAY_QUEUE_BYTES_MAX, REPORTED_ADDRESSES_MAX } from './limits.ts'
 
 /** An offer or answer for a peer, wherever its connection is. */
 export type Relayed = {
@@ -74,6 +76,27 @@ export type WorkerRelayOptions = {
   readonly pathOf: (worker: number) => string
   /** Receives messages from other workers. */
   readonly deliver: (message: Relayed) => void
+  readonly counts: SharedCounts
+}
+
+/** Counts of sockets that the workers report to each other. */
+export type SharedCounts = {
+  shared(): readonly SocketCount[]
+  report(worker: number, counts: readonly SocketCount[]): void
+  forget(worker: number): void
+}
+
+/** A report of `from`; a new worker also asks for those of the others. */
+type Report = {
+  readonly from: number
+  readonly isNew: boolean
+  readonly counts: readonly SocketCount[]
+}
+
+/** The transport between the workers of this machine. */
+export type WorkerTransport = RelayTransport & {
+  /** Reports a count to the workers that run. */
+  share(count: SocketCount): void
 }
 
 /**
@@ -81,24 +104,30 @@ export type WorkerRelayOptions = {
  * another one with the first message for it. A frame of link/frame.ts carries one message in
  * MessagePack. Rejects when it cannot listen on the path.
  */
-export async function startWorkerRelay(options: WorkerRelayOptions): Promise<RelayTransport> {
+export async function startWorkerRelay(options: WorkerRelayOptions): Promise<WorkerTransport> {
   const relay = new WorkerRelay(options)
   await relay.listen()
+  relay.greet()
   return relay
 }
 
-class WorkerRelay implements RelayTransport {
+class WorkerRelay implements WorkerTransport {
   readonly #options: WorkerRelayOptions
   readonly #outgoing = new Map<number, Socket>()
-  readonly #incoming = new Set<Socket>()
+  /** Connections of other workers, with their number once they have reported. */
+  readonly #incoming = new Map<Socket, number | undefined>()
   readonly #server: Server
 
   constructor(options: WorkerRelayOptions) {
     this.#options = options
     this.#server = createServer(socket => {
-      this.#incoming.add(socket)
-      receive(socket, options.deliver)
-      socket.on('close', () => this.#incoming.delete(socket))
+      this.#incoming.set(socket, undefined)
+      receive(socket, options.deliver, report => this.#onReport(socket, report))
+      socket.on('close', () => {
+        const worker = this.#incoming.get(socket)
+        this.#incoming.delete(socket)
+        if (worker !== undefined) options.counts.forget(worker)
+      })
     })
   }
 
@@ -115,7 +144,38 @@ class WorkerRelay implements RelayTransport {
   reaches = () => true
 
   send(message: Relayed): boolean {
-    const socket = this.#socketTo(message.worker)
+    return this.#write(message.worker, message)
+  }
+
+  share(count: SocketCount): void {
+    const report: Report = { from: this.#options.worker, isNew: false, counts: [count] }
+    for (const worker of this.#outgoing.keys()) this.#write(worker, report)
+  }
+
+  /** Connects to the workers that run already, which connect to this one in return. */
+  greet(): void {
+    const { pathOf, worker } = this.#options
+    const [prefix = '', suffix = ''] = basename(pathOf(0)).split('0')
+    for (const name of readdirSync(dirname(pathOf(0)))) {
+      if (!name.startsWith(prefix) || !name.endsWith(suffix)) continue
+      const number = name.slice(prefix.length, -suffix.length)
+      if (/^\d+$/.test(number) && Number(number) !== worker) this.#report(Number(number), true)
+    }
+  }
+
+  #onReport(socket: Socket, { counts, from, isNew }: Report): void {
+    this.#incoming.set(socket, from)
+    this.#options.counts.report(from, counts)
+    if (isNew) this.#report(from, false)
+  }
+
+  #report(to: number, isNew: boolean): void {
+    const counts = this.#options.counts.shared().slice(0, REPORTED_ADDRESSES_MAX)
+    this.#write(to, { from: this.#options.worker, isNew, counts })
+  }
+
+  #write(worker: number, message: Relayed | Report): boolean {
+    const socket = this.#socketTo(worker)
     if (socket.writableLength > RELAY_QUEUE_BYTES_MAX) return false
     const payload = pack(message)
     const header = bytesOf(new Uint8Array(FRAME_HEADER_BYTES))
@@ -130,7 +190,7 @@ class WorkerRelay implements RelayTransport {
   }
 
   async close(): Promise<void> {
-    for (const socket of [...this.#outgoing.values(), ...this.#incoming]) socket.destroy()
+    for (const socket of [...this.#outgoing.values(), ...this.#incoming.keys()]) socket.destroy()
     await new Promise<void>(resolve => this.#server.close(() => resolve()))
   }
 
@@ -147,10 +207,15 @@ class WorkerRelay implements RelayTransport {
 }
 
 /** Delivers the messages of one connection. A malformed frame closes it. */
-function receive(socket: Socket, deliver: (message: Relayed) => void): void {
+function receive(
+  socket: Socket,
+  deliver: (message: Relayed) => void,
+  onReport: (report: Report) => void,
+): void {
   const reader = createFrameReader(({ u8 }, at, length) => {
     const message = unpackMessage(u8.subarray(at + FRAME_HEADER_BYTES, at + length))
-    if (message) deliver(message)
+    if (message && 'counts' in message) onReport(message)
+    else if (message) deliver(message)
     return message !== undefined
   }, RELAY_FRAME_BYTES_MAX)
   socket.on('error', () => {})
@@ -159,9 +224,10 @@ function receive(socket: Socket, deliver: (message: Relayed) => void): void {
   })
 }
 
-function unpackMessage(payload: Uint8Array): Relayed | undefined {
+function unpackMessage(payload: Uint8Array): Relayed | Report | undefined {
   try {
-    const message = unpack(payload) as Partial<Relayed> | null
+    const message = unpack(payload) as Partial<Relayed & Report> | null
+    if (typeof message?.from === 'number' && Array.isArray(message.counts)) return message as Report
     return typeof message?.text === 'string' && typeof message.socket === 'number'
       ? (message as Relayed)
       : undefined

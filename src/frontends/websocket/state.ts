@@ -3,7 +3,7 @@ import type { Link } from '../../link/link.ts'
 import type { ClientAddresses } from './client-addresses.ts'
 import type { WebsocketLimits } from './limits.ts'
 import type { RefusalLog } from './refusal-log.ts'
-import type { Relay } from './relay.ts'
+import type { Relay, WorkerTransport } from './relay.ts'
 import type { Removal } from './removal.ts'
 import type { Session } from './session.ts'
 
@@ -17,6 +17,8 @@ export type Tracker = {
   readonly sessions: Map<number, Session>
   readonly addresses: ClientAddresses
   readonly relay: Relay
+  /** Undefined where there is only one process. */
+  workers: WorkerTransport | undefined
   readonly removal: Removal
   readonly refusals: RefusalLog
   limits: WebsocketLimits

@@ -70,6 +70,7 @@ export async function startWebsocketTracker(
     sessions: new Map(),
     addresses: new ClientAddresses(),
     relay: new Relay(worker, message => deliver(tracker, message)),
+    workers: undefined,
     removal: new Removal(link, worker),
     refusals: new RefusalLog(log, monotonicSeconds),
     lastNumber: 0,
@@ -78,8 +79,13 @@ export async function startWebsocketTracker(
     waitingBytes: 0,
   }
   if (relayPath) {
-    const deliverHere = tracker.relay.send.bind(tracker.relay)
-    tracker.relay.add(await startWorkerRelay({ worker, pathOf: relayPath, deliver: deliverHere }))
+    tracker.workers = await startWorkerRelay({
+      worker,
+      pathOf: relayPath,
+      deliver: message => deliver(tracker, message),
+      counts: tracker.addresses,
+    })
+    tracker.relay.add(tracker.workers)
   }
   const timers = [startSlowLane(tracker), startUpkeep(tracker)]
   for (const timer of timers) timer.unref()
@@ -136,6 +142,7 @@ function onOpen(tracker: Tracker, socket: WebSocket<Handshake>): void {
   const handshake = socket.getUserData()
   tracker.lastNumber = (tracker.lastNumber + 1) >>> 0
   const use = tracker.addresses.add(handshake.counted)
+  shareCount(tracker, handshake.counted)
   const session = new Session(tracker.lastNumber, socket, use, monotonicSeconds())
   handshake.session = session
   tracker.sessions.set(session.number, session)
@@ -149,7 +156,14 @@ function onClose(tracker: Tracker, socket: WebSocket<Handshake>): void {
   tracker.slowed.delete(session)
   tracker.waitingBytes -= session.release()
   tracker.addresses.remove(counted)
+  shareCount(tracker, counted)
   for (const peer of session.peers()) tracker.removal.remove(session.number, peer)
+}
+
+/** Reports the sockets of an address to the other workers, where they need to know. */
+function shareCount({ addresses, workers }: Tracker, address: string): void {
+  const count = workers && addresses.change(address)
+  if (count) workers.share(count)
 }
 
 /**

@@ -2,12 +2,24 @@ import { existsSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { ClientAddresses } from '../../../src/frontends/websocket/client-addresses.ts'
 import { RELAY_FRAME_BYTES_MAX } from '../../../src/frontends/websocket/limits.ts'
-import { Relay, type Relayed, startWorkerRelay } from '../../../src/frontends/websocket/relay.ts'
+import {
+  Relay,
+  type Relayed,
+  startWorkerRelay,
+  type WorkerTransport,
+} from '../../../src/frontends/websocket/relay.ts'
 import { FRAME_HEADER_BYTES, writeFrameHeader } from '../../../src/link/frame.ts'
 import { temporaryFolder } from '../../fixtures/start-tracker.ts'
 
-type Inbox = { relay: Relay; received: Relayed[]; got(count: number): Promise<void> }
+type Inbox = {
+  relay: Relay
+  addresses: ClientAddresses
+  transport: WorkerTransport
+  received: Relayed[]
+  got(count: number): Promise<void>
+}
 
 function messageTo(worker: number, text: string): Relayed {
   return {
@@ -29,11 +41,15 @@ async function relayOf(t: Test, worker: number, folder: string): Promise<Inbox> 
   }
   const relay = new Relay(worker, deliver)
   const pathOf = (number: number) => join(folder, `${number}.sock`)
-  relay.add(await startWorkerRelay({ worker, pathOf, deliver }))
+  const addresses = new ClientAddresses()
+  const transport = await startWorkerRelay({ worker, pathOf, deliver, counts: addresses })
+  relay.add(transport)
   t.teardown(() => relay.close())
   return {
     relay,
     received,
+    addresses,
+    transport,
     got: count =>
       new Promise(resolve => {
         look = () => {
@@ -147,4 +163,28 @@ t.test('another transport carries messages to the workers that it reaches', asyn
   t.same(carried, ['first', 'second', 'refused by the transport'])
   await relay.close()
   t.ok(isClosed)
+})
+
+t.test('workers report the sockets of an address to each other, and forget a dead one', async t => {
+  const folder = temporaryFolder(t)
+  const one = await relayOf(t, 1, folder)
+  const isFull = ({ addresses }: Inbox) => addresses.isFull('a', 100)
+  const until = async (holds: () => boolean) => {
+    while (!holds()) await new Promise(resolve => setTimeout(resolve, 5))
+  }
+  for (let n = 0; n < 60; n++) one.addresses.add('a')
+  const two = await relayOf(t, 2, folder)
+  for (let n = 0; n < 40; n++) {
+    two.addresses.add('a')
+    const count = two.addresses.change('a')
+    if (count) two.transport.share(count)
+  }
+  await until(() => isFull(one) && isFull(two))
+  two.addresses.remove('a')
+  two.transport.share(['a', 39])
+  await until(() => !isFull(one))
+  two.transport.share(['a', 40])
+  await until(() => isFull(one))
+  await two.relay.close()
+  await until(() => !isFull(one))
 })
