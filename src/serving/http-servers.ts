@@ -47,7 +47,8 @@ export async function claimTcpListeners(
   const api = config.api_server.some(({ enabled }) => enabled)
   const token = api ? findApiKey(config.tracker_config, log) : ''
   const isStart = held.size === 0
-  const backend = chooseHttpBackend(config.frontend.http, isStart ? log : undefined)
+  const isServing = api || config.http_server.some(({ enabled }) => enabled)
+  const backend = chooseHttpBackend(config.frontend.http, isStart && isServing ? log : undefined)
   const free = { http: 0, api: 0 }
   const nameOf = (kind: 'http' | 'api', { host, port }: { host: string; port: number }) =>
     `${host} ${port === 0 ? `${kind} ${free[kind]++}` : port}`
