@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Database, Table, UserRow } from '../database/database.ts'
+import { exactJson } from '../json.ts'
 import { writeFileWhole } from './export.ts'
 import {
   type Counts,
@@ -70,5 +71,5 @@ function userEntry({ id, active, ...user }: UserRow): string {
     active: active ? 1 : 0,
     torrents_active: {},
   }
-  return `"${createHash('sha1').update(id).digest('hex')}":${JSON.stringify(value)}`
+  return `"${createHash('sha1').update(id).digest('hex')}":${exactJson(value)}`
 }

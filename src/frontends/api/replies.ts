@@ -1,3 +1,5 @@
+import { exactJson } from '../../json.ts'
+
 /** Chunks of a body. No chunk is empty. */
 export type Chunks = AsyncGenerator<string, void, void>
 
@@ -42,15 +44,7 @@ export const DATABASE_ERROR = statusReply(500, 'database error')
 export const INTERNAL_ERROR = statusReply(500, 'internal error')
 
 export function jsonReply(value: unknown): Reply {
-  return { status: 200, type: JSON_TYPE, body: stringify(value) }
-}
-
-/** JSON text in which a bigint is a whole number with all its digits. */
-function stringify(value: unknown): string {
-  const text = JSON.stringify(value, (_, field: unknown) =>
-    typeof field === 'bigint' ? `\u0000${field}` : field,
-  )
-  return text.replaceAll(/"\\u0000(\d+)"/g, '$1')
+  return { status: 200, type: JSON_TYPE, body: exactJson(value) }
 }
 
 export function chunkedReply(chunks: Chunks): Reply {
