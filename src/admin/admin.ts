@@ -6,7 +6,7 @@
  */
 export type Admin = {
   torrents(hashes: readonly string[]): Promise<(Torrent | undefined)[]>
-  /** Peers of one torrent, at most `count`, seeders first. Start with cursor 0; the answer says where to go on, -1 at the end. */
+  /** Peers of a torrent, at most `count`, seeders first. Starts with cursor 0; `next` is -1 at the end. */
   torrentPeers(hash: string, cursor: number, count: number): Promise<PeerPage>
   /** `completed` undefined leaves the count as it is, or 0. */
   setTorrents(entries: readonly (readonly [hash: string, completed?: number])[]): Promise<Outcome[]>
@@ -85,7 +85,7 @@ export type Peer = {
   readonly updated: number
 }
 
-/** A user as the API writes it. `id` is a UUID, or a decimal number where `database_structure.users.id_uuid` is off. */
+/** A user in the API. `id` is a UUID, or a decimal number if `database_structure.users.id_uuid` is off. */
 export type UserEntry = {
   readonly id: string
   readonly key: string
@@ -105,7 +105,7 @@ export type User = UserEntry & {
   readonly torrentsActive: readonly (readonly [hash: string, seen: number])[]
 }
 
-/** Numbers of this moment, by the names that Torrust-Actix's `/stats` has. Times in Unix seconds. */
+/** Current numbers, by their names in Torrust-Actix's `/stats`. Times in Unix seconds. */
 export type Stats = Readonly<Record<string, number | boolean>>
 
 /** The tracker at a glance. */
@@ -114,7 +114,7 @@ export type Overview = {
   readonly stats: Stats
   /** Bytes for swarms: what is taken, and what there is. */
   readonly memory: { readonly taken: number; readonly reserved: number }
-  /** Undefined where nothing is kept. `written` is when counts were last written, in Unix seconds, 0 before. */
+  /** Undefined without persistence. `written` is the last write of counts in Unix seconds, or 0. */
   readonly database:
     | {
         readonly engine: string

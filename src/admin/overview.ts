@@ -12,7 +12,7 @@ const TOP_TOLD = 20
 const TOP_SAMPLED = 100
 const PEERS_SAMPLED = 1000
 
-/** Finding the largest torrents looks at all of them: it may take this share of the thread's time, and is new enough for some seconds. */
+/** Share of the thread's time for the scan of all torrents for the largest ones. */
 const TOP_MILLIS_MIN = 5000
 const TOP_TIME_SHARE = 1 / 20
 
@@ -40,7 +40,7 @@ export type OverviewReader = {
 type Largest = Pick<Overview, 'top' | 'clients'>
 type Counts = Record<'http' | 'udp' | 'websocket', number>
 
-/** What the dashboard shows of this moment and of the last minutes. What is costly to find is found again from time to time only. */
+/** Reads the overview of the dashboard. Expensive parts are refreshed only now and then. */
 export function createOverview(sources: OverviewSources): OverviewReader {
   const { now } = sources
   const history = { http: [], udp: [], websocket: [], seeders: [], leechers: [] } as {
@@ -55,7 +55,7 @@ export function createOverview(sources: OverviewSources): OverviewReader {
     return { top: torrents.slice(0, TOP_TOLD), clients: clientsOf(torrents, sources) }
   }
 
-  /** The last ones found; whoever comes when these are old has the next ones looked for, and waits only where there are none. */
+  /** The last result. A request with an old result starts a new search, and waits only without one. */
   async function readLargest(): Promise<Largest> {
     if (largest && now() < largestUntil) return largest
     const begun = now()

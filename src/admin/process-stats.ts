@@ -3,7 +3,7 @@ import type { ProcessNumbers } from './admin.ts'
 
 type Known = { readonly at: number; readonly cpuSeconds: number; readonly cpu: number }
 
-/** What the processes last told, for people: processor time is that between the last two reports that a call came across. */
+/** The last reports of the processes. Processor time is between the last two reports that were read. */
 export function createProcessNumbers(
   processes: Pick<Processes, 'all'>,
 ): () => readonly ProcessNumbers[] {

@@ -46,7 +46,7 @@ export function encode(kind: ColumnKind, value: unknown): unknown {
   }
 }
 
-/** A field out of what the database's driver gives; undefined for what is no hash where one should be. */
+/** Decodes a field of the database's driver. Undefined for an invalid hash. */
 export function decode(
   kind: ColumnKind,
   value: unknown,

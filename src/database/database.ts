@@ -2,9 +2,10 @@ import type { OperatorError } from '../errors.ts'
 import type { Ledger } from './ledger.ts'
 
 /**
- * What is kept: five tables in SQLite, PostgreSQL or MySQL/MariaDB, named and typed as `[database_structure.*]` says. Hashes are 40
- * lower-case hex digits here, whatever the columns hold. Rows are written in transactions of `chunk_size`: of a call that rejects, the first
- * chunks may be there, each of them whole. Calls that write to one table take effect in the order they are made, and what resolved is on disk.
+ * The tables in SQLite, PostgreSQL, MySQL or MariaDB, named and typed by `[database_structure.*]`.
+ * Hashes are 40 lower-case hexadecimal digits here, whatever the columns store. Rows are written in
+ * transactions of `chunk_size`. After a rejected call, the first chunks may be stored, each of them
+ * completely. Writes to one table take effect in the order of the calls, and resolve once on disk.
  */
 export type Database = {
   readonly torrents: Table<TorrentRow>
@@ -28,15 +29,16 @@ export type Database = {
 }
 
 export type Table<Row> = {
-  /** All rows in the order of the primary key, in chunks, without holding them all in memory. Passes over those whose hash is none. */
+  /** Yields all rows in the order of the primary key, in chunks. Skips rows with an invalid hash. */
   load(): AsyncIterable<readonly Row[]>
-  /** Adds rows, or replaces those with the same hash; a user replaces those with the same id or the same key. The last of several counts. */
+  /** Adds or replaces rows by hash, users by id and key. The last of several rows for one hash wins. */
   save(rows: readonly Row[]): Promise<void>
   /**
-   * Changes rows that are there and adds none: all fields, or those named. A user is found by key, and keeps the id.
+   * Changes all or the named fields of existing rows, and adds none. Finds users by key and does not
+   * change their ids.
    */
   update(rows: readonly Row[], fields?: readonly (keyof Row)[]): Promise<void>
-  /** By hash; a user by key. What is not there is no error. */
+  /** Removes rows by hash, users by key. Missing rows are not an error. */
   remove(hashes: readonly string[]): Promise<void>
   clear(): Promise<void>
 }

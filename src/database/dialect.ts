@@ -44,7 +44,7 @@ export function codeOf(error: unknown): string {
   return String(code)
 }
 
-/** Messages of an error and of what caused it: one that stands for several attempts has none of its own. */
+/** Messages of an error and its causes. An aggregate error does not have a message of its own. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ')
   return error instanceof Error ? error.message : String(error)

@@ -9,10 +9,10 @@ import { type Column, type ColumnOutline, decode, encode } from './columns.ts'
 import type { Dialect, Tables } from './dialect.ts'
 import type { Shape, TableOutline } from './shapes.ts'
 
-/** Rows of one statement: 7 columns of so many stay well below the 32,766 parameters that SQLite takes, and PostgreSQL's 65,535. */
+/** Rows of one statement. With 7 columns they stay below the 32,766 parameters of SQLite. */
 export const STATEMENT_ROWS_MAX = 1000
 
-/** Rows of one update: its time grows with their square, and at this number that is not seen yet. */
+/** Rows of one update. The time grows with their square, which does not matter at this number. */
 const UPDATE_ROWS_MAX = 100
 
 /** `items` in parts of `size`, the last one shorter. */
@@ -31,7 +31,7 @@ export function decodeRow<Row>(shape: Shape<Row>, found: Record<string, unknown>
   return row as Row
 }
 
-/** At most `count` rows in the order of the primary key, after the one whose primary key the database gave as `after`. */
+/** Selects at most `count` rows in the order of the primary key, after the key `after`. */
 export function selectPage(
   db: Kysely<Tables>,
   shape: TableOutline,

@@ -18,8 +18,8 @@ export type Store = {
 }
 
 /**
- * The same table with its writes one after another: a long one is many transactions, and an older row must not come after a newer one
- * because its chunk had to wait.
+ * Serialises the writes to a table: a long one is many transactions, and an older row must not replace
+ * a newer one because its chunk had to wait.
  */
 export function inTurns<Row>(table: Table<Row>, turns: Turns): Table<Row> {
   return {
@@ -61,7 +61,7 @@ export function hashTable<Row extends { readonly hash: string }>(
   }
 }
 
-/** The last row of each hash, in the order of hashes: a large index is written several times as fast in its own order. */
+/** The last row of each hash, sorted by hash: a large index is written much faster in its order. */
 function latest<Row extends { readonly hash: string }>(rows: readonly Row[]): Row[] {
   const sorted = rows.toSorted((a, b) => (a.hash < b.hash ? -1 : a.hash > b.hash ? 1 : 0))
   return sorted.filter((row, n) => row.hash !== sorted[n + 1]?.hash)

@@ -1,4 +1,4 @@
-/** Azureus style, `-XX1234-`: who uses which two characters. The list that clients and trackers have kept together since 2003. */
+/** Azureus style, `-XX1234-`: clients by their two characters. */
 const AZUREUS: Record<string, string> = {
   '7T': 'aTorrent',
   AB: 'AnyEvent::BitTorrent',
@@ -114,7 +114,7 @@ const AZUREUS: Record<string, string> = {
   tT: 'tTorrent',
 }
 
-/** Shadow style: a letter, then a version in five characters of base 64, padded with `-`, and three more, mostly `---`. */
+/** Shadow style: a letter, five characters of a version in base 64, padded with `-`, and three more. */
 const SHADOW: Record<string, string> = {
   A: 'ABC',
   O: 'Osprey Permaseed',

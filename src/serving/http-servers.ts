@@ -25,18 +25,18 @@ import { startWorkers } from './workers.ts'
 
 const WORKERS_STOP_MILLIS_MAX = 8000
 
-/** Listeners whose addresses are surely ours, and the ports that those of port 0 got. */
+/** Listeners with reserved addresses, and the ports that the kernel chose for port 0. */
 export type ClaimedTcp = {
   readonly listeners: FrontendListeners
-  /** By `address port`; a port 0 with the kind of the server and how many of these there are before it. */
+  /** By `address port`. For port 0, the key has the kind of server and a counter. */
   readonly ports: ReadonlyMap<string, number>
-  /** To be called when they listen, or will not. */
+  /** Releases the reservations. Call it when the listeners listen, or never will. */
   release(): void
 }
 
 /**
- * Makes sure of the addresses of both kinds together: they must not have the same one. Those of `held` are ours already. Throws an
- * OperatorError.
+ * Reserves the addresses of the HTTP and API servers together, so that they cannot collide. The ones
+ * of `held` are reserved already. Throws an OperatorError.
  */
 export async function claimTcpListeners(
   config: Config,
@@ -97,20 +97,20 @@ export async function claimTcpListeners(
 /** The HTTP tracker and the API, in cluster workers or in this process. */
 export type Serving = Part & {
   readonly workers: number
-  /** Serves `listeners` from now on. No connection is refused. Rejects when that cannot be, and then all stays as it was. */
+  /** Switches to `listeners` without refusing a connection. Rejects on failure, and changes nothing. */
   replace(listeners: FrontendListeners, logSettings: LogSettings): Promise<void>
 }
 
 export type ServingOptions = {
   readonly config: Config
   readonly listeners: FrontendListeners
-  /** Where the workers' sockets for each other are. */
+  /** Folder of the sockets between workers. */
   readonly folder: string
   readonly engine: Engine
   readonly admin: Admin
   readonly engineThreads: EngineLinks
   readonly processes: Processes
-  /** Takes what is started, while it starts. */
+  /** Receives the components as they start. */
   readonly parts: Parts
   readonly log: Logger
 }
@@ -125,7 +125,7 @@ export type EngineLinks = {
   takeOutGone(): void
 }
 
-/** Starts them. Rejects with an OperatorError. */
+/** Starts the servers. Rejects with an OperatorError. */
 export async function startServing(options: ServingOptions): Promise<Serving> {
   const { admin, config, engineThreads, listeners, log, parts, processes } = options
   const workers = workerCount(config)
@@ -184,7 +184,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
   return serving
 }
 
-/** Cluster workers that a configuration means; 0 serves from this process. */
+/** Count of cluster workers of a configuration. 0 serves from this process. */
 function workerCount({ engine, frontend }: Config): number {
   if (frontend.workers !== 'auto') return frontend.workers
   return Math.max(1, availableParallelism() - engine.threads)

@@ -15,24 +15,24 @@ import type { ApiListener, HttpListener } from './listeners.ts'
 
 const STOP_MILLIS_MAX = 5000
 const STOP_CHECK_MILLIS = 10
-/** uWebSockets.js closes a connection without a request after some twelve seconds: then none is left that could have one on its way. */
+/** uWebSockets.js closes an idle connection after about 12 s. After that, no request can be in flight. */
 const HAND_OVER_MILLIS = 16_000
-/** Longest that an answer is waited for after that. */
+/** Maximum wait for answers after that. */
 const LAST_ANSWER_MILLIS_MAX = 60_000
 const HAND_OVER_CHECK_MILLIS = 250
 
-/** What the frontends of a process listen on. It can be cloned. */
+/** Listeners of a process. The value can be cloned. */
 export type FrontendListeners = {
   readonly http: readonly HttpListener[]
   readonly api: readonly ApiListener[]
-  /** Connections that one address may have to all of them in each process; 0 does not limit. */
+  /** Maximum connections of one address to all of them in each process. 0 is unlimited. */
   readonly connectionsPerAddress: number
   readonly websocket: WebsocketLimits
 }
 
 /** The listeners of one process, with their link. */
 export type Frontends = {
-  /** Open connections of clients; undefined when a listener is on uWebSockets.js, which does not report them. */
+  /** Open connections. Undefined if a listener is on uWebSockets.js, which does not report them. */
   readonly connections: number | undefined
   /**
    * Starts servers for `listeners`, which take over from the running ones. No connection is refused;
@@ -40,16 +40,16 @@ export type Frontends = {
    * drainTime. Resolves when the new servers listen. Rejects when one cannot, and the old ones stay.
    */
   replace(listeners: FrontendListeners): Promise<void>
-  /** Ends as `replace` ends what was, for when another process has taken over. */
+  /** Ends like the old servers of `replace`, after another process has taken over. */
   handOver(): Promise<void>
-  /** Takes no new connections, answers what waits, for five seconds at most, and closes everything. */
+  /** Stops listening, answers pending requests for at most five seconds, and closes everything. */
   stop(): Promise<void>
 }
 
 type Server = {
   readonly port: number
   readonly inFlight: number
-  /** Open WebSockets; an API server has none. */
+  /** Open WebSockets. An API server does not have any. */
   readonly webSockets?: number
   stopListening(): void
   handOver(): Promise<void>
@@ -99,7 +99,7 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
   const isAnswering = (some: readonly Server[]) =>
     [...some, websocket].some(({ inFlight }) => inFlight > 0)
 
-  /** Resolves when `servers` are closed, which they are early where `isIdle` says that nobody is connected. */
+  /** Resolves when `servers` are closed, early if `isIdle` reports that they do not have connections. */
   async function leave(servers: readonly Server[], isIdle: () => boolean): Promise<void> {
     for (const server of servers) leaving.add(server)
     await Promise.all(servers.map(server => server.handOver()))
@@ -152,7 +152,7 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
       const old = servers
       servers = await startServers(wanted)
       listeners = wanted
-      // Others listen on the same ports, so that it cannot be seen whose a connection is.
+      // Others listen on the same ports, so the owner of a connection is not known.
       void leave(old, () => false)
     },
     async handOver() {

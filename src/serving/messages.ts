@@ -16,7 +16,7 @@ export type ToWorker =
       readonly number: number
       /** One that replaces another has a new one. */
       readonly process: number
-      /** Where workers have their sockets for each other. */
+      /** Folder of the sockets between workers. */
       readonly folder: string
       readonly socketPath: string
       readonly log: LogSettings

@@ -1,30 +1,30 @@
 /** A process that a supervisor keeps running. */
 export type Child = {
-  /** Undefined when the system could not start it. */
+  /** Undefined if the system could not start it. */
   readonly pid: number | undefined
-  /** Has it finish what it has begun, in its own time, and end: another does its work. Resolves when it begins nothing any more, or is gone. */
+  /** Makes it finish its requests and exit. Resolves when it accepts no more work, or has exited. */
   handOver(): Promise<void>
   stop(): void
   kill(): void
 }
 
-/** An end that was not asked for. */
+/** An unexpected exit. */
 export type Death = {
   readonly n: number
   readonly pid: number | undefined
   readonly why: string
-  /** How many times in a row this child died young, this time included. */
+  /** Count of early deaths in a row, this one included. */
   readonly quickDeaths: number
-  /** Until the next start. */
+  /** Milliseconds until the next start. */
   readonly restartMillis: number
 }
 
 export type SupervisorOptions = {
   readonly count: number
-  /** Starts child number `n`, and calls `ready` when it does its work and `exited` when it ends, for whatever reason. May throw. */
+  /** Starts child `n`, calls `ready` once it works and `exited` at its exit. May throw. */
   readonly start: (n: number, exited: (why: string) => void, ready: () => void) => Child
   readonly died: (death: Death) => void
-  /** How long a child that has handed over may take to finish, in milliseconds. */
+  /** Milliseconds that a replaced child may take to finish. */
   readonly leaveMillis: () => number
   /** Milliseconds, monotonic. */
   readonly now: () => number
@@ -33,34 +33,34 @@ export type SupervisorOptions = {
 
 export type Supervisor = {
   /**
-   * Starts another child number `n` beside the one that runs, which hands over to it when it is ready. Resolves when it has. Rejects when the new
-   * one ends before; then the old one goes on.
+   * Starts another child `n` beside the running one, which hands over once the new one is ready.
+   * Resolves after that. Rejects if the new one exits first; then the old one continues.
    */
   replace(n: number): Promise<void>
-  /** Stops all children, kills those that are not gone after `millis`, and resolves when none is left. */
+  /** Stops all children, kills the remaining ones after `millis`, and resolves when all have exited. */
   stop(millis: number): Promise<void>
-  /** Ends all children at once. */
+  /** Kills all children. */
   kill(): void
 }
 
-/** A child that lived so long starts again at once; one that dies sooner waits, twice as long each time. */
+/** A child that ran this long restarts at once. Otherwise the delay doubles each time. */
 const HEALTHY_MILLIS = 10_000
 const BACKOFF_MILLIS_MIN = 100
 const BACKOFF_MILLIS_MAX = 10_000
 
-/** A child that is to take another's place and is not ready by then is killed. */
+/** Time for a replacement to become ready, after which it is killed. */
 const READY_MILLIS_MAX = 30_000
-/** A child that has handed over is killed after leaveMillis and this. */
+/** A replaced child is killed after leaveMillis and this time. */
 const LEAVE_MILLIS_MAX = 90_000
-/** Children that have handed over and still run, for each number; the oldest ones are stopped. */
+/** Maximum replaced children that still run, per number. The oldest ones are stopped. */
 const LEAVING_MAX = 4
 
-/** Keeps `count` children running until stopped. It never gives up on one. */
+/** Keeps `count` children running until stopped, and restarts each one without limit. */
 export function startSupervisor(options: SupervisorOptions): Supervisor {
   const children = new Map<number, Child>()
-  /** Those that are to take a place and are not ready. */
+  /** Replacements that are not ready yet. */
   const successors = new Map<number, Child>()
-  /** Those that have handed over. */
+  /** Replaced children. */
   const leaving = new Map<Child, number>()
   const timers = new Map<number, { cancel(): void }>()
   const quickDeaths = new Array<number>(options.count).fill(0)
@@ -69,7 +69,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
 
   const everyChild = () => [...children.values(), ...successors.values(), ...leaving.keys()]
 
-  /** `ended` is called once, without a child where none could be started. Undefined when it has ended already. */
+  /** Calls `ended` once, without a child if none could be started. Undefined if it has exited already. */
   function launch(
     n: number,
     ready: (child: Child) => void,
@@ -125,7 +125,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     for (const timer of timers.values()) timer.cancel()
   }
 
-  /** The place is `child`'s, whether the one before runs, has died or is about to be started again. */
+  /** Gives the number to `child`, whatever the state of the child before. */
   async function takePlace(n: number, child: Child): Promise<void> {
     successors.delete(n)
     timers.get(n)?.cancel()

@@ -16,10 +16,10 @@ export type WorkersOptions = {
   readonly count: number
   readonly listeners: FrontendListeners
   readonly admin: Admin
-  /** Told of each worker's start and end, and what it reports. */
+  /** Receives each worker's start, exit and reports. */
   readonly processes: Processes
   readonly socketPathFor: (n: number) => string
-  /** Where workers have their sockets for each other. */
+  /** Folder of the sockets between workers. */
   readonly folder: string
   readonly numbers: WorkerNumbers
   readonly logSettings: LogSettings
@@ -28,39 +28,39 @@ export type WorkersOptions = {
 
 export type Workers = {
   /**
-   * Replaces the workers, one after the other, by such that are started with these. No connection is refused. Rejects when one of the new
-   * ones cannot listen; then all are again, or still, as they were.
+   * Replaces the workers one after the other with workers for these listeners. No connection is
+   * refused. Rejects if a new one cannot listen; then the old listeners stay in effect.
    */
   replace(listeners: FrontendListeners, logSettings: LogSettings): Promise<void>
-  /** As the supervisor's. */
+  /** See Supervisor. */
   stop(millis: number): Promise<void>
   kill(): void
   /**
-   * Resolves when each of them listens. Rejects with an OperatorError when one cannot, which after the addresses were claimed nobody
-   * expects.
+   * Resolves when every worker listens. Rejects with an OperatorError if one cannot, which is unlikely
+   * once the addresses are reserved.
    */
   readonly listening: Promise<void>
 }
 
-/** From so many deaths in a row on, the log says it once more and is then silent about the worker until it lived for a while. */
+/** After this many deaths in a row, the log reports no more deaths of a worker until it runs longer. */
 const QUICK_DEATHS_LOGGED_MAX = 5
 
-/** Half of a worker's young generation. What a request leaves behind is dead at once: more room than this makes pauses longer and nothing cheaper. */
+/** Half of a worker's young generation. Requests leave only garbage, so a larger one costs pauses. */
 const YOUNG_MIB = 2
 const LOOK_MILLIS = 1000
-/** A worker that serves and says nothing for so many looks is stuck; one that starts may load its code from a slow disk. */
+/** Checks without a report after which a worker is stuck. A starting worker may load from a slow disk. */
 const SILENT_LOOKS_MAX = 10
 const STARTING_LOOKS_MAX = 60
 
 /** Forks the cluster workers and keeps them running. */
 export function startWorkers(options: WorkersOptions): Workers {
   const { log } = options
-  // Structured clones: JSON would make null of what is undefined in an answer.
+  // Structured clones keep undefined values, which JSON turns into null.
   cluster.setupPrimary({
     serialization: 'advanced',
     exec: fileURLToPath(threadUrl('./worker', import.meta.url)),
     args: [],
-    // First, so that an operator's own flag wins: the last one counts.
+    // First, because the last flag wins, and that is the operator's.
     execArgv: [`--max-semi-space-size=${YOUNG_MIB}`, ...process.execArgv],
   })
   const listen = new Set<number>()
@@ -70,9 +70,9 @@ export function startWorkers(options: WorkersOptions): Workers {
     allListen = resolve
     cannotListen = reject
   })
-  // Once all of them listened, or nobody waits any more, one that cannot is the supervisor's business.
+  // Later failures to listen are left to the supervisor.
   listening.catch(() => {})
-  /** What a worker is started with, whenever that is. */
+  /** Start message of a worker. */
   let current = { listeners: options.listeners, logSettings: options.logSettings }
   const supervisor = startSupervisor({
     count: options.count,
@@ -105,7 +105,7 @@ export function startWorkers(options: WorkersOptions): Workers {
         await supervisor.replace(n)
       } catch (error) {
         current = before
-        // Those that were replaced. Whoever fails now dies later too, and starts again as before.
+        // Restores the replaced workers. A worker that fails now is restarted later.
         for (let done = 0; done < n; done++) await supervisor.replace(done).catch(() => {})
         throw new Error(`worker ${n + 1} could not be replaced: ${(error as Error).message}`)
       }
@@ -200,11 +200,11 @@ function forkWorker(
     told(message)
   })
   worker.once('exit', (code, signal) => ended(signal ?? `exit status ${code}`))
-  // Only now is all read that it reported.
+  // All of its reports have been read only now.
   worker.once('disconnect', () => {
     if (pid !== undefined) processes.gone(pid)
   })
-  // Where the system has no process or file descriptor left there is no child, and no `exit`.
+  // Without a free process or file descriptor there is no child, and no `exit` event.
   worker.on('error', error => {
     if (pid === undefined) ended(error.message)
   })
@@ -214,7 +214,7 @@ function forkWorker(
       send({ type: 'hand-over' })
       return handedOver
     },
-    // One that is not up would not hear it, and has no connections yet.
+    // A starting worker cannot receive the message, and does not have connections yet.
     stop: () => (isUp ? send({ type: 'stop' }) : kill()),
     kill,
   }

@@ -7,17 +7,17 @@ export function previousFile(file: string): string {
   return `${file}.previous`
 }
 
-/** Where a damaged snapshot is put aside, so that the next one does not push out a previous one that is whole. */
+/** Path for a damaged snapshot, so that the next snapshot does not replace an intact previous one. */
 export function damagedFile(file: string): string {
   return `${file}.damaged`
 }
 
-/** A name beside the snapshot, new each time. */
+/** Returns a unique path beside the snapshot. */
 export function temporaryFile(file: string): string {
   return `${file}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`
 }
 
-/** Removes what killed writers left behind. */
+/** Removes temporary files of killed writers. */
 export async function removeLeftovers(file: string): Promise<void> {
   const prefix = `${basename(file)}.`
   for (const name of await readdir(dirname(file))) {
@@ -27,7 +27,7 @@ export async function removeLeftovers(file: string): Promise<void> {
   }
 }
 
-/** Renames, and returns false when there is nothing of the old name. */
+/** Renames a file. Returns false if it does not exist. */
 export async function renameIfThere(from: string, to: string): Promise<boolean> {
   try {
     await rename(from, to)
@@ -39,8 +39,8 @@ export async function renameIfThere(from: string, to: string): Promise<boolean> 
 }
 
 /**
- * Puts a finished snapshot in the place of `file`, which becomes the previous one. Killed in between, it leaves the previous one and no
- * `file`; failing, it leaves both as they were.
+ * Replaces `file` with a finished snapshot, and renames `file` to the previous one. A crash in between
+ * leaves only the previous one. A failure leaves both unchanged.
  */
 export async function replaceFile(temporary: string, file: string): Promise<void> {
   const kept = await renameIfThere(file, previousFile(file))
@@ -53,7 +53,7 @@ export async function replaceFile(temporary: string, file: string): Promise<void
   await syncFolder(dirname(file))
 }
 
-/** Renames last through a power cut only once their folder is on the disk. */
+/** Syncs the folder: a rename survives a power failure only after that. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   try {

@@ -10,9 +10,10 @@ import { readU64, writeU64 } from '../protocol/records.ts'
 import { SnapshotError } from './report.ts'
 
 /**
- * A snapshot file: a header, then sections. Offsets in bytes, integers little-endian. Sections are one of metadata, any number of torrents,
- * one end. Each section's checksum goes on from the one before it, the first one's from the header's: a section that is missing, twice,
- * elsewhere or of another file is as wrong as one with a wrong byte.
+ * A snapshot file: a header, then sections. Offsets in bytes, integers little-endian. The sections are
+ * one of metadata, any number with torrents, and one end. The checksum of each section continues the
+ * one before it, and the first one the header's, so a missing, repeated, moved or foreign section is
+ * detected like a wrong byte.
  */
 const MAGIC = Buffer.from('MUSTERSN')
 export const FORMAT_VERSION = 1
@@ -34,11 +35,11 @@ export const SECTION_HEAD_BYTES = 12
 export const SECTION_PAYLOAD_MAX = 1024 * 1024
 
 export const SectionKind = {
-  /** msgpack, see Metadata: for people and later versions. */
+  /** msgpack, see Metadata. */
   metadata: 1,
   /** Whole records of torrent-record.ts. */
   torrents: 2,
-  /** END_*: what must have come before. Nothing follows. */
+  /** END_*: totals of the sections before. The last section. */
   end: 3,
 } as const
 
@@ -51,18 +52,18 @@ export type Metadata = {
   readonly created: number
   /** Of muster. */
   readonly version: string
-  /** What the tables held as the snapshot began. */
+  /** Counts of the tables at the start of the snapshot. */
   readonly torrents: number
   readonly peers: readonly number[]
 }
 
-/** What the sections of torrents add up to. */
+/** Totals of the torrent sections. */
 export type Counts = { torrents: number; readonly peers: [number, number] }
 
-/** The file is not a whole snapshot that this version can read. */
+/** The file is not a complete snapshot that this version can read. */
 export class SnapshotDamaged extends SnapshotError {}
 
-/** Plain maps: a reader needs nothing that came before. */
+/** Plain maps, so that each value can be decoded on its own. */
 const packr = new Packr({ useRecords: false })
 
 export function packMetadata(metadata: Metadata): Uint8Array {
@@ -109,7 +110,7 @@ export function readHeader(from: Bytes): { readonly createdSeconds: number; read
   return { createdSeconds: view.getUint32(HEADER_CREATED, true), crc }
 }
 
-/** Writes the head of the section whose `length` bytes of payload lie behind it, and returns its checksum. */
+/** Writes the head of a section before its `length` bytes of payload. Returns its checksum. */
 export function writeSectionHead(
   section: Bytes,
   kind: number,
@@ -132,14 +133,14 @@ export function sectionKind(section: Bytes): number {
   return section.view.getUint32(SECTION_KIND, true)
 }
 
-/** Bytes of payload that the head speaks of. Throws SnapshotDamaged when they are more than there may be. */
+/** Payload bytes of a section by its head. Throws SnapshotDamaged above the maximum. */
 export function sectionLength(section: Bytes): number {
   const length = section.view.getUint32(SECTION_LENGTH, true)
   if (length > SECTION_PAYLOAD_MAX) throw new SnapshotDamaged('a section of it is damaged')
   return length
 }
 
-/** Checks a whole section and returns its checksum. Throws SnapshotDamaged. */
+/** Checks a complete section and returns its checksum. Throws SnapshotDamaged. */
 export function checkSection(section: Bytes, length: number, previousCrc: number): number {
   const crc = sectionCrc(section, length, previousCrc)
   if (crc !== section.view.getUint32(SECTION_CRC, true)) {

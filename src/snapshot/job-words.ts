@@ -1,8 +1,8 @@
 import { SnapshotStopped } from './report.ts'
 
 /**
- * Two words by which who asked for jobs speaks to the one under way; a thread must not be ended while it may hold a stripe's lock.
- * Not 0 is yes.
+ * Two shared words that control a running job, because a thread must not be terminated while it may
+ * hold a stripe's lock. Any value but 0 is set.
  */
 export type JobWords = Int32Array<SharedArrayBuffer>
 
@@ -12,25 +12,25 @@ export function createJobWords(): JobWords {
   return new Int32Array(new SharedArrayBuffer(8))
 }
 
-/** Says one of them, and rouses a job that rests. It does not rest again. */
+/** Sets a word and wakes a pausing job, which does not pause again. */
 export function sayToJobs(words: JobWords, word: (typeof JobWord)[keyof typeof JobWord]): void {
   Atomics.store(words, word, 1)
   Atomics.store(words, JobWord.hurry, 1)
   Atomics.notify(words, JobWord.hurry)
 }
 
-/** Throws SnapshotStopped once the jobs were told to stop. */
+/** Throws SnapshotStopped after a request to stop. */
 export function throwIfStopped(words: JobWords): void {
   if (Atomics.load(words, JobWord.stop) !== 0) throw new SnapshotStopped()
 }
 
-/** Work between two rests: short, so that what it takes a processor from hardly notices. */
+/** Length of the work between two pauses. Short, so that other threads are hardly delayed. */
 const WORK_MILLIS = 0.2
 
 /**
- * What a job calls between its small steps, so that it takes about `share` (0 to 1) of one processor's time: it rests in proportion to what it
- * did since, until it is told to hurry. Where the kernel let others go first meanwhile, a step is not all its work, and counts for little more
- * than a short one.
+ * Creates a function that a job calls between its steps, to use about `share` (0 to 1) of one
+ * processor. It pauses in proportion to the time of the steps, until the job is told to hurry. The
+ * kernel may preempt a step, so a long one counts little more than a short one.
  */
 export function createPace(share: number, words: JobWords): () => void {
   let begun = performance.now()

@@ -2,15 +2,15 @@ import { type RestoreOptions, restoreSnapshot } from './read.ts'
 import { type RestoreReport, SnapshotError, type WriteReport } from './report.ts'
 import { type WriteOptions, writeSnapshot } from './write.ts'
 
-/** What a job ends with. Errors lose their class between threads; one that is not told here is not the operator's to mend. */
+/** Result of a job. Errors lose their class between threads, so expected ones are values. */
 export type Outcome<Report> = { readonly report: Report } | { readonly failure: string }
 
-/** Entry of the pool's thread for a write. */
+/** Entry point of the pool's thread for a write. */
 export function write(options: WriteOptions): Promise<Outcome<WriteReport>> {
   return outcomeOf(writeSnapshot(options))
 }
 
-/** Entry of the pool's thread for a restore. */
+/** Entry point of the pool's thread for a restore. */
 export function restore(options: RestoreOptions): Promise<Outcome<RestoreReport>> {
   return outcomeOf(restoreSnapshot(options))
 }

@@ -9,20 +9,20 @@ import type { WriteOptions } from './write.ts'
 const IDLE_MILLIS_MAX = 1000
 
 export type SnapshotPool = {
-  /** As `writeSnapshot`, in a thread. Waits for what was asked for before: a restore is never written half done. */
+  /** Like `writeSnapshot`, in a thread. Waits for earlier jobs, so no partial restore is written. */
   write(options: Omit<WriteOptions, 'words'>): Promise<WriteReport>
-  /** As `restoreSnapshot`, in a thread. */
+  /** Like `restoreSnapshot`, in a thread. */
   restore(options: Omit<RestoreOptions, 'words'>): Promise<RestoreReport>
-  /** What is under way, and what is asked for from now on, rests no more. */
+  /** Makes the current and all later jobs run without pauses. */
   hurry(): void
-  /** Stops what is under way, which rejects with a SnapshotStopped and leaves the files as they were, and ends the thread. */
+  /** Stops the current job, which rejects with SnapshotStopped and changes no file, and the thread. */
   close(): Promise<void>
 }
 
 /**
- * One thread for snapshots, there while it is needed. Its jobs reject with a SnapshotError for what an operator can mend. Any other rejection
- * means that the thread died with a stripe's lock perhaps in its hand, and the process must end as for a dead engine thread. The thread ends when there
- * has been nothing to do for `idleMillis`.
+ * One thread for snapshots, which exits after `idleMillis` without a job. Jobs reject with a
+ * SnapshotError for failures that an operator can fix. Any other rejection means that the thread died,
+ * possibly with a stripe's lock, and the process must exit as after the death of an engine thread.
  */
 export function createSnapshotPool(idleMillis = IDLE_MILLIS_MAX): SnapshotPool {
   const words = createJobWords()
@@ -48,7 +48,7 @@ export function createSnapshotPool(idleMillis = IDLE_MILLIS_MAX): SnapshotPool {
     hurry: () => sayToJobs(words, JobWord.hurry),
     async close() {
       sayToJobs(words, JobWord.stop)
-      // A thread must not be ended while it may hold a stripe's lock; a stopped job soon ends by itself.
+      // A thread must not be terminated while it may hold a stripe's lock. A stopped job soon returns.
       await Promise.allSettled(jobs)
       await pool.close()
     },

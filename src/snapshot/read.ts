@@ -35,13 +35,13 @@ export type RestoreOptions = {
   readonly words?: JobWords
 }
 
-/** One checked section. Its payload lies behind SECTION_HEAD_BYTES of memory that the next one reuses. */
+/** One checked section. The payload follows its head, in memory that the next section reuses. */
 type Section = { readonly kind: number; readonly bytes: Bytes; readonly end: number }
 
 /**
- * Loads the snapshot `file`, or else `file.previous`, into tables that may be in use. A file is read through and checked before the first peer
- * of it is put in, so a damaged one is never half loaded; it is put aside as `file.damaged`. No file at all is no error. Rejects only when
- * stopped, or when the tables themselves break.
+ * Loads the snapshot `file`, or otherwise `file.previous`, into tables that may be in use. A file is
+ * checked completely before its first peer is inserted. A damaged file is renamed to `file.damaged`.
+ * A missing file is not an error. Rejects only after a stop, or if the tables themselves fail.
  */
 export async function restoreSnapshot(options: RestoreOptions): Promise<RestoreReport> {
   const { file, tables, settings, nowSeconds, words = createJobWords() } = options
@@ -71,12 +71,12 @@ export async function restoreSnapshot(options: RestoreOptions): Promise<RestoreR
     contents: loaded?.contents,
     ...imported,
     millis: Math.round(performance.now() - begun),
-    // Where there was none, nothing is wrong: it is the first start.
+    // At the first start there is no snapshot.
     skipped: missing === 2 ? [] : skipped,
   }
 }
 
-/** Whether it is the file's fault. Any other error is ours, and may have left a stripe locked. */
+/** Whether the file is the cause. Any other error is a bug, and may have left a stripe locked. */
 function isFileError(error: unknown): error is Error {
   return error instanceof SnapshotDamaged || (error as NodeJS.ErrnoException).errno !== undefined
 }
@@ -104,7 +104,7 @@ async function load(
   }
 }
 
-/** Reads the whole file and says what is in it. Throws SnapshotDamaged. */
+/** Reads the whole file and returns its totals. Throws SnapshotDamaged. */
 async function verify(
   handle: FileHandle,
   section: Bytes,
@@ -150,7 +150,7 @@ async function readFileHeader(
   return readHeader(header)
 }
 
-/** The sections of the file from its first to its end, each checked. Throws SnapshotDamaged. */
+/** Yields all sections of the file, each checked. Throws SnapshotDamaged. */
 async function* sections(
   handle: FileHandle,
   section: Bytes,
@@ -177,7 +177,7 @@ async function* sections(
   }
 }
 
-/** Reads `bytes` at `position` of the file, less only at its end, and returns how many there were. */
+/** Reads `bytes` at `position`, fewer only at the end of the file. Returns the count. */
 async function readAt(
   handle: FileHandle,
   into: Uint8Array,

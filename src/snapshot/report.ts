@@ -1,4 +1,4 @@
-/** What a snapshot holds, as its file says. */
+/** Content of a snapshot by its file. */
 export type SnapshotContents = {
   /** Unix seconds. */
   readonly createdSeconds: number
@@ -14,27 +14,27 @@ export type WriteReport = SnapshotContents & {
 }
 
 export type RestoreReport = {
-  /** What was loaded; undefined when there was nothing, or nothing whole. */
+  /** The loaded snapshot, or undefined if no file was complete. */
   readonly file: string | undefined
   readonly contents: SnapshotContents | undefined
-  /** Put into the tables. */
+  /** Inserted peers. */
   readonly torrents: number
   readonly peers: readonly [number, number]
-  /** Peers left out: silent for too long, already there with a newer announce, without room. */
+  /** Skipped peers: expired, present with a newer announce, or without space in the tables. */
   readonly expired: number
   readonly newer: number
   readonly refused: number
   readonly millis: number
-  /** Files that were passed over, and why. */
+  /** Skipped files and the reasons. */
   readonly skipped: readonly { readonly file: string; readonly reason: string }[]
 }
 
-/** A snapshot could not be written or loaded; the message is for the operator. The tables are as good as before. */
+/** A snapshot cannot be written or loaded. The message is for the operator. The tables are intact. */
 export class SnapshotError extends Error {
   override readonly name = 'SnapshotError'
 }
 
-/** The work was stopped by who asked for it. */
+/** The caller stopped the job. */
 export class SnapshotStopped extends SnapshotError {
   constructor() {
     super('the snapshot was stopped')

@@ -27,15 +27,15 @@ export type WriteOptions = {
   readonly file: string
   /** Unix seconds, as announces are given. */
   readonly nowSeconds: number
-  /** How much of one processor's time it takes at most, 0 to 1; all of it by default. */
+  /** Maximum share of one processor, 0 to 1. Defaults to 1. */
   readonly share?: number
   readonly words?: JobWords
 }
 
-/** Short sections: what is between two rests is short too. A record fits. */
+/** Sections are short, so that the work between two pauses is short too. A record fits. */
 const SECTION_BYTES = Math.min(SECTION_PAYLOAD_MAX, 2 * RECORD_BYTES_MAX)
 
-/** A snapshot on its way into a file. */
+/** A snapshot that is being written. */
 type Output = {
   readonly handle: FileHandle
   /** One section, its head included. */
@@ -45,9 +45,9 @@ type Output = {
 }
 
 /**
- * Writes all swarms to `file` while they are in use, in constant memory, and returns when they are on the disk. The snapshot that was there
- * becomes `file.previous`. A peer that moves while its list is read may be missing. Rejects with a SnapshotError when it fails; what was
- * there before is untouched then.
+ * Writes all swarms to `file` while they are in use, in constant memory, and returns when they are on
+ * disk. The existing snapshot becomes `file.previous`. A peer that moves while its list is read may be
+ * missing. Rejects with a SnapshotError on failure, and leaves existing files unchanged.
  */
 export async function writeSnapshot(options: WriteOptions): Promise<WriteReport> {
   const { file, nowSeconds } = options
@@ -55,7 +55,7 @@ export async function writeSnapshot(options: WriteOptions): Promise<WriteReport>
   const temporary = temporaryFile(file)
   try {
     await removeLeftovers(file)
-    // Addresses of people: nobody else's to read.
+    // The file contains addresses of people, so only its owner can read it.
     const handle = await open(temporary, 'wx', 0o600)
     let written: Counts & { bytes: number }
     try {

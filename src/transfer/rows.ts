@@ -63,7 +63,7 @@ const VALID = {
   ),
 }
 
-/** Why `value` is no row of this kind, undefined when it is one. */
+/** Describes why `value` is not a row of this kind, or returns undefined. */
 export function faultOfRow(kind: Kind, value: unknown): string | undefined {
   const valid = VALID[kind]
   if (valid(value)) return undefined

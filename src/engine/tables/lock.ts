@@ -3,7 +3,7 @@ import { STRIPE_LOCK } from './layout.ts'
 /**
  * A stripe's lock word is 0 when free, 1 when held, 2 when held and somebody may be waiting (Drepper,
  * "Futexes Are Tricky", mutex 2). Uncontended it costs one atomic operation each way.
- * A thread that dies holding a lock leaves its stripe in pieces, so the process must end: there is no recovery here.
+ * A thread that dies with a lock leaves an inconsistent stripe, so the process must exit.
  */
 const FREE = 0
 const HELD = 1
@@ -38,12 +38,12 @@ export function releaseLock(memory: Lockable, stripe: number): boolean {
 
 /** How long a thread that goes on with the same stripe leaves it to who waits, in milliseconds: a wake takes some tens of microseconds. */
 const PASS_MILLIS = 0.2
-const nobody = new Int32Array(new SharedArrayBuffer(4))
+const NEVER_WOKEN = new Int32Array(new SharedArrayBuffer(4))
 
 /**
  * As `releaseLock`, for a thread that takes the same lock again at once: it sleeps a moment if somebody waits, who would otherwise wake to find the
  * lock taken, again and again.
  */
 export function passLock(memory: Lockable, stripe: number): void {
-  if (releaseLock(memory, stripe)) Atomics.wait(nobody, 0, 0, PASS_MILLIS)
+  if (releaseLock(memory, stripe)) Atomics.wait(NEVER_WOKEN, 0, 0, PASS_MILLIS)
 }
