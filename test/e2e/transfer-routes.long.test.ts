@@ -4,4 +4,3 @@ import { testTransfer } from '../fixtures/transfer.ts'
 testTransfer(aria2, qbittorrent, 0, 'http over IPv6')
 testTransfer(aria2, qbittorrent, 1, 'nginx')
 testTransfer(transmission, aria2, 0, 'HAProxy')
-testTransfer(aria2, qbittorrent, 1, 'HAProxy with PROXY protocol')

@@ -90,7 +90,9 @@ function fault(reply: Buffer, lengths: readonly number[], target: Target): strin
     case 1:
       return peers >= 0 && peers % (target.family === 4 ? 6 : 18) === 0 ? undefined : 'torn peers'
     case 2:
-      return lengths.some(bytes => reply.length === 8 + Math.floor((bytes - 16) / 20) * 12)
+      // Bytes after the hashes that are valid options (BEP 41) do not get entries.
+      return (reply.length - 8) % 12 === 0 &&
+        lengths.some(bytes => reply.length <= 8 + Math.floor((bytes - 16) / 20) * 12)
         ? undefined
         : 'torn entries'
     case 3:
@@ -171,9 +173,11 @@ for (const [method, datagrams] of [
     for (const target of targets) await sendTruncations(t, target)
 
     const bursts = Math.ceil(datagrams / BURST)
-    const warm = await sendGarbage(targets, random, Math.ceil(bursts / 4))
+    // Until the garbage collector's heap has its size.
+    const warmBursts = Math.ceil(bursts / 2)
+    const warm = await sendGarbage(targets, random, warmBursts)
     const before = residentMib(tracker.pid)
-    const rest = await sendGarbage(targets, random, bursts - Math.ceil(bursts / 4))
+    const rest = await sendGarbage(targets, random, bursts - warmBursts)
     const growth = residentMib(tracker.pid) - before
 
     const sent = warm.sent + rest.sent
