@@ -5,8 +5,6 @@ import { join } from 'node:path'
 import { HTTP_HEAD_BYTES_MAX } from '../protocol/limits.ts'
 import type { App, HttpBackend, ListenSocket, TlsKeyPair } from './adapter.ts'
 
-export type * from './adapter.ts'
-
 type Build = {
   App(): App
   SSLApp(options: { readonly key_file_name: string; readonly cert_file_name: string }): App
