@@ -52,7 +52,7 @@ const MANY_PARAMETERS = new Set([
 ])
 
 /** Comment lines that are too long, and lines with banned forms. They may only become fewer. */
-const LONG_COMMENTS_MAX = 270
+const LONG_COMMENTS_MAX = 0
 const BANNED_LINES_MAX = 20
 
 /** Forms that the plain English of this project does without. */

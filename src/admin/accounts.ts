@@ -146,7 +146,9 @@ export class Accounts {
     return { id: this.#lastBatch, attempted: false, users }
   }
 
-  /** Writes the batches in order. One with a rejected row is split until the row's user is known. */
+  /**
+   * Writes the batches in order. One with a rejected row is split until the row's user is known.
+   */
   async #writePending(database: Pick<Database, 'ledger' | 'isRowFault'>): Promise<number> {
     let rows = 0
     for (let batch = this.#pending[0]; batch; batch = this.#pending[0]) {
@@ -195,7 +197,9 @@ export class Accounts {
     this.#retrySeconds = this.#options.nowSeconds() + SET_ASIDE_SECONDS
   }
 
-  /** Adds what was set aside to `changes` when it is time to try again, else the other way round. */
+  /**
+   * Adds what was set aside to `changes` when it is time to try again, else the other way round.
+   */
   #takeSetAside(changes: Map<string, UserChange>): void {
     const isTime = this.#options.nowSeconds() >= this.#retrySeconds
     for (const [user, change] of this.#setAside) {

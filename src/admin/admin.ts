@@ -6,7 +6,10 @@
  */
 export type Admin = {
   torrents(hashes: readonly string[]): Promise<(Torrent | undefined)[]>
-  /** Peers of a torrent, at most `count`, seeders first. Starts with cursor 0; `next` is -1 at the end. */
+  /**
+   * Peers of a torrent, at most `count`, seeders first. Starts with cursor 0; `next` is -1 at the
+   * end.
+   */
   torrentPeers(hash: string, cursor: number, count: number): Promise<PeerPage>
   /** `completed` undefined leaves the count as it is, or 0. */
   setTorrents(entries: readonly (readonly [hash: string, completed?: number])[]): Promise<Outcome[]>
@@ -15,9 +18,9 @@ export type Admin = {
   topTorrents(count: number): Promise<Torrent[]>
 
   /**
-   * A page of the hashes of a list, in a stable order. Start with the cursor ''. `next` is the cursor
-   * of the next page, undefined at the end. Resolves to undefined for an invalid cursor. A page of
-   * torrents may have more hashes than `count`.
+   * A page of the hashes of a list, in a stable order. Start with the cursor ''. `next` is the
+   * cursor of the next page, undefined at the end. Resolves to undefined for an invalid cursor. A
+   * page of torrents may have more hashes than `count`.
    */
   page(list: EntryList, cursor: string, count: number): Promise<HashPage | undefined>
 
@@ -85,7 +88,10 @@ export type Peer = {
   readonly updated: number
 }
 
-/** A user in the API. `id` is a UUID, or a decimal number if `database_structure.users.id_uuid` is off. */
+/**
+ * A user in the API. `id` is a UUID, or a decimal number if `database_structure.users.id_uuid` is
+ * off.
+ */
 export type UserEntry = {
   readonly id: string
   readonly key: string
@@ -124,7 +130,9 @@ export type Overview = {
       }
     | undefined
   readonly processes: readonly ProcessNumbers[]
-  /** Samples `SAMPLE_SECONDS` apart, the oldest first: announces per second by protocol, and peers. */
+  /**
+   * Samples `SAMPLE_SECONDS` apart, the oldest first: announces per second by protocol, and peers.
+   */
   readonly history: Readonly<
     Record<'http' | 'udp' | 'websocket' | 'seeders' | 'leechers', readonly number[]>
   >

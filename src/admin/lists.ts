@@ -9,7 +9,10 @@ import {
 } from '../engine/access-tables.ts'
 import { AdminError, type Outcome, storeFirst } from './admin.ts'
 
-/** A whitelist or blacklist, in the database and in the shared table that announces are checked with. */
+/**
+ * A whitelist or blacklist, in the database and in the shared table that announces are checked
+ * with.
+ */
 export type List = {
   has(hashes: readonly string[]): boolean[]
   add(hashes: readonly string[]): Promise<Outcome[]>

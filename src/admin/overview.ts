@@ -55,7 +55,9 @@ export function createOverview(sources: OverviewSources): OverviewReader {
     return { top: torrents.slice(0, TOP_TOLD), clients: clientsOf(torrents, sources) }
   }
 
-  /** The last result. A request with an old result starts a new search, and waits only without one. */
+  /**
+   * The last result. A request with an old result starts a new search, and waits only without one.
+   */
   async function readLargest(): Promise<Largest> {
     if (largest && now() < largestUntil) return largest
     const begun = now()

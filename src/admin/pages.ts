@@ -4,9 +4,9 @@ import { torrentsOfStripe } from '../engine/inspect.ts'
 import type { EntryList, HashPage } from './admin.ts'
 
 /**
- * Returns a page of the hashes of a list, or undefined for an invalid cursor. Entries of a hash table
- * are in the order of their hashes, and their cursor is the last hash. Torrents are in the order of
- * their stripes, which never changes; their cursor is the number of the next stripe.
+ * Returns a page of the hashes of a list, or undefined for an invalid cursor. Entries of a hash
+ * table are in the order of their hashes, and their cursor is the last hash. Torrents are in the
+ * order of their stripes, which never changes; their cursor is the number of the next stripe.
  */
 export function readPage(
   engine: Engine,

@@ -3,7 +3,9 @@ import type { ProcessNumbers } from './admin.ts'
 
 type Known = { readonly at: number; readonly cpuSeconds: number; readonly cpu: number }
 
-/** The last reports of the processes. Processor time is between the last two reports that were read. */
+/**
+ * The last reports of the processes. Processor time is between the last two reports that were read.
+ */
 export function createProcessNumbers(
   processes: Pick<Processes, 'all'>,
 ): () => readonly ProcessNumbers[] {

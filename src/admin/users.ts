@@ -259,7 +259,9 @@ function boundTotals({ uploaded, downloaded }: UserEntry) {
   return { uploaded: bound(uploaded), downloaded: bound(downloaded) }
 }
 
-/** Collects the torrents in which these users, by number, have a peer, and when it last announced. */
+/**
+ * Collects the torrents in which these users, by number, have a peer, and when it last announced.
+ */
 async function collectTorrents(
   engine: Engine,
   users: ReadonlyMap<number, [hash: string, seen: number][]>,

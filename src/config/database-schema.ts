@@ -53,7 +53,10 @@ function persistent(content: string): BooleanKey {
   )
 }
 
-/** The database. Names and defaults are those of Torrust-Actix, so that its databases fit as they are. */
+/**
+ * The database. Names and defaults are those of Torrust-Actix, so that its databases fit as they
+ * are.
+ */
 export const DATABASE_SECTIONS = {
   database: {
     description: 'The database, which stores torrents, lists, keys and users.',

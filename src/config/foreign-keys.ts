@@ -45,7 +45,9 @@ export type ForeignKeys = { readonly warnings: string[]; readonly faults: string
 
 type Table = Record<string, unknown>
 
-/** Copies environment variables that only Torrust-Actix uses into `raw`, to be handled like keys. */
+/**
+ * Copies environment variables that only Torrust-Actix uses into `raw`, to be handled like keys.
+ */
 export function applyForeignEnvironment(
   raw: Table,
   environment: Readonly<Record<string, string | undefined>>,
@@ -63,7 +65,9 @@ export function applyForeignEnvironment(
   }
 }
 
-/** Removes all such keys from a parsed configuration and returns the warnings and errors for them. */
+/**
+ * Removes all such keys from a parsed configuration and returns the warnings and errors for them.
+ */
 export function takeForeignKeys(raw: Table): ForeignKeys {
   const ignored: string[] = []
   const faults: string[] = []

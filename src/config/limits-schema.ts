@@ -11,8 +11,8 @@ function clientPrefixes(description: string): ListKey {
 }
 
 /**
- * Defaults of limits by profile. `public` stops single addresses from filling the tables, and lets a
- * carrier's NAT and a large seedbox through; `private` expects many users behind one address.
+ * Defaults of limits by profile. `public` stops single addresses from filling the tables, and lets
+ * a carrier's NAT and a large seedbox through; `private` expects many users behind one address.
  */
 const PROFILES = {
   open: {

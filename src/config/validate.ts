@@ -24,7 +24,9 @@ export function parseSize(text: string): number {
   return Number(digits) * (UNIT_BYTES[unit] ?? Number.NaN)
 }
 
-/** Host and port of `host:port`, with an IPv6 host in brackets. Returns undefined for anything else. */
+/**
+ * Host and port of `host:port`, with an IPv6 host in brackets. Returns undefined for anything else.
+ */
 export function parseBindAddress(text: string): { host: string; port: number } | undefined {
   const [, ipv6, ipv4, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text) ?? []
   const host = ipv6 ?? ipv4 ?? ''

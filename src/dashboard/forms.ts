@@ -14,8 +14,8 @@ const LOOKUPS_AT_ONCE = 6
 const ROWS_MAX = 200
 
 /**
- * Runs `work` for the pressed button of a form, and shows the text that it returns or the error. The
- * form is disabled meanwhile.
+ * Runs `work` for the pressed button of a form, and shows the text that it returns or the error.
+ * The form is disabled meanwhile.
  */
 export function onSubmit(
   form: HTMLFormElement,
@@ -50,7 +50,9 @@ export async function busy(
   }
 }
 
-/** Sends a long list in several requests, and merges the objects under `member` of their answers. */
+/**
+ * Sends a long list in several requests, and merges the objects under `member` of their answers.
+ */
 export async function askInChunks(
   method: string,
   path: string,

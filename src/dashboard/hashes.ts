@@ -8,8 +8,8 @@ export function isHash(text: string): boolean {
 }
 
 /**
- * Returns the distinct hashes of a text, separated by spaces, commas or new lines. Throws for a word
- * that is not a hash.
+ * Returns the distinct hashes of a text, separated by spaces, commas or new lines. Throws for a
+ * word that is not a hash.
  */
 export function readHashes(text: string): string[] {
   const words = text.split(/[\s,;]+/).filter(word => word !== '')

@@ -154,7 +154,9 @@ function showProcesses({ processes }: Overview): void {
   )
 }
 
-/** Labels of the lists and their names in `/stats`, which does not report whether users are checked. */
+/**
+ * Labels of the lists and their names in `/stats`, which does not report whether users are checked.
+ */
 const LISTS = [
   ['Whitelist', 'whitelist'],
   ['Blacklist', 'blacklist'],

@@ -116,7 +116,9 @@ function startEditing(): void {
   })
 }
 
-/** Replaces `crypto.randomUUID`, which a page over plain HTTP from another machine does not have. */
+/**
+ * Replaces `crypto.randomUUID`, which a page over plain HTTP from another machine does not have.
+ */
 function makeUuid(): string {
   const digits = [...makeHash().slice(0, 32)]
   digits[12] = '4'

@@ -19,7 +19,9 @@ export async function faultsOfTable(dialect: Dialect, shape: TableOutline): Prom
   return columnFaults(dialect, section, table, [primary, ...others], primary.name)
 }
 
-/** The same for a table whose columns are given; `unique` is one that identifies a row by itself. */
+/**
+ * The same for a table whose columns are given; `unique` is one that identifies a row by itself.
+ */
 export async function columnFaults(
   dialect: Dialect,
   section: string,

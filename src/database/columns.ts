@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 
 /**
- * What a column holds. `binary` is 20 bytes and `hex` 40 hexadecimal digits; `serial` is a number that is a primary key; `bytes` needs 64 bits,
- * a `number` takes what there is; `flag` is 1 or 0.
+ * What a column holds. `binary` is 20 bytes and `hex` 40 hexadecimal digits; `serial` is a number
+ * that is a primary key; `bytes` needs 64 bits, a `number` takes what there is; `flag` is 1 or 0.
  */
 export type ColumnKind = 'binary' | 'hex' | 'uuid' | 'serial' | 'id' | 'number' | 'bytes' | 'flag'
 

@@ -2,7 +2,9 @@ import { type Kysely, sql } from 'kysely'
 import type { Dialect, Tables } from './dialect.ts'
 import type { TableOutline } from './shapes.ts'
 
-/** Creates a table if there is none of its name, with an index on what its rows are looked for by. */
+/**
+ * Creates a table if there is none of its name, with an index on what its rows are looked for by.
+ */
 export async function createTable(
   dialect: Dialect,
   db: Kysely<Tables>,

@@ -18,7 +18,9 @@ export type Database = {
   isRowFault(error: unknown): boolean
   /** Creates the tables that are not there. */
   createTables(): Promise<void>
-  /** Rejects with an OperatorError that names the table and column where the schema does not fit. */
+  /**
+   * Rejects with an OperatorError that names the table and column where the schema does not fit.
+   */
   checkTables(): Promise<void>
   /** What the operator can do about an error of any of these calls. */
   explain(error: unknown): OperatorError
@@ -29,13 +31,17 @@ export type Database = {
 }
 
 export type Table<Row> = {
-  /** Yields all rows in the order of the primary key, in chunks. Skips rows with an invalid hash. */
+  /**
+   * Yields all rows in the order of the primary key, in chunks. Skips rows with an invalid hash.
+   */
   load(): AsyncIterable<readonly Row[]>
-  /** Adds or replaces rows by hash, users by id and key. The last of several rows for one hash wins. */
+  /**
+   * Adds or replaces rows by hash, users by id and key. The last of several rows for one hash wins.
+   */
   save(rows: readonly Row[]): Promise<void>
   /**
-   * Changes all or the named fields of existing rows, and adds none. Finds users by key and does not
-   * change their ids.
+   * Changes all or the named fields of existing rows, and adds none. Finds users by key and does
+   * not change their ids.
    */
   update(rows: readonly Row[], fields?: readonly (keyof Row)[]): Promise<void>
   /** Removes rows by hash, users by key. Missing rows are not an error. */

@@ -2,7 +2,10 @@ import type { Kysely, RawBuilder } from 'kysely'
 import type { OperatorError } from '../errors.ts'
 import type { ColumnKind } from './columns.ts'
 
-/** Tables and columns have the names that the configuration gives them, so that no type can know them. */
+/**
+ * Tables and columns have the names that the configuration gives them, so that no type can know
+ * them.
+ */
 export type Tables = Record<string, Record<string, unknown>>
 
 /** What SQLite, PostgreSQL and MySQL have each in their own way. */
@@ -14,7 +17,9 @@ export type Dialect = {
   readonly upsert: 'on conflict' | 'on duplicate key'
   /** A configured name as the database has it. */
   fold(name: string): string
-  /** Type of a column that is made for this kind; a serial's is complete with what makes it count. */
+  /**
+   * Type of a column that is made for this kind; a serial's is complete with what makes it count.
+   */
   type(kind: ColumnKind): string
   /** Whether a column of this type holds the kind unharmed. */
   fits(kind: ColumnKind, type: string): boolean

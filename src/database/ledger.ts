@@ -11,8 +11,8 @@ import { clearRows, LOAD_ROWS_MAX, type Store } from './table.ts'
 
 /**
  * What each user transferred in each torrent, and the sessions that it was computed from. Both are
- * written in one transaction with the users' totals: after a crash, the totals are exactly the sum of
- * what the stored sessions reported, so that nothing is lost or credited twice once the clients
+ * written in one transaction with the users' totals: after a crash, the totals are exactly the sum
+ * of what the stored sessions reported, so that nothing is lost or credited twice once the clients
  * announce again.
  */
 export type Ledger = {
@@ -30,7 +30,9 @@ export type Ledger = {
   /** Deletes everything about these users. */
   removeUsers(ids: readonly string[]): Promise<void>
   clear(): Promise<void>
-  /** Rows of a user, or of a torrent, at most `count`, in the order of the other key after `after`. */
+  /**
+   * Rows of a user, or of a torrent, at most `count`, in the order of the other key after `after`.
+   */
   torrentsOf(user: string, after: string, count: number): Promise<LedgerRow[]>
   usersOf(hash: string, after: string, count: number): Promise<LedgerRow[]>
 }
@@ -400,8 +402,8 @@ function readRow<Row>(
 }
 
 /**
- * Pages through the sessions in the order of their key. Where there are more than `most`, those seen
- * before the newest `most` are left out.
+ * Pages through the sessions in the order of their key. Where there are more than `most`, those
+ * seen before the newest `most` are left out.
  */
 async function* loadSessions(
   { kysely }: Dialect,

@@ -10,8 +10,9 @@ import { limitMysql } from './time-limit.ts'
 const CONNECTIONS_MAX = 4
 
 /**
- * Set for each connection, whatever the server's default is: a value that does not fit is an error, not cut; an id of 0 is 0; a backslash
- * in a text literal escapes, as the driver, which writes the literals, takes for granted.
+ * Set for each connection, whatever the server's default is: a value that does not fit is an error,
+ * not cut; an id of 0 is 0; a backslash in a text literal escapes, as the driver, which writes the
+ * literals, takes for granted.
  */
 const SQL_MODE = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO'
 

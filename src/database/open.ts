@@ -17,8 +17,9 @@ import { createTurns, type Turns } from './turns.ts'
 import { usersTable } from './users.ts'
 
 /**
- * Connects to the database, which creates a file of SQLite but no table. Rejects with an OperatorError that names where the database should be,
- * without the password: 69 when there is none that answers, 78 when it answers that the configuration is wrong.
+ * Connects to the database, which creates a file of SQLite but no table. Rejects with an
+ * OperatorError that names where the database should be, without the password: 69 when there is
+ * none that answers, 78 when it answers that the configuration is wrong.
  */
 export async function openDatabase(
   config: DatabaseConfig,

@@ -12,8 +12,8 @@ const CLIENT_SSL = 0x800
 const BEFORE_CAPABILITIES = 4 + 8 + 1
 
 /**
- * Whether the server accepts TLS, for sslmode=prefer: the drivers either demand TLS or do not use it.
- * False as well if the server cannot be reached, so that the driver reports why.
+ * Whether the server accepts TLS, for sslmode=prefer: the drivers either demand TLS or do not use
+ * it. False as well if the server cannot be reached, so that the driver reports why.
  */
 export async function acceptsTls(
   { host, port, socket, engine }: ServerAddress & { readonly engine: 'mysql' | 'pgsql' },
@@ -35,7 +35,10 @@ export async function acceptsTls(
   }
 }
 
-/** Reads the initial handshake packet: 4 bytes of header, the protocol version, a text, then numbers. */
+/**
+ * Reads the initial handshake packet: 4 bytes of header, the protocol version, a text, then
+ * numbers.
+ */
 function greetingHasTls(packet: Buffer): boolean {
   const versionEnd = packet.indexOf(0, 5)
   const at = versionEnd + 1 + BEFORE_CAPABILITIES

@@ -27,7 +27,10 @@ export type Shapes = {
   readonly users: Shape<UserRow> & { readonly indexed: Column<UserRow> }
 }
 
-/** The five tables as the configuration names them; `fold` makes a name what the database has for it. */
+/**
+ * The five tables as the configuration names them; `fold` makes a name what the database has for
+ * it.
+ */
 export function tableShapes(
   config: DatabaseStructureConfig,
   fold: (name: string) => string,

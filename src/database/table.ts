@@ -18,8 +18,8 @@ export type Store = {
 }
 
 /**
- * Serialises the writes to a table: a long one is many transactions, and an older row must not replace
- * a newer one because its chunk had to wait.
+ * Serialises the writes to a table: a long one is many transactions, and an older row must not
+ * replace a newer one because its chunk had to wait.
  */
 export function inTurns<Row>(table: Table<Row>, turns: Turns): Table<Row> {
   return {

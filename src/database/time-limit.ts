@@ -12,7 +12,9 @@ export class DatabaseTimeout extends Error {
   }
 }
 
-/** Calls `expired` if `answer` takes longer than `millis`; what `answer` comes to later is ignored. */
+/**
+ * Calls `expired` if `answer` takes longer than `millis`; what `answer` comes to later is ignored.
+ */
 function within<T>(answer: Promise<T>, millis: number, expired: () => Error): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(expired()), millis)

@@ -11,8 +11,8 @@ import {
 
 /**
  * The door for the admin module to the shared access tables: whitelist, blacklist, keys and user
- * keys. An entry's key is 40 hexadecimal digits, its value an integer from 0 to ENTRY_VALUE_MAX. One
- * thread changes the tables while all threads read them.
+ * keys. An entry's key is 40 hexadecimal digits, its value an integer from 0 to ENTRY_VALUE_MAX.
+ * One thread changes the tables while all threads read them.
  */
 export type AccessTable = HashTable
 

@@ -18,7 +18,9 @@ import {
   type Users,
 } from './user-records.ts'
 
-/** Entries that fit into the tables. A table reserves address space, and uses memory as it fills. */
+/**
+ * Entries that fit into the tables. A table reserves address space, and uses memory as it fills.
+ */
 const LISTED_MAX = 4_000_000
 const KEYS_MAX = 4_000_000
 const USERS_MAX = 2_000_000
@@ -41,7 +43,10 @@ export const NO_RULES: AccessRules = {
   users: false,
 }
 
-/** The shared memory of the access tables. They exist, and can be changed, whether or not their rule is on. */
+/**
+ * The shared memory of the access tables. They exist, and can be changed, whether or not their rule
+ * is on.
+ */
 export type SharedAccess = {
   readonly rules: AccessRules
   /** Info hashes; the values mean nothing. */
@@ -54,7 +59,9 @@ export type SharedAccess = {
   readonly users: SharedUsers
 }
 
-/** The access tables as one thread sees them: read for every announce, changed by the admin module. */
+/**
+ * The access tables as one thread sees them: read for every announce, changed by the admin module.
+ */
 export type Access = {
   rules: AccessRules
   readonly whitelist: HashTable

@@ -44,8 +44,8 @@ import { NO_TORRENT, type TorrentRef } from './tables/references.ts'
 import { creditUser, UserFlag } from './user-records.ts'
 
 /**
- * What users are credited with. A client counts from its start, so a user is credited with the growth
- * of the counts of one session (user, torrent and peer id) over the highest ones that it has
+ * What users are credited with. A client counts from its start, so a user is credited with the
+ * growth of the counts of one session (user, torrent and peer id) over the highest ones that it has
  * reported: a repeated announce, a late one, the same one over another address or family and one
  * with lower counts give nothing, and nothing is credited twice. The first announce of a session
  * gives nothing either, because the tracker cannot know how much of its counts is credited already.
@@ -53,8 +53,8 @@ import { creditUser, UserFlag } from './user-records.ts'
 
 /**
  * Counts that fall mean that the client was restarted only if two of three signs say so: `stopped`
- * before, `started` now, and this many seconds of silence. Otherwise the announce is an earlier one,
- * repeated or delayed.
+ * before, `started` now, and this many seconds of silence. Otherwise the announce is an earlier
+ * one, repeated or delayed.
  */
 export const RESTART_SECONDS = 60
 
@@ -92,8 +92,8 @@ export function createAccount(): Account {
 
 /**
  * Credits the user of the announce, before the swarm is changed. The torrent's stripe is held, if
- * there is a torrent. Peers that the session loses by it are removed from the swarm: all of them with
- * `stopped`, the oldest one when the session has too many addresses.
+ * there is a torrent. Peers that the session loses by it are removed from the swarm: all of them
+ * with `stopped`, the oldest one when the session has too many addresses.
  */
 export function account(engine: Engine, announce: Announce, torrent: TorrentRef): void {
   const { sessions, account, access } = engine

@@ -78,9 +78,9 @@ const EVICTIONS_MAX = 2
 const TOO_MANY = -2
 
 /**
- * Answers one announce, whatever its protocol: if it is allowed, changes the swarm as the event says
- * and writes the reply record. The torrent's stripe is held meanwhile. Returns the length of the
- * reply.
+ * Answers one announce, whatever its protocol: if it is allowed, changes the swarm as the event
+ * says and writes the reply record. The torrent's stripe is held meanwhile. Returns the length of
+ * the reply.
  */
 export function announce(engine: Engine, announce: Announce): number {
   const { access, held } = engine
@@ -183,9 +183,9 @@ function rememberCompleted(engine: Engine, announce: Announce): void {
 }
 
 /**
- * Whether the announce comes from a connection of a dead worker. Such an announce must not bring back
- * a peer that is being removed. The caller holds the stripe: the peers are removed under its lock
- * after the worker was marked as dead.
+ * Whether the announce comes from a connection of a dead worker. Such an announce must not bring
+ * back a peer that is being removed. The caller holds the stripe: the peers are removed under its
+ * lock after the worker was marked as dead.
  */
 function isOfDeadWorker(engine: Engine, { request, at, peer }: Announce): boolean {
   if (peer.family !== Family.websocket) return false

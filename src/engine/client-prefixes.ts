@@ -3,7 +3,10 @@ const END = 0xffff
 /** Characters that a peer id has. */
 const PREFIX_BYTES_MAX = 20
 
-/** Prefixes of peer ids as a trie, 256 words a node: the next node, END where a prefix ends, NO_NODE where none goes on. */
+/**
+ * Prefixes of peer ids as a trie, 256 words a node: the next node, END where a prefix ends, NO_NODE
+ * where none goes on.
+ */
 export type ClientPrefixes = Uint16Array
 
 /** Compiles prefixes, of one to 20 characters of Latin-1. Undefined when there are none. */

@@ -1,6 +1,6 @@
 /**
- * The ids of worker processes that have died. Their WebSocket connections are closed, so their peers
- * must be removed. One byte per id, in shared memory.
+ * The ids of worker processes that have died. Their WebSocket connections are closed, so their
+ * peers must be removed. One byte per id, in shared memory.
  */
 export type DeadWorkers = Uint8Array<SharedArrayBuffer>
 

@@ -32,8 +32,8 @@ import { markChanged } from './tables/torrents.ts'
 
 /**
  * The addresses of a session: one client may have peers in the swarm over IPv4, IPv6 and WebSocket,
- * or under an address that it no longer has. They count once: as a seeder if one of them is one. The
- * torrent's correction holds how many peers of each kind are to be left out of its counts.
+ * or under an address that it no longer has. They count once: as a seeder if one of them is one.
+ * The torrent's correction holds how many peers of each kind are to be left out of its counts.
  */
 
 /** Offset of endpoint `n`. */
@@ -76,8 +76,8 @@ function countExtra({ u8, u32 }: Sessions, session: number, extra: Extra): void 
 }
 
 /**
- * Makes the address of the announce the first endpoint of the held session; `known` is its number, -1
- * if it is new. Releases the session.
+ * Makes the address of the announce the first endpoint of the held session; `known` is its number,
+ * -1 if it is new. Releases the session.
  */
 export function putEndpoint(
   engine: Engine,
@@ -117,8 +117,8 @@ sought.idAt = 0
 sought.addressAt = HASH_BYTES
 
 /**
- * Removes all but the first `keep` endpoints from the held session, releases the session, and removes
- * their peers from the swarm.
+ * Removes all but the first `keep` endpoints from the held session, releases the session, and
+ * removes their peers from the swarm.
  */
 export function takeEndpoints(
   engine: Engine,

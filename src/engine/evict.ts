@@ -69,7 +69,9 @@ function oldestSeen(held: HeldStripe, first: number, nowSeconds: number): number
   return oldest
 }
 
-/** Evicts peers of a torrent that announced no later than `limit`; scans at most `most` per family. */
+/**
+ * Evicts peers of a torrent that announced no later than `limit`; scans at most `most` per family.
+ */
 function evictFrom(engine: Engine, torrent: TorrentRef, limit: number, most: number): number {
   const { held } = engine
   const { arena } = held

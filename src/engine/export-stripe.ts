@@ -27,8 +27,8 @@ import {
 } from './torrent-record.ts'
 
 /**
- * Steps of about ten nanoseconds for which a stripe's lock is held: one for an entry of the index or
- * a peer, more for a torrent, which is a few cache misses.
+ * Steps of about ten nanoseconds for which a stripe's lock is held: one for an entry of the index
+ * or a peer, more for a torrent, which is a few cache misses.
  */
 const PIECE_STEPS_MAX = 4096
 const TORRENT_STEPS = 24
@@ -45,9 +45,9 @@ type RecordRuns = {
 /**
  * Progress of the export of a stripe. Between two pieces announces are answered. The walk over the
  * index stops at empty entries only: a removal moves no entry past an empty one, so every torrent
- * that exists throughout is written. An index that has grown is walked again from its start, and its
- * torrents are written twice then. A large list is written segment by segment from its end, each as
- * it is at that moment: a peer that is moved meanwhile may be written twice or not at all.
+ * that exists throughout is written. An index that has grown is walked again from its start, and
+ * its torrents are written twice then. A large list is written segment by segment from its end,
+ * each as it is at that moment: a peer that is moved meanwhile may be written twice or not at all.
  */
 export type ExportCursor = {
   readonly stripe: number
@@ -55,7 +55,9 @@ export type ExportCursor = {
   size: number
   /** Info hashes of torrents that did not fit into their piece. The last one is written next. */
   readonly waiting: Bytes[]
-  /** Of that one: whether its own record is written, and the list and slot, plus one, to continue. */
+  /**
+   * Of that one: whether its own record is written, and the list and slot, plus one, to continue.
+   */
   begun: boolean
   family: IpFamily
   slot: number
@@ -79,8 +81,8 @@ export function createExportCursor(stripe: number): ExportCursor {
 
 /**
  * Writes a bounded piece of the cursor's stripe to `out` at `at`, as whole records
- * (torrent-record.ts), and returns where they end. `cursor.done` tells when the stripe is done. `out`
- * must have RECORD_BYTES_MAX left.
+ * (torrent-record.ts), and returns where they end. `cursor.done` tells when the stripe is done.
+ * `out` must have RECORD_BYTES_MAX left.
  */
 export function exportPiece(
   { held }: OpenTables,
@@ -170,7 +172,9 @@ function nextWaiting(cursor: ExportCursor): void {
   cursor.begun = false
 }
 
-/** Writes a torrent's own record, with its peers if they are few, or else the next segment of them. */
+/**
+ * Writes a torrent's own record, with its peers if they are few, or else the next segment of them.
+ */
 function exportPart(
   arena: Arena,
   torrent: TorrentRef,

@@ -73,11 +73,11 @@ type Import = {
 }
 
 /**
- * Inserts the torrent and the peers of the record at `at` (torrent-record.ts, checked by `recordEnd`)
- * into tables that may be in use, and returns where the record ends. A peer that has announced since
- * is newer and stays as it is. No peer is evicted, because none in the tables is older than those of
- * a record. The completed count becomes the larger one of both: their sum would count twice what was
- * imported twice, from a database or another record.
+ * Inserts the torrent and the peers of the record at `at` (torrent-record.ts, checked by
+ * `recordEnd`) into tables that may be in use, and returns where the record ends. A peer that has
+ * announced since is newer and stays as it is. No peer is evicted, because none in the tables is
+ * older than those of a record. The completed count becomes the larger one of both: their sum would
+ * count twice what was imported twice, from a database or another record.
  */
 export function importRecord(
   { held }: OpenTables,

@@ -201,8 +201,8 @@ const PHASES = [
 const PHASE_SLOTS = 2 ** 32
 
 /**
- * Reads at most `count` peers of a torrent from `cursor` on; the first cursor is 0. Returns the next
- * cursor, too; -1 at the end.
+ * Reads at most `count` peers of a torrent from `cursor` on; the first cursor is 0. Returns the
+ * next cursor, too; -1 at the end.
  */
 export function readPeers(
   engine: Engine,
@@ -345,7 +345,9 @@ function listTorrents(
   return found
 }
 
-/** Calls `visit` for each peer of a stripe that has a user: info hash, user number, last announce. */
+/**
+ * Calls `visit` for each peer of a stripe that has a user: info hash, user number, last announce.
+ */
 export function eachUserPeer(
   engine: Engine,
   stripe: number,

@@ -66,9 +66,9 @@ const SLICE_REMOVALS_MAX = 256
 
 /**
  * Progress of the removal of dead workers' peers: thread `first` of `stride` processes every
- * `stride`th stripe. Between two slices announces are answered. A slice begins behind an empty entry
- * of the index, because a removal moves no entry past an empty one. An index that has grown is
- * processed again from its start.
+ * `stride`th stripe. Between two slices announces are answered. A slice begins behind an empty
+ * entry of the index, because a removal moves no entry past an empty one. An index that has grown
+ * is processed again from its start.
  */
 export type LeaveCursor = {
   stripe: number

@@ -65,8 +65,8 @@ export type ChangedSession = StoredSession & {
 export const SESSION_PARTITIONS = PARTITIONS
 
 /**
- * Takes the changed sessions of a partition, of all users or those in `only`. What they add is 0 from
- * then on.
+ * Takes the changed sessions of a partition, of all users or those in `only`. What they add is 0
+ * from then on.
  */
 export function takeSessions(
   { sessions }: Engine,

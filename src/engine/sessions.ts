@@ -5,8 +5,8 @@ import { addUnwritten, type Users } from './user-records.ts'
 
 /**
  * Sessions: what each client of a user has reported for a torrent, whatever its address, family or
- * protocol. A session belongs to a user, a torrent and a peer id, and outlives the peer, so that the
- * counts of a client that was silent, moved or came back are credited once.
+ * protocol. A session belongs to a user, a torrent and a peer id, and outlives the peer, so that
+ * the counts of a client that was silent, moved or came back are credited once.
  *
  * The table is divided into partitions by the hash of the key. A partition has a lock, chains of
  * records by hash, and a list of its records by age. Whoever holds a stripe may take the lock of a
@@ -55,8 +55,8 @@ export const ENDPOINT_ADDRESS = 4 // 16
 export const ENDPOINT_BYTES = 20
 
 /**
- * The correction of a torrent's counts, in a record with user 0 and an empty peer id: peers that are
- * not the only one of their session count once.
+ * The correction of a torrent's counts, in a record with user 0 and an empty peer id: peers that
+ * are not the only one of their session count once.
  */
 export const EXTRA_SEEDERS = SESSION_NEW_SEEDING
 export const EXTRA_LEECHERS = SESSION_NEW_COMPLETED
@@ -348,7 +348,9 @@ function isNewerThanPlace({ u32 }: Sessions, session: number): boolean {
   return u32[(session + SESSION_SEEN) >> 2] !== u32[(session + SESSION_STAMP) >> 2]
 }
 
-/** Whether the torrent's counts depend on the record: it has several peers, or is the correction. */
+/**
+ * Whether the torrent's counts depend on the record: it has several peers, or is the correction.
+ */
 function isPinned({ u32 }: Sessions, session: number): boolean {
   return u32[(session + SESSION_ENDPOINTS) >> 2]! > 1 || u32[(session + SESSION_USER) >> 2] === 0
 }

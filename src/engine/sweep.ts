@@ -22,10 +22,10 @@ import {
 const SLICE_STEPS_MAX = 1024
 
 /**
- * Progress of a sweep through the stripes `stripe`, `stripe + stride` and so on, through the torrents
- * of each, and through each list from its end, so that the peer that fills the slot of a removed one
- * has been checked already. Between two slices announces are answered; the next pass finds a peer
- * that these move past the cursor.
+ * Progress of a sweep through the stripes `stripe`, `stripe + stride` and so on, through the
+ * torrents of each, and through each list from its end, so that the peer that fills the slot of a
+ * removed one has been checked already. Between two slices announces are answered; the next pass
+ * finds a peer that these move past the cursor.
  */
 export type SweepCursor = {
   stripe: number
@@ -58,8 +58,8 @@ export function sweepSlicesPerPass(engine: Engine, cursor: SweepCursor): number 
 
 /**
  * Sweeps a bounded part of one stripe: removes peers that did not announce for the timeout, and
- * torrents without peers and announces since. Returns true when the stripe is done; the cursor is at
- * the next one then.
+ * torrents without peers and announces since. Returns true when the stripe is done; the cursor is
+ * at the next one then.
  */
 export function sweepSlice(engine: Engine, cursor: SweepCursor, nowSeconds: number): boolean {
   holdStripe(engine.held, cursor.stripe)
@@ -102,7 +102,9 @@ function isListed({ access, held }: Engine, torrent: TorrentRef): boolean {
   return checkInfoHash(access, hash, view, torrent + TORRENT_HASH) === Failure.none
 }
 
-/** Whether the torrent is empty, not announced to for the timeout, and not stored in the database. */
+/**
+ * Whether the torrent is empty, not announced to for the timeout, and not stored in the database.
+ */
 function isForgotten(arena: Arena, torrent: TorrentRef, limit: number): boolean {
   return (
     torrentPeers(arena, torrent) === 0 &&

@@ -2,10 +2,10 @@ import { COMPACT_BYTES, Family, HASH_BYTES, type IpFamily } from '../protocol/re
 import { DETAIL_BYTES, DETAIL_LEFT, DETAIL_SEEN, SEGMENT_PEERS } from './tables/layout.ts'
 
 /**
- * A torrent and its peers outside of the tables. Offsets in bytes; integers little-endian. The head is
- * followed by the compact bytes of all IPv4 peers, the details of these, and the same of all IPv6
- * peers (layout.ts). A torrent of many peers is a record without peers, followed by one record per
- * segment.
+ * A torrent and its peers outside of the tables. Offsets in bytes; integers little-endian. The head
+ * is followed by the compact bytes of all IPv4 peers, the details of these, and the same of all
+ * IPv6 peers (layout.ts). A torrent of many peers is a record without peers, followed by one record
+ * per segment.
  */
 export const RECORD_HASH = 0 // 20
 export const RECORD_COMPLETED = RECORD_HASH + HASH_BYTES // u32

@@ -20,7 +20,9 @@ export const BLOCK_BYTES_BOUNDS = USED_CLASS_BYTES
 /** Numbers of IPv4, IPv6 and WebSocket peers. */
 export type PerFamily = readonly [number, number, number]
 
-/** Sums over all stripes. The first three are present counts; the next four count since the start. */
+/**
+ * Sums over all stripes. The first three are present counts; the next four count since the start.
+ */
 export type Totals = {
   torrents: number
   readonly peers: PerFamily
@@ -43,7 +45,10 @@ export function sumFamilies(counts: PerFamily): number {
   return counts[0] + counts[1] + counts[2]
 }
 
-/** Reads every stripe's counts without its lock: each count is exact, but they are not of one moment. */
+/**
+ * Reads every stripe's counts without its lock: each count is exact, but they are not of one
+ * moment.
+ */
 export function totals(engine: Pick<Stripes, 'arenas' | 'stripeCount'>): Totals {
   const sum = {
     torrents: 0,

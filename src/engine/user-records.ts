@@ -80,7 +80,9 @@ export function isActiveUser(users: Users, user: number): boolean {
   return Atomics.load(users.i32, (user * USER_BYTES + USER_ACTIVE) >> 2) === 1
 }
 
-/** What an announce adds to a user's totals: bytes, downloads, flags; and its time, Unix seconds. */
+/**
+ * What an announce adds to a user's totals: bytes, downloads, flags; and its time, Unix seconds.
+ */
 export type Credit = {
   uploaded: number
   downloaded: number

@@ -1,33 +1,46 @@
 /**
- * The HTTP and WebSocket server that the frontends are written against. It has the shape of uWebSockets.js, so that the
- * native build is used without a layer in between; `node/` implements the same on node:http and ws.
+ * The HTTP and WebSocket server that the frontends are written against. It has the shape of
+ * uWebSockets.js, so that the native build is used without a layer in between; `node/` implements
+ * the same on node:http and ws.
  */
 
 /** A response, valid until it is ended or `onAborted` is called. */
 export type HttpResponse = {
   writeStatus(status: string): HttpResponse
   writeHeader(key: string | ArrayBuffer, value: string | ArrayBuffer): HttpResponse
-  /** Ends the response. The bytes that a slow reader does not take are queued in memory: see `endWhole`. */
+  /**
+   * Ends the response. The bytes that a slow reader does not take are queued in memory: see
+   * `endWhole`.
+   */
   end(body?: string | Uint8Array, closeConnection?: boolean): HttpResponse
   /**
-   * Writes as much of a body of `totalBytes` as the client takes. Returns whether all of `part` was written, and whether
-   * the response is ended. The rest is written from `onWritable`.
+   * Writes as much of a body of `totalBytes` as the client takes. Returns whether all of `part` was
+   * written, and whether the response is ended. The rest is written from `onWritable`.
    */
   tryEnd(part: string | Uint8Array, totalBytes: number): [isWritten: boolean, isEnded: boolean]
   endWithoutBody(): HttpResponse
-  /** Writes a chunk of a chunked body; not empty. False when it waits in memory for a slow reader: go on in `onWritable`. */
+  /**
+   * Writes a chunk of a chunked body; not empty. False when it waits in memory for a slow reader:
+   * go on in `onWritable`.
+   */
   write(chunk: string | Uint8Array): boolean
   /** The handler returns whether it wrote all that it wanted. `offset` counts bytes of the body. */
   onWritable(handler: (offset: number) => boolean): HttpResponse
   getWriteOffset(): number
-  /** Has to be called before the request's handler returns. The memory of `chunk` is invalid after its handler returns. */
+  /**
+   * Has to be called before the request's handler returns. The memory of `chunk` is invalid after
+   * its handler returns.
+   */
   onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): HttpResponse
   onAborted(handler: () => void): HttpResponse
   /** Closes the connection, and calls the handler of `onAborted`. */
   close(): HttpResponse
   /** The address of the other end of the connection, 4 or 16 bytes. */
   getRemoteAddress(): ArrayBuffer
-  /** The client's address from the PROXY header at the start of the connection; empty when there was none. */
+  /**
+   * The client's address from the PROXY header at the start of the connection; empty when there was
+   * none.
+   */
   getProxiedRemoteAddress(): ArrayBuffer
   cork(write: () => void): HttpResponse
 }
@@ -51,7 +64,10 @@ export type ListenSocket = object
 /** A WebSocket, valid from `open` to `close`. `Data` is what `upgrade` was given. */
 export type WebSocket<Data> = {
   getUserData(): Data
-  /** 1 when sent, 0 when it waits for a slow reader, 2 when that reader is too slow and the message was dropped. */
+  /**
+   * 1 when sent, 0 when it waits for a slow reader, 2 when that reader is too slow and the message
+   * was dropped.
+   */
   send(message: string): number
   /** Bytes that wait for a slow reader. */
   getBufferedAmount(): number
@@ -79,7 +95,9 @@ export type UpgradeResponse<Data> = HttpResponse & {
 export type WebSocketBehavior<Data> = {
   /** A longer message closes the socket. */
   readonly maxPayloadLength: number
-  /** Bytes that wait for a slow reader at most; `closeOnBackpressureLimit` then closes the socket. */
+  /**
+   * Bytes that wait for a slow reader at most; `closeOnBackpressureLimit` then closes the socket.
+   */
   readonly maxBackpressure: number
   readonly closeOnBackpressureLimit: boolean
   /** Seconds without data after which uWebSockets.js closes a socket; 0 for never. */

@@ -5,7 +5,10 @@ import { loadUws } from './uws.ts'
 /** Which backend serves HTTP, and if `auto` had to choose the slower one, why. */
 export type BackendChoice = { readonly backend: BackendName; readonly reason: string | undefined }
 
-/** Chooses the backend for `frontend.http`. Throws an Error with the reasons when `uws` is asked for and does not load. */
+/**
+ * Chooses the backend for `frontend.http`. Throws an Error with the reasons when `uws` is asked for
+ * and does not load.
+ */
 export function chooseBackend(wanted: 'auto' | BackendName): BackendChoice {
   if (wanted === 'node') return { backend: 'node', reason: undefined }
   try {

@@ -9,8 +9,9 @@ export function socketAddress(remote: ArrayBuffer): Uint8Array {
 }
 
 /**
- * The client's address in a list that proxies append to: the last entry that is not a trusted proxy itself. Everything before it
- * is only what the client claims. Undefined when that entry is not an address.
+ * The client's address in a list that proxies append to: the last entry that is not a trusted proxy
+ * itself. Everything before it is only what the client claims. Undefined when that entry is not an
+ * address.
  */
 export function forwardedAddress(list: string, trusted: CidrList): Uint8Array | undefined {
   // Empty entries do not count (RFC 9110 §5.6.1.2).
@@ -32,7 +33,9 @@ function parseForwarded(text: string): Uint8Array | undefined {
   return address && unmapped(address)
 }
 
-/** Which proxies may state the client's address, and how. Without ranges, proxy headers are ignored. */
+/**
+ * Which proxies may state the client's address, and how. Without ranges, proxy headers are ignored.
+ */
 export type ProxyRules = {
   readonly trusted: CidrList
   /** In lower case. */
@@ -69,9 +72,9 @@ export type Origin = {
 export type Headers = { forEach(visit: (lowerCaseKey: string, value: string) => void): void }
 
 /**
- * The client's address, 4 or 16 bytes: that of the connection or, if a trusted proxy has it, the one in the PROXY header or in
- * the `real_ip` header. With PROXY protocol the second is read only when the first names a trusted proxy. Undefined when a
- * trusted proxy did not name a client.
+ * The client's address, 4 or 16 bytes: that of the connection or, if a trusted proxy has it, the
+ * one in the PROXY header or in the `real_ip` header. With PROXY protocol the second is read only
+ * when the first names a trusted proxy. Undefined when a trusted proxy did not name a client.
  */
 export function clientAddress(
   origin: Origin,

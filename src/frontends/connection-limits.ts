@@ -19,7 +19,10 @@ export type GateOptions = {
   readonly trustedProxies: readonly string[]
 }
 
-/** Counts the connections of one process, to all of its listeners together, and refuses those over a limit. */
+/**
+ * Counts the connections of one process, to all of its listeners together, and refuses those over a
+ * limit.
+ */
 export class ConnectionLimits {
   readonly #counters: FrontendCounters
   readonly #perSource = new Map<string, number>()

@@ -6,7 +6,8 @@ import { dropHandshakes } from '../native/socket-filter.ts'
 import type { App, HttpBackend, ListenSocket } from './adapter.ts'
 
 /**
- * A handshake that began is complete by then, unless a packet was lost. A client repeats its SYN only after a second.
+ * A handshake that began is complete by then, unless a packet was lost. A client repeats its SYN
+ * only after a second.
  */
 const HANDSHAKE_MILLIS = 500
 
@@ -16,8 +17,8 @@ export type Listening = {
   /** Accepts no new connections, and resets those that were not accepted yet. */
   stop(): void
   /**
-   * The same for when other sockets listen on the address too: connections that begin after this call are theirs, and those
-   * that began before are still accepted here.
+   * The same for when other sockets listen on the address too: connections that begin after this
+   * call are theirs, and those that began before are still accepted here.
    */
   handOver(): Promise<void>
 }
@@ -62,7 +63,10 @@ export async function listen(
   }
 }
 
-/** Whether this process has an open connection on one of its own `ports`. Undefined where that cannot be determined. */
+/**
+ * Whether this process has an open connection on one of its own `ports`. Undefined where that
+ * cannot be determined.
+ */
 export function hasConnections(ports: ReadonlySet<number>): boolean | undefined {
   const libc = tryLibc()
   if (!libc) return undefined
@@ -75,7 +79,10 @@ function listeningFiles(libc: Libc): number[] {
   return openFiles().filter(fd => isListening(libc, fd))
 }
 
-/** Whether the kernel moves the connections that wait on a closed socket to another one on that address. */
+/**
+ * Whether the kernel moves the connections that wait on a closed socket to another one on that
+ * address.
+ */
 function kernelMigrates(): boolean {
   try {
     return readFileSync('/proc/sys/net/ipv4/tcp_migrate_req', 'latin1').trim() === '1'

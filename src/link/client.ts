@@ -173,7 +173,10 @@ class LinkClient implements Link {
     this.#transport.send(sealFrame(frame, this.#sequence))
   }
 
-  /** Gives each reply of the frame from `at` to `end` to its waiter. Returns false when it is malformed. */
+  /**
+   * Gives each reply of the frame from `at` to `end` to its waiter. Returns false when it is
+   * malformed.
+   */
   #settle(bytes: Bytes, at: number, end: number): boolean {
     const { view } = bytes
     const sent = this.#takeSent(view.getUint32(at + FRAME_SEQUENCE, true))

@@ -76,8 +76,8 @@ export function writeFrameHeader(
 }
 
 /**
- * Length that the frame at `at` claims, or -1 when it is not a frame of at most `bytesMax`. At least
- * FRAME_HEADER_BYTES must be readable.
+ * Length that the frame at `at` claims, or -1 when it is not a frame of at most `bytesMax`. At
+ * least FRAME_HEADER_BYTES must be readable.
  */
 export function frameLength(view: DataView, at: number, bytesMax = FRAME_BYTES_MAX): number {
   const length = view.getUint32(at + FRAME_LENGTH, true)
@@ -118,7 +118,9 @@ export type FrameReader = {
   push(chunk: Uint8Array<ArrayBuffer>): boolean
 }
 
-/** Creates a reader that calls `onFrame` for each frame. A longer frame than `bytesMax` is invalid. */
+/**
+ * Creates a reader that calls `onFrame` for each frame. A longer frame than `bytesMax` is invalid.
+ */
 export function createFrameReader(onFrame: OnFrame, bytesMax = FRAME_BYTES_MAX): FrameReader {
   return new StreamReader(onFrame, bytesMax)
 }

@@ -20,8 +20,8 @@ export type Link = {
    */
   reserve(bytes: number): number
   /**
-   * Sends the record of `bytes` just written at `at`: fills in LENGTH and ID, and flushes at the end
-   * of this turn.
+   * Sends the record of `bytes` just written at `at`: fills in LENGTH and ID, and flushes at the
+   * end of this turn.
    */
   submit(at: number, bytes: number, waiter: Waiter): void
   /** Resolves once requests can be sent. */
@@ -34,8 +34,8 @@ export type Link = {
 }
 
 /**
- * Answers the request record at `at` on the engine side: writes the reply record at `replyAt`, except
- * LENGTH and ID, and returns its length.
+ * Answers the request record at `at` on the engine side: writes the reply record at `replyAt`,
+ * except LENGTH and ID, and returns its length.
  */
 export type Answer = (request: Bytes, at: number, reply: Bytes, replyAt: number) => number
 /** Upper bound of the length that `Answer` returns for the record at `at`. */

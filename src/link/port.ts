@@ -17,8 +17,8 @@ function isFrame(message: unknown): message is Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Connects a link over a MessagePort to an engine thread of this process. The link is up at once and
- * stays up until it is closed.
+ * Connects a link over a MessagePort to an engine thread of this process. The link is up at once
+ * and stays up until it is closed.
  */
 export function connectPortLink(port: MessagePort): Link {
   return createLink(events => {

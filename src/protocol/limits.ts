@@ -37,13 +37,16 @@ export const FRAME_BYTES_MAX = 64 * 1024 * 1024
 export const HTTP_HEAD_BYTES_MAX = 16 * 1024
 
 /**
- * Offers in one announce over WebSocket; more are passed over. Browsers make 5 or 10: each is a connection half open, which costs its maker
- * more than it does us.
+ * Offers in one announce over WebSocket; more are passed over. Browsers make 5 or 10: each is a
+ * connection half open, which costs its maker more than it does us.
  */
 export const OFFERS_MAX = 20
 
 /** Characters of an offer_id that are passed on. Clients make 20. */
 export const OFFER_ID_CHARACTERS_MAX = 64
 
-/** Bytes of one message over WebSocket: OFFERS_MAX session descriptions, with many candidates some 4 KiB each, and what is around them. */
+/**
+ * Bytes of one message over WebSocket: OFFERS_MAX session descriptions, with many candidates some 4
+ * KiB each, and what is around them.
+ */
 export const WEBSOCKET_MESSAGE_BYTES_MAX = 128 * 1024

@@ -114,7 +114,9 @@ const AZUREUS: Record<string, string> = {
   tT: 'tTorrent',
 }
 
-/** Shadow style: a letter, five characters of a version in base 64, padded with `-`, and three more. */
+/**
+ * Shadow style: a letter, five characters of a version in base 64, padded with `-`, and three more.
+ */
 const SHADOW: Record<string, string> = {
   A: 'ABC',
   O: 'Osprey Permaseed',
@@ -169,8 +171,8 @@ const OTHERS: Beginnings = [
 ]
 
 /**
- * The client's name by its peer id, 40 hex digits (BEP 20). What a peer id says is a claim and nothing else; `Unknown` when it says nothing
- * that is known.
+ * The client's name by its peer id, 40 hex digits (BEP 20). What a peer id says is a claim and
+ * nothing else; `Unknown` when it says nothing that is known.
  */
 export function clientOfPeerId(peerId: string): string {
   const text = Buffer.from(peerId, 'hex').toString('latin1')

@@ -78,7 +78,9 @@ export const ANNOUNCE_BYTES = 144
 export const CLIENT_ADDRESS = 136 // 16, IPv4 mapped
 export const WEBSOCKET_ANNOUNCE_BYTES = 152
 
-/** The ADDRESS of a WebSocket peer: its connection. Offsets from ADDRESS, and from a compact peer. */
+/**
+ * The ADDRESS of a WebSocket peer: its connection. Offsets from ADDRESS, and from a compact peer.
+ */
 export const CONNECTION_WORKER = 0 // u32, number of the worker process, never used again
 export const CONNECTION_SOCKET = 4 // u32, number of the socket in that process
 export const CONNECTION_BYTES = 8

@@ -35,8 +35,8 @@ export type ClaimedTcp = {
 }
 
 /**
- * Reserves the addresses of the HTTP and API servers together, so that they cannot collide. The ones
- * of `held` are reserved already. Throws an OperatorError.
+ * Reserves the addresses of the HTTP and API servers together, so that they cannot collide. The
+ * ones of `held` are reserved already. Throws an OperatorError.
  */
 export async function claimTcpListeners(
   config: Config,
@@ -97,7 +97,9 @@ export async function claimTcpListeners(
 /** The HTTP tracker and the API, in cluster workers or in this process. */
 export type Serving = Part & {
   readonly workers: number
-  /** Switches to `listeners` without refusing a connection. Rejects on failure, and changes nothing. */
+  /**
+   * Switches to `listeners` without refusing a connection. Rejects on failure, and changes nothing.
+   */
   replace(listeners: FrontendListeners, logSettings: LogSettings): Promise<void>
 }
 

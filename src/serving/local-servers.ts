@@ -15,7 +15,10 @@ import type { ApiListener, HttpListener } from './listeners.ts'
 
 const STOP_MILLIS_MAX = 5000
 const STOP_CHECK_MILLIS = 10
-/** uWebSockets.js closes an idle connection after about 12 s. After that, no request can be in flight. */
+/**
+ * uWebSockets.js closes an idle connection after about 12 s. After that, no request can be in
+ * flight.
+ */
 const HAND_OVER_MILLIS = 16_000
 /** Maximum wait for answers after that. */
 const LAST_ANSWER_MILLIS_MAX = 60_000
@@ -35,9 +38,10 @@ export type Frontends = {
   /** Open connections. Undefined if a listener is on uWebSockets.js, which does not report them. */
   readonly connections: number | undefined
   /**
-   * Starts servers for `listeners`, which take over from the running ones. No connection is refused;
-   * open HTTP connections are closed after an answer or when they are idle, WebSockets continue for
-   * drainTime. Resolves when the new servers listen. Rejects when one cannot, and the old ones stay.
+   * Starts servers for `listeners`, which take over from the running ones. No connection is
+   * refused; open HTTP connections are closed after an answer or when they are idle, WebSockets
+   * continue for drainTime. Resolves when the new servers listen. Rejects when one cannot, and the
+   * old ones stay.
    */
   replace(listeners: FrontendListeners): Promise<void>
   /** Ends like the old servers of `replace`, after another process has taken over. */
@@ -99,7 +103,10 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
   const isAnswering = (some: readonly Server[]) =>
     [...some, websocket].some(({ inFlight }) => inFlight > 0)
 
-  /** Resolves when `servers` are closed, early if `isIdle` reports that they do not have connections. */
+  /**
+   * Resolves when `servers` are closed, early if `isIdle` reports that they do not have
+   * connections.
+   */
   async function leave(servers: readonly Server[], isIdle: () => boolean): Promise<void> {
     for (const server of servers) leaving.add(server)
     await Promise.all(servers.map(server => server.handOver()))

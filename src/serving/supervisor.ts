@@ -2,7 +2,9 @@
 export type Child = {
   /** Undefined if the system could not start it. */
   readonly pid: number | undefined
-  /** Makes it finish its requests and exit. Resolves when it accepts no more work, or has exited. */
+  /**
+   * Makes it finish its requests and exit. Resolves when it accepts no more work, or has exited.
+   */
   handOver(): Promise<void>
   stop(): void
   kill(): void
@@ -37,7 +39,9 @@ export type Supervisor = {
    * Resolves after that. Rejects if the new one exits first; then the old one continues.
    */
   replace(n: number): Promise<void>
-  /** Stops all children, kills the remaining ones after `millis`, and resolves when all have exited. */
+  /**
+   * Stops all children, kills the remaining ones after `millis`, and resolves when all have exited.
+   */
   stop(millis: number): Promise<void>
   /** Kills all children. */
   kill(): void
@@ -69,7 +73,10 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
 
   const everyChild = () => [...children.values(), ...successors.values(), ...leaving.keys()]
 
-  /** Calls `ended` once, without a child if none could be started. Undefined if it has exited already. */
+  /**
+   * Calls `ended` once, without a child if none could be started. Undefined if it has exited
+   * already.
+   */
   function launch(
     n: number,
     ready: (child: Child) => void,

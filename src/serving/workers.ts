@@ -36,19 +36,26 @@ export type Workers = {
   stop(millis: number): Promise<void>
   kill(): void
   /**
-   * Resolves when every worker listens. Rejects with an OperatorError if one cannot, which is unlikely
-   * once the addresses are reserved.
+   * Resolves when every worker listens. Rejects with an OperatorError if one cannot, which is
+   * unlikely once the addresses are reserved.
    */
   readonly listening: Promise<void>
 }
 
-/** After this many deaths in a row, the log reports no more deaths of a worker until it runs longer. */
+/**
+ * After this many deaths in a row, the log reports no more deaths of a worker until it runs longer.
+ */
 const QUICK_DEATHS_LOGGED_MAX = 5
 
-/** Half of a worker's young generation. Requests leave only garbage, so a larger one costs pauses. */
+/**
+ * Half of a worker's young generation. Requests leave only garbage, so a larger one costs pauses.
+ */
 const YOUNG_MIB = 2
 const LOOK_MILLIS = 1000
-/** Checks without a report after which a worker is stuck. A starting worker may load from a slow disk. */
+/**
+ * Checks without a report after which a worker is stuck. A starting worker may load from a slow
+ * disk.
+ */
 const SILENT_LOOKS_MAX = 10
 const STARTING_LOOKS_MAX = 60
 

@@ -1,7 +1,9 @@
 import { CONTINUED, RECORD_FLAGS, recordEnd, recordPeers } from '../engine/torrent-record.ts'
 import type { Counts } from './format.ts'
 
-/** Adds up the torrent records from `at` to `end`. Returns false when these are not whole records. */
+/**
+ * Adds up the torrent records from `at` to `end`. Returns false when these are not whole records.
+ */
 export function countRecords(view: DataView, at: number, end: number, counts: Counts): boolean {
   for (let record = at; record < end; ) {
     const next = recordEnd(view, record, end)

@@ -7,7 +7,9 @@ export function previousFile(file: string): string {
   return `${file}.previous`
 }
 
-/** Path for a damaged snapshot, so that the next snapshot does not replace an intact previous one. */
+/**
+ * Path for a damaged snapshot, so that the next snapshot does not replace an intact previous one.
+ */
 export function damagedFile(file: string): string {
   return `${file}.damaged`
 }
@@ -39,8 +41,8 @@ export async function renameIfThere(from: string, to: string): Promise<boolean> 
 }
 
 /**
- * Replaces `file` with a finished snapshot, and renames `file` to the previous one. A crash in between
- * leaves only the previous one. A failure leaves both unchanged.
+ * Replaces `file` with a finished snapshot, and renames `file` to the previous one. A crash in
+ * between leaves only the previous one. A failure leaves both unchanged.
  */
 export async function replaceFile(temporary: string, file: string): Promise<void> {
   const kept = await renameIfThere(file, previousFile(file))

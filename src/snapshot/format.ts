@@ -10,10 +10,10 @@ import { readU64, writeU64 } from '../protocol/records.ts'
 import { SnapshotError } from './report.ts'
 
 /**
- * A snapshot file: a header, then sections. Offsets in bytes, integers little-endian. The sections are
- * one of metadata, any number with torrents, and one end. The checksum of each section continues the
- * one before it, and the first one the header's, so a missing, repeated, moved or foreign section is
- * detected like a wrong byte.
+ * A snapshot file: a header, then sections. Offsets in bytes, integers little-endian. The sections
+ * are one of metadata, any number with torrents, and one end. The checksum of each section
+ * continues the one before it, and the first one the header's, so a missing, repeated, moved or
+ * foreign section is detected like a wrong byte.
  */
 const MAGIC = Buffer.from('MUSTERSN')
 export const FORMAT_VERSION = 1

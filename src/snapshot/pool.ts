@@ -9,20 +9,25 @@ import type { WriteOptions } from './write.ts'
 const IDLE_MILLIS_MAX = 1000
 
 export type SnapshotPool = {
-  /** Like `writeSnapshot`, in a thread. Waits for earlier jobs, so no partial restore is written. */
+  /**
+   * Like `writeSnapshot`, in a thread. Waits for earlier jobs, so no partial restore is written.
+   */
   write(options: Omit<WriteOptions, 'words'>): Promise<WriteReport>
   /** Like `restoreSnapshot`, in a thread. */
   restore(options: Omit<RestoreOptions, 'words'>): Promise<RestoreReport>
   /** Makes the current and all later jobs run without pauses. */
   hurry(): void
-  /** Stops the current job, which rejects with SnapshotStopped and changes no file, and the thread. */
+  /**
+   * Stops the current job, which rejects with SnapshotStopped and changes no file, and the thread.
+   */
   close(): Promise<void>
 }
 
 /**
  * One thread for snapshots, which exits after `idleMillis` without a job. Jobs reject with a
- * SnapshotError for failures that an operator can fix. Any other rejection means that the thread died,
- * possibly with a stripe's lock, and the process must exit as after the death of an engine thread.
+ * SnapshotError for failures that an operator can fix. Any other rejection means that the thread
+ * died, possibly with a stripe's lock, and the process must exit as after the death of an engine
+ * thread.
  */
 export function createSnapshotPool(idleMillis = IDLE_MILLIS_MAX): SnapshotPool {
   const words = createJobWords()
@@ -48,7 +53,8 @@ export function createSnapshotPool(idleMillis = IDLE_MILLIS_MAX): SnapshotPool {
     hurry: () => sayToJobs(words, JobWord.hurry),
     async close() {
       sayToJobs(words, JobWord.stop)
-      // A thread must not be terminated while it may hold a stripe's lock. A stopped job soon returns.
+      // A thread must not be terminated while it may hold a stripe's lock. A stopped job soon
+      // returns.
       await Promise.allSettled(jobs)
       await pool.close()
     },

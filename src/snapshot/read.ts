@@ -39,9 +39,10 @@ export type RestoreOptions = {
 type Section = { readonly kind: number; readonly bytes: Bytes; readonly end: number }
 
 /**
- * Loads the snapshot `file`, or otherwise `file.previous`, into tables that may be in use. A file is
- * checked completely before its first peer is inserted. A damaged file is renamed to `file.damaged`.
- * A missing file is not an error. Rejects only after a stop, or if the tables themselves fail.
+ * Loads the snapshot `file`, or otherwise `file.previous`, into tables that may be in use. A file
+ * is checked completely before its first peer is inserted. A damaged file is renamed to
+ * `file.damaged`. A missing file is not an error. Rejects only after a stop, or if the tables
+ * themselves fail.
  */
 export async function restoreSnapshot(options: RestoreOptions): Promise<RestoreReport> {
   const { file, tables, settings, nowSeconds, words = createJobWords() } = options

@@ -29,7 +29,9 @@ export type RestoreReport = {
   readonly skipped: readonly { readonly file: string; readonly reason: string }[]
 }
 
-/** A snapshot cannot be written or loaded. The message is for the operator. The tables are intact. */
+/**
+ * A snapshot cannot be written or loaded. The message is for the operator. The tables are intact.
+ */
 export class SnapshotError extends Error {
   override readonly name = 'SnapshotError'
 }

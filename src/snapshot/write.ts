@@ -45,9 +45,9 @@ type Output = {
 }
 
 /**
- * Writes all swarms to `file` while they are in use, in constant memory, and returns when they are on
- * disk. The existing snapshot becomes `file.previous`. A peer that moves while its list is read may be
- * missing. Rejects with a SnapshotError on failure, and leaves existing files unchanged.
+ * Writes all swarms to `file` while they are in use, in constant memory, and returns when they are
+ * on disk. The existing snapshot becomes `file.previous`. A peer that moves while its list is read
+ * may be missing. Rejects with a SnapshotError on failure, and leaves existing files unchanged.
  */
 export async function writeSnapshot(options: WriteOptions): Promise<WriteReport> {
   const { file, nowSeconds } = options

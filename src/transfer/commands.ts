@@ -15,7 +15,10 @@ export type TransferCommand =
       readonly files: TorrustActixFiles
     }
 
-/** Runs a command on the configured database. Reports progress on a terminal, and the row counts at the end. */
+/**
+ * Runs a command on the configured database. Reports progress on a terminal, and the row counts at
+ * the end.
+ */
 export async function transfer(command: TransferCommand, config: Config): Promise<void> {
   const database = await openDatabase(config.database, config.database_structure)
   try {

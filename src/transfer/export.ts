@@ -11,8 +11,9 @@ import { type Counts, KINDS, noCounts, rowText, tableOf } from './rows.ts'
 export const FORMAT = { format: 'muster export', version: 1 } as const
 
 /**
- * Writes everything that the database holds to `file`, one row a line as JSON, or to standard output for `-`. The file appears when it is
- * whole, and is its owner's alone: it holds keys. Memory stays the same however much that is.
+ * Writes everything that the database holds to `file`, one row a line as JSON, or to standard
+ * output for `-`. The file appears when it is whole, and is its owner's alone: it holds keys.
+ * Memory stays the same however much that is.
  */
 export async function exportAll(
   database: Database,
@@ -32,8 +33,8 @@ export async function exportAll(
 }
 
 /**
- * Writes a file that only its owner can read. It appears under its name when it is complete. Rejects
- * with an OperatorError if it cannot be written.
+ * Writes a file that only its owner can read. It appears under its name when it is complete.
+ * Rejects with an OperatorError if it cannot be written.
  */
 export async function writeFileWhole(
   file: string,

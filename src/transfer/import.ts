@@ -19,7 +19,10 @@ const BATCH_ROWS = 10_000
 
 export type ImportRow = { [K in Kind]: { readonly kind: K; readonly row: Rows[K] } }[Kind]
 
-/** Saves rows of any kinds, in batches: what is there already is replaced. Returns how many of each that were. */
+/**
+ * Saves rows of any kinds, in batches: what is there already is replaced. Returns how many of each
+ * that were.
+ */
 export async function importRows(
   database: Database,
   rows: AsyncIterable<ImportRow> | Iterable<ImportRow>,
@@ -42,7 +45,10 @@ export async function importRows(
   return counts
 }
 
-/** The rows of an export of ours, or of standard input for `-`. Throws an OperatorError that names the line where it is none, or ends early. */
+/**
+ * The rows of an export of ours, or of standard input for `-`. Throws an OperatorError that names
+ * the line where it is none, or ends early.
+ */
 export async function* readExport(file: string): AsyncGenerator<ImportRow> {
   const counts = noCounts()
   let number = 0

@@ -4,9 +4,9 @@ import type { ImportRow } from './import.ts'
 import { faultOfRow, KINDS, type Kind, type TorrustActixFiles, toRow } from './rows.ts'
 
 /**
- * The rows of those files that exist: maps from a hash to its values, or lists of hashes. A value may
- * be a count or an object that contains it. Throws an OperatorError for anything else, and if none
- * of the files exists.
+ * The rows of those files that exist: maps from a hash to its values, or lists of hashes. A value
+ * may be a count or an object that contains it. Throws an OperatorError for anything else, and if
+ * none of the files exists.
  */
 export function* readTorrustActix(files: TorrustActixFiles): Generator<ImportRow> {
   const found = KINDS.filter(kind => existsSync(files[kind]))

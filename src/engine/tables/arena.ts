@@ -29,8 +29,8 @@ const STRIPES_MAX = 2048
 const STRIPE_BYTES_MIN = 16 * 1024
 
 /**
- * Reserves `memoryBytes` of address space. A page uses memory only once it is touched, so a generous
- * size costs nothing. The space never grows and never moves.
+ * Reserves `memoryBytes` of address space. A page uses memory only once it is touched, so a
+ * generous size costs nothing. The space never grows and never moves.
  */
 export function reserveTables(
   memoryBytes: number,
@@ -94,7 +94,9 @@ export function stripeHead(stripe: number, arenaCount: number): StripeHead {
   return (ARENA_HEAD_BYTES + Math.floor(stripe / arenaCount) * STRIPE_HEAD_BYTES) as StripeHead
 }
 
-/** Adds one to the u32 at `at`, which wraps. The caller holds the lock of the stripe it belongs to. */
+/**
+ * Adds one to the u32 at `at`, which wraps. The caller holds the lock of the stripe it belongs to.
+ */
 export function increment(arena: Arena, at: number): void {
   arena.u32[at >> 2]!++
 }

@@ -15,12 +15,14 @@ import {
 import type { StripeHead } from './references.ts'
 
 /**
- * A stripe's block allocator: TLSF (Masmano, Ripoll, Crespo, Real 2004). Free blocks lie on lists by size class; neighbours that are both free
- * are always one block, so what a growing list leaves behind becomes room for the next one. Taking and freeing cost the same few steps at
- * any size. The stripe's lock is held throughout.
+ * A stripe's block allocator: TLSF (Masmano, Ripoll, Crespo, Real 2004). Free blocks lie on lists
+ * by size class; neighbours that are both free are always one block, so what a growing list leaves
+ * behind becomes room for the next one. Taking and freeing cost the same few steps at any size. The
+ * stripe's lock is held throughout.
  *
- * A block's word before its first byte is its length, a multiple of 4, and two flags. A free block has in its first two words the next
- * and the previous of its list, and in its last word its own offset, by which the block behind finds it.
+ * A block's word before its first byte is its length, a multiple of 4, and two flags. A free block
+ * has in its first two words the next and the previous of its list, and in its last word its own
+ * offset, by which the block behind finds it.
  */
 const FREE = 1
 const PREVIOUS_FREE = 2
@@ -29,8 +31,9 @@ const NEXT = 0
 const PREVIOUS = 4
 
 /**
- * A stripe takes from the arena in chunks that grow with it, and with the block that finds no room: a list that grows alone leaves its
- * former blocks side by side then, and they become room again. What of a chunk is not touched costs no memory.
+ * A stripe takes from the arena in chunks that grow with it, and with the block that finds no room:
+ * a list that grows alone leaves its former blocks side by side then, and they become room again.
+ * What of a chunk is not touched costs no memory.
  */
 const CHUNK_BYTES_MIN = 2 * 1024
 const CHUNK_BYTES_MAX = 128 * 1024
@@ -54,7 +57,10 @@ export function blockBytes(arena: Arena, at: number): number {
   return (arena.u32[(at - BLOCK_HEAD_BYTES) >> 2]! & ~FLAGS) >>> 0
 }
 
-/** A block of at least `bytes`, its contents whatever was there. 0 when neither the stripe nor the arena has room. */
+/**
+ * A block of at least `bytes`, its contents whatever was there. 0 when neither the stripe nor the
+ * arena has room.
+ */
 export function allocateBlock(arena: Arena, stripe: StripeHead, bytes: number): number {
   const size = Math.max(BLOCK_PAYLOAD_MIN, (bytes + 3) & ~3)
   const block = findFree(arena, stripe, size) || takeChunk(arena, stripe, size)
@@ -71,8 +77,8 @@ export function freeBlock(arena: Arena, stripe: StripeHead, block: number): void
 }
 
 /**
- * Makes the block `bytes` long where it lies: shorter always, longer only if what lies behind it is free. Its contents up to the shorter
- * length stay. Returns whether it worked.
+ * Makes the block `bytes` long where it lies: shorter always, longer only if what lies behind it is
+ * free. Its contents up to the shorter length stay. Returns whether it worked.
  */
 export function resizeInPlace(
   arena: Arena,
@@ -109,7 +115,10 @@ function addUsed(arena: Arena, stripe: StripeHead, bytes: number, sign: 1 | -1):
   arena.u32[((stripe + STRIPE_USED_CLASSES) >> 2) + usedClassOf(bytes)]! += amount
 }
 
-/** A free block that holds `size`: of its own class if the first one there does, else of the next class up that has any. */
+/**
+ * A free block that holds `size`: of its own class if the first one there does, else of the next
+ * class up that has any.
+ */
 function findFree(arena: Arena, stripe: StripeHead, size: number): number {
   const own = arena.u32[(stripe + STRIPE_FREE + classOf(size) * 4) >> 2]!
   if (own !== 0 && blockBytes(arena, own) >= size) return own
@@ -188,8 +197,9 @@ function unlink(arena: Arena, stripe: StripeHead, block: number, size: number): 
 }
 
 /**
- * Takes a chunk from the arena and returns the free block that it became part of; 0 when the arena is full. A chunk ends with an empty
- * used block, so that nothing looks past it; one that lies behind the stripe's last chunk continues it.
+ * Takes a chunk from the arena and returns the free block that it became part of; 0 when the arena
+ * is full. A chunk ends with an empty used block, so that nothing looks past it; one that lies
+ * behind the stripe's last chunk continues it.
  */
 function takeChunk(arena: Arena, stripe: StripeHead, size: number): number {
   const taken = arena.u32[(stripe + STRIPE_TAKEN) >> 2]!
@@ -219,7 +229,10 @@ function takeChunk(arena: Arena, stripe: StripeHead, size: number): number {
   return arena.u32[(end - BLOCK_HEAD_BYTES - 4) >> 2]!
 }
 
-/** Bytes on the stripe's free lists, their heads included. Checks nothing and takes its time: for tests. */
+/**
+ * Bytes on the stripe's free lists, their heads included. Checks nothing and takes its time: for
+ * tests.
+ */
 export function freeBytes(arena: Arena, stripe: StripeHead): number {
   let sum = 0
   for (let sizeClass = 0; sizeClass < CLASS_COUNT; sizeClass++) {

@@ -1,8 +1,8 @@
 /**
- * Recent downloads, so that a `completed` counts once per torrent, peer id and address within a day.
- * A table of fixed size, shared by all threads: an entry is the hash of these three, of which the low
- * bits are the place and the others a tag, and the hour. A newer entry replaces an older one in its
- * place, which then may count again.
+ * Recent downloads, so that a `completed` counts once per torrent, peer id and address within a
+ * day. A table of fixed size, shared by all threads: an entry is the hash of these three, of which
+ * the low bits are the place and the others a tag, and the hour. A newer entry replaces an older
+ * one in its place, which then may count again.
  */
 const ENTRIES = 2 ** 20
 const DAY_HOURS = 24

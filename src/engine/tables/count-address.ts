@@ -10,9 +10,9 @@ const NEWEST_PEERS = SEGMENT_PEERS
 
 /**
  * Whether a list has at least `bound` peers of the IPv4 address or the IPv6 /64 at `addressAt` of
- * the peer's memory. A list of up to twice NEWEST_PEERS is checked whole. In a larger one the newest
- * seeders and leechers are checked, which lie at the ends of their runs: one address then gets at
- * most `bound` of these, and the time stays bounded.
+ * the peer's memory. A list of up to twice NEWEST_PEERS is checked whole. In a larger one the
+ * newest seeders and leechers are checked, which lie at the ends of their runs: one address then
+ * gets at most `bound` of these, and the time stays bounded.
  */
 export function hasManyOf(
   { arena }: HeldStripe,

@@ -43,8 +43,8 @@ export function readAsker(
 }
 
 /**
- * Bits that are 0 in the swapped ports that no peer can be reached at: 0, and 1, which clients behind
- * proxies announce.
+ * Bits that are 0 in the swapped ports that no peer can be reached at: 0, and 1, which clients
+ * behind proxies announce.
  */
 const DEAD_PORT_MASK = 0xfeff
 
@@ -72,8 +72,8 @@ export function copyUseful(
 }
 
 /**
- * Copies the picked IPv4 peers. Two peers are three words: a pair that needs no closer look is copied
- * as fast as without any check.
+ * Copies the picked IPv4 peers. Two peers are three words: a pair that needs no closer look is
+ * copied as fast as without any check.
  */
 function copyIpv4(picks: Picks, asker: Asker, most: number, into: DataView, at: number): number {
   const { arena, list, family, runCount, runs } = picks

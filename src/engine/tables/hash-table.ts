@@ -3,12 +3,12 @@ import { type HashKey, hashInfoHash } from './keyed-hash.ts'
 /**
  * A map from 20-byte keys to u32 values in shared memory: whitelist, blacklist, keys and users. One
  * thread writes; any number of threads read at the same time, without a lock and without waiting.
- * Open addressing with linear probing. A full table is rebuilt in the other half of the memory, which
- * becomes the active half then.
+ * Open addressing with linear probing. A full table is rebuilt in the other half of the memory,
+ * which becomes the active half then.
  *
  * A reader never sees half an entry: a slot is written once, its tag last, and holds no other key
- * until its half is rebuilt. A reader whose half was replaced meanwhile, which the generation shows,
- * reads again.
+ * until its half is rebuilt. A reader whose half was replaced meanwhile, which the generation
+ * shows, reads again.
  */
 export type SharedHashTable = {
   readonly memory: SharedArrayBuffer
@@ -227,7 +227,10 @@ function changeHalves(
   Atomics.store(words, ACTIVE, (active + 1) | 0)
 }
 
-/** Calls `visit` for each key, 20 bytes at `at` of `bytes`, with its value. It must not change the table. */
+/**
+ * Calls `visit` for each key, 20 bytes at `at` of `bytes`, with its value. It must not change the
+ * table.
+ */
 export function eachKey(
   table: HashTable,
   visit: (bytes: Uint8Array, at: number, value: number) => void,

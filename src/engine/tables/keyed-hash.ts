@@ -37,8 +37,8 @@ export function hashPeer(
 }
 
 /**
- * Hash of the `words` words at `at` followed by the `moreWords` words at `moreAt`. One function with
- * its state in locals: with module variables it takes three times as long.
+ * Hash of the `words` words at `at` followed by the `moreWords` words at `moreAt`. One function
+ * with its state in locals: with module variables it takes three times as long.
  */
 function hashWords(
   key: HashKey,

@@ -11,8 +11,8 @@ import type { ListRef } from './references.ts'
 /**
  * Every offset and size of the shared memory. Offsets in bytes; integers in the machine's order
  * (little-endian on every platform that the UDP and uWebSockets.js binaries exist for). A reference
- * is the byte offset of a block in its arena, a multiple of 4; 0 is no block. `assertLayouts` checks
- * what must agree (assert-layouts.ts).
+ * is the byte offset of a block in its arena, a multiple of 4; 0 is no block. `assertLayouts`
+ * checks what must agree (assert-layouts.ts).
  */
 
 /** An arena is at most this long, so that every byte offset is a small integer to V8. */
@@ -25,15 +25,18 @@ export const ARENA_TORRENTS = 4 // u32, torrents of all its stripes; Atomics onl
 export const EMPTY_LIST = 48 as ListRef
 export const ARENA_HEAD_BYTES = 64
 
-/** Blocks of memory inside a stripe, blocks.ts. References are to the first byte behind a block's head. */
+/**
+ * Blocks of memory inside a stripe, blocks.ts. References are to the first byte behind a block's
+ * head.
+ */
 export const BLOCK_HEAD_BYTES = 4
 export const BLOCK_PAYLOAD_MIN = 12
 /** Size classes of free blocks, up to a whole arena. */
 export const CLASS_COUNT = 224
 
 /**
- * Head of a stripe. Everything but the lock word is changed under the lock only. Threads without the
- * lock may read the counts, which are slightly stale then.
+ * Head of a stripe. Everything but the lock word is changed under the lock only. Threads without
+ * the lock may read the counts, which are slightly stale then.
  */
 export const STRIPE_LOCK = 0 // i32, see lock.ts
 export const STRIPE_TAKEN = 4 // u32, bytes taken from the arena so far
@@ -82,13 +85,18 @@ export const TorrentFlag = {
 export const LIST_BLOCK = 0 // ref: the block of a small list, the directory of a large one; 0 when empty
 export const LIST_COUNT = 4 // u32, peers
 export const LIST_SEEDERS = 8 // u32
-/** Capacity in peers of a small list; from INDEX_REF_MIN up the reference of a large list's index. */
+/**
+ * Capacity in peers of a small list; from INDEX_REF_MIN up the reference of a large list's index.
+ */
 export const LIST_CAPACITY = 12
 export const LIST_BYTES = 16
 
 /** A small list is one block, a large one a directory of segments of this many peers. */
 export const SEGMENT_PEERS = 512
-/** A large list that shrinks to this becomes small again: well below SEGMENT_PEERS, against flapping. */
+/**
+ * A large list that shrinks to this becomes small again: well below SEGMENT_PEERS, against
+ * flapping.
+ */
 export const SMALL_AGAIN_PEERS = 256
 export const INDEX_REF_MIN = 4096
 
@@ -107,7 +115,9 @@ export const DETAIL_DOWNLOADED = 26 // u48
 export const DETAIL_LEFT = 32 // u48
 export const DETAIL_SEEN = 38 // u32, Unix seconds, two-byte aligned
 export const DETAIL_USER = 42 // u32, two-byte aligned: the peer's user number or 0; and COMPLETION_COUNTED
-/** Bit of DETAIL_USER, set once the seeder's `completed` was counted: a retry must not count again. */
+/**
+ * Bit of DETAIL_USER, set once the seeder's `completed` was counted: a retry must not count again.
+ */
 export const COMPLETION_COUNTED = 0x8000_0000
 /** Bit of DETAIL_USER, set on a leecher whose `completed` a limit refused: it counts later. */
 export const COMPLETION_OWED = 0x4000_0000
@@ -120,9 +130,14 @@ export const DIRECTORY_ROOM = 0 // u32, references that fit
 export const DIRECTORY_USED = 4 // u32
 export const DIRECTORY_REFS = 8 // u32 each
 
-/** Peer index: linear hashing over tables of this many entries of keyed hash and slot + 1, both u32. */
+/**
+ * Peer index: linear hashing over tables of this many entries of keyed hash and slot + 1, both u32.
+ */
 export const INDEX_TABLE_ENTRIES = 1024
 export const INDEX_ENTRY_BYTES = 8
-/** Average peers per table that cause a split. A table not split yet holds up to twice that: 70 % full. */
+/**
+ * Average peers per table that cause a split. A table not split yet holds up to twice that: 70 %
+ * full.
+ */
 export const INDEX_SPLIT_AT = 360
 export const INDEX_MERGE_AT = 120

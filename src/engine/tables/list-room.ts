@@ -23,10 +23,13 @@ import type { ListRef, Slot } from './references.ts'
 import type { HeldStripe } from './stripe.ts'
 
 /**
- * Memory of a peer list: a block while it is small, segments behind a directory once it is large. The stripe's lock is held throughout.
+ * Memory of a peer list: a block while it is small, segments behind a directory once it is large.
+ * The stripe's lock is held throughout.
  */
 
-/** Room for a peer more than `count`. Only growing past a block allocates, by an eighth at a time. */
+/**
+ * Room for a peer more than `count`. Only growing past a block allocates, by an eighth at a time.
+ */
 export function makeRoom(held: HeldStripe, list: ListRef, family: Family, count: number): boolean {
   const { arena } = held
   if (peerIndexOf(arena, list) !== 0) return makeSegment(held, list, family, count)
@@ -74,7 +77,10 @@ function moveDetails({ u8 }: Arena, from: number, to: number, count: number): vo
   u8.copyWithin(to, from, from + count * DETAIL_BYTES)
 }
 
-/** Turns a full small list into a large one: its block becomes the first segment, and a second one is added. */
+/**
+ * Turns a full small list into a large one: its block becomes the first segment, and a second one
+ * is added.
+ */
 function makeLarge(held: HeldStripe, list: ListRef, family: Family): boolean {
   const { arena, head: stripe } = held
   const first = arena.u32[(list + LIST_BLOCK) >> 2]!
@@ -143,7 +149,10 @@ export function giveRoom(held: HeldStripe, list: ListRef, family: Family, count:
   }
 }
 
-/** Frees the last segment once it and half of the one before it are empty, so that a list on the border does not flap. */
+/**
+ * Frees the last segment once it and half of the one before it are empty, so that a list on the
+ * border does not flap.
+ */
 function dropSegment(held: HeldStripe, list: ListRef, count: number): void {
   const { arena, head: stripe } = held
   const directory = arena.u32[(list + LIST_BLOCK) >> 2]!
@@ -154,7 +163,10 @@ function dropSegment(held: HeldStripe, list: ListRef, count: number): void {
   arena.u32[(directory + DIRECTORY_USED) >> 2] = used - 1
 }
 
-/** Turns a large list into a small one. All its peers are in the first segment: SMALL_AGAIN_PEERS is less than one holds. */
+/**
+ * Turns a large list into a small one. All its peers are in the first segment: SMALL_AGAIN_PEERS is
+ * less than one holds.
+ */
 function makeSmall(held: HeldStripe, list: ListRef, family: Family, count: number): void {
   const { arena, head: stripe } = held
   const directory = arena.u32[(list + LIST_BLOCK) >> 2]!

@@ -12,14 +12,18 @@ import {
 import { NO_SLOT, type Slot, type StripeHead } from './references.ts'
 
 /**
- * Finds a peer of a large list by its keyed hash. Linear hashing (Litwin 1980): a directory of fixed-size tables, of which one is split
- * or merged at a time, so that no insertion ever rehashes a 10-million-peer list under the stripe's lock.
- * In a table: open addressing with linear probing; an entry is the whole hash and slot + 1.
+ * Finds a peer of a large list by its keyed hash. Linear hashing (Litwin 1980): a directory of
+ * fixed-size tables, of which one is split or merged at a time, so that no insertion ever rehashes
+ * a 10-million-peer list under the stripe's lock. In a table: open addressing with linear probing;
+ * an entry is the whole hash and slot + 1.
  */
 const TABLE_BYTES = INDEX_TABLE_ENTRIES * INDEX_ENTRY_BYTES
 const PLACE_MASK = INDEX_TABLE_ENTRIES - 1
 const PLACE_SHIFT = 22
-/** A probe this long means that the table is as good as full; it never gets there with the split rule and a keyed hash. */
+/**
+ * A probe this long means that the table is as good as full; it never gets there with the split
+ * rule and a keyed hash.
+ */
 const PROBES_MAX = INDEX_TABLE_ENTRIES / 2
 
 /** Number of the table that holds `hash` when there are `used` tables. */
@@ -35,7 +39,10 @@ function tableFor(arena: Arena, index: number, hash: number): number {
   return arena.u32[((index + DIRECTORY_REFS) >> 2) + number]! >> 2
 }
 
-/** An index with room for `peers`; 0 when the memory is full. Its entries are for the caller to insert. */
+/**
+ * An index with room for `peers`; 0 when the memory is full. Its entries are for the caller to
+ * insert.
+ */
 export function createPeerIndex(arena: Arena, stripe: StripeHead, peers: number): number {
   const tables = Math.ceil(peers / INDEX_SPLIT_AT)
   const bytes = DIRECTORY_REFS + tables * 4
@@ -71,7 +78,10 @@ function addTable(arena: Arena, stripe: StripeHead, index: number): number {
   return table
 }
 
-/** A directory with room for one reference more: the same one, or a larger copy; 0 when the memory is full. */
+/**
+ * A directory with room for one reference more: the same one, or a larger copy; 0 when the memory
+ * is full.
+ */
 export function directoryWithRoom(arena: Arena, stripe: StripeHead, directory: number): number {
   const used = arena.u32[(directory + DIRECTORY_USED) >> 2]!
   if (used < arena.u32[(directory + DIRECTORY_ROOM) >> 2]!) return directory
@@ -118,8 +128,8 @@ function findEntry(arena: Arena, table: number, hash: number, slot: number): num
 }
 
 /**
- * The first slot after `after` in probe order whose entry has this hash, or -1. Begin with -1 and go on with the slot returned until the
- * peer there is the one sought: two peers may share a hash.
+ * The first slot after `after` in probe order whose entry has this hash, or -1. Begin with -1 and
+ * go on with the slot returned until the peer there is the one sought: two peers may share a hash.
  */
 export function indexFind(arena: Arena, index: number, hash: number, after: Slot): Slot {
   const table = tableFor(arena, index, hash)
@@ -182,8 +192,9 @@ function emptyTable(arena: Arena, table: number): number {
 }
 
 /**
- * Splits one table if `peers` have become many for the tables there are. Returns the index, which may have moved. A full memory leaves
- * the tables fuller than they should be, which is slower and nothing else.
+ * Splits one table if `peers` have become many for the tables there are. Returns the index, which
+ * may have moved. A full memory leaves the tables fuller than they should be, which is slower and
+ * nothing else.
  */
 export function indexGrow(arena: Arena, stripe: StripeHead, index: number, peers: number): number {
   const used = arena.u32[(index + DIRECTORY_USED) >> 2]!

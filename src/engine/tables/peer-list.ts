@@ -28,11 +28,14 @@ import type { HeldStripe } from './stripe.ts'
 
 /**
  * One family's peers of one torrent. Slots 0 to seeders - 1 hold seeders, the rest leechers. A list
- * of at most SEGMENT_PEERS is one block and is scanned; a longer one is segments behind a directory,
- * with a peer index. The caller holds the stripe's lock throughout.
+ * of at most SEGMENT_PEERS is one block and is scanned; a longer one is segments behind a
+ * directory, with a peer index. The caller holds the stripe's lock throughout.
  */
 
-/** The torrent's list of a family. The list of WebSocket peers moves when a peer is inserted or removed. */
+/**
+ * The torrent's list of a family. The list of WebSocket peers moves when a peer is inserted or
+ * removed.
+ */
 export function listOf(arena: Arena, torrent: TorrentRef, family: Family): ListRef {
   if (family === Family.websocket) return websocketList(arena, torrent) || EMPTY_LIST
   return (torrent + TORRENT_LISTS + family * LIST_BYTES) as ListRef
@@ -112,7 +115,9 @@ function blockAt(arena: Arena, list: ListRef, slot: Slot): number {
   return arena.u32[((block + DIRECTORY_REFS) >> 2) + (slot >>> 9)]!
 }
 
-/** Offset of a peer's compact bytes. Those of the next slots follow, up to the end of the segment. */
+/**
+ * Offset of a peer's compact bytes. Those of the next slots follow, up to the end of the segment.
+ */
 export function compactAt(arena: Arena, list: ListRef, family: Family, slot: Slot): ByteOffset {
   return (blockAt(arena, list, slot) +
     (slot & (SEGMENT_PEERS - 1)) * COMPACT_BYTES[family]) as ByteOffset

@@ -7,9 +7,9 @@ import { type Random, randomBelow } from './random.ts'
 import { type ListRef, NO_LIST, type Slot } from './references.ts'
 
 /**
- * The peers of one list that a response contains: runs of neighbouring slots from random offsets, so
- * that a response is a few copies whatever its size, and every peer of a list is handed out equally
- * often. One object per thread and family, reused for each response.
+ * The peers of one list that a response contains: runs of neighbouring slots from random offsets,
+ * so that a response is a few copies whatever its size, and every peer of a list is handed out
+ * equally often. One object per thread and family, reused for each response.
  */
 export type Picks = {
   readonly random: Random
@@ -24,7 +24,9 @@ export type Picks = {
 /** Two rings of at most three runs, and one more where a run is split. */
 const RUNS_MAX = 8
 
-/** A leecher's response has up to this share of seeders, in quarters, if there are enough leechers. */
+/**
+ * A leecher's response has up to this share of seeders, in quarters, if there are enough leechers.
+ */
 const SEEDER_QUARTERS = 3
 
 export function createPicks(random: Random, arena: Arena): Picks {
@@ -32,7 +34,9 @@ export function createPicks(random: Random, arena: Arena): Picks {
   return { random, arena, list: NO_LIST, family: Family.ipv4, runs, runCount: 0 }
 }
 
-/** Points `picks` at a list, with no peer of it picked. The stripe must stay held while it is used. */
+/**
+ * Points `picks` at a list, with no peer of it picked. The stripe must stay held while it is used.
+ */
 export function openPicks(picks: Picks, arena: Arena, list: ListRef, family: Family): void {
   picks.arena = arena
   picks.list = list
@@ -93,7 +97,9 @@ function pushRun(picks: Picks, slot: number, count: number): void {
   picks.runCount++
 }
 
-/** Drops the first picked peer that has the 20-byte id at `idAt`. Returns how many peers that were. */
+/**
+ * Drops the first picked peer that has the 20-byte id at `idAt`. Returns how many peers that were.
+ */
 export function dropPeerId(picks: Picks, view: DataView, idAt: number): number {
   const { arena, list, family, runCount, runs } = picks
   for (let run = 0; run < runCount; run++) {

@@ -1,4 +1,7 @@
-/** xorshift32 (Marsaglia 2003): quick and even, which is all that picking peers asks for; nothing secret hangs on it. */
+/**
+ * xorshift32 (Marsaglia 2003): quick and even, which is all that picking peers asks for; nothing
+ * secret hangs on it.
+ */
 export type Random = { state: number }
 
 /** Any seed will do. */

@@ -1,7 +1,9 @@
 /**
- * Token buckets of strangers in shared memory, taken from without a lock. A bucket is two words, the hash of who it belongs to and the moment, in
- * milliseconds modulo 2^32, at which it will be full again (the generic cell rate algorithm): one compare-and-swap takes a token. Sets of four
- * buckets share a cache line. Who finds no bucket in its set gets the fullest one; of a bucket that is full again nothing is lost by that.
+ * Token buckets of strangers in shared memory, taken from without a lock. A bucket is two words,
+ * the hash of who it belongs to and the moment, in milliseconds modulo 2^32, at which it will be
+ * full again (the generic cell rate algorithm): one compare-and-swap takes a token. Sets of four
+ * buckets share a cache line. Who finds no bucket in its set gets the fullest one; of a bucket that
+ * is full again nothing is lost by that.
  */
 const SETS = 2 ** 16
 const WAYS = 4
@@ -23,7 +25,10 @@ export type Rate = {
   readonly burst: number
 }
 
-/** Milliseconds until a bucket is full. What claims more than an empty one takes is from before the clock's last wrap. */
+/**
+ * Milliseconds until a bucket is full. What claims more than an empty one takes is from before the
+ * clock's last wrap.
+ */
 function millisToFull(moment: number, now: number, window: number): number {
   const millis = (moment - now) | 0
   return millis > 0 && millis <= window ? millis : 0
@@ -56,7 +61,8 @@ function bucketOf(buckets: RateBuckets, hash: number, now: number, window: numbe
     let fullest = set
     let least = window + 1
     for (let at = set; at < set + WAYS; at++) {
-      // The moment first: if another thread gives the bucket to the same stranger in between, the hash shows it.
+      // The moment first: if another thread gives the bucket to the same stranger in between, the
+      // hash shows it.
       const millis = millisToFull(Atomics.load(buckets, at + WAYS), now, window)
       if (Atomics.load(buckets, at) === tag) return at + WAYS
       if (millis < least) {

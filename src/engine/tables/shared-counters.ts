@@ -1,6 +1,6 @@
 /**
- * Counters that many threads add to, 64 bits wide in two words. For what happens rarely, or has to be counted anyway: an atomic addition costs
- * some nanoseconds, and more while others add.
+ * Counters that many threads add to, 64 bits wide in two words. For what happens rarely, or has to
+ * be counted anyway: an atomic addition costs some nanoseconds, and more while others add.
  */
 export type SharedCounters = Uint32Array<SharedArrayBuffer>
 

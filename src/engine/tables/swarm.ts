@@ -85,8 +85,8 @@ function swapPeers(held: HeldStripe, list: ListRef, family: Family, a: Slot, b: 
 }
 
 /**
- * Makes a slot for a new peer in the torrent's list; NO_SLOT if memory is full. The caller must fill
- * in the compact bytes and the details before it releases the stripe.
+ * Makes a slot for a new peer in the torrent's list; NO_SLOT if memory is full. The caller must
+ * fill in the compact bytes and the details before it releases the stripe.
  */
 export function insertPeer(held: HeldStripe, torrent: TorrentRef, peer: SoughtPeer): Slot {
   const list = makeList(held, torrent, peer.family)

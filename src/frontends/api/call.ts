@@ -21,7 +21,9 @@ export type Call = Services & {
 
 export type Handler = (call: Call) => Promise<Reply>
 
-/** Calls `ask` with at most ENTRIES_PER_CALL entries at a time, and returns all answers in order. */
+/**
+ * Calls `ask` with at most ENTRIES_PER_CALL entries at a time, and returns all answers in order.
+ */
 export async function inBatches<Entry, Answer>(
   entries: readonly Entry[],
   ask: (batch: readonly Entry[]) => Promise<readonly Answer[]>,

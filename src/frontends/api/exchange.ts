@@ -50,7 +50,8 @@ export class Exchange {
    * written, or the connection was closed.
    */
   async send(reply: Reply): Promise<void> {
-    // Never within the handler: uWebSockets.js would go on with the next request of a client that does not read.
+    // Never within the handler: uWebSockets.js would go on with the next request of a client that
+    // does not read.
     await nextTurn()
     if (typeof reply.body === 'string' || reply.body instanceof Uint8Array) {
       this.#sendWhole(reply, reply.body)

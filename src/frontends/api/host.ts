@@ -12,10 +12,10 @@ export type HostRules = {
  * refused. The check stops DNS rebinding: a web page whose own name resolves to a loopback address
  * reaches the API from the operator's browser, but with the page's name as `Host`.
  *
- * With `allowedHosts`, every name that is not in the list is refused. Without it, only a server on a
- * loopback address that has no trusted proxies checks the name, because a proxy may forward the name
- * that its client used. IP addresses, `localhost` and names without a dot, which are not public, are
- * always accepted.
+ * With `allowedHosts`, every name that is not in the list is refused. Without it, only a server on
+ * a loopback address that has no trusted proxies checks the name, because a proxy may forward the
+ * name that its client used. IP addresses, `localhost` and names without a dot, which are not
+ * public, are always accepted.
  */
 export function createHostGuard(rules: HostRules): (header: string) => boolean {
   const allowed = new Set(rules.allowedHosts.map(name => name.toLowerCase()))

@@ -14,8 +14,8 @@ export type Reply = {
 export const JSON_TYPE = 'application/json'
 
 /**
- * `{"status": text}`. A 304 does not have a body (RFC 9110 section 15.4.5), so the header `x-status`
- * has its text.
+ * `{"status": text}`. A 304 does not have a body (RFC 9110 section 15.4.5), so the header
+ * `x-status` has its text.
  */
 export function statusReply(status: number, text: string): Reply {
   return status === 304
@@ -25,8 +25,8 @@ export function statusReply(status: number, text: string): Reply {
 
 /**
  * Status of a change whose effect is already there, and of the removal of an unknown entry.
- * `document` is what the OpenAPI document says, 304 or 404. `ok` is 200 with the same text, for HTTP
- * clients that treat every other status as a failure.
+ * `document` is what the OpenAPI document says, 304 or 404. `ok` is 200 with the same text, for
+ * HTTP clients that treat every other status as a failure.
  */
 export type RepeatStatus = 'document' | 'ok'
 

@@ -6,8 +6,8 @@ export type Route =
   | { readonly operation: undefined; readonly allow: readonly string[] }
 
 /**
- * Finds the route of a request, or undefined for an unknown path. `method` is in upper case, the path
- * as the client sent it.
+ * Finds the route of a request, or undefined for an unknown path. `method` is in upper case, the
+ * path as the client sent it.
  */
 export type Router = (method: string, path: string) => Route | undefined
 

@@ -27,9 +27,13 @@ export type ApiServerOptions = {
   readonly swagger: boolean
   /** Whether the ids of users are UUIDs. Otherwise they are numbers. */
   readonly userIdUuid: boolean
-  /** Status of a change that finds its effect already there, and of a removal that finds nothing. */
+  /**
+   * Status of a change that finds its effect already there, and of a removal that finds nothing.
+   */
   readonly repeatStatus: RepeatStatus
-  /** Host names that a request may have besides IP addresses and `localhost`. Empty: see host.ts. */
+  /**
+   * Host names that a request may have besides IP addresses and `localhost`. Empty: see host.ts.
+   */
   readonly allowedHosts: readonly string[]
   readonly realIpHeader: string
   /** CIDR ranges of the proxies that may set `realIpHeader`. */

@@ -77,8 +77,8 @@ function tooMany(seconds: number): Reply {
 }
 
 /**
- * Returns the token of a request: `Authorization: Bearer X` or the bare value, otherwise `?token=X`.
- * Another authorization scheme, such as Basic, belongs to a proxy and is ignored.
+ * Returns the token of a request: `Authorization: Bearer X` or the bare value, otherwise
+ * `?token=X`. Another authorization scheme, such as Basic, belongs to a proxy and is ignored.
  */
 export function readToken(authorization: string, query: string): string | undefined {
   const [, scheme, value] = /^([A-Za-z]+) +(.*)$/.exec(authorization) ?? []

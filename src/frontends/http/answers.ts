@@ -32,7 +32,10 @@ const TEXT_PLAIN = encoder.encode('text/plain').buffer
 const ALLOW_ORIGIN = encoder.encode('access-control-allow-origin').buffer
 const ANY = encoder.encode('*').buffer
 
-/** The requests of one server that are not answered yet, and the memory in which their answers are built. */
+/**
+ * The requests of one server that are not answered yet, and the memory in which their answers are
+ * built.
+ */
 export class HttpAnswers {
   /** Once set, every answer is the last one of its connection. */
   closing = false
@@ -57,7 +60,10 @@ export class HttpAnswers {
     return this.#waiting
   }
 
-  /** Answers an announce when the link calls the waiter. `address` is counted, and sent back (BEP 24). */
+  /**
+   * Answers an announce when the link calls the waiter. `address` is counted, and sent back (BEP
+   * 24).
+   */
   announce(response: HttpResponse, request: HttpRequest, address: Uint8Array): Waiter {
     return this.#expect(response, request, address, true)
   }
@@ -128,8 +134,9 @@ export class HttpAnswers {
   }
 
   /**
-   * Nothing is answered within its handler: uWebSockets.js would go on with the next request of the connection, however much the
-   * client has left unread. It closes the connection of a client that sends another request before the answer.
+   * Nothing is answered within its handler: uWebSockets.js would go on with the next request of the
+   * connection, however much the client has left unread. It closes the connection of a client that
+   * sends another request before the answer.
    */
   #defer(pending: Pending): void {
     if (this.#deferred.push(pending) === 1) setImmediate(this.#flush)
@@ -177,7 +184,10 @@ export class HttpAnswers {
   }
 }
 
-/** A request that is not answered yet. Pooled: its functions are made once, and it is reused when the link has settled it. */
+/**
+ * A request that is not answered yet. Pooled: its functions are made once, and it is reused when
+ * the link has settled it.
+ */
 class Pending implements Waiter {
   response: HttpResponse | undefined
   address: Uint8Array = NO_ADDRESS

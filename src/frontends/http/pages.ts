@@ -50,8 +50,8 @@ function text(status: string, body: string, headers: Page['headers'] = []): Page
 }
 
 /**
- * The answer to `GET /` that the operator asked for: a redirect to an address that begins with http:// or https://, or an
- * HTML file. Undefined without one. Throws when the file cannot be read.
+ * The answer to `GET /` that the operator asked for: a redirect to an address that begins with
+ * http:// or https://, or an HTML file. Undefined without one. Throws when the file cannot be read.
  */
 export function loadIndexPage(index: string): Page | undefined {
   if (index === '') return undefined

@@ -92,8 +92,8 @@ export type HttpServer = {
   /** Accepts no new connections; open ones stay. */
   stopListening(): void
   /**
-   * The same for when another server already listens in its place: no connection is refused, and open ones get one more
-   * answer.
+   * The same for when another server already listens in its place: no connection is refused, and
+   * open ones get one more answer.
    */
   handOver(): Promise<void>
   closeWebSockets(): void
@@ -114,7 +114,10 @@ type Listener = {
   readonly index: Page | undefined
 }
 
-/** Starts an HTTP tracker that asks the engine over `link`. Rejects when it cannot listen on the address. */
+/**
+ * Starts an HTTP tracker that asks the engine over `link`. Rejects when it cannot listen on the
+ * address.
+ */
 export async function startHttpServer(
   options: HttpServerOptions,
   link: Link,

@@ -29,16 +29,22 @@ import { createWebSocketRoute, type WebSocketRoute } from './websocket.ts'
 const HEAD_MILLIS_MAX = 15_000
 /** Time for a whole request with its body. */
 const REQUEST_MILLIS_MAX = 60_000
-/** Time without a byte in either direction while a request is not answered, or its answer not read. */
+/**
+ * Time without a byte in either direction while a request is not answered, or its answer not read.
+ */
 const STALL_MILLIS_MAX = 60_000
 const IDLE_SECONDS_DEFAULT = 75
 const TIMEOUT_CHECK_MILLIS = 2000
 
-/** node:http, node:https and ws in the shape of uWebSockets.js: slower, and available wherever Node is. */
+/**
+ * node:http, node:https and ws in the shape of uWebSockets.js: slower, and available wherever Node
+ * is.
+ */
 export const nodeBackend: HttpBackend = {
   name: 'node',
   createApp: (options = {}) => new NodeApp(options),
-  // http's own close would also close the idle connections, which are closed behind one more answer instead.
+  // http's own close would also close the idle connections, which are closed behind one more answer
+  // instead.
   closeListenSocket: socket => void NetServer.prototype.close.call(socket as Server),
   localPort: socket => ((socket as Server).address() as AddressInfo).port,
 }

@@ -10,7 +10,10 @@ const STATUS_BY_CODE: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 }
 
-/** Answers a request that Node could not read, behind the answers to those before it, and closes the connection. */
+/**
+ * Answers a request that Node could not read, behind the answers to those before it, and closes the
+ * connection.
+ */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   const isGone = error.code === 'ECONNRESET' || error.code === 'EPIPE' || !socket.writable
   // A connection that never sent a byte is closed without a word.

@@ -9,8 +9,9 @@ const PIPELINED_MAX = 32
 export const NO_BYTES = new ArrayBuffer(0)
 
 /**
- * Orders the requests of one connection. A request is handled only when the answer to the one before has been handed to the
- * kernel, so that a client that does not read has at most one answer in memory.
+ * Orders the requests of one connection. A request is handled only when the answer to the one
+ * before has been handed to the kernel, so that a client that does not read has at most one answer
+ * in memory.
  */
 export class Connection {
   readonly address: ArrayBuffer
@@ -39,7 +40,9 @@ export class Connection {
     return this.#current !== undefined || this.#waiting.length > 0
   }
 
-  /** Handles the request now, or after those before it. Closes the connection when too many wait. */
+  /**
+   * Handles the request now, or after those before it. Closes the connection when too many wait.
+   */
   arrived(exchange: NodeExchange) {
     if (this.#isClosed || this.#whenAnswered) return
     // Node assigns the socket to a response when the one before is flushed.

@@ -3,7 +3,9 @@ import type { Duplex } from 'node:stream'
 import type { HttpRequest, HttpResponse } from '../adapter.ts'
 import { type Connection, NO_BYTES } from './connection.ts'
 
-/** Bodies up to this size are sent in one write with the head, as a string; larger ones are copied. */
+/**
+ * Bodies up to this size are sent in one write with the head, as a string; larger ones are copied.
+ */
 const ONE_WRITE_BYTES_MAX = 16 * 1024
 
 /** A request and its response on node:http, in one object. */
@@ -194,7 +196,10 @@ export class NodeExchange implements HttpRequest, HttpResponse {
   }
 }
 
-/** A request target without scheme and authority, which a client may send as to a proxy (RFC 9112 §3.2.2). */
+/**
+ * A request target without scheme and authority, which a client may send as to a proxy (RFC 9112
+ * §3.2.2).
+ */
 function originForm(target: string): string {
   if (target.charCodeAt(0) === 0x2f) return target
   const authority = /^https?:\/\/[^/?]*/i.exec(target)?.[0]
@@ -205,7 +210,10 @@ function originForm(target: string): string {
 
 const headerTexts = new WeakMap<ArrayBuffer, string>()
 
-/** The text of a header name or value; those that are given as bytes are constants, whose text is remembered. */
+/**
+ * The text of a header name or value; those that are given as bytes are constants, whose text is
+ * remembered.
+ */
 function headerText(value: string | ArrayBuffer): string {
   if (typeof value === 'string') return value
   let text = headerTexts.get(value)

@@ -15,8 +15,9 @@ function atLeast(version: string, major: number, minor: number): boolean {
 }
 
 /**
- * Lets `server` listen beside other sockets on the same address: those of other worker processes, and during a reload the ones
- * before. Where neither Node nor the C library can share an address, workers share one socket through the cluster.
+ * Lets `server` listen beside other sockets on the same address: those of other worker processes,
+ * and during a reload the ones before. Where neither Node nor the C library can share an address,
+ * workers share one socket through the cluster.
  */
 export function openListener(
   server: Server,
@@ -34,7 +35,10 @@ export function openListener(
   else server.listen({ host, port, backlog: BACKLOG }, listening)
 }
 
-/** A bound socket with SO_REUSEPORT; undefined where the C library cannot be called. Throws where the address is taken. */
+/**
+ * A bound socket with SO_REUSEPORT; undefined where the C library cannot be called. Throws where
+ * the address is taken.
+ */
 function openSharedSocket(host: string, port: number): Socket | undefined {
   const libc = tryLibc()
   if (!libc) return undefined

@@ -10,7 +10,10 @@ export type ProxyHeader =
   | { readonly kind: 'absent' }
   /** Begins as a header, and is malformed. */
   | { readonly kind: 'invalid' }
-  /** A header of `bytes` bytes. `address` has 4 or 16 bytes; undefined for a health check of the proxy itself. */
+  /**
+   * A header of `bytes` bytes. `address` has 4 or 16 bytes; undefined for a health check of the
+   * proxy itself.
+   */
   | {
       readonly kind: 'header'
       readonly bytes: number

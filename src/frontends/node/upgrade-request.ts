@@ -9,8 +9,8 @@ export function isWebSocketRequest({ headers, method }: IncomingMessage): boolea
 }
 
 /**
- * The bytes of a request without its offer to change the protocol, which a server may ignore, such as `Upgrade: h2c` of
- * `curl --http2`. `head` are the bytes behind the request's headers.
+ * The bytes of a request without its offer to change the protocol, which a server may ignore, such
+ * as `Upgrade: h2c` of `curl --http2`. `head` are the bytes behind the request's headers.
  */
 export function withoutUpgrade(request: IncomingMessage, head: Buffer): Buffer {
   const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`]

@@ -191,7 +191,9 @@ function announce(
   return formatAnnouncePacket(memory, replyAt, family, transactionId)
 }
 
-/** Reads the keys, where they are required, from the path in the options of the announce at `at`. */
+/**
+ * Reads the keys, where they are required, from the path in the options of the announce at `at`.
+ */
 function readAnnounceKeys(
   { record, service }: Responder,
   memory: Bytes,

@@ -89,7 +89,9 @@ export class AwaitedOffers {
     return found
   }
 
-  /** Forgets the oldest offer of the maker with the most, among those of the address with the most. */
+  /**
+   * Forgets the oldest offer of the maker with the most, among those of the address with the most.
+   */
   #dropOne(): void {
     let most: Maker | undefined
     for (const { maker } of this.#awaited.values()) {

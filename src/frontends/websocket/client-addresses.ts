@@ -27,7 +27,9 @@ export function countedAddress(address: Uint8Array): string {
 /** A counted address and its open sockets in one worker. */
 export type SocketCount = readonly [address: string, sockets: number]
 
-/** Counts the sockets of each address, in this worker and, as far as they report them, in others. */
+/**
+ * Counts the sockets of each address, in this worker and, as far as they report them, in others.
+ */
 export class ClientAddresses {
   readonly #uses = new Map<string, AddressUse>()
   /** Counts reported by each other worker, and their sums. */
@@ -59,8 +61,8 @@ export class ClientAddresses {
   }
 
   /**
-   * The counts that other workers need. An address with few sockets is left out, so that an ordinary
-   * client causes no traffic between workers.
+   * The counts that other workers need. An address with few sockets is left out, so that an
+   * ordinary client causes no traffic between workers.
    */
   shared(): SocketCount[] {
     const all = [...this.#uses].map(([address, { sockets }]): SocketCount => [address, sockets])

@@ -74,7 +74,9 @@ export const SHARED_SOCKETS_MIN = 16
 /** Addresses in one report. */
 export const REPORTED_ADDRESSES_MAX = 10_000
 
-/** Seconds without a message or pong after which a socket is closed: several pings are unanswered. */
+/**
+ * Seconds without a message or pong after which a socket is closed: several pings are unanswered.
+ */
 export const IDLE_SECONDS_MAX = 120
 
 /** Seconds after which a client that is refused because of its address may retry. */

@@ -70,7 +70,9 @@ export function deliver(tracker: Tracker, message: Relayed): void {
   countFrontend(tracker.counters, Protocol.websocket, family, counter)
 }
 
-/** Whether the socket can be given the offer. What its maker exceeds does not affect other makers. */
+/**
+ * Whether the socket can be given the offer. What its maker exceeds does not affect other makers.
+ */
 function admitOffer(tracker: Tracker, session: Session, message: Relayed): boolean {
   const { infoHash, offer, text } = message
   const { limits } = tracker

@@ -16,7 +16,9 @@ export class RefusalLog {
     this.#now = now
   }
 
-  /** `message` must be one of a fixed set. `suppressed` in the line counts those not logged before. */
+  /**
+   * `message` must be one of a fixed set. `suppressed` in the line counts those not logged before.
+   */
   report(message: string, fields: object): void {
     const now = this.#now()
     const line = this.#lines.get(message)

@@ -38,7 +38,9 @@ export type RelayTransport = {
   close(): Promise<void>
 }
 
-/** Relays messages to the sockets of this worker and, through its transports, to those of others. */
+/**
+ * Relays messages to the sockets of this worker and, through its transports, to those of others.
+ */
 export class Relay {
   readonly #worker: number
   readonly #deliver: (message: Relayed) => void

@@ -19,7 +19,8 @@ export function writeConnection(into: Bytes, at: number, worker: number, socket:
 
 /**
  * Removes peers from the swarms when their connection has closed or they have stopped. What the
- * engine does not confirm is sent again. It was announced before, so the limits on sockets bound it.
+ * engine does not confirm is sent again. It was announced before, so the limits on sockets bound
+ * it.
  */
 export class Removal {
   readonly #link: Link

@@ -146,7 +146,9 @@ export class Session {
     return text
   }
 
-  /** Releases the session's share of its address when the socket has closed. Returns waiting bytes. */
+  /**
+   * Releases the session's share of its address when the socket has closed. Returns waiting bytes.
+   */
   release(): number {
     this.isClosed = true
     this.use.torrents -= this.#peerCount

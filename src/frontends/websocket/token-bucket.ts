@@ -11,7 +11,8 @@ export class TokenBucket {
     const missing = this.missing(now, rate)
     this.#at = now
     this.#missing = missing
-    // A cost above the burst is paid with the whole bucket, so that a large message is not refused forever.
+    // A cost above the burst is paid with the whole bucket, so that a large message is not refused
+    // forever.
     if (missing + Math.min(cost, rate.burst) > rate.burst) return false
     this.#missing = missing + Math.min(cost, rate.burst)
     return true

@@ -53,8 +53,8 @@ const UPKEEP_MILLIS = 1000
 const decoder = new TextDecoder()
 
 /**
- * Starts the tracker of this process, which asks the engine over `link`. Rejects when the socket for
- * the other workers cannot be created.
+ * Starts the tracker of this process, which asks the engine over `link`. Rejects when the socket
+ * for the other workers cannot be created.
  */
 export async function startWebsocketTracker(
   options: WebsocketOptions,

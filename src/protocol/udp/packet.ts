@@ -48,7 +48,9 @@ export const REQUEST_HEADER_BYTES = 16
 
 export const Action = { connect: 0, announce: 1, scrape: 2, error: 3 } as const
 
-/** The id of the protocol, which a connect has as its connection id: 0x41727101980, in two words. */
+/**
+ * The id of the protocol, which a connect has as its connection id: 0x41727101980, in two words.
+ */
 export const PROTOCOL_ID = [0x417, 0x27101980] as const
 
 /** Announce; its options (BEP 41) follow. The client's `key`, u32 at 88, is not used. */

@@ -25,7 +25,9 @@ export const pageHandlers: Record<string, Handler> = {
   ),
 }
 
-/** `describe` returns what the answer says of each hash, and omits entries that are removed by then. */
+/**
+ * `describe` returns what the answer says of each hash, and omits entries that are removed by then.
+ */
 function pageOf(
   list: EntryList,
   describe: (admin: Admin, hashes: readonly string[]) => Promise<readonly unknown[]>,

@@ -146,9 +146,9 @@ function groupByPeers(torrents: readonly Torrent[]): Torrent[][] {
 }
 
 /**
- * Yields `"seeds":[…],"peers":[…],"completed":…,"updated":…`, one page of peers at a time. A leecher
- * that becomes a seeder during the read may come after the last seeder. It stays in `peers`, with
- * `left` 0.
+ * Yields `"seeds":[…],"peers":[…],"completed":…,"updated":…`, one page of peers at a time. A
+ * leecher that becomes a seeder during the read may come after the last seeder. It stays in
+ * `peers`, with `left` 0.
  */
 async function* torrentMembers(admin: Admin, torrent: Torrent, first: PeerPage): Chunks {
   let text = '"seeds":['

@@ -11,13 +11,15 @@ export type StaticFile = { readonly type: string; readonly bytes: Uint8Array }
  */
 export type StaticServer = (method: string, path: string, ifNoneMatch: string) => Reply | undefined
 
-/** Pages load resources from this server, inline styles and data: images. No site may frame them. */
+/**
+ * Pages load resources from this server, inline styles and data: images. No site may frame them.
+ */
 const POLICY =
   "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 
 /**
- * Serves files from memory. Each has an entity tag, so that a browser revalidates its copy. The path
- * of a folder without its slash redirects to the one with it.
+ * Serves files from memory. Each has an entity tag, so that a browser revalidates its copy. The
+ * path of a folder without its slash redirects to the one with it.
  */
 export function serveStatic(files: StaticFiles): StaticServer {
   const replies = new Map([...files].map(([path, file]) => [path, fileReply(file)] as const))
