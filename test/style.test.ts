@@ -57,7 +57,7 @@ const BANNED_LINES_MAX = 20
 
 /** Forms that the plain English of this project does without. */
 const BANNED =
-  /\b(nobody|whoever|such that are|is no (?!longer)[a-z]|has not (?!been)|not any more|passed over|brought back|asker|who asks)\b/i
+  /\b(nobody|whoever|such that are|is no (?!longer)[a-z]|has not (?!been)|not any more|passed over|brought back|recipient|who asks)\b/i
 
 const root = repositoryRoot()
 

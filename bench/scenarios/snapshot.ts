@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { WRITE_SHARE } from '../../src/app/snapshots.ts'
 import { createTables, type EngineTables, openTables } from '../../src/engine/engine.ts'
-import { createExportCursor, exportPiece } from '../../src/engine/export-stripe.ts'
+import { createExportCursor, exportChunk } from '../../src/engine/export-stripe.ts'
 import { RECORD_BYTES_MAX } from '../../src/engine/torrent-record.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
 import { createSnapshotPool, type SnapshotPool } from '../../src/snapshot/pool.ts'
@@ -27,7 +27,7 @@ function heldMicros(tables: EngineTables): number {
     for (let at = 0; !cursor.done; ) {
       if (out.u8.length - at < RECORD_BYTES_MAX) at = 0
       const begun = performance.now()
-      at = exportPiece(open, cursor, out, at)
+      at = exportChunk(open, cursor, out, at)
       micros.push((performance.now() - begun) * 1000)
     }
   }

@@ -49,7 +49,7 @@ export const NO_RULES: AccessRules = {
  */
 export type SharedAccess = {
   readonly rules: AccessRules
-  /** Info hashes; the values mean nothing. */
+  /** Info hashes. The values have no meaning. */
   readonly whitelist: SharedHashTable
   readonly blacklist: SharedHashTable
   /** Keys, with the Unix second at which each expires, 0 for never. */

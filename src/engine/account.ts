@@ -44,11 +44,11 @@ import { NO_TORRENT, type TorrentRef } from './tables/references.ts'
 import { creditUser, UserFlag } from './user-records.ts'
 
 /**
- * What users are credited with. A client counts from its start, so a user is credited with the
- * growth of the counts of one session (user, torrent and peer id) over the highest ones that it has
- * reported: a repeated announce, a late one, the same one over another address or family and one
- * with lower counts give nothing, and nothing is credited twice. The first announce of a session
- * gives nothing either, because the tracker cannot know how much of its counts is credited already.
+ * The credit of users. A client counts from its start, so a user is credited with the growth of the
+ * counts of one session (user, torrent and peer id) over the highest ones that it has reported: a
+ * repeated announce, a late one, the same one over another address or family and one with lower
+ * counts give nothing, and nothing is credited twice. The first announce of a session gives nothing
+ * either, because the tracker cannot know how much of its counts is credited already.
  */
 
 /**
@@ -59,7 +59,7 @@ import { creditUser, UserFlag } from './user-records.ts'
 export const RESTART_SECONDS = 60
 
 export type Accounting = {
-  /** Bytes per second of a session that are credited at most; 0 does not limit. */
+  /** Maximum credit of a session in bytes per second; 0 is no limit. */
   readonly maxRate: number
   /** Bytes per second of a session above which its user is flagged; 0 flags none. */
   readonly suspiciousRate: number
@@ -74,7 +74,7 @@ export const NO_ACCOUNTING: Accounting = {
   creditIdleUpload: true,
 }
 
-/** What `account` found out, valid until the next call. One object per thread. */
+/** Result of `account`, valid until the next call. One object per thread. */
 export type Account = {
   /** The download is to be counted for the torrent: the session's first `completed`. */
   completed: boolean
@@ -82,7 +82,7 @@ export type Account = {
   counted: boolean
   /** The session is known under the address of the announce. */
   hasEndpoint: boolean
-  /** The session has other addresses, which the client must not be given. */
+  /** The session has other addresses, which the response must not contain. */
   hasOthers: boolean
 }
 
@@ -214,7 +214,7 @@ function isRestart(
   )
 }
 
-/** Takes the reported counts as those that growth is computed from. */
+/** Makes the reported counts the base of further growth. */
 function begin(
   { u32, f64 }: Sessions,
   session: number,
@@ -244,7 +244,7 @@ function isRepeatedStop(
   )
 }
 
-/** Credits what the counts grew by. */
+/** Credits the growth of the counts. */
 function grow(
   engine: Engine,
   { request, at }: Announce,
@@ -269,7 +269,7 @@ function grow(
   reward(engine, session, silence, isIdle ? 0 : up, up, down)
 }
 
-/** Raises a count, and returns by how much. */
+/** Raises a count and returns the difference. */
 function raise(f64: Float64Array, word: number, reported: number): number {
   const growth = reported - f64[word]!
   if (growth <= 0) return 0

@@ -129,10 +129,10 @@ function checkAnnounce({ access, limits, hashKey }: Engine, announce: Announce):
 }
 
 /**
- * Answers a `stopped`: no rule refuses it, because it only frees. The peer is removed and its user
- * credited, even if the key has expired, the user is not active or the torrent is no longer listed.
- * Whoever may not announce is not told the counts of the swarm. `isHeld`: the caller holds the
- * stripe. Returns the length of the reply.
+ * Answers a `stopped`: no rule refuses it, because it only frees memory. The peer is removed and
+ * its user credited, even if the key has expired, the user is not active or the torrent is no
+ * longer listed. A client that may not announce does not receive the counts of the swarm. `isHeld`:
+ * the caller holds the stripe. Returns the length of the reply.
  */
 function stopAnnounced(engine: Engine, announce: Announce, isHeld = false): number {
   const { access, held, hashKey, limits } = engine
@@ -183,9 +183,9 @@ function rememberCompleted(engine: Engine, announce: Announce): void {
 }
 
 /**
- * Whether the announce comes from a connection of a dead worker. Such an announce must not bring
- * back a peer that is being removed. The caller holds the stripe: the peers are removed under its
- * lock after the worker was marked as dead.
+ * Whether the announce comes from a connection of a dead worker. Such an announce must not restore
+ * a peer that is being removed. The caller holds the stripe: the peers are removed under its lock
+ * after the worker was marked as dead.
  */
 function isOfDeadWorker(engine: Engine, { request, at, peer }: Announce): boolean {
   if (peer.family !== Family.websocket) return false
@@ -199,7 +199,7 @@ function refuse(engine: Engine, { reply, replyAt }: Announce, failure: Failure):
   return REPLY_HEADER_BYTES
 }
 
-/** Threads that check at the same moment may each add one torrent more. */
+/** Threads that check at the same moment may each add one more torrent. */
 function hasMaxTorrents({ arenas, limits }: Engine): boolean {
   let torrents = 0
   for (const arena of arenas) torrents += arenaTorrents(arena)
@@ -248,8 +248,8 @@ function upsert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot |
   touchTorrent(arena, torrent, announce.nowSeconds)
   const turned = slot === NO_SLOT || seeder !== slot < seederCount(arena, list)
   const before = slot === NO_SLOT ? 0 : detailAt(arena, list, family, slot)
-  // Once for each time that a peer becomes a seeder: an announce with `left` alone may overtake the
-  // one with `completed`.
+  // Counts once each time that a peer becomes a seeder: an announce with `left` alone may overtake
+  // the one with `completed`.
   const { users } = access.rules
   const { account } = engine
   const counted =
@@ -312,7 +312,7 @@ function insert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot {
   }
 }
 
-/** Writes what does not change while a peer is known: address and peer id. */
+/** Writes the parts that do not change while a peer is known: address and peer id. */
 function writeIdentity(
   { u8 }: Arena,
   compact: number,
@@ -330,10 +330,15 @@ function writeIdentity(
   for (let n = 0; n < HASH_BYTES; n++) u8[id + n] = from[at + PEER_ID + n]!
 }
 
-/** Peers of one address that a list hands out while it has others, too, and limits are on. */
+/**
+ * Maximum number of visible peers of one address in a list that has others, too, with limits on.
+ */
 const VISIBLE_PER_ADDRESS = 4
 
-/** Writes the peer's port, or 0 to hide the peer from responses; one that did not change stays. */
+/**
+ * Writes the peer's port, or 0 to hide the peer from responses. A visible peer with the same port
+ * stays visible.
+ */
 function writePort(engine: Engine, announce: Announce, list: ListRef, slot: Slot): void {
   const { arena } = engine.held
   const { request, at, peer } = announce

@@ -1,11 +1,11 @@
 const NO_NODE = 0
 const END = 0xffff
-/** Characters that a peer id has. */
+/** Maximum length of a prefix: a whole peer id. */
 const PREFIX_BYTES_MAX = 20
 
 /**
- * Prefixes of peer ids as a trie, 256 words a node: the next node, END where a prefix ends, NO_NODE
- * where none goes on.
+ * Prefixes of peer ids as a trie. A node has 256 words: the next node, END where a prefix ends, or
+ * NO_NODE where no prefix continues.
  */
 export type ClientPrefixes = Uint16Array
 

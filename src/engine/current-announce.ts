@@ -39,7 +39,7 @@ export function createAnnounce(): Announce {
   }
 }
 
-/** Fills in what the request record of an announce says about torrent and peer. */
+/** Copies torrent and peer from the request record of an announce. */
 export function readAnnounce(announce: Announce, hashKey: HashKey): void {
   const { at, peer } = announce
   const { u8, view } = announce.request

@@ -155,7 +155,7 @@ export function takeEndpoints(
   }
 }
 
-/** Removes the endpoint of a peer that is being removed from the swarm. */
+/** Removes the endpoint of a peer that is about to be removed from the swarm. */
 export function detachEndpoint(
   engine: Engine,
   torrent: TorrentRef,

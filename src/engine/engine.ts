@@ -27,7 +27,7 @@ import {
 } from './sessions.ts'
 import { type Arena, reserveTables, type SharedTables, viewArena } from './tables/arena.ts'
 import type { AddressSurvey } from './tables/count-address.ts'
-import { type Asker, createAsker } from './tables/hand-out.ts'
+import { type Recipient, createRecipient } from './tables/hand-out.ts'
 import { createPicks, type Picks } from './tables/pick.ts'
 import { createRandom, type Random } from './tables/random.ts'
 import { createHeldStripe, type HeldStripe, type Stripes } from './tables/stripe.ts'
@@ -54,7 +54,7 @@ export type Engine = Stripes & {
   settings: EngineSettings
   /** One per family whose addresses a response contains. */
   readonly picks: readonly [Picks, Picks]
-  readonly asker: Asker
+  readonly recipient: Recipient
   readonly survey: AddressSurvey
   readonly access: Access
   readonly sessions: Sessions
@@ -129,7 +129,7 @@ export function openEngine(tables: EngineTables, settings: EngineSettings): Engi
     limits: openLimits(tables.limits, settings.limits),
     settings,
     picks: [createPicks(random, arena), createPicks(random, arena)],
-    asker: createAsker(arena.view),
+    recipient: createRecipient(arena.view),
     survey: { count: 0, hasEndpoint: false },
     random,
   }

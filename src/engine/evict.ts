@@ -11,7 +11,10 @@ import { indexSize, removeTorrentAt, torrentAt, torrentFlags } from './tables/to
 
 /** Peers scanned in one eviction, so that a stripe with a huge swarm is not held for long. */
 const EVICT_SCAN_MAX = 8192
-/** One in so many of the peers between the oldest and now is evicted, so that the next ones fit. */
+/**
+ * A fraction of 1/EVICT_SHARE of the time span between the oldest peer and now is evicted, so that
+ * the next peers fit, too.
+ */
 const EVICT_SHARE = 8
 
 /**
@@ -42,7 +45,7 @@ export function evictOldest(engine: Engine, keep: TorrentRef, nowSeconds: number
   return evicted > 0
 }
 
-/** Whether the database stores something about the torrent, so that it must stay. */
+/** Whether the torrent must stay because the database stores data of it. */
 function isKept({ arena }: HeldStripe, torrent: TorrentRef): boolean {
   return torrentFlags(arena, torrent) !== 0
 }

@@ -28,9 +28,9 @@ import {
 
 /**
  * Steps of about ten nanoseconds for which a stripe's lock is held: one for an entry of the index
- * or a peer, more for a torrent, which is a few cache misses.
+ * or a peer, several for a torrent, which causes a few cache misses.
  */
-const PIECE_STEPS_MAX = 4096
+const CHUNK_STEPS_MAX = 4096
 const TORRENT_STEPS = 24
 /** Up to this many bytes a loop copies faster than `set`. */
 const LOOP_BYTES_MAX = 64
@@ -43,7 +43,7 @@ type RecordRuns = {
 }
 
 /**
- * Progress of the export of a stripe. Between two pieces announces are answered. The walk over the
+ * Progress of the export of a stripe. Announces are answered between two chunks. The walk over the
  * index stops at empty entries only: a removal moves no entry past an empty one, so every torrent
  * that exists throughout is written. An index that has grown is walked again from its start, and
  * its torrents are written twice then. A large list is written segment by segment from its end,
@@ -53,10 +53,11 @@ export type ExportCursor = {
   readonly stripe: number
   place: number
   size: number
-  /** Info hashes of torrents that did not fit into their piece. The last one is written next. */
+  /** Info hashes of torrents that did not fit into their chunk. The last one is written next. */
   readonly waiting: Bytes[]
   /**
-   * Of that one: whether its own record is written, and the list and slot, plus one, to continue.
+   * Progress in that torrent: whether its own record is written, and the list and the slot, plus
+   * one, to continue at.
    */
   begun: boolean
   family: IpFamily
@@ -80,11 +81,11 @@ export function createExportCursor(stripe: number): ExportCursor {
 }
 
 /**
- * Writes a bounded piece of the cursor's stripe to `out` at `at`, as whole records
- * (torrent-record.ts), and returns where they end. `cursor.done` tells when the stripe is done.
- * `out` must have RECORD_BYTES_MAX left.
+ * Writes a bounded chunk of the cursor's stripe to `out` at `at`, as whole records
+ * (torrent-record.ts), and returns where they end. `cursor.done` is set when the stripe is
+ * complete. `out` must have RECORD_BYTES_MAX left.
  */
-export function exportPiece(
+export function exportChunk(
   { held }: OpenTables,
   cursor: ExportCursor,
   out: Bytes,
@@ -114,12 +115,12 @@ function exportIndex(held: HeldStripe, cursor: ExportCursor, out: Bytes, at: num
     const torrent = torrentAt(held, cursor.place++)
     steps++
     if (torrent === NO_TORRENT) {
-      if (steps > PIECE_STEPS_MAX) return end
+      if (steps > CHUNK_STEPS_MAX) return end
       continue
     }
     const isSmall = takeWholeLists(arena, torrent, runs)
     const [ipv4, ipv6] = runs.count
-    const fits = end + recordBytes(ipv4, ipv6) <= out.u8.length && steps <= PIECE_STEPS_MAX
+    const fits = end + recordBytes(ipv4, ipv6) <= out.u8.length && steps <= CHUNK_STEPS_MAX
     steps += TORRENT_STEPS
     if (fits && isSmall) {
       end = writeRecord(arena, torrent, runs, out, end)
@@ -132,7 +133,7 @@ function exportIndex(held: HeldStripe, cursor: ExportCursor, out: Bytes, at: num
   return end
 }
 
-/** Makes the runs all peers of the torrent. Returns whether one record can hold them. */
+/** Sets the runs to all peers of the torrent. Returns whether one record can hold them. */
 function takeWholeLists(arena: Arena, torrent: TorrentRef, runs: RecordRuns): boolean {
   const ipv4 = peerCount(arena, listOf(arena, torrent, Family.ipv4))
   const ipv6 = peerCount(arena, listOf(arena, torrent, Family.ipv6))
@@ -140,7 +141,7 @@ function takeWholeLists(arena: Arena, torrent: TorrentRef, runs: RecordRuns): bo
   return ipv4 <= SEGMENT_PEERS && ipv6 <= SEGMENT_PEERS
 }
 
-/** Makes the runs the first peers of both lists. */
+/** Sets the runs to the first peers of both lists. */
 function takeRuns(runs: RecordRuns, flags: number, ipv4: number, ipv6: number): void {
   runs.flags = flags
   runs.first.fill(0)
@@ -151,7 +152,7 @@ function takeRuns(runs: RecordRuns, flags: number, ipv4: number, ipv6: number): 
 function exportWaiting(held: HeldStripe, cursor: ExportCursor, out: Bytes, at: number): number {
   let end = at
   let steps = 0
-  while (steps <= PIECE_STEPS_MAX && end + RECORD_BYTES_MAX <= out.u8.length) {
+  while (steps <= CHUNK_STEPS_MAX && end + RECORD_BYTES_MAX <= out.u8.length) {
     const hash = cursor.waiting.at(-1)
     if (!hash) break
     const torrent = findTorrent(held, hashInfoHash(held.hashKey, hash.view, 0), hash.view, 0)
@@ -173,7 +174,8 @@ function nextWaiting(cursor: ExportCursor): void {
 }
 
 /**
- * Writes a torrent's own record, with its peers if they are few, or else the next segment of them.
+ * Writes a torrent's own record, with its peers if they are few, otherwise the next segment of
+ * them.
  */
 function exportPart(
   arena: Arena,
@@ -209,7 +211,7 @@ function exportPart(
   return writeRecord(arena, torrent, runs, out, at)
 }
 
-/** Writes a record of the torrent and of these peers, and returns its end. */
+/** Writes a record of the torrent and of the peers in the runs, and returns its end. */
 function writeRecord(
   arena: Arena,
   torrent: TorrentRef,

@@ -38,18 +38,18 @@ import {
 } from './torrent-record.ts'
 
 /** Peers inserted while a stripe's lock is held: some ten microseconds. */
-const PIECE_PEERS_MAX = 128
+const CHUNK_PEERS_MAX = 128
 
 /** Result of importing records. All counts but the first are peers. */
 export type Imported = {
   torrents: number
-  /** Inserted, per family. */
+  /** Inserted peers, per family. */
   readonly peers: [number, number]
-  /** Skipped: their last announce is longer ago than the timeout. */
+  /** Skipped peers: their last announce is longer ago than the timeout. */
   expired: number
-  /** Skipped: they have announced since. */
+  /** Skipped peers: they have announced since. */
   newer: number
-  /** Skipped: memory is full. */
+  /** Skipped peers: memory is full. */
   refused: number
 }
 
@@ -96,8 +96,8 @@ export function importRecord(
   }
   const hash = hashInfoHash(held.hashKey, view, at + RECORD_HASH)
   const all: Import = { held, record, at, rules, imported, peer: createSoughtPeer(view) }
-  for (let first = 0; first === 0 || first < peers; first += PIECE_PEERS_MAX) {
-    const last = Math.min(peers, first + PIECE_PEERS_MAX)
+  for (let first = 0; first === 0 || first < peers; first += CHUNK_PEERS_MAX) {
+    const last = Math.min(peers, first + CHUNK_PEERS_MAX)
     holdStripeOf(held, hash)
     const torrent = importTorrent(all, hash)
     if (torrent === NO_TORRENT) imported.refused += last - first

@@ -11,7 +11,7 @@ import {
 } from '../protocol/records.ts'
 import { readExtra } from './endpoints.ts'
 import type { Engine } from './engine.ts'
-import { createExportCursor, exportPiece } from './export-stripe.ts'
+import { createExportCursor, exportChunk } from './export-stripe.ts'
 import { ownerIn, ownerOf } from './peer-owner.ts'
 import { removeOwnedPeer } from './remove-peer.ts'
 import type { Arena } from './tables/arena.ts'
@@ -201,8 +201,8 @@ const PHASES = [
 const PHASE_SLOTS = 2 ** 32
 
 /**
- * Reads at most `count` peers of a torrent from `cursor` on; the first cursor is 0. Returns the
- * next cursor, too; -1 at the end.
+ * Reads at most `count` peers of a torrent from `cursor` on; the first cursor is 0. Also returns
+ * the next cursor, -1 at the end.
  */
 export function readPeers(
   engine: Engine,
@@ -275,7 +275,7 @@ function readPeer(arena: Arena, list: ListRef, family: Family, slot: Slot): Peer
 
 export type ListedTorrent = TorrentCounts & {
   readonly hash: Buffer
-  /** Whether it stays without peers. */
+  /** Whether the torrent stays when it has no peers. */
   readonly isKept: boolean
 }
 
@@ -356,7 +356,7 @@ export function eachUserPeer(
   const cursor = createExportCursor(stripe)
   const out = bytesOf(new Uint8Array(2 * RECORD_BYTES_MAX))
   while (!cursor.done) {
-    const end = exportPiece(engine, cursor, out, 0)
+    const end = exportChunk(engine, cursor, out, 0)
     for (let at = 0; at < end; ) {
       const ipv4 = recordPeers(out.view, at, Family.ipv4)
       const ipv6 = recordPeers(out.view, at, Family.ipv6)

@@ -66,7 +66,7 @@ const SLICE_REMOVALS_MAX = 256
 
 /**
  * Progress of the removal of dead workers' peers: thread `first` of `stride` processes every
- * `stride`th stripe. Between two slices announces are answered. A slice begins behind an empty
+ * `stride`th stripe. Announces are answered between two slices. A slice begins behind an empty
  * entry of the index, because a removal moves no entry past an empty one. An index that has grown
  * is processed again from its start.
  */
@@ -117,8 +117,8 @@ function leaveStripe(engine: Engine, cursor: LeaveCursor): boolean {
 }
 
 /**
- * Removes at most `most` peers of dead workers from a torrent and returns how many. The list is
- * scanned whole, which takes some nanoseconds per peer.
+ * Removes at most `most` peers of dead workers from a torrent and returns how many. The whole list
+ * is scanned, which takes some nanoseconds per peer.
  */
 function leaveTorrent(engine: Engine, torrent: TorrentRef, most: number): number {
   const { arena } = engine.held

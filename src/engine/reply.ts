@@ -19,7 +19,7 @@ import {
 import type { Announce } from './current-announce.ts'
 import { readExtra } from './endpoints.ts'
 import type { Engine } from './engine.ts'
-import { copyUseful, copyUsefulIds, readAsker } from './tables/hand-out.ts'
+import { copyUseful, copyUsefulIds, readRecipient } from './tables/hand-out.ts'
 import { listOf, peerCount, torrentPeers, torrentSeeders } from './tables/peer-list.ts'
 import {
   copyCompact,
@@ -32,7 +32,7 @@ import {
 import { NO_SLOT, type Slot, type TorrentRef } from './tables/references.ts'
 import { torrentCompleted } from './tables/torrents.ts'
 
-/** Peers picked in addition where some of the first ones are of no use to the client. */
+/** Additional peers that are picked when some of the first ones are of no use to the client. */
 const SPARE_PEERS = 64
 
 /**
@@ -46,12 +46,12 @@ export function writePeers(
   slot: Slot,
 ): number {
   const { u8, view } = request
-  const { asker, held } = engine
+  const { recipient, held } = engine
   const family = peer.family as IpFamily
   const flags = u8[at + FLAGS]!
   const wanted = view.getUint16(at + NUMWANT, true)
   const wantsIds = (flags & Flag.peerIds) !== 0
-  readAsker(asker, family, view, at + ADDRESS, view.getUint16(at + PORT, true))
+  readRecipient(recipient, family, view, at + ADDRESS, view.getUint16(at + PORT, true))
   const [ipv4, ipv6] = engine.picks
   openPicks(ipv4, held.arena, listOf(held.arena, torrent, Family.ipv4), Family.ipv4)
   openPicks(ipv6, held.arena, listOf(held.arena, torrent, Family.ipv6), Family.ipv6)
@@ -60,10 +60,10 @@ export function writePeers(
   const width = COMPACT_BYTES[family]
   pickPeers(own, wanted, slot, peer.seeder)
   dropOthers(engine, own)
-  let end = copyUseful(own, asker, wanted, reply.view, peers)
+  let end = copyUseful(own, recipient, wanted, reply.view, peers)
   if (end < peers + wanted * width && pickMore(own, wanted, slot, peer.seeder)) {
     dropOthers(engine, own)
-    end = copyUseful(own, asker, wanted, reply.view, peers)
+    end = copyUseful(own, recipient, wanted, reply.view, peers)
   }
   const ownCount = (end - peers) / width
   let otherCount = 0
@@ -75,8 +75,8 @@ export function writePeers(
   if (otherCount > 0) reply.view.setUint16(replyAt + PEER_COUNT[otherOf(family)], otherCount, true)
   if (!wantsIds) return end
   const ipv4Count = family === Family.ipv4 ? ownCount : otherCount
-  const idsEnd = copyUsefulIds(ipv4, asker, ipv4Count, reply.view, end)
-  return copyUsefulIds(ipv6, asker, ownCount + otherCount - ipv4Count, reply.view, idsEnd)
+  const idsEnd = copyUsefulIds(ipv4, recipient, ipv4Count, reply.view, end)
+  return copyUsefulIds(ipv6, recipient, ownCount + otherCount - ipv4Count, reply.view, idsEnd)
 }
 
 function otherOf(family: IpFamily): IpFamily {
@@ -91,8 +91,8 @@ function pickMore(picks: Picks, wanted: number, slot: Slot, forSeeder: boolean):
 }
 
 /**
- * Writes at most `wanted` peers of the family that the client has an address of, too, without the
- * client's own peer in it. In a reply IPv4 comes first. Returns how many.
+ * Writes at most `wanted` peers of the other IP family, if the client has an address of it, without
+ * the client's own peer. In a reply IPv4 comes first. Returns how many.
  */
 function writeOtherFamily(
   engine: Engine,
@@ -102,15 +102,15 @@ function writeOtherFamily(
   ownCount: number,
   wanted: number,
 ): number {
-  const { asker, picks, announce } = engine
+  const { recipient, picks, announce } = engine
   const other = otherOf(family)
   const others = picks[other]
   pickPeers(others, wanted, NO_SLOT, announce.peer.seeder)
   dropPeerId(others, announce.request.view, announce.at + PEER_ID)
   const ownEnd = peers + ownCount * COMPACT_BYTES[family]
-  const end = copyUseful(others, asker, wanted, reply.view, ownEnd)
+  const end = copyUseful(others, recipient, wanted, reply.view, ownEnd)
   if (other === Family.ipv4 && end > ownEnd) {
-    // Behind the IPv6 peers of the client's own family: move these behind the IPv4 peers.
+    // The peers of the client's own family are IPv6: move them behind the IPv4 peers.
     const scratch = reply.u8.slice(ownEnd, end)
     reply.u8.copyWithin(peers + scratch.length, peers, ownEnd)
     reply.u8.set(scratch, peers)
@@ -124,7 +124,7 @@ function dropOthers({ access, account, announce }: Engine, picks: Picks): number
   return dropPeerId(picks, announce.request.view, announce.at + PEER_ID)
 }
 
-/** Does the same for a WebSocket peer, which gets other WebSocket peers, always with their ids. */
+/** Writes other WebSocket peers for a WebSocket peer, always with their ids. */
 export function writeConnections(
   engine: Engine,
   { request, at, reply, replyAt, peer }: Announce,

@@ -24,7 +24,7 @@ import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import { findTorrent, torrentCompleted } from './tables/torrents.ts'
 
 /**
- * Writes, if the keys are valid, the counts of each requested torrent, in the order of the request.
+ * Writes the counts of each requested torrent, in the order of the request, if the keys are valid.
  * Returns the length of the reply.
  */
 export function scrape(engine: Engine, exchange: Exchange): number {

@@ -32,9 +32,14 @@ import {
 } from './sessions.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 
-/** The door for the admin module to the sessions: what is to be written, and what was stored. */
+/**
+ * The door for the admin module to the sessions: changes to write, and stored sessions to restore.
+ */
 
-/** What a session has reported, as the database stores it. Hashes in hexadecimal digits. */
+/**
+ * The counts that a session has reported, as the database stores them. Hashes in hexadecimal
+ * digits.
+ */
 export type StoredSession = {
   readonly hash: string
   readonly peerId: string
@@ -49,7 +54,7 @@ export type StoredSession = {
   readonly state: number
 }
 
-/** A session that changed, and what it adds to its user and torrent since it was last taken. */
+/** A session that changed, and what it adds to its user and torrent since the last call. */
 export type ChangedSession = StoredSession & {
   /** Number of the user record. */
   readonly user: number
@@ -65,8 +70,8 @@ export type ChangedSession = StoredSession & {
 export const SESSION_PARTITIONS = PARTITIONS
 
 /**
- * Takes the changed sessions of a partition, of all users or those in `only`. What they add is 0
- * from then on.
+ * Returns the changed sessions of a partition, of all users or those in `only`, and resets what
+ * they add to 0.
  */
 export function takeSessions(
   { sessions }: Engine,
@@ -143,7 +148,7 @@ export function restoreSession({ sessions }: Engine, user: number, stored: Store
   return known !== 0 || session !== 0
 }
 
-/** Puts restored sessions in the order of their age. */
+/** Sorts restored sessions by age. */
 export function orderSessions({ sessions }: Engine): void {
   for (let partition = 0; partition < PARTITIONS; partition++) sortByAge(sessions, partition)
 }

@@ -6,11 +6,11 @@ import { addUnwritten, type Users } from './user-records.ts'
 /**
  * Sessions: what each client of a user has reported for a torrent, whatever its address, family or
  * protocol. A session belongs to a user, a torrent and a peer id, and outlives the peer, so that
- * the counts of a client that was silent, moved or came back are credited once.
+ * the counts of a client that was silent, changed its address or returned are credited once.
  *
  * The table is divided into partitions by the hash of the key. A partition has a lock, chains of
- * records by hash, and a list of its records by age. Whoever holds a stripe may take the lock of a
- * partition, and then that of a user record, but not the other way round.
+ * records by hash, and a list of its records by age. A thread that holds a stripe may take the lock
+ * of a partition, and then that of a user record, but not the other way round.
  */
 
 /** Most addresses of a session. A new one replaces the one that announced longest ago. */
@@ -55,8 +55,8 @@ export const ENDPOINT_ADDRESS = 4 // 16
 export const ENDPOINT_BYTES = 20
 
 /**
- * The correction of a torrent's counts, in a record with user 0 and an empty peer id: peers that
- * are not the only one of their session count once.
+ * The correction of a torrent's counts, in a record with user 0 and an empty peer id: several peers
+ * of one session count as one.
  */
 export const EXTRA_SEEDERS = SESSION_NEW_SEEDING
 export const EXTRA_LEECHERS = SESSION_NEW_COMPLETED
@@ -72,9 +72,9 @@ export const SessionState = {
   grewTooFast: 8,
 } as const
 
-/** Parts of the table, each with a lock of its own. */
+/** Partitions of the table, each with its own lock. */
 export const PARTITIONS = 256
-/** The hash of a record spreads evenly; a partition is this much larger than the mean. */
+/** Size of a partition relative to the mean: the hash does not spread records perfectly evenly. */
 const SLACK = 1.1
 
 const PARTITION_LOCK = 0 //   i32, see lock.ts
@@ -88,7 +88,9 @@ const PARTITION_CHANGED = 28 // u32, records that wait to be written
 const PARTITION_TOO_FAST = 32 // u32, wraps: announces whose counts grew too fast
 const PARTITION_HEAD_BYTES = 64
 
-/** Counters by the torrent's hash of torrents with a correction, so that others need no lookup. */
+/**
+ * Counters, by the torrent's hash, of torrents with a correction, so that others need no lookup.
+ */
 const FILTER_ENTRIES = 65_536
 
 /** Pinned records that an eviction skips before it gives up. */
@@ -114,11 +116,13 @@ export type Sessions = SharedSessions & {
   readonly firstRecord: number
   /** Partition of the held session. */
   partition: number
-  /** Receive what an evicted session had not yet written. */
+  /** Receives what evicted sessions have not written yet. */
   readonly users: Users
 }
 
-/** Reserves address space for about `sessionsMax` sessions; memory is used as they come. */
+/**
+ * Reserves address space for about `sessionsMax` sessions; memory is used as sessions are added.
+ */
 export function createSessions(sessionsMax: number, hashKey: HashKey): SharedSessions {
   const records = Math.ceil(Math.ceil((sessionsMax / PARTITIONS) * SLACK) / 32) * 32
   const bytes = partitionBytes(records) * PARTITIONS + FILTER_ENTRIES * 4
@@ -277,7 +281,7 @@ function takeRecord(sessions: Sessions, head: number): number {
   return 0
 }
 
-/** Adds what the session has not yet written to its user's record. */
+/** Adds the unwritten changes of the session to its user's record. */
 function leaveUnwritten({ u32, f64, users }: Sessions, session: number): void {
   addUnwritten(users, u32[(session + SESSION_USER) >> 2]!, {
     uploaded: f64[(session + SESSION_NEW_CREDIT_UP) >> 3]!,
@@ -322,7 +326,7 @@ function unlinkAge(sessions: Sessions, head: number, session: number): void {
   else u32[(recordAt(sessions, partition, newer) + SESSION_OLDER) >> 2] = older
 }
 
-/** Appends the session to the list by age, with the time at which it was seen by then. */
+/** Appends the session to the list by age, with its current time of the last announce. */
 function appendNewest(sessions: Sessions, head: number, session: number, number: number): void {
   const { u32, partition } = sessions
   const newest = u32[(head + PARTITION_NEWEST) >> 2]!
@@ -342,7 +346,7 @@ function moveToNewest(sessions: Sessions, head: number, session: number, number:
 /**
  * The list by age is brought up to date only when its oldest record is needed: moving a record with
  * each announce would touch three others. A session that was seen since it was appended is newer
- * than its place says.
+ * than its position says.
  */
 function isNewerThanPlace({ u32 }: Sessions, session: number): boolean {
   return u32[(session + SESSION_SEEN) >> 2] !== u32[(session + SESSION_STAMP) >> 2]
@@ -388,7 +392,7 @@ export function countCorrected(sessions: Sessions, hash: number, change: 1 | -1)
   Atomics.add(sessions.i32, filterAt(sessions, hash), change)
 }
 
-/** False if the torrent surely has no correction. */
+/** Returns false only if the torrent has no correction. */
 export function mayBeCorrected(sessions: Sessions, hash: number): boolean {
   return sessions.i32[filterAt(sessions, hash)] !== 0
 }
@@ -397,7 +401,9 @@ function filterAt(sessions: Sessions, hash: number): number {
   return (headOf(sessions, PARTITIONS) >> 2) + ((hash >>> 12) & (FILTER_ENTRIES - 1))
 }
 
-/** Sums over all partitions; each is exact, the sum is not of a single moment. */
+/**
+ * Sums over all partitions. Each partition's count is exact, but they are not of a single moment.
+ */
 export function sessionCounts(sessions: Sessions): {
   sessions: number
   evicted: number
@@ -477,7 +483,7 @@ export function expireSessions(sessions: Sessions, partition: number, limit: num
   return removed
 }
 
-/** Puts the records of a partition in the order in which they were last seen. */
+/** Sorts the records of a partition by the time at which they were last seen. */
 export function sortByAge(sessions: Sessions, partition: number): void {
   const { u32 } = sessions
   const head = headOf(sessions, partition)

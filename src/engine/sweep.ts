@@ -24,8 +24,8 @@ const SLICE_STEPS_MAX = 1024
 /**
  * Progress of a sweep through the stripes `stripe`, `stripe + stride` and so on, through the
  * torrents of each, and through each list from its end, so that the peer that fills the slot of a
- * removed one has been checked already. Between two slices announces are answered; the next pass
- * finds a peer that these move past the cursor.
+ * removed one has been checked already. Announces are answered between two slices; the next pass
+ * finds a peer that they move past the cursor.
  */
 export type SweepCursor = {
   stripe: number
@@ -51,15 +51,15 @@ export function createSweepCursor(index: number, threads: number): SweepCursor {
   }
 }
 
-/** The least number of slices of a pass over the cursor's stripes: one per stripe. */
+/** The minimum number of slices of a pass over the cursor's stripes: one per stripe. */
 export function sweepSlicesPerPass(engine: Engine, cursor: SweepCursor): number {
   return Math.ceil((engine.stripeCount - cursor.first) / cursor.stride)
 }
 
 /**
- * Sweeps a bounded part of one stripe: removes peers that did not announce for the timeout, and
- * torrents without peers and announces since. Returns true when the stripe is done; the cursor is
- * at the next one then.
+ * Sweeps a bounded part of one stripe: removes peers whose last announce is longer ago than the
+ * timeout, and torrents without peers that were not announced since. Returns true when the stripe
+ * is complete; the cursor is then at the next one.
  */
 export function sweepSlice(engine: Engine, cursor: SweepCursor, nowSeconds: number): boolean {
   holdStripe(engine.held, cursor.stripe)
@@ -84,7 +84,7 @@ function sweepStripe(engine: Engine, cursor: SweepCursor, limit: number): boolea
       continue
     }
     if (cursor.torrent !== torrent) enterTorrent(held.arena, cursor, torrent)
-    // Peers of a torrent that is no longer listed are removed whenever they announced.
+    // Peers of a torrent that is no longer listed are removed regardless of their last announce.
     const torrentLimit = isListed(engine, torrent) ? limit : Number.POSITIVE_INFINITY
     steps += sweepTorrent(engine, cursor, torrentLimit, SLICE_STEPS_MAX - steps)
     if (cursor.slot > 0 || cursor.family !== LAST_FAMILY) continue
@@ -103,7 +103,8 @@ function isListed({ access, held }: Engine, torrent: TorrentRef): boolean {
 }
 
 /**
- * Whether the torrent is empty, not announced to for the timeout, and not stored in the database.
+ * Whether the torrent is empty, has not been announced within the timeout, and is not stored in the
+ * database.
  */
 function isForgotten(arena: Arena, torrent: TorrentRef, limit: number): boolean {
   return (

@@ -15,17 +15,17 @@ export const RECORD_FLAGS = 32 // u32
 export const RECORD_HEAD_BYTES = 36
 export const RECORD_PEERS_MAX = SEGMENT_PEERS
 
-/** Bit of RECORD_FLAGS: further peers of the torrent of an earlier record. */
+/** Bit of RECORD_FLAGS: the record has more peers of the torrent of an earlier record. */
 export const CONTINUED = 1
 
-/** Bytes of a peer's details, and of its compact form per family: a snapshot states them. */
+/** Bytes of a peer's details, and of its compact form per family. A snapshot stores both sizes. */
 export const RECORD_DETAIL_BYTES = DETAIL_BYTES
 export const RECORD_COMPACT_BYTES = [
   COMPACT_BYTES[Family.ipv4],
   COMPACT_BYTES[Family.ipv6],
 ] as const
 
-/** Bytes of a record of so many peers. */
+/** Bytes of a record with these numbers of peers. */
 export function recordBytes(ipv4: number, ipv6: number): number {
   return (
     RECORD_HEAD_BYTES +

@@ -2,7 +2,7 @@ import { releaseLock, takeLock } from './tables/lock.ts'
 
 /**
  * The totals of users, one record each in shared memory. The hash table of user keys maps a key to
- * the number of its record; number 0 is no user. Offsets in bytes.
+ * the number of its record; number 0 stands for no user. Offsets in bytes.
  */
 const USER_LOCK = 0 //        i32, see lock.ts; the rest is changed under it
 const USER_CHANGED = 4 //     i32, 1 while the record has something that is not yet written
@@ -12,7 +12,7 @@ const USER_UPDATED = 16 //    u32, Unix seconds of the last announce
 const USER_FLAGS = 20 //      u32, bits of UserFlag
 const USER_UPLOADED = 24 //   u64, bytes, at most TOTAL_MAX
 const USER_DOWNLOADED = 32 // u64, bytes, at most TOTAL_MAX
-/** What evicted sessions had not yet written to the database. */
+/** Changes of evicted sessions that are not written to the database yet. */
 const USER_NEW_UP = 40 //        f64
 const USER_NEW_DOWN = 48 //      f64
 const USER_NEW_COMPLETED = 56 // u32
@@ -81,7 +81,8 @@ export function isActiveUser(users: Users, user: number): boolean {
 }
 
 /**
- * What an announce adds to a user's totals: bytes, downloads, flags; and its time, Unix seconds.
+ * Additions to a user's totals by one announce: bytes, downloads and flags, with its time in Unix
+ * seconds.
  */
 export type Credit = {
   uploaded: number
@@ -167,7 +168,7 @@ export function userFlags(users: Users, user: number): number {
   return Atomics.load(users.u32, (user * USER_BYTES + USER_FLAGS) >> 2)
 }
 
-/** What an evicted session of the user had not yet written. */
+/** Changes of evicted sessions of the user that are not written to the database yet. */
 export type Unwritten = { uploaded: number; downloaded: number; completed: number }
 
 export function addUnwritten(users: Users, user: number, unwritten: Unwritten): void {
@@ -180,7 +181,7 @@ export function addUnwritten(users: Users, user: number, unwritten: Unwritten): 
   releaseLock(users, at + USER_LOCK)
 }
 
-/** Takes what evicted sessions left behind; undefined if nothing. */
+/** Returns and clears these changes. Returns undefined if there are none. */
 export function takeUnwritten(users: Users, user: number): Unwritten | undefined {
   const at = user * USER_BYTES
   if (Atomics.load(users.i32, (at + USER_CHANGED) >> 2) === 0) return undefined

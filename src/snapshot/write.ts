@@ -1,6 +1,6 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { type EngineTables, type OpenTables, openTables } from '../engine/engine.ts'
-import { createExportCursor, type ExportCursor, exportPiece } from '../engine/export-stripe.ts'
+import { createExportCursor, type ExportCursor, exportChunk } from '../engine/export-stripe.ts'
 import { RECORD_BYTES_MAX } from '../engine/torrent-record.ts'
 import { totals } from '../engine/totals.ts'
 import { allocate, type Bytes } from '../protocol/bytes.ts'
@@ -132,7 +132,7 @@ async function writeTorrents(
     const cursor: ExportCursor = createExportCursor(stripe)
     while (!cursor.done) {
       if (section.u8.length - at < RECORD_BYTES_MAX) await flush()
-      at = exportPiece(tables, cursor, section, at)
+      at = exportChunk(tables, cursor, section, at)
       rest()
     }
   }

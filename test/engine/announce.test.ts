@@ -88,8 +88,8 @@ t.test('a client that changes its port replaces itself', async t => {
     const client = { infoHash: hashOf(family), ...clientOf(1, family), left: 1 }
     announceTo(engine, client)
     t.match(announceTo(engine, { ...client, port: 7777 }), { leechers: 1 })
-    const asker = { infoHash: hashOf(family), ...clientOf(2, family), left: 1 }
-    const { ipv4, ipv6 } = announceTo(engine, asker)
+    const recipient = { infoHash: hashOf(family), ...clientOf(2, family), left: 1 }
+    const { ipv4, ipv6 } = announceTo(engine, recipient)
     t.same([...ipv4, ...ipv6], [compactOf({ ...client, port: 7777 })])
   }
 })

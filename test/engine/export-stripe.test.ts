@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert'
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
 import { openEngine } from '../../src/engine/engine.ts'
-import { createExportCursor, exportPiece } from '../../src/engine/export-stripe.ts'
+import { createExportCursor, exportChunk } from '../../src/engine/export-stripe.ts'
 import { type Imported, importRecord } from '../../src/engine/import-record.ts'
 import { createSweepCursor, sweepSlice } from '../../src/engine/sweep.ts'
 import { RECORD_BYTES_MAX, recordEnd } from '../../src/engine/torrent-record.ts'
@@ -37,7 +37,7 @@ function copyStripes(
   for (let stripe = 0; stripe < engine.stripeCount; stripe++) {
     const cursor = createExportCursor(stripe)
     for (; !cursor.done; pieces++) {
-      const end = exportPiece(engine, cursor, out, 0)
+      const end = exportChunk(engine, cursor, out, 0)
       for (let at = 0; at < end; ) {
         const next = recordEnd(out.view, at, end)
         assert.equal(importRecord(into, out, at, RULES, imported), next, 'whole records')

@@ -65,7 +65,7 @@ t.test('a local address is handed out to clients of the same kind of network onl
     loopback: ['global', 'private', 'loopback'],
     linkLocal: ['global', 'linkLocal'],
   }
-  const asker = {
+  const recipient = {
     ipv4: {
       global: '198.51.100.9',
       private: '10.9.9.9',
@@ -79,7 +79,7 @@ t.test('a local address is handed out to clients of the same kind of network onl
     const engine = newEngine()
     const all = Object.values(kinds).flat().filter(isOf)
     for (const [n, text] of all.entries()) announceTo(engine, { ...at(text, 6881, n), left: 0 })
-    for (const [kind, from] of Object.entries(asker[family])) {
+    for (const [kind, from] of Object.entries(recipient[family])) {
       const wanted = reach[kind as 'global']
         .flatMap(name => kinds[name as 'global'])
         .filter(isOf)

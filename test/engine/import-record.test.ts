@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
 import t from 'tap'
 import type { Engine } from '../../src/engine/engine.ts'
-import { createExportCursor, exportPiece } from '../../src/engine/export-stripe.ts'
+import { createExportCursor, exportChunk } from '../../src/engine/export-stripe.ts'
 import { type Imported, importRecord } from '../../src/engine/import-record.ts'
 import { createSweepCursor, sweepSlice, sweepSlicesPerPass } from '../../src/engine/sweep.ts'
 import { NO_TORRENT } from '../../src/engine/tables/references.ts'
@@ -34,7 +34,7 @@ function copyAll(from: Engine, to: Engine, nowSeconds = NOW, settings = SETTINGS
   for (let stripe = 0; stripe < from.stripeCount; stripe++) {
     const cursor = createExportCursor(stripe)
     while (!cursor.done) {
-      const end = exportPiece(from, cursor, out, 0)
+      const end = exportChunk(from, cursor, out, 0)
       for (let at = 0; at < end; ) {
         at = importRecord(to, out, at, { nowSeconds, settings }, imported)
       }

@@ -210,7 +210,7 @@ function checkAnswer(
   given.forEach((compact, n) => {
     const there = known.get(compact)
     if (!there) throw new Error(`a peer that is not in the swarm: ${compact}`)
-    if (there.name === `${selfId} ${selfAddress}`) fail('the asker itself')
+    if (there.name === `${selfId} ${selfAddress}`) fail('the recipient itself')
     if (fields.left === 0 && there.peer.left === 0) fail('a seeder for a seeder')
     const id = got.peerIds[n]
     if (id !== undefined && !there.name.startsWith(id)) fail('another peer’s id')

@@ -7,7 +7,7 @@ import {
 } from './layout.ts'
 import type { StripeHead } from './references.ts'
 
-/** One arena of shared memory, as views of each width that its fields have. */
+/** One arena of shared memory, with a view of each width that its fields have. */
 export type Arena = {
   readonly u8: Uint8Array<SharedArrayBuffer>
   readonly u16: Uint16Array<SharedArrayBuffer>
@@ -19,7 +19,7 @@ export type Arena = {
 /** The shared memory that threads pass to each other. It can be cloned with `postMessage`. */
 export type SharedTables = {
   readonly arenas: readonly SharedArrayBuffer[]
-  /** Power of two. Stripe s lives in arena s % arenas.length. */
+  /** Power of two. Stripe s lies in arena s % arenas.length. */
   readonly stripeCount: number
   /** Key of every hash over input that clients choose. */
   readonly hashKey: readonly [number, number]
@@ -30,7 +30,7 @@ const STRIPE_BYTES_MIN = 16 * 1024
 
 /**
  * Reserves `memoryBytes` of address space. A page uses memory only once it is touched, so a
- * generous size costs nothing. The space never grows and never moves.
+ * generous size costs nothing. The address space never grows and never moves.
  */
 export function reserveTables(
   memoryBytes: number,
@@ -74,7 +74,7 @@ export function takeFromArena(arena: Arena, bytes: number): number {
   }
 }
 
-/** Bytes of the arena that stripes have taken so far. */
+/** Bytes of the arena that are allocated to stripes. */
 export function arenaTaken(arena: Arena): number {
   return Atomics.load(arena.u32, ARENA_FREE >> 2)
 }

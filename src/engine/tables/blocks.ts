@@ -15,14 +15,14 @@ import {
 import type { StripeHead } from './references.ts'
 
 /**
- * A stripe's block allocator: TLSF (Masmano, Ripoll, Crespo, Real 2004). Free blocks lie on lists
- * by size class; neighbours that are both free are always one block, so what a growing list leaves
- * behind becomes room for the next one. Taking and freeing cost the same few steps at any size. The
- * stripe's lock is held throughout.
+ * A stripe's block allocator: TLSF (Masmano, Ripoll, Crespo, Real 2004). Free blocks are on lists
+ * by size class. Adjacent free blocks are always merged, so that the blocks that a growing list
+ * leaves behind become space for the next one. Allocating and freeing cost the same few steps at
+ * any size. The caller holds the stripe's lock throughout.
  *
- * A block's word before its first byte is its length, a multiple of 4, and two flags. A free block
- * has in its first two words the next and the previous of its list, and in its last word its own
- * offset, by which the block behind finds it.
+ * The word before a block's first byte is the block's length, a multiple of 4, and two flags. The
+ * first two words of a free block are the next and the previous block of its list; its last word is
+ * its own offset, by which the following block finds it.
  */
 const FREE = 1
 const PREVIOUS_FREE = 2
@@ -31,14 +31,17 @@ const NEXT = 0
 const PREVIOUS = 4
 
 /**
- * A stripe takes from the arena in chunks that grow with it, and with the block that finds no room:
- * a list that grows alone leaves its former blocks side by side then, and they become room again.
- * What of a chunk is not touched costs no memory.
+ * A stripe allocates chunks from the arena that grow with the stripe, and with the block that does
+ * not fit: the former blocks of a list that grows alone are then adjacent and are merged. The
+ * untouched part of a chunk uses no memory.
  */
 const CHUNK_BYTES_MIN = 2 * 1024
 const CHUNK_BYTES_MAX = 128 * 1024
 
-/** Blocks in a class differ by at most an eighth; below 64 bytes every length has its own. */
+/**
+ * Size class of a block. Blocks of a class differ by at most an eighth; below 64 bytes every length
+ * has its own.
+ */
 function classOf(bytes: number): number {
   const words = bytes >> 2
   if (words < 16) return words
@@ -46,20 +49,20 @@ function classOf(bytes: number): number {
   return 16 + (octave - 4) * 8 + ((words >> (octave - 3)) & 7)
 }
 
-/** The first class of which every block holds `bytes`. */
+/** The first class in which every block holds `bytes`. */
 function classThatHolds(bytes: number): number {
   const words = bytes >> 2
   return words < 16 ? words : classOf((words + (1 << (28 - Math.clz32(words))) - 1) << 2)
 }
 
-/** Bytes of the block at `at`: at least what was asked for. */
+/** Bytes of the block at `at`: at least the requested size. */
 export function blockBytes(arena: Arena, at: number): number {
   return (arena.u32[(at - BLOCK_HEAD_BYTES) >> 2]! & ~FLAGS) >>> 0
 }
 
 /**
- * A block of at least `bytes`, its contents whatever was there. 0 when neither the stripe nor the
- * arena has room.
+ * Allocates a block of at least `bytes` with undefined contents. Returns 0 when neither the stripe
+ * nor the arena has space.
  */
 export function allocateBlock(arena: Arena, stripe: StripeHead, bytes: number): number {
   const size = Math.max(BLOCK_PAYLOAD_MIN, (bytes + 3) & ~3)
@@ -77,8 +80,9 @@ export function freeBlock(arena: Arena, stripe: StripeHead, block: number): void
 }
 
 /**
- * Makes the block `bytes` long where it lies: shorter always, longer only if what lies behind it is
- * free. Its contents up to the shorter length stay. Returns whether it worked.
+ * Resizes the block to `bytes` in place: shrinking always succeeds, growing only if the memory
+ * behind it is free. The contents up to the shorter length are preserved. Returns whether it
+ * succeeded.
  */
 export function resizeInPlace(
   arena: Arena,
@@ -103,12 +107,12 @@ export function resizeInPlace(
   return true
 }
 
-/** Which of USED_CLASS_BYTES a block of `bytes` belongs to. */
+/** Index in USED_CLASS_BYTES of a block of `bytes`. */
 function usedClassOf(bytes: number): number {
   return Math.min(USED_CLASS_BYTES.length - 1, (33 - Math.clz32((bytes - 1) >> 6)) >> 1)
 }
 
-/** Counts a block of `bytes`, with its head, among the used ones, or with -1 no more. */
+/** Adds a block of `bytes`, including its head, to the counts of used blocks, or subtracts it. */
 function addUsed(arena: Arena, stripe: StripeHead, bytes: number, sign: 1 | -1): void {
   const amount = sign * (bytes + BLOCK_HEAD_BYTES)
   arena.u32[(stripe + STRIPE_USED) >> 2]! += amount
@@ -116,8 +120,8 @@ function addUsed(arena: Arena, stripe: StripeHead, bytes: number, sign: 1 | -1):
 }
 
 /**
- * A free block that holds `size`: of its own class if the first one there does, else of the next
- * class up that has any.
+ * Finds a free block that holds `size`: the first one of its own class if it does, otherwise one of
+ * the next higher class that has any.
  */
 function findFree(arena: Arena, stripe: StripeHead, size: number): number {
   const own = arena.u32[(stripe + STRIPE_FREE + classOf(size) * 4) >> 2]!
@@ -133,7 +137,7 @@ function findFree(arena: Arena, stripe: StripeHead, size: number): number {
   return arena.u32[(stripe + STRIPE_FREE + sizeClass * 4) >> 2]!
 }
 
-/** Takes a free block off its list; it is a used block then, as long as it was. */
+/** Removes a free block from its list. It is a used block of the same length then. */
 function takeFree(arena: Arena, stripe: StripeHead, block: number): void {
   const size = blockBytes(arena, block)
   unlink(arena, stripe, block, size)
@@ -141,7 +145,7 @@ function takeFree(arena: Arena, stripe: StripeHead, block: number): void {
   arena.u32[(block + size) >> 2]! &= ~PREVIOUS_FREE
 }
 
-/** Frees what a used block has past `size`, if that is enough for a block. */
+/** Frees the part of a used block past `size`, if that is large enough for a block. */
 function cutTail(arena: Arena, stripe: StripeHead, block: number, size: number): void {
   const left = blockBytes(arena, block) - size - BLOCK_HEAD_BYTES
   if (left < BLOCK_PAYLOAD_MIN) return
@@ -152,7 +156,7 @@ function cutTail(arena: Arena, stripe: StripeHead, block: number, size: number):
   putFree(arena, stripe, tail, left)
 }
 
-/** Makes a used block free, one with its free neighbours, and puts it on its list. */
+/** Frees a used block, merges it with its free neighbours, and puts it on its list. */
 function putFree(arena: Arena, stripe: StripeHead, block: number, bytes: number): void {
   let from = block
   let size = bytes
@@ -197,9 +201,9 @@ function unlink(arena: Arena, stripe: StripeHead, block: number, size: number): 
 }
 
 /**
- * Takes a chunk from the arena and returns the free block that it became part of; 0 when the arena
- * is full. A chunk ends with an empty used block, so that nothing looks past it; one that lies
- * behind the stripe's last chunk continues it.
+ * Allocates a chunk from the arena and returns the free block that it became part of; 0 when the
+ * arena is full. A chunk ends with an empty used block, so that no merge goes past its end. A chunk
+ * that lies behind the stripe's last chunk continues it.
  */
 function takeChunk(arena: Arena, stripe: StripeHead, size: number): number {
   const taken = arena.u32[(stripe + STRIPE_TAKEN) >> 2]!
@@ -229,10 +233,7 @@ function takeChunk(arena: Arena, stripe: StripeHead, size: number): number {
   return arena.u32[(end - BLOCK_HEAD_BYTES - 4) >> 2]!
 }
 
-/**
- * Bytes on the stripe's free lists, their heads included. Checks nothing and takes its time: for
- * tests.
- */
+/** Bytes on the stripe's free lists, including their heads. Walks all lists: for tests. */
 export function freeBytes(arena: Arena, stripe: StripeHead): number {
   let sum = 0
   for (let sizeClass = 0; sizeClass < CLASS_COUNT; sizeClass++) {

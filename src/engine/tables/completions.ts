@@ -1,23 +1,23 @@
 /**
  * Recent downloads, so that a `completed` counts once per torrent, peer id and address within a
- * day. A table of fixed size, shared by all threads: an entry is the hash of these three, of which
- * the low bits are the place and the others a tag, and the hour. A newer entry replaces an older
- * one in its place, which then may count again.
+ * day. A table of fixed size, shared by all threads. An entry contains the hour and the upper bits
+ * of the hash of these three, whose lower bits choose the slot. A newer entry replaces an older one
+ * in its slot, which then may count again.
  */
 const ENTRIES = 2 ** 20
 const DAY_HOURS = 24
 const HOUR_SECONDS = 3600
-/** Low bits of an entry: the hour modulo 1024. The tag is in the others. */
+/** Low bits of an entry: the hour modulo 1024. The others are the tag. */
 const HOUR_BITS = 0x3ff
 
 export type Completions = Int32Array<SharedArrayBuffer>
 
-/** 4 MiB of address space, of which what is used becomes memory. */
+/** 4 MiB of address space; only used pages take memory. */
 export function createCompletions(): SharedArrayBuffer {
   return new SharedArrayBuffer(ENTRIES * 4)
 }
 
-/** Notes a download; false if the same one was noted within a day. */
+/** Records a download. Returns false if the same one was recorded within a day. */
 export function noteCompletion(table: Completions, hash: number, nowSeconds: number): boolean {
   const place = hash & (ENTRIES - 1)
   const hour = Math.floor(nowSeconds / HOUR_SECONDS) & HOUR_BITS

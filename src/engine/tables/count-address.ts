@@ -10,7 +10,7 @@ const NEWEST_PEERS = SEGMENT_PEERS
 
 /**
  * Whether a list has at least `bound` peers of the IPv4 address or the IPv6 /64 at `addressAt` of
- * the peer's memory. A list of up to twice NEWEST_PEERS is checked whole. In a larger one the
+ * the peer's memory. A list of up to twice NEWEST_PEERS is checked completely. In a larger one the
  * newest seeders and leechers are checked, which lie at the ends of their runs: one address then
  * gets at most `bound` of these, and the time stays bounded.
  */
@@ -24,8 +24,8 @@ export function hasManyOf(
   const count = peerCount(arena, list)
   if (count < bound) return false
   const seeders = seederCount(arena, list)
-  // The address of a WebSocket peer follows its connection, with IPv4 mapped: there the last word
-  // counts, and of IPv6 the first two.
+  // The address of a WebSocket peer follows its connection, with IPv4 mapped: the last word of an
+  // IPv4 address counts, and the first two of an IPv6 address.
   const address = family === Family.websocket ? PEER_ADDRESS[Family.websocket] : 0
   const isIpv4 = family === Family.ipv4
   const first = view.getInt32(addressAt, true)

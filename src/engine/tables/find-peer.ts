@@ -27,7 +27,10 @@ export function createSoughtPeer(view: DataView): SoughtPeer {
   return { family: 0, view, idAt: 0, addressAt: 0, seeder: false }
 }
 
-/** Bytes of a peer id that name the client and its version, and are the same for many (BEP 20). */
+/**
+ * Bytes of a peer id that name the client and its version, and are the same for many peers (BEP
+ * 20).
+ */
 const ID_PREFIX = 12
 
 /**
@@ -46,7 +49,8 @@ export function findPeer(held: HeldStripe, list: ListRef, peer: SoughtPeer): Slo
     }
     return slot
   }
-  // A peer is mostly what it was at its last announce: its half of the list comes first.
+  // A peer is mostly in the same half of the list as at its last announce, so that half comes
+  // first.
   const first = peer.seeder ? 0 : seederCount(arena, list)
   const slot = scanPeers(arena, list, first, peerCount(arena, list), peer)
   if (slot !== NO_SLOT || first === 0) return slot
@@ -63,8 +67,8 @@ function scanPeers(
 ): Slot {
   const { view, family } = peer
   const width = COMPACT_BYTES[family]
-  // The end of an address differs more often than its beginning; where many peers share one, the
-  // random part of their ids tells them apart.
+  // The last word of an address differs more often than the first. Where many peers share an
+  // address, the random part of their ids tells them apart.
   const lastWord = PEER_ADDRESS[family] - 4
   const address = view.getInt32(peer.addressAt + lastWord, true)
   const idWord = view.getInt32(peer.idAt + ID_PREFIX, true)

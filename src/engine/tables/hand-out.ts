@@ -6,11 +6,11 @@ import type { Picks } from './pick.ts'
 import type { Slot } from './references.ts'
 
 /**
- * The client that a response is for, as the choice of its peers needs it. One object per thread. A
- * response never contains the client's own endpoint, an address that the client cannot reach, or
- * a port of 0 or 1: a port of 0 is also how the tables hide a peer (announce.ts, visiblePort).
+ * The client that a response is for. One object per thread. A response never contains the client's
+ * own endpoint, an address that the client cannot reach, or a port of 0 or 1: a port of 0 is also
+ * how the tables hide a peer (announce.ts, visiblePort).
  */
-export type Asker = {
+export type Recipient = {
   family: Family
   /** Memory that holds the address at `addressAt`. */
   view: DataView
@@ -20,30 +20,30 @@ export type Asker = {
   scope: Scope
 }
 
-export function createAsker(view: DataView): Asker {
+export function createRecipient(view: DataView): Recipient {
   return { family: Family.ipv4, view, addressAt: 0, swappedPort: 0, scope: Scope.global }
 }
 
-/** Fills in an asker of IPv4 or IPv6. */
-export function readAsker(
-  asker: Asker,
+/** Fills in a recipient of IPv4 or IPv6. */
+export function readRecipient(
+  recipient: Recipient,
   family: Family,
   view: DataView,
   addressAt: number,
   port: number,
 ): void {
-  asker.family = family
-  asker.view = view
-  asker.addressAt = addressAt
-  asker.swappedPort = ((port & 0xff) << 8) | (port >>> 8)
-  asker.scope =
+  recipient.family = family
+  recipient.view = view
+  recipient.addressAt = addressAt
+  recipient.swappedPort = ((port & 0xff) << 8) | (port >>> 8)
+  recipient.scope =
     family === Family.ipv4
       ? scopeOfIpv4(view.getUint8(addressAt), view.getUint8(addressAt + 1))
       : scopeOfIpv6(view, addressAt)
 }
 
 /**
- * Bits that are 0 in the swapped ports that no peer can be reached at: 0, and 1, which clients
+ * Bits that are 0 in the swapped ports at which no peer can be reached: 0, and 1, which clients
  * behind proxies announce.
  */
 const DEAD_PORT_MASK = 0xfeff
@@ -61,24 +61,24 @@ const PAIR_BYTES = COMPACT_BYTES[Family.ipv4] * 2
  */
 export function copyUseful(
   picks: Picks,
-  asker: Asker,
+  recipient: Recipient,
   most: number,
   into: DataView,
   at: number,
 ): number {
   return picks.family === Family.ipv4
-    ? copyIpv4(picks, asker, most, into, at)
-    : copyIpv6(picks, asker, most, into, at)
+    ? copyIpv4(picks, recipient, most, into, at)
+    : copyIpv6(picks, recipient, most, into, at)
 }
 
 /**
- * Copies the picked IPv4 peers. Two peers are three words: a pair that needs no closer look is
- * copied as fast as without any check.
+ * Copies the picked IPv4 peers. Two peers are three words: a pair that does not need closer checks
+ * is copied as fast as without any check.
  */
-function copyIpv4(picks: Picks, asker: Asker, most: number, into: DataView, at: number): number {
+function copyIpv4(picks: Picks, recipient: Recipient, most: number, into: DataView, at: number): number {
   const { arena, list, family, runCount, runs } = picks
   const { view } = arena
-  const own = asker.family === Family.ipv4 ? asker.view.getInt32(asker.addressAt, true) : 0
+  const own = recipient.family === Family.ipv4 ? recipient.view.getInt32(recipient.addressAt, true) : 0
   const stop = at + most * COMPACT_BYTES[Family.ipv4]
   let end = at
   for (let run = 0; run < runCount; run++) {
@@ -109,7 +109,7 @@ function copyIpv4(picks: Picks, asker: Asker, most: number, into: DataView, at: 
             continue
           }
         }
-        if (isUsefulIpv4(view, from, asker)) {
+        if (isUsefulIpv4(view, from, recipient)) {
           if (end === stop) return end
           into.setInt32(end, view.getInt32(from))
           into.setUint16(end + 4, view.getUint16(from + 4))
@@ -124,7 +124,7 @@ function copyIpv4(picks: Picks, asker: Asker, most: number, into: DataView, at: 
   return end
 }
 
-function copyIpv6(picks: Picks, asker: Asker, most: number, into: DataView, at: number): number {
+function copyIpv6(picks: Picks, recipient: Recipient, most: number, into: DataView, at: number): number {
   const { arena, list, family, runCount, runs } = picks
   const stop = at + most * COMPACT_BYTES[Family.ipv6]
   let end = at
@@ -133,7 +133,7 @@ function copyIpv6(picks: Picks, asker: Asker, most: number, into: DataView, at: 
     const last = first + runs[run * 2 + 1]!
     for (let slot = first; slot < last; slot++) {
       const from = compactAt(arena, list, family, slot as Slot)
-      if (!isUsefulIpv6(arena.view, from, asker)) continue
+      if (!isUsefulIpv6(arena.view, from, recipient)) continue
       if (end === stop) return end
       for (let n = 0; n < 16; n += 4) into.setInt32(end + n, arena.view.getInt32(from + n))
       into.setUint16(end + 16, arena.view.getUint16(from + 16))
@@ -143,24 +143,24 @@ function copyIpv6(picks: Picks, asker: Asker, most: number, into: DataView, at: 
   return end
 }
 
-function isUsefulIpv6(view: DataView, at: number, asker: Asker): boolean {
+function isUsefulIpv6(view: DataView, at: number, recipient: Recipient): boolean {
   const port = view.getUint16(at + COMPACT_BYTES[Family.ipv6] - PORT_BYTES, true)
   if (isDeadPort(port)) return false
   const scope = scopeOfIpv6(view, at)
-  if (scope !== Scope.global && !isInReach(scope, asker.scope)) return false
-  if (asker.family !== Family.ipv6 || port !== asker.swappedPort) return true
+  if (scope !== Scope.global && !isInReach(scope, recipient.scope)) return false
+  if (recipient.family !== Family.ipv6 || port !== recipient.swappedPort) return true
   for (let n = 0; n < 16; n += 4) {
-    if (view.getInt32(at + n) !== asker.view.getInt32(asker.addressAt + n)) return true
+    if (view.getInt32(at + n) !== recipient.view.getInt32(recipient.addressAt + n)) return true
   }
   return false
 }
 
-function isUsefulIpv4(view: DataView, at: number, asker: Asker): boolean {
+function isUsefulIpv4(view: DataView, at: number, recipient: Recipient): boolean {
   const port = view.getUint16(at + 4, true)
   if (isDeadPort(port)) return false
-  if (!isInReach(scopeOfIpv4(view.getUint8(at), view.getUint8(at + 1)), asker.scope)) return false
-  if (asker.family !== Family.ipv4 || port !== asker.swappedPort) return true
-  return view.getInt32(at) !== asker.view.getInt32(asker.addressAt)
+  if (!isInReach(scopeOfIpv4(view.getUint8(at), view.getUint8(at + 1)), recipient.scope)) return false
+  if (recipient.family !== Family.ipv4 || port !== recipient.swappedPort) return true
+  return view.getInt32(at) !== recipient.view.getInt32(recipient.addressAt)
 }
 
 /**
@@ -169,7 +169,7 @@ function isUsefulIpv4(view: DataView, at: number, asker: Asker): boolean {
  */
 export function copyUsefulIds(
   picks: Picks,
-  asker: Asker,
+  recipient: Recipient,
   most: number,
   into: DataView,
   at: number,
@@ -182,7 +182,7 @@ export function copyUsefulIds(
     const first = runs[run * 2]!
     const last = first + runs[run * 2 + 1]!
     for (let slot = first; slot < last && end < stop; slot++) {
-      if (!isUseful(arena.view, compactAt(arena, list, family, slot as Slot), asker)) continue
+      if (!isUseful(arena.view, compactAt(arena, list, family, slot as Slot), recipient)) continue
       const id = detailAt(arena, list, family, slot as Slot) + DETAIL_PEER_ID
       for (let n = 0; n < HASH_BYTES; n += 4) into.setInt32(end + n, arena.view.getInt32(id + n))
       end += HASH_BYTES

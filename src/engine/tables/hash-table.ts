@@ -7,8 +7,8 @@ import { type HashKey, hashInfoHash } from './keyed-hash.ts'
  * which becomes the active half then.
  *
  * A reader never sees half an entry: a slot is written once, its tag last, and holds no other key
- * until its half is rebuilt. A reader whose half was replaced meanwhile, which the generation
- * shows, reads again.
+ * until its half is rebuilt. A reader whose half was replaced meanwhile detects that by the
+ * generation and reads again.
  */
 export type SharedHashTable = {
   readonly memory: SharedArrayBuffer
@@ -114,7 +114,7 @@ function findSlot(
   return 0
 }
 
-/** Leaves out the lowest bits, which the tag replaces with its state. */
+/** Drops the lowest bits, which the tag replaces with its state. */
 function probeOf(hash: number): number {
   return hash >>> 2
 }

@@ -11,24 +11,21 @@ import type { ListRef } from './references.ts'
 /**
  * Every offset and size of the shared memory. Offsets in bytes; integers in the machine's order
  * (little-endian on every platform that the UDP and uWebSockets.js binaries exist for). A reference
- * is the byte offset of a block in its arena, a multiple of 4; 0 is no block. `assertLayouts`
- * checks what must agree (assert-layouts.ts).
+ * is the byte offset of a block in its arena, a multiple of 4; 0 stands for no block.
+ * assert-layouts.ts checks what must agree.
  */
 
-/** An arena is at most this long, so that every byte offset is a small integer to V8. */
+/** Maximum size of an arena: every byte offset is then a small integer to V8. */
 export const ARENA_BYTES_MAX = 2 ** 31
 
 /** Head of an arena. */
 export const ARENA_FREE = 0 // u32, offset of the first byte not allocated to a stripe; Atomics only
 export const ARENA_TORRENTS = 4 // u32, torrents of all its stripes; Atomics only
-/** LIST_BYTES of zeros: the list of WebSocket peers of every torrent without any. */
+/** LIST_BYTES of zeros: the list of WebSocket peers of every torrent that does not have any. */
 export const EMPTY_LIST = 48 as ListRef
 export const ARENA_HEAD_BYTES = 64
 
-/**
- * Blocks of memory inside a stripe, blocks.ts. References are to the first byte behind a block's
- * head.
- */
+/** Blocks of memory inside a stripe, blocks.ts. A reference points behind the block's head. */
 export const BLOCK_HEAD_BYTES = 4
 export const BLOCK_PAYLOAD_MIN = 12
 /** Size classes of free blocks, up to a whole arena. */
@@ -75,9 +72,12 @@ export const TORRENT_LISTS = 32 // the peer lists of IPv4 and IPv6
 export const TORRENT_BYTES = 64
 
 export const TorrentFlag = {
-  /** It stays without peers: an operator added it, or the database stores its completed count. */
+  /**
+   * The torrent stays without peers: an operator added it, or the database stores its completed
+   * count.
+   */
   kept: 1,
-  /** Its counts changed since they were last written to the database. */
+  /** The torrent's counts changed since they were last written to the database. */
   changed: 2,
 } as const
 
@@ -86,7 +86,8 @@ export const LIST_BLOCK = 0 // ref: the block of a small list, the directory of 
 export const LIST_COUNT = 4 // u32, peers
 export const LIST_SEEDERS = 8 // u32
 /**
- * Capacity in peers of a small list; from INDEX_REF_MIN up the reference of a large list's index.
+ * Capacity in peers of a small list. Values from INDEX_REF_MIN up are the reference of a large
+ * list's index.
  */
 export const LIST_CAPACITY = 12
 export const LIST_BYTES = 16
@@ -94,8 +95,8 @@ export const LIST_BYTES = 16
 /** A small list is one block, a large one a directory of segments of this many peers. */
 export const SEGMENT_PEERS = 512
 /**
- * A large list that shrinks to this becomes small again: well below SEGMENT_PEERS, against
- * flapping.
+ * A large list that shrinks to this number of peers becomes small again. It is well below
+ * SEGMENT_PEERS, so that a list near the bound does not flap.
  */
 export const SMALL_AGAIN_PEERS = 256
 export const INDEX_REF_MIN = 4096
@@ -131,13 +132,14 @@ export const DIRECTORY_USED = 4 // u32
 export const DIRECTORY_REFS = 8 // u32 each
 
 /**
- * Peer index: linear hashing over tables of this many entries of keyed hash and slot + 1, both u32.
+ * Peer index: linear hashing over tables of this many entries. An entry is the keyed hash and slot
+ * + 1, both u32.
  */
 export const INDEX_TABLE_ENTRIES = 1024
 export const INDEX_ENTRY_BYTES = 8
 /**
- * Average peers per table that cause a split. A table not split yet holds up to twice that: 70 %
- * full.
+ * Average number of peers per table above which a table is split. A table that is not split yet
+ * holds up to twice as many, and is then 70 % full.
  */
 export const INDEX_SPLIT_AT = 360
 export const INDEX_MERGE_AT = 120

@@ -24,11 +24,12 @@ import type { HeldStripe } from './stripe.ts'
 
 /**
  * Memory of a peer list: a block while it is small, segments behind a directory once it is large.
- * The stripe's lock is held throughout.
+ * The caller holds the stripe's lock throughout.
  */
 
 /**
- * Room for a peer more than `count`. Only growing past a block allocates, by an eighth at a time.
+ * Makes space for one more peer than `count`. Allocates only when the block is full, and then an
+ * eighth more.
  */
 export function makeRoom(held: HeldStripe, list: ListRef, family: Family, count: number): boolean {
   const { arena } = held
@@ -38,7 +39,7 @@ export function makeRoom(held: HeldStripe, list: ListRef, family: Family, count:
   return resizeBlock(held, list, family, count + 1 + (count >> 3))
 }
 
-/** Makes the block of a small list one for `wanted` peers, at least as many as it has. */
+/** Resizes the block of a small list to `wanted` peers, which is not less than it has. */
 function resizeBlock(held: HeldStripe, list: ListRef, family: Family, wanted: number): boolean {
   const { arena, head: stripe } = held
   const old = arena.u32[(list + LIST_BLOCK) >> 2]!
@@ -67,7 +68,7 @@ function resizeBlock(held: HeldStripe, list: ListRef, family: Family, wanted: nu
   return true
 }
 
-/** Offset of the first detail in a block of so many peers. */
+/** Offset of the first detail in a block for `capacity` peers. */
 function detailsOf(block: number, family: Family, capacity: number): number {
   return block + capacity * COMPACT_BYTES[family]
 }
@@ -127,7 +128,7 @@ function makeSegment(held: HeldStripe, list: ListRef, family: Family, count: num
   return true
 }
 
-/** Gives memory back after a removal left `count` peers. */
+/** Frees memory that is no longer needed after a removal left `count` peers. */
 export function giveRoom(held: HeldStripe, list: ListRef, family: Family, count: number): void {
   const { arena, head: stripe } = held
   const index = peerIndexOf(arena, list)
@@ -150,8 +151,8 @@ export function giveRoom(held: HeldStripe, list: ListRef, family: Family, count:
 }
 
 /**
- * Frees the last segment once it and half of the one before it are empty, so that a list on the
- * border does not flap.
+ * Frees the last segment once it and half of the one before it are empty, so that a list near the
+ * bound does not flap.
  */
 function dropSegment(held: HeldStripe, list: ListRef, count: number): void {
   const { arena, head: stripe } = held
@@ -164,8 +165,8 @@ function dropSegment(held: HeldStripe, list: ListRef, count: number): void {
 }
 
 /**
- * Turns a large list into a small one. All its peers are in the first segment: SMALL_AGAIN_PEERS is
- * less than one holds.
+ * Turns a large list into a small one. All its peers are in the first segment, because
+ * SMALL_AGAIN_PEERS is less than one segment holds.
  */
 function makeSmall(held: HeldStripe, list: ListRef, family: Family, count: number): void {
   const { arena, head: stripe } = held

@@ -14,15 +14,15 @@ import { NO_SLOT, type Slot, type StripeHead } from './references.ts'
 /**
  * Finds a peer of a large list by its keyed hash. Linear hashing (Litwin 1980): a directory of
  * fixed-size tables, of which one is split or merged at a time, so that no insertion ever rehashes
- * a 10-million-peer list under the stripe's lock. In a table: open addressing with linear probing;
- * an entry is the whole hash and slot + 1.
+ * a list of 10 million peers under the stripe's lock. In a table: open addressing with linear
+ * probing; an entry is the whole hash and slot + 1.
  */
 const TABLE_BYTES = INDEX_TABLE_ENTRIES * INDEX_ENTRY_BYTES
 const PLACE_MASK = INDEX_TABLE_ENTRIES - 1
 const PLACE_SHIFT = 22
 /**
- * A probe this long means that the table is as good as full; it never gets there with the split
- * rule and a keyed hash.
+ * A probe this long means that the table is practically full. With the split rule and a keyed hash
+ * that does not happen.
  */
 const PROBES_MAX = INDEX_TABLE_ENTRIES / 2
 
@@ -40,8 +40,7 @@ function tableFor(arena: Arena, index: number, hash: number): number {
 }
 
 /**
- * An index with room for `peers`; 0 when the memory is full. Its entries are for the caller to
- * insert.
+ * Creates an index for `peers`. Returns 0 when the memory is full. The caller inserts the entries.
  */
 export function createPeerIndex(arena: Arena, stripe: StripeHead, peers: number): number {
   const tables = Math.ceil(peers / INDEX_SPLIT_AT)
@@ -67,7 +66,7 @@ export function freePeerIndex(arena: Arena, stripe: StripeHead, index: number): 
   freeBlock(arena, stripe, index)
 }
 
-/** Appends an empty table; the directory must have room. */
+/** Appends an empty table; the directory must have a free entry. */
 function addTable(arena: Arena, stripe: StripeHead, index: number): number {
   const table = allocateBlock(arena, stripe, TABLE_BYTES)
   if (table === 0) return 0
@@ -79,8 +78,8 @@ function addTable(arena: Arena, stripe: StripeHead, index: number): number {
 }
 
 /**
- * A directory with room for one reference more: the same one, or a larger copy; 0 when the memory
- * is full.
+ * Returns a directory with space for one more reference: the same one, or a larger copy; 0 when the
+ * memory is full.
  */
 export function directoryWithRoom(arena: Arena, stripe: StripeHead, directory: number): number {
   const used = arena.u32[(directory + DIRECTORY_USED) >> 2]!
@@ -94,7 +93,10 @@ export function directoryWithRoom(arena: Arena, stripe: StripeHead, directory: n
   return larger
 }
 
-/** False when the table is full, which a keyed hash and the split rule make all but impossible. */
+/**
+ * Returns false when the table is full, which a keyed hash and the split rule make all but
+ * impossible.
+ */
 function insertInto(arena: Arena, table: number, hash: number, slot: number): boolean {
   let place = hash >>> PLACE_SHIFT
   for (let n = 0; n < PROBES_MAX; n++) {
@@ -109,7 +111,7 @@ function insertInto(arena: Arena, table: number, hash: number, slot: number): bo
   return false
 }
 
-/** Adds the peer at `slot`. False when its table is full. */
+/** Adds the peer at `slot`. Returns false when its table is full. */
 export function indexInsert(arena: Arena, index: number, hash: number, slot: number): boolean {
   return insertInto(arena, tableFor(arena, index, hash), hash, slot)
 }
@@ -129,7 +131,7 @@ function findEntry(arena: Arena, table: number, hash: number, slot: number): num
 
 /**
  * The first slot after `after` in probe order whose entry has this hash, or -1. Begin with -1 and
- * go on with the slot returned until the peer there is the one sought: two peers may share a hash.
+ * continue with the returned slot until its peer is the right one: two peers may share a hash.
  */
 export function indexFind(arena: Arena, index: number, hash: number, after: Slot): Slot {
   const table = tableFor(arena, index, hash)
@@ -148,7 +150,7 @@ export function indexFind(arena: Arena, index: number, hash: number, after: Slot
   return NO_SLOT
 }
 
-/** The peer of this hash moved from one slot to another. */
+/** Updates the entry of a peer that moved from one slot to another. */
 export function indexMove(
   arena: Arena,
   index: number,
@@ -159,7 +161,7 @@ export function indexMove(
   arena.u32[findEntry(arena, tableFor(arena, index, hash), hash, from) + 1] = to + 1
 }
 
-/** Takes the peer of this hash and slot out; later entries of its run move up. */
+/** Removes the entry of this hash and slot. Later entries of its run move up. */
 export function indexRemove(arena: Arena, index: number, hash: number, slot: number): void {
   const table = tableFor(arena, index, hash)
   let hole = (findEntry(arena, table, hash, slot) - table) >> 1
@@ -179,7 +181,7 @@ export function indexRemove(arena: Arena, index: number, hash: number, slot: num
 const movedHash = new Int32Array(INDEX_TABLE_ENTRIES)
 const movedSlot = new Uint32Array(INDEX_TABLE_ENTRIES)
 
-/** Takes every entry out of a table into the scratch arrays, and says how many. */
+/** Moves every entry of a table to the scratch arrays. Returns how many. */
 function emptyTable(arena: Arena, table: number): number {
   let count = 0
   for (let at = table; at < table + INDEX_TABLE_ENTRIES * 2; at += 2) {
@@ -192,9 +194,9 @@ function emptyTable(arena: Arena, table: number): number {
 }
 
 /**
- * Splits one table if `peers` have become many for the tables there are. Returns the index, which
- * may have moved. A full memory leaves the tables fuller than they should be, which is slower and
- * nothing else.
+ * Splits one table if `peers` have become many for the current tables. Returns the index, which may
+ * have moved. When memory is full, the tables stay fuller than they should be, which is only
+ * slower.
  */
 export function indexGrow(arena: Arena, stripe: StripeHead, index: number, peers: number): number {
   const used = arena.u32[(index + DIRECTORY_USED) >> 2]!
@@ -209,7 +211,7 @@ export function indexGrow(arena: Arena, stripe: StripeHead, index: number, peers
   return grown
 }
 
-/** Merges the last table into the one it was split from, if `peers` have become few. */
+/** Merges the last table into the one that it was split from, if `peers` have become few. */
 export function indexShrink(arena: Arena, stripe: StripeHead, index: number, peers: number): void {
   const used = arena.u32[(index + DIRECTORY_USED) >> 2]!
   if (used < 2 || peers >= used * INDEX_MERGE_AT) return

@@ -1,10 +1,9 @@
 /**
- * xorshift32 (Marsaglia 2003): quick and even, which is all that picking peers asks for; nothing
- * secret hangs on it.
+ * xorshift32 (Marsaglia 2003): fast and even, which is enough for picking peers. It is not secure.
  */
 export type Random = { state: number }
 
-/** Any seed will do. */
+/** Creates a generator. Every seed is valid. */
 export function createRandom(seed: number): Random {
   return { state: seed | 0 || 1 }
 }

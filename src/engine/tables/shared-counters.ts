@@ -1,6 +1,6 @@
 /**
- * Counters that many threads add to, 64 bits wide in two words. For what happens rarely, or has to
- * be counted anyway: an atomic addition costs some nanoseconds, and more while others add.
+ * 64-bit counters in two words that many threads add to. They are for rare events and for what must
+ * be counted anyway: an atomic addition takes some nanoseconds, and more under contention.
  */
 export type SharedCounters = Uint32Array<SharedArrayBuffer>
 
@@ -13,7 +13,7 @@ export function addOne(counters: SharedCounters, counter: number): void {
   if (Atomics.add(counters, low, 1) === 0xffff_ffff) Atomics.add(counters, low + 1, 1)
 }
 
-/** What was counted so far. While the low word wraps it may be read 2^32 short. */
+/** Current value. It may be 2^32 too low while the low word wraps. */
 export function readCounter(counters: SharedCounters, counter: number): number {
   const low = counter * 2
   return Atomics.load(counters, low + 1) * 2 ** 32 + Atomics.load(counters, low)

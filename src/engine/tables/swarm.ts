@@ -29,7 +29,9 @@ import type { HeldStripe } from './stripe.ts'
 
 /** Insertion, removal and promotion of peers. The caller holds the stripe's lock throughout. */
 
-/** Not the slot of any peer: the index entry of a peer that is being moved has it. */
+/**
+ * A value that is not the slot of any peer: the index entry of a peer that is being moved has it.
+ */
 const NOWHERE = 0xffff_fff0
 
 function copyPeer(arena: Arena, list: ListRef, family: Family, from: Slot, to: Slot): void {

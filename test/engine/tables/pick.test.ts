@@ -26,9 +26,9 @@ function handOut(
   times: number,
 ): Map<string, number> {
   const counts = new Map<string, number>()
-  const asker = { infoHash, ...clientOf(ASKER), left, numwant }
+  const recipient = { infoHash, ...clientOf(ASKER), left, numwant }
   for (let n = 0; n < times; n++) {
-    const { ipv4 } = announceTo(engine, asker)
+    const { ipv4 } = announceTo(engine, recipient)
     if (new Set(ipv4).size !== ipv4.length) throw new Error('a peer twice in one answer')
     for (const peer of ipv4) counts.set(peer, (counts.get(peer) ?? 0) + 1)
   }
@@ -92,10 +92,10 @@ t.test('somebody in the list gets all the others equally often, and never itself
   const [leechers, numwant, times] = [1300, 50, 20_000]
   const engine = filledEngine(0, leechers)
   const counts = new Map<string, number>()
-  const asker = { infoHash, ...clientOf(600), left: 1, numwant }
+  const recipient = { infoHash, ...clientOf(600), left: 1, numwant }
   for (let n = 0; n < times; n++)
-    for (const peer of announceTo(engine, asker).ipv4) counts.set(peer, (counts.get(peer) ?? 0) + 1)
-  t.notOk(counts.has(compactOf(asker)))
+    for (const peer of announceTo(engine, recipient).ipv4) counts.set(peer, (counts.get(peer) ?? 0) + 1)
+  t.notOk(counts.has(compactOf(recipient)))
   const others = countsOf(counts, 0, leechers).filter((_, n) => n !== 600)
   const off = deviations(others, (numwant * times) / (leechers - 1), numwant)
   t.ok(Math.abs(off) < DEVIATIONS_MAX, `chi-square is ${off.toFixed(2)} deviations off`)

@@ -85,7 +85,7 @@ function decode(body: Buffer | undefined): Dictionary {
   return bencode.decode(body ?? Buffer.from('de')) as Dictionary
 }
 
-t.test('an announce is answered with keys in order, and the asker’s own address', async t => {
+t.test('an announce is answered with keys in order, and the recipient’s own address', async t => {
   const { open } = await start(t)
   const connection = await open()
   const first = await connection.get(announce(0))
