@@ -27,7 +27,7 @@ import {
 } from './sessions.ts'
 import { type Arena, reserveTables, type SharedTables, viewArena } from './tables/arena.ts'
 import type { AddressSurvey } from './tables/count-address.ts'
-import { type Recipient, createRecipient } from './tables/hand-out.ts'
+import { createRecipient, type Recipient } from './tables/hand-out.ts'
 import { createPicks, type Picks } from './tables/pick.ts'
 import { createRandom, type Random } from './tables/random.ts'
 import { createHeldStripe, type HeldStripe, type Stripes } from './tables/stripe.ts'

@@ -75,10 +75,17 @@ export function copyUseful(
  * Copies the picked IPv4 peers. Two peers are three words: a pair that does not need closer checks
  * is copied as fast as without any check.
  */
-function copyIpv4(picks: Picks, recipient: Recipient, most: number, into: DataView, at: number): number {
+function copyIpv4(
+  picks: Picks,
+  recipient: Recipient,
+  most: number,
+  into: DataView,
+  at: number,
+): number {
   const { arena, list, family, runCount, runs } = picks
   const { view } = arena
-  const own = recipient.family === Family.ipv4 ? recipient.view.getInt32(recipient.addressAt, true) : 0
+  const own =
+    recipient.family === Family.ipv4 ? recipient.view.getInt32(recipient.addressAt, true) : 0
   const stop = at + most * COMPACT_BYTES[Family.ipv4]
   let end = at
   for (let run = 0; run < runCount; run++) {
@@ -124,7 +131,13 @@ function copyIpv4(picks: Picks, recipient: Recipient, most: number, into: DataVi
   return end
 }
 
-function copyIpv6(picks: Picks, recipient: Recipient, most: number, into: DataView, at: number): number {
+function copyIpv6(
+  picks: Picks,
+  recipient: Recipient,
+  most: number,
+  into: DataView,
+  at: number,
+): number {
   const { arena, list, family, runCount, runs } = picks
   const stop = at + most * COMPACT_BYTES[Family.ipv6]
   let end = at
@@ -158,7 +171,8 @@ function isUsefulIpv6(view: DataView, at: number, recipient: Recipient): boolean
 function isUsefulIpv4(view: DataView, at: number, recipient: Recipient): boolean {
   const port = view.getUint16(at + 4, true)
   if (isDeadPort(port)) return false
-  if (!isInReach(scopeOfIpv4(view.getUint8(at), view.getUint8(at + 1)), recipient.scope)) return false
+  if (!isInReach(scopeOfIpv4(view.getUint8(at), view.getUint8(at + 1)), recipient.scope))
+    return false
   if (recipient.family !== Family.ipv4 || port !== recipient.swappedPort) return true
   return view.getInt32(at) !== recipient.view.getInt32(recipient.addressAt)
 }

@@ -94,7 +94,8 @@ t.test('somebody in the list gets all the others equally often, and never itself
   const counts = new Map<string, number>()
   const recipient = { infoHash, ...clientOf(600), left: 1, numwant }
   for (let n = 0; n < times; n++)
-    for (const peer of announceTo(engine, recipient).ipv4) counts.set(peer, (counts.get(peer) ?? 0) + 1)
+    for (const peer of announceTo(engine, recipient).ipv4)
+      counts.set(peer, (counts.get(peer) ?? 0) + 1)
   t.notOk(counts.has(compactOf(recipient)))
   const others = countsOf(counts, 0, leechers).filter((_, n) => n !== 600)
   const off = deviations(others, (numwant * times) / (leechers - 1), numwant)
