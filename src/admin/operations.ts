@@ -1,4 +1,5 @@
 import type { Database } from '../database/database.ts'
+import type { Batch } from '../database/ledger.ts'
 import type { Engine } from '../engine/engine.ts'
 import { dropPeers } from '../engine/leave.ts'
 import type { Logger } from '../log.ts'
@@ -44,6 +45,8 @@ export type AdministrationOptions = {
   readonly chunkSize: number
   /** Seconds that a session is remembered after its last announce. */
   readonly sessionTtl: number
+  /** Receives what is credited to users, after it is in the database. */
+  readonly onCredited?: (batch: Batch) => void
   readonly log: Logger
   readonly nowSeconds: () => number
   readonly stats: () => Stats
@@ -74,8 +77,7 @@ export function createAdministration(options: AdministrationOptions): Administra
     { by: 'added', dropPeers: drop },
   )
   const keys = createKeys(isOn('keys'), access.keys, database?.keys, nowSeconds)
-  const { chunkSize, log, sessionTtl } = options
-  const users = new Users({ engine, database, chunkSize, sessionTtl, nowSeconds, log })
+  const users = new Users(options)
   const kept = options.keepTorrents ? database?.torrents : undefined
   const torrents = new Torrents(engine, kept, options.torrentRules, nowSeconds)
   const overview = createOverview({

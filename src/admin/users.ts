@@ -40,6 +40,8 @@ export type UsersOptions = {
   /** Seconds that a session is remembered after its last announce. */
   readonly sessionTtl: number
   readonly nowSeconds: () => number
+  /** Receives what is credited to users, after it is in the database. */
+  readonly onCredited?: (batch: Batch) => void
   readonly log: Logger
 }
 
@@ -57,11 +59,19 @@ export class Users {
     this.#options = options
     this.accounts = new Accounts({
       ...options,
-      idOf: number => this.#idOfNumber.get(number),
+      idOf: number => this.idOf(number),
       numberOf: id => this.#ofId(id)?.number,
-      onWritten: batch => this.#noteWritten(batch),
+      onWritten: batch => {
+        this.#noteWritten(batch)
+        options.onCredited?.(batch)
+      },
       takeUnwritten: () => this.#takeUnwritten(),
     })
+  }
+
+  /** The id of the user with this number of a record; undefined if the user was removed. */
+  idOf(number: number): string | undefined {
+    return this.#idOfNumber.get(number)
   }
 
   get size(): number {

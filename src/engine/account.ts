@@ -12,6 +12,7 @@ import {
 import type { Announce } from './current-announce.ts'
 import { findEndpoint, putEndpoint, takeEndpoints } from './endpoints.ts'
 import type { Engine } from './engine.ts'
+import { EventKind, logEvent } from './event-log.ts'
 import {
   addSession,
   countTooFast,
@@ -127,6 +128,9 @@ export function account(engine: Engine, announce: Announce, torrent: TorrentRef)
     releaseSession(sessions)
   }
   creditUser(access.users, access.user, access.credit)
+  if (engine.events && access.credit.flags !== 0) {
+    logEvent(engine.events, EventKind.flagged, access.user, announce)
+  }
 }
 
 /** Adds the peer of the announce, which is in the swarm by now, to its session. */

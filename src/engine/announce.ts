@@ -28,6 +28,7 @@ import { account, attachPeer } from './account.ts'
 import type { Announce } from './current-announce.ts'
 import { isDead } from './dead-workers.ts'
 import type { Engine } from './engine.ts'
+import { EventKind, logEvent } from './event-log.ts'
 import { evictOldest } from './evict.ts'
 import { checkLimits, limited, takeRate } from './policy.ts'
 import { removeOwnedPeer } from './remove-peer.ts'
@@ -112,6 +113,9 @@ export function announce(engine: Engine, announce: Announce): number {
       ? writeConnections(engine, announce, torrent, slot)
       : writePeers(engine, announce, torrent, slot)
   writeCounts(engine, announce, torrent)
+  if (engine.events && request.u8[at + EVENT] === Event.started) {
+    logEvent(engine.events, EventKind.started, access.user, announce)
+  }
   releaseStripe(held)
   writeInterval(engine, announce)
   return end - replyAt
@@ -149,6 +153,9 @@ function stopAnnounced(engine: Engine, announce: Announce, isHeld = false): numb
   if (torrent !== NO_TORRENT) {
     stop(engine, announce, torrent)
     if (isAllowed) writeCounts(engine, announce, torrent)
+    if (engine.events && !isHeld && (isAllowed || access.user !== 0)) {
+      logEvent(engine.events, EventKind.stopped, access.user, announce)
+    }
   }
   releaseStripe(held)
   writeInterval(engine, announce)
@@ -262,6 +269,7 @@ function upsert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot |
   if (completed) {
     increment(arena, torrent + TORRENT_COMPLETED)
     increment(arena, held.head + STRIPE_COMPLETED)
+    if (engine.events) logEvent(engine.events, EventKind.completed, access.user, announce)
   }
   if ((completed && settings.persistent) || (turned && settings.notePeers)) {
     markChanged(held, torrent)

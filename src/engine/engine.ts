@@ -11,6 +11,7 @@ import { type Account, type Accounting, createAccount } from './account.ts'
 import { assertLayouts } from './assert-layouts.ts'
 import { type Announce, createAnnounce } from './current-announce.ts'
 import { createDeadWorkers, type DeadWorkers, openDeadWorkers } from './dead-workers.ts'
+import { createEventLog, type EventLog, openEventLog, type SharedEventLog } from './event-log.ts'
 import {
   createLimits,
   type LimitSettings,
@@ -63,6 +64,8 @@ export type Engine = Stripes & {
   readonly correctionKey: SessionKey
   readonly account: Account
   readonly deadWorkers: DeadWorkers
+  /** Undefined where no events are recorded. */
+  readonly events: EventLog | undefined
   limits: Limits
   readonly random: Random
 }
@@ -82,16 +85,19 @@ export type EngineTables = SharedTables & {
   readonly sessions: SharedSessions
   readonly deadWorkers: SharedArrayBuffer
   readonly limits: SharedLimits
+  readonly events: SharedEventLog | undefined
 }
 
 /**
- * Reserves `memoryBytes` of address space for swarms, and the tables that the rules need. Every
- * thread passes the result to `openEngine`.
+ * Reserves `memoryBytes` of address space for swarms, and the tables that the rules need. With
+ * `events` it records so many events that wait to be taken. Every thread passes the result to
+ * `openEngine`.
  */
 export function createTables(
   memoryBytes: number,
   rules: AccessRules = NO_RULES,
   sessionsMax = SESSIONS_MAX,
+  events = 0,
 ): EngineTables {
   assertLayouts()
   const hashKey = [randomBytes(4).readUInt32LE(), randomBytes(4).readUInt32LE()] as const
@@ -101,6 +107,7 @@ export function createTables(
     sessions: createSessions(sessionsMax, hashKey),
     deadWorkers: createDeadWorkers(),
     limits: createLimits(),
+    events: events > 0 ? createEventLog(events) : undefined,
   }
 }
 
@@ -126,6 +133,7 @@ export function openEngine(tables: EngineTables, settings: EngineSettings): Engi
     correctionKey: { user: 0, hash: 0, view, hashAt: 0, idAt: 0 },
     account: createAccount(),
     deadWorkers: openDeadWorkers(tables.deadWorkers),
+    events: tables.events && openEventLog(tables.events),
     limits: openLimits(tables.limits, settings.limits),
     settings,
     picks: [createPicks(random, arena), createPicks(random, arena)],
