@@ -9,33 +9,35 @@ export type HttpResponse = {
   writeStatus(status: string): HttpResponse
   writeHeader(key: string | ArrayBuffer, value: string | ArrayBuffer): HttpResponse
   /**
-   * Ends the response. The bytes that a slow reader does not take are queued in memory: see
+   * Ends the response. Bytes that a slow reader does not accept are queued in memory: see
    * `endWhole`.
    */
   end(body?: string | Uint8Array, closeConnection?: boolean): HttpResponse
   /**
-   * Writes as much of a body of `totalBytes` as the client takes. Returns whether all of `part` was
-   * written, and whether the response is ended. The rest is written from `onWritable`.
+   * Writes as much of a body of `totalBytes` as the client accepts. Returns whether all of `part`
+   * was written, and whether the response is ended. The rest is written from `onWritable`.
    */
   tryEnd(part: string | Uint8Array, totalBytes: number): [isWritten: boolean, isEnded: boolean]
   endWithoutBody(): HttpResponse
   /**
-   * Writes a chunk of a chunked body; not empty. False when it waits in memory for a slow reader:
-   * go on in `onWritable`.
+   * Writes a chunk, which must not be empty, of a chunked body. Returns false when the chunk is
+   * queued for a slow reader: continue in `onWritable`.
    */
   write(chunk: string | Uint8Array): boolean
-  /** The handler returns whether it wrote all that it wanted. `offset` counts bytes of the body. */
+  /**
+   * Calls `handler`, which returns whether it wrote everything. `offset` counts bytes of the body.
+   */
   onWritable(handler: (offset: number) => boolean): HttpResponse
   getWriteOffset(): number
   /**
-   * Has to be called before the request's handler returns. The memory of `chunk` is invalid after
-   * its handler returns.
+   * Must be called before the request's handler returns. The memory of `chunk` is invalid after its
+   * handler returns.
    */
   onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): HttpResponse
   onAborted(handler: () => void): HttpResponse
   /** Closes the connection, and calls the handler of `onAborted`. */
   close(): HttpResponse
-  /** The address of the other end of the connection, 4 or 16 bytes. */
+  /** Address of the other end of the connection, 4 or 16 bytes. */
   getRemoteAddress(): ArrayBuffer
   /**
    * The client's address from the PROXY header at the start of the connection; empty when there was
@@ -61,15 +63,17 @@ export type HttpRequest = {
 
 export type ListenSocket = object
 
-/** A WebSocket, valid from `open` to `close`. `Data` is what `upgrade` was given. */
+/**
+ * A WebSocket, valid from `open` to `close`. `Data` is the type of the object passed to `upgrade`.
+ */
 export type WebSocket<Data> = {
   getUserData(): Data
   /**
-   * 1 when sent, 0 when it waits for a slow reader, 2 when that reader is too slow and the message
-   * was dropped.
+   * Returns 1 when the message is sent, 0 when it is queued for a slow reader, and 2 when that
+   * reader is too slow and the message was dropped.
    */
   send(message: string): number
-  /** Bytes that wait for a slow reader. */
+  /** Bytes that are queued for a slow reader. */
   getBufferedAmount(): number
   /** Sends an empty ping. */
   ping(): unknown
@@ -93,11 +97,9 @@ export type UpgradeResponse<Data> = HttpResponse & {
 }
 
 export type WebSocketBehavior<Data> = {
-  /** A longer message closes the socket. */
+  /** Maximum size of a message; a longer one closes the socket. */
   readonly maxPayloadLength: number
-  /**
-   * Bytes that wait for a slow reader at most; `closeOnBackpressureLimit` then closes the socket.
-   */
+  /** Maximum bytes queued for a slow reader; `closeOnBackpressureLimit` then closes the socket. */
   readonly maxBackpressure: number
   readonly closeOnBackpressureLimit: boolean
   /** Seconds without data after which uWebSockets.js closes a socket; 0 for never. */
@@ -133,9 +135,9 @@ export type ConnectionGate = {
   close(address: ArrayBuffer): void
 }
 
-/** The last four are applied by node:http alone. */
+/** Options of an app. Only node:http applies the last four. */
 export type AppOptions = {
-  /** With a pair the app speaks TLS 1.2 and 1.3, and nothing else. */
+  /** With a pair the app speaks only TLS 1.2 and 1.3. */
   readonly tls?: TlsKeyPair | undefined
   /** Whether a connection from this address may begin with a PROXY header. */
   readonly believesProxyHeader?: ((address: ArrayBuffer) => boolean) | undefined

@@ -2,7 +2,7 @@ import type { BackendName, HttpBackend } from './adapter.ts'
 import { nodeBackend } from './node/app.ts'
 import { loadUws } from './uws.ts'
 
-/** Which backend serves HTTP, and if `auto` had to choose the slower one, why. */
+/** The backend that serves HTTP, and the reason if `auto` had to choose the slower one. */
 export type BackendChoice = { readonly backend: BackendName; readonly reason: string | undefined }
 
 /**

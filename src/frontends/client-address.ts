@@ -50,7 +50,7 @@ export type ProxyOptions = {
   readonly proxyProtocol: boolean
 }
 
-/** Throws an Error when a range is not one. */
+/** Throws an Error when a range is invalid. */
 export function compileProxyRules(options: ProxyOptions): ProxyRules {
   return {
     trusted: compileCidrs(options.trustedProxies),
@@ -64,7 +64,7 @@ export function trustsAddress({ trusted }: ProxyRules): (address: ArrayBuffer) =
   return address => isInCidrs(trusted, socketAddress(address))
 }
 
-/** The parts of a request that state where it comes from. */
+/** The parts of a request that state the client's address. */
 export type Origin = {
   getRemoteAddress(): ArrayBuffer
   getProxiedRemoteAddress(): ArrayBuffer

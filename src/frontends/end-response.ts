@@ -19,10 +19,10 @@ export function endWhole(response: HttpResponse, body: string | Uint8Array, isLa
   response.onWritable(offset => response.tryEnd(rest.subarray(offset), rest.length)[0])
 }
 
-/** Ends a response to HEAD, whose body would have so many bytes. */
+/** Ends a response to HEAD, whose body would have this number of bytes. */
 export function endHead(response: HttpResponse, bytes: number | undefined, isLast = false): void {
   if (isLast) response.writeHeader('connection', 'close')
   if (bytes !== undefined) response.writeHeader('content-length', String(bytes))
-  // uWebSockets.js would wait for a body if it were told the length as an argument.
+  // uWebSockets.js would wait for a body if the length were passed as an argument.
   response.endWithoutBody()
 }

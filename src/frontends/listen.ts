@@ -17,8 +17,8 @@ export type Listening = {
   /** Accepts no new connections, and resets those that were not accepted yet. */
   stop(): void
   /**
-   * The same for when other sockets listen on the address too: connections that begin after this
-   * call are theirs, and those that began before are still accepted here.
+   * Stops listening where other sockets listen on the address too: connections that begin after
+   * this call are theirs, and those that began before are still accepted here.
    */
   handOver(): Promise<void>
 }

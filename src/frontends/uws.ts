@@ -13,9 +13,9 @@ type Build = {
 }
 
 /**
- * The packages that may hold a native build, in order of preference: what the operator installed
- * under the official name, a republication of release 20.57 (Node 20, 22 and 24, glibc 2.38), and
- * one of 2023 (Node 20, glibc 2.27).
+ * The packages that may contain a native build, in order of preference: one that the operator
+ * installed under the official name, a republication of release 20.57 (Node 20, 22 and 24, glibc
+ * 2.38), and one of 2023 (Node 20, glibc 2.27).
  */
 export const UWS_PACKAGES = [
   'uWebSockets.js',
@@ -92,9 +92,9 @@ function toBackend(build: Build): HttpBackend {
 }
 
 /**
- * uWebSockets.js takes the names of files, and reads them before it returns. The pair that was
- * validated must be the one that is served, even if the operator's files changed since: so it is
- * given temporary files, which are deleted at once.
+ * uWebSockets.js accepts only names of files, and reads them before it returns. The served pair
+ * must be the validated one, even if the operator's files changed since. It is therefore written to
+ * temporary files, which are deleted at once.
  */
 function createTlsApp(build: Build, { certificate, key }: TlsKeyPair): App {
   const base = process.env['RUNTIME_DIRECTORY']?.split(':')[0] || tmpdir()

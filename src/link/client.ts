@@ -39,7 +39,7 @@ export type Transport = {
 export type TransportEvents = {
   up(): void
   down(): void
-  /** Returns false when the frame is malformed or answers no request frame. */
+  /** Returns false when the frame is malformed or does not answer a request frame. */
   frame(bytes: Bytes, at: number, length: number): boolean
 }
 
@@ -56,7 +56,7 @@ const CHECK_MILLIS = 1000
 type SentFrame = {
   readonly frame: Frame
   readonly sequence: number
-  /** When its first record was submitted. */
+  /** Time at which the first record was submitted. */
   readonly begunAt: number
   readonly sentAt: number
 }
@@ -78,7 +78,7 @@ class LinkClient implements Link {
   readonly #check: NodeJS.Timeout
   readonly #flush = () => this.#flushOpen()
   #open = createFrame()
-  /** When the first record of the open frame was submitted. */
+  /** Time at which the first record of the open frame was submitted. */
   #begunAt = 0
   #sequence = 0
   #isFlushDue = false
@@ -150,7 +150,7 @@ class LinkClient implements Link {
   #failAll(): void {
     countLink(this.counters, LinkCounter.failed, this.#waiters.count)
     clearFrame(this.#open)
-    // The dead transport may still read from these frames, so they are not reused.
+    // The dead transport may still read these frames, so they are not reused.
     this.#inFlight.length = 0
     this.#waiters.failAll(Failure.unavailable)
   }

@@ -41,7 +41,7 @@ export function clearFrame(frame: Frame): void {
 }
 
 /**
- * Makes room for `more` bytes behind the frame's end. Returns false when the frame would exceed
+ * Makes space for `more` bytes behind the frame's end. Returns false when the frame would exceed
  * FRAME_BYTES_MAX.
  */
 export function makeRoom(frame: Frame, more: number): boolean {
@@ -107,14 +107,14 @@ export function isRequest(bytes: Bytes, at: number, length: number): boolean {
 }
 
 /**
- * Receives one whole frame: the memory that it lies in and where. Both are valid only until it
- * returns. Returning false declares the stream invalid.
+ * Receives one whole frame: the memory that contains it and its position. Both are valid only until
+ * the function returns. Returning false declares the stream invalid.
  */
 export type OnFrame = (bytes: Bytes<ArrayBuffer>, at: number, length: number) => boolean
 
 /** Cuts a byte stream into frames. */
 export type FrameReader = {
-  /** Returns false when the stream is not one of frames: the caller must close it. */
+  /** Returns false when the stream does not consist of frames: the caller must close it. */
   push(chunk: Uint8Array<ArrayBuffer>): boolean
 }
 

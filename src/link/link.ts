@@ -6,7 +6,7 @@ import { Failure } from '../protocol/failures.ts'
 export type Waiter = {
   /** The reply record lies at `at`. The memory is reused after this returns. */
   reply(bytes: Bytes, at: number): void
-  /** There is no reply: the link broke, or the engine could not be asked. */
+  /** Called when there is no reply: the link broke, or the engine could not be reached. */
   fail(failure: Failure): void
 }
 

@@ -110,7 +110,7 @@ function serveLink(
   const reader = createFrameReader((bytes, at, length) => {
     const reply = answerFrame(bytes, at, length, replies, answer, bytesMax)
     if (!reply) return false
-    // A frontend that does not read its replies gets no answers until it does.
+    // A frontend that does not read its replies gets no further answers until it does.
     if (!socket.write(reply)) socket.pause()
     if (socket.writableLength > 0) replies.frame = createFrame()
     return true

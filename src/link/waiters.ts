@@ -14,7 +14,7 @@ export type Waiters = {
   readonly count: number
   /** Returns the id, a u32. At most 65,536 may wait. */
   add(waiter: Waiter): number
-  /** Removes and returns the waiter with this id; undefined when none waits under it. */
+  /** Removes and returns the waiter with this id; undefined if there is none. */
   take(id: number): Waiter | undefined
   failAll(failure: Failure): void
 }

@@ -49,7 +49,7 @@ function loadKoffi(): Koffi {
   return createRequire(import.meta.url)('koffi') as Koffi
 }
 
-/** Name of an error number, such as EADDRINUSE; `errno N` where it has no name here. */
+/** Name of an error number, such as EADDRINUSE; `errno N` for one that is not in the list. */
 export function errnoName(errno: number): string {
   const numbers: Record<string, number> = loadKoffi().os.errno
   for (const [name, number] of Object.entries(numbers)) if (number === errno) return name

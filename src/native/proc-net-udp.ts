@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** What the kernel counts for the UDP sockets of some ports, by family. */
+/** Counts of the kernel for the UDP sockets of some ports, by family. */
 export type UdpSocketCounts = {
   /** Datagrams dropped because a receive buffer was full. */
   readonly dropped: readonly [ipv4: number, ipv6: number]

@@ -11,7 +11,7 @@ import {
   SOCKADDR_UN_PATH_BYTES_MAX,
 } from './linux.ts'
 
-/** How systemd wants a service to talk to it (sd_notify(3), sd_watchdog_enabled(3)). */
+/** The variables that systemd sets for a service (sd_notify(3), sd_watchdog_enabled(3)). */
 export type NotifySettings = {
   /** Path of a datagram socket, or an abstract name after an `@`. */
   readonly socket: string

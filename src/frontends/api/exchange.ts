@@ -18,7 +18,7 @@ export type ExchangeOptions = {
   readonly isHead: boolean
   /** Called once, when the answer is written or the client has disconnected. */
   readonly onSettled: () => void
-  /** Whether an answer is the last one of its connection. */
+  /** Whether the answer is the last one of its connection. */
   readonly isClosing?: () => boolean
 }
 
@@ -50,8 +50,8 @@ export class Exchange {
    * written, or the connection was closed.
    */
   async send(reply: Reply): Promise<void> {
-    // Never within the handler: uWebSockets.js would go on with the next request of a client that
-    // does not read.
+    // Never within the handler: uWebSockets.js would continue with the next request of a client
+    // that does not read.
     await nextTurn()
     if (typeof reply.body === 'string' || reply.body instanceof Uint8Array) {
       this.#sendWhole(reply, reply.body)
@@ -107,7 +107,8 @@ export class Exchange {
 
   async #sendChunks(reply: Reply, chunks: Chunks): Promise<void> {
     const { response } = this
-    // The first chunk is made before the head is written, so that an early failure gets a status.
+    // The first chunk is created before the head is written, so that an early failure gets a
+    // status.
     let next = await chunks.next()
     if (this.#isSettled) return
     if (this.isHead) return this.#sendHead(reply)

@@ -19,7 +19,7 @@ export const TORRENTS_PER_CALL = 500
 export const LIST_ENTRIES = 1000
 export const LIST_ENTRIES_MAX = 10_000
 
-/** Maximum entries of one call to the admin side. */
+/** Maximum number of entries in one call to the admin side. */
 export const ENTRIES_PER_CALL = 10_000
 
 /** Invalid tokens of one address in one window. More are answered with 429. */

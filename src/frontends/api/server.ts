@@ -16,7 +16,7 @@ import type { RepeatStatus } from './replies.ts'
 import { createResponder } from './respond.ts'
 
 export type ApiServerOptions = {
-  /** Which implementation serves HTTP; by default the one that `auto` chooses. */
+  /** The implementation that serves HTTP; by default the one that `auto` chooses. */
   readonly backend?: BackendName
   readonly host: string
   readonly port: number

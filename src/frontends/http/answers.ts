@@ -134,9 +134,9 @@ export class HttpAnswers {
   }
 
   /**
-   * Nothing is answered within its handler: uWebSockets.js would go on with the next request of the
-   * connection, however much the client has left unread. It closes the connection of a client that
-   * sends another request before the answer.
+   * Nothing is answered within its handler: uWebSockets.js would continue with the next request of
+   * the connection, however much the client has left unread. It closes the connection of a client
+   * that sends another request before the answer.
    */
   #defer(pending: Pending): void {
     if (this.#deferred.push(pending) === 1) setImmediate(this.#flush)
@@ -215,7 +215,10 @@ class Pending implements Waiter {
     this.#answers.failed(this, code)
   }
 
-  /** Sends the answer of so many bytes, unless the client is gone, and forgets the request. */
+  /**
+   * Sends the answer of `bytes` bytes, unless the client has disconnected, and releases the
+   * request.
+   */
   send(bytes: number): void {
     this.#bytes = bytes
     this.response?.cork(this.#write)

@@ -26,13 +26,13 @@ export const UNHEALTHY = text('503 Service Unavailable', 'unavailable')
 /** A bencoded failure, since a tracker client may show it to its user. */
 export const NOT_FOUND = text('404 Not Found', 'd14:failure reason15:unknown requeste')
 
-/** A body may follow that is not read: so the connection is closed. */
+/** A body may follow that is not read, so the connection is closed. */
 export const METHOD_NOT_ALLOWED: Page = {
   ...text('405 Method Not Allowed', 'only GET and HEAD', [['allow', METHODS]]),
   closes: true,
 }
 
-/** What a page of another origin may do here (Fetch standard, "CORS protocol"). */
+/** Permissions of a page of another origin (Fetch standard, "CORS protocol"). */
 export const PREFLIGHT: Page = {
   status: '204 No Content',
   headers: [
@@ -50,8 +50,8 @@ function text(status: string, body: string, headers: Page['headers'] = []): Page
 }
 
 /**
- * The answer to `GET /` that the operator asked for: a redirect to an address that begins with
- * http:// or https://, or an HTML file. Undefined without one. Throws when the file cannot be read.
+ * The configured answer to `GET /`: a redirect to an address that begins with http:// or https://,
+ * or an HTML file. Undefined if none is configured. Throws when the file cannot be read.
  */
 export function loadIndexPage(index: string): Page | undefined {
   if (index === '') return undefined

@@ -52,11 +52,11 @@ import {
 } from './pages.ts'
 
 export type HttpServerOptions = {
-  /** Which implementation serves HTTP; by default the one that `auto` chooses. */
+  /** The implementation that serves HTTP; by default the one that `auto` chooses. */
   readonly backend?: BackendName
   readonly host: string
   readonly port: number
-  /** With a pair it serves HTTPS, and not HTTP. */
+  /** With a pair the server speaks only HTTPS. */
   readonly tls?: TlsKeyPair | undefined
   readonly realIpHeader: string
   /** CIDR ranges of the proxies whose `realIpHeader` is accepted. */
@@ -72,11 +72,11 @@ export type HttpServerOptions = {
   readonly minInterval: number
   /** Texts and intervals of failures. */
   readonly failures: FailureAnswers
-  /** What `GET /` answers: a URL to redirect to, or the path of an HTML file. */
+  /** Answer to `GET /`: a URL to redirect to, or the path of an HTML file. */
   readonly index?: string
   /** Seconds without a request after which a kept connection is closed (node:http). */
   readonly idleTimeout?: number
-  /** Whether the WebTorrent tracker is served there too. */
+  /** Whether the server also serves the WebTorrent tracker. */
   readonly websocket: boolean
   /** Seconds between announces over WebSocket. */
   readonly websocketInterval: number
@@ -87,17 +87,17 @@ export type HttpServer = {
   readonly port: number
   /** Requests that are not answered yet. */
   readonly inFlight: number
-  /** Open WebSockets that arrived here. */
+  /** Open WebSockets of this server. */
   readonly webSockets: number
   /** Accepts no new connections; open ones stay. */
   stopListening(): void
   /**
-   * The same for when another server already listens in its place: no connection is refused, and
-   * open ones get one more answer.
+   * Stops listening after another server has taken over the address: no connection is refused, and
+   * an open one gets one more answer.
    */
   handOver(): Promise<void>
   closeWebSockets(): void
-  /** Closes every connection too. */
+  /** Closes the listener and every connection. */
   close(): void
 }
 

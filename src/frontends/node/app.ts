@@ -29,9 +29,7 @@ import { createWebSocketRoute, type WebSocketRoute } from './websocket.ts'
 const HEAD_MILLIS_MAX = 15_000
 /** Time for a whole request with its body. */
 const REQUEST_MILLIS_MAX = 60_000
-/**
- * Time without a byte in either direction while a request is not answered, or its answer not read.
- */
+/** Time without a byte in either direction while an answer is pending or not yet read. */
 const STALL_MILLIS_MAX = 60_000
 const IDLE_SECONDS_DEFAULT = 75
 const TIMEOUT_CHECK_MILLIS = 2000
@@ -63,7 +61,7 @@ class NodeApp implements App {
   constructor(options: AppOptions) {
     this.#options = options
     const { idleTimeout = IDLE_SECONDS_DEFAULT, tls } = options
-    // One timer for both is not armed anew for each request.
+    // One timer for both is not restarted for each request.
     const isLong = idleTimeout * 1000 >= STALL_MILLIS_MAX
     const settings: ServerOptions = {
       maxHeaderSize: HTTP_HEAD_BYTES_MAX,
@@ -170,7 +168,9 @@ class NodeApp implements App {
     else exchange.writeStatus('404 Not Found').end('')
   }
 
-  /** Has a socket that was taken out for an upgrade served by HTTP, beginning with these bytes. */
+  /**
+   * Serves a socket that was removed for an upgrade over HTTP again, beginning with these bytes.
+   */
   #serveAgain(socket: Socket, bytes: Buffer): void {
     socket.unshift(bytes)
     if (this.#options.tls) this.#server.emit('secureConnection', socket)

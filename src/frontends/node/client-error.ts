@@ -16,7 +16,7 @@ const STATUS_BY_CODE: Readonly<Record<string, string>> = {
  */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   const isGone = error.code === 'ECONNRESET' || error.code === 'EPIPE' || !socket.writable
-  // A connection that never sent a byte is closed without a word.
+  // A connection that never sent a byte is closed without an answer.
   if (isGone || ('bytesRead' in socket && socket.bytesRead === 0)) {
     socket.destroy()
     return

@@ -20,7 +20,7 @@ export class Connection {
   readonly #socket: Duplex
   readonly #handle: (exchange: NodeExchange) => void
   readonly #waiting: NodeExchange[] = []
-  /** The exchange whose handler has been called and that is not ended. */
+  /** The exchange whose handler has been called and which is not ended. */
   #current: NodeExchange | undefined
   #last: NodeExchange | undefined
   #isNextScheduled = false
@@ -55,7 +55,7 @@ export class Connection {
     if (!this.#current) this.#scheduleNext()
   }
 
-  /** To be called when the response of the current exchange was ended. */
+  /** Must be called when the response of the current exchange is ended. */
   settled(): void {
     this.#current = undefined
     if (this.#waiting.length > 0 || this.#whenAnswered) this.#scheduleNext()

@@ -211,8 +211,7 @@ function originForm(target: string): string {
 const headerTexts = new WeakMap<ArrayBuffer, string>()
 
 /**
- * The text of a header name or value; those that are given as bytes are constants, whose text is
- * remembered.
+ * The text of a header name or value. A value given as bytes is a constant, so its text is cached.
  */
 function headerText(value: string | ArrayBuffer): string {
   if (typeof value === 'string') return value

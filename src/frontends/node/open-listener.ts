@@ -15,8 +15,8 @@ function atLeast(version: string, major: number, minor: number): boolean {
 }
 
 /**
- * Lets `server` listen beside other sockets on the same address: those of other worker processes,
- * and during a reload the ones before. Where neither Node nor the C library can share an address,
+ * Makes `server` listen beside other sockets on the same address: those of other worker processes,
+ * and during a reload the earlier ones. Where neither Node nor the C library can share an address,
  * workers share one socket through the cluster.
  */
 export function openListener(

@@ -2,13 +2,13 @@ import { parseIpv4, parseIpv6 } from '../../protocol/ip.ts'
 
 /** HAProxy's specification, "The PROXY protocol, versions 1 & 2", sections 2.1 and 2.2. */
 
-/** What the first bytes of a connection are. */
+/** Result of parsing the first bytes of a connection. */
 export type ProxyHeader =
   /** More bytes are needed to decide. */
   | { readonly kind: 'incomplete' }
   /** No PROXY header. */
   | { readonly kind: 'absent' }
-  /** Begins as a header, and is malformed. */
+  /** A malformed header. */
   | { readonly kind: 'invalid' }
   /**
    * A header of `bytes` bytes. `address` has 4 or 16 bytes; undefined for a health check of the

@@ -2,9 +2,9 @@ import type { Socket } from 'node:net'
 import { parseProxyHeader } from './proxy-header.ts'
 
 /**
- * Takes a PROXY header off the front of a connection, exactly once, and calls `done` with the
+ * Removes the PROXY header from the start of a connection, exactly once, and calls `done` with the
  * address in it, 4 or 16 bytes, if it has one. All later bytes are left to HTTP, which refuses a
- * second header. A malformed header, and one that is not whole within `millis`, closes the
+ * second header. A header that is malformed, or not complete within `millis`, closes the
  * connection.
  */
 export function readProxyHeader(

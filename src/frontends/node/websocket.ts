@@ -12,7 +12,7 @@ const [QUEUED, SENT, DROPPED] = [0, 1, 2]
 
 /** The WebSockets of one app. */
 export type WebSocketRoute = {
-  /** Takes a socket over from HTTP. `head` are the bytes that came behind the request. */
+  /** Takes a socket over from HTTP. `head` is the bytes that followed the request. */
   upgrade(request: IncomingMessage, socket: Socket, head: Buffer, connection: Connection): void
   /** Closes every socket. */
   close(): void
@@ -97,7 +97,7 @@ class NodeWebSocket<Data> implements WebSocket<Data> {
     this.#ws.on('pong', () => {
       if (!this.#isClosed) this.#behavior.pong(this)
     })
-    // What goes wrong is followed by `close`.
+    // `close` follows every error.
     this.#ws.on('error', () => {})
     this.#ws.on('close', (code: number) => this.#closed(code))
     this.#behavior.open(this)

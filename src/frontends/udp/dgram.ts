@@ -26,12 +26,12 @@ export type DgramServer = {
 }
 
 /**
- * Answers datagrams through node:dgram, on the event loop: the same as receiveLoop, more slowly,
- * for where no system call can be made directly. Rejects where the address cannot be bound.
+ * Answers datagrams through node:dgram, on the event loop: the same as receiveLoop, but slower, for
+ * systems where system calls cannot be made directly. Rejects if the address cannot be bound.
  *
- * node:dgram does not report the address that a datagram was sent to, and the answer has to leave
- * from it. On a wildcard address each of the machine's addresses therefore has a socket of its own;
- * addresses that come and go later are followed.
+ * node:dgram does not report the address that a datagram was sent to, but the answer must leave
+ * from it. On a wildcard address each of the machine's addresses therefore has its own socket.
+ * Addresses that are added or removed later are detected.
  */
 export async function startDgramServer(
   options: UdpSocketOptions,
@@ -73,7 +73,7 @@ export async function startDgramServer(
 
 type State = {
   responder: Responder
-  /** By address. */
+  /** Sockets by address. */
   readonly sockets: Map<string, Socket>
   isClosed: boolean
 }

@@ -43,17 +43,17 @@ const CONTROL_BYTES = [
 ] as const
 const CONTROL_STRIDE = 64
 
-/** How datagrams cross the border: many with one system call, or one with each. */
+/** Whether one system call handles many datagrams or one. */
 export type ReceiveCalls = 'recvmmsg' | 'recvmsg'
 
-/** What a batch has to know of its socket. */
+/** The properties of a socket that its batch depends on. */
 export type BatchSocket = { readonly family: IpFamily; readonly isWildcard: boolean }
 
 /**
  * Datagrams that one thread receives and answers with one system call each way. Headers, iovecs,
- * addresses and packets all lie in one ArrayBuffer outside V8's heap, which never moves, and the
- * pointers among them stay inside it. Each call is handed a view of that buffer, so that the
- * garbage collector cannot free memory that the kernel still uses.
+ * addresses and packets are in one ArrayBuffer outside V8's heap, which never moves, and the
+ * pointers among them stay inside it. Each call receives a view of that buffer, so that the garbage
+ * collector cannot free memory that the kernel still uses.
  */
 export type Batch = {
   readonly libc: Libc
@@ -61,7 +61,7 @@ export type Batch = {
   readonly isWildcard: boolean
   readonly calls: ReceiveCalls
   readonly memory: Bytes<ArrayBuffer>
-  /** The mmsghdrs that the calls are given. */
+  /** The mmsghdrs passed to the calls. */
   readonly receiveHeaders: Uint8Array<ArrayBuffer>
   readonly sendHeaders: Uint8Array<ArrayBuffer>
   /** Offsets in `memory`. */
@@ -176,7 +176,7 @@ function writePointer(batch: Batch, at: number, target: number): void {
 }
 
 /**
- * Waits for a datagram, then receives as many as are there and fit the batch. Returns their number,
+ * Waits for a datagram, then receives the available ones that fit the batch. Returns their number,
  * or the negative error number.
  */
 export function receive(batch: Batch, fd: number): number {
@@ -186,7 +186,7 @@ export function receive(batch: Batch, fd: number): number {
   return received === -1 ? -libc.errno() : received
 }
 
-/** The same with one call for each datagram. */
+/** Does the same with one call for each datagram. */
 function receiveEach({ libc, memory, receiveHeaders, size }: Batch, fd: number): number {
   let received = 0
   while (received < size) {
@@ -241,21 +241,21 @@ export function addressReply(batch: Batch, n: number, to: number, bytes: number)
 }
 
 /**
- * Gives the send header at `header` the control message that the kernel wrote for datagram `to`. A
- * pktinfo that is sent means the same as one received, but for the interface: without a number the
- * kernel routes the answer, as it may leave by another interface than the datagram came by. An IPv6
- * link-local address is only valid with its interface.
+ * Copies the control message that the kernel wrote for datagram `to` to the send header at
+ * `header`. A pktinfo has the same meaning when sent as when received, except for the interface:
+ * without a number the kernel routes the answer, which may leave by another interface than the
+ * datagram arrived on. An IPv6 link-local address is only valid with its interface.
  */
 function setSource(batch: Batch, header: number, to: number): void {
   const { controlBytes, interfaceAt, memory } = batch
   const { view } = memory
   const received = to * MMSGHDR_BYTES + MSGHDR_CONTROLLEN
   const control = controlAt(batch, to)
-  // 0 where the kernel wrote none.
+  // The length is 0 where the kernel wrote none.
   view.setUint32(header + MSGHDR_CONTROLLEN, view.getUint32(received, true), true)
   writePointer(batch, header + MSGHDR_CONTROL, control)
   if (!isLinkLocal(batch, control)) view.setInt32(control + interfaceAt, 0, true)
-  // The kernel reads there how much room it has for the next datagram.
+  // The kernel reads the space for the next datagram there.
   view.setUint32(received, controlBytes, true)
 }
 
@@ -265,9 +265,9 @@ function isLinkLocal({ interfaceAt, memory }: Batch, control: number): boolean {
 }
 
 /**
- * Sends replies 0 to `replies` - 1 in order and returns how many were sent. An error concerns one
+ * Sends replies 0 to `replies` - 1 in order and returns how many were sent. An error applies to one
  * reply, whose address is refused, unreachable or has port 0: that reply is skipped. A send buffer
- * that stays full concerns all that are left.
+ * that stays full applies to all remaining replies.
  */
 export function send(batch: Batch, fd: number, replies: number): number {
   const { libc } = batch

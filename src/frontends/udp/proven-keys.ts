@@ -42,7 +42,7 @@ export function storeKeys(
 ): void {
   hashAddress(secret, address, addressAt, addressBytes, tag)
   const entry = entryOf(tag)
-  // No reader may take the new keys for those of the address before.
+  // No reader may mistake the new keys for those of the previous address.
   entries.view.setInt32(entry + TAG, 0)
   entries.view.setInt32(entry + TAG + 4, 0)
   copyKey(record, KEY, entries, entry + PROVEN_KEY)

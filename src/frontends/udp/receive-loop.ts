@@ -89,7 +89,7 @@ export function receiveLoop(
   }
 }
 
-/** Makes the replies to the datagrams just received and returns how many. */
+/** Builds the replies to the received datagrams and returns how many. */
 function answerBatch(responder: Responder, batch: Batch, received: number): number {
   const { counters } = responder.service
   const now = responder.service.nowSeconds()

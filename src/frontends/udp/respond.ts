@@ -58,7 +58,7 @@ export type UdpRules = {
   readonly pathRules: PathRules
   /** Texts of failures. */
   readonly failures: FailureAnswers
-  /** CIDR ranges whose Simple Proxy Protocol is believed. */
+  /** CIDR ranges whose Simple Proxy Protocol headers are accepted. */
   readonly trustedProxies: readonly string[]
 }
 
@@ -69,7 +69,7 @@ export type UdpService = {
   readonly rules: UdpRules
   readonly secret: ConnectionSecret
   readonly provenKeys: ProvenKeys
-  /** Unix time; called once for each batch of datagrams. */
+  /** Returns Unix time; called once for each batch of datagrams. */
   readonly nowSeconds: () => number
   readonly counters: UdpCounters
 }
@@ -82,7 +82,7 @@ export type Responder = {
    * The request records, overwritten by every datagram: an announce at 0, a scrape at SCRAPE_AT.
    */
   readonly record: Bytes<ArrayBuffer>
-  /** Where proxies are trusted: their ranges, and a responder for their clients of each family. */
+  /** Set if proxies are trusted: their ranges, and a responder for their clients of each family. */
   readonly proxied: { readonly trusted: CidrList; readonly responders: Responder[] } | undefined
 }
 

@@ -24,12 +24,12 @@ import { Family, type IpFamily } from '../../protocol/records.ts'
 export const BLOCK_MILLIS_MAX = 250
 
 export type UdpSocketOptions = SocketAddress & {
-  /** Bytes asked of the kernel; 0 leaves the kernel's default. */
+  /** Requested size in bytes; 0 leaves the kernel's default. */
   readonly receiveBufferBytes: number
   readonly sendBufferBytes: number
   /**
    * Whether every answer fits the smallest MTU, so that no router has to fragment it. The kernel
-   * then need not number the packets, which costs 0.2 µs each.
+   * then does not number the packets, which would cost 0.2 µs each.
    */
   readonly dontFragment?: boolean
 }
@@ -44,13 +44,14 @@ export type UdpSocket = {
   readonly host: string
   readonly port: number
   /**
-   * Whether the socket is bound to the wildcard address. The kernel then reports the destination
-   * of each datagram, and each answer has to name it as its source: the route to a client may
-   * prefer another of the machine's addresses, and clients drop answers from one they did not ask.
+   * Whether the socket is bound to the wildcard address. The kernel then reports the destination of
+   * each datagram, and each answer must name it as its source: the route to a client may prefer
+   * another of the machine's addresses, and clients drop answers from an address that they did not
+   * send to.
    */
   readonly isWildcard: boolean
   /**
-   * Bytes that the kernel granted: less than asked for where net.core.rmem_max is lower and the
+   * Bytes that the kernel granted: fewer than requested if net.core.rmem_max is lower and the
    * process lacks CAP_NET_ADMIN.
    */
   readonly receiveBufferBytes: number
@@ -107,8 +108,8 @@ export function closeUdpSocket(socket: UdpSocket): void {
 }
 
 /**
- * Asks for a buffer of `bytes`, past the system's maximum where the process may (CAP_NET_ADMIN),
- * and returns the bytes granted.
+ * Requests a buffer of `bytes`, above the system's maximum if the process may (CAP_NET_ADMIN), and
+ * returns the granted bytes.
  */
 function setBuffer(libc: Libc, fd: number, force: number, name: number, bytes: number): number {
   if (bytes > 0 && libc.setsockopt(fd, SOL_SOCKET, force, int(bytes), 4) === -1) {
@@ -116,7 +117,7 @@ function setBuffer(libc: Libc, fd: number, force: number, name: number, bytes: n
   }
   const value = int(0)
   libc.getsockopt(fd, SOL_SOCKET, name, value, int(4))
-  // The kernel doubles what it is asked for, for its own bookkeeping, and reports the double.
+  // The kernel doubles the requested size, for its own bookkeeping, and reports the double.
   return new DataView(value.buffer).getInt32(0, true) / 2
 }
 

@@ -8,7 +8,7 @@ import {
 import type { OfferOrigin } from './relay.ts'
 import { TokenBucket } from './token-bucket.ts'
 
-/** Makers of offers to one socket, by their address. */
+/** An address with makers of offers to one socket. */
 type MakerAddress = { readonly bucket: TokenBucket; awaited: number }
 
 /** The socket that makes offers to this one. */
@@ -28,8 +28,8 @@ export function offerCost(text: string): number {
 
 /**
  * Offers that one socket received and has not answered. It admits offers so that no maker can push
- * out the offers of another: each maker and each address has a rate of its own, and where too many
- * answers are awaited the address with the most loses its oldest.
+ * out the offers of another: each maker and each address has its own rate, and when too many
+ * answers are awaited, the address with the most loses its oldest.
  */
 export class AwaitedOffers {
   readonly #awaited = new Map<string, Awaited>()

@@ -69,7 +69,7 @@ export class ClientAddresses {
     return all.filter(([, sockets]) => sockets >= SHARED_SOCKETS_MIN)
   }
 
-  /** What to report of this address after its sockets changed; undefined for nothing. */
+  /** Returns the count to report for this address after its sockets changed; undefined for none. */
   change(address: string): SocketCount | undefined {
     const sockets = this.#uses.get(address)?.sockets ?? 0
     if (sockets < SHARED_SOCKETS_MIN - 1) return undefined

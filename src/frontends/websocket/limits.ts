@@ -7,7 +7,7 @@ export type Rate = { readonly burst: number; readonly perSecond: number }
  */
 export type WebsocketLimits = {
   readonly pingInterval: number
-  /** How long sockets stay open after another listener or process has taken over. */
+  /** Time for which sockets stay open after another listener or process has taken over. */
   readonly drainTime: number
   readonly socketsPerAddress: number
   readonly torrentsPerSocket: number
@@ -25,7 +25,7 @@ export type WebsocketLimits = {
   readonly offerTime: number
   /** Bytes of one session description. */
   readonly descriptionBytes: number
-  /** Bytes unread by a socket beyond which it is not given new offers, or nothing at all. */
+  /** Bytes unread by a socket above which it receives no new offers, or nothing at all. */
   readonly offerBacklog: number
   readonly backlog: number
 }
@@ -34,8 +34,8 @@ export type WebsocketLimits = {
 export const OFFER_TORRENTS_MAX = 16
 
 /**
- * An offer costs one token, and one more for each 4 KiB: what the reader receives is charged to the
- * maker.
+ * An offer costs one token, and one more for each 4 KiB: the maker pays for the bytes that the
+ * reader receives.
  */
 export const OFFER_TOKEN_BYTES = 4096
 
@@ -62,7 +62,7 @@ export const WAITING_BYTES_PER_SOCKET_MAX = 1024 * 1024
 export const WAITING_BYTES_PER_ADDRESS_MAX = 8 * 1024 * 1024
 export const WAITING_BYTES_MAX = 64 * 1024 * 1024
 
-/** How often waiting messages are tried again. */
+/** Interval at which waiting messages are tried again. */
 export const WAITING_MILLIS = 100
 
 /** Sockets of one IPv6 /48 are limited to this many times those of a /64. */

@@ -71,7 +71,8 @@ export function deliver(tracker: Tracker, message: Relayed): void {
 }
 
 /**
- * Whether the socket can be given the offer. What its maker exceeds does not affect other makers.
+ * Whether the socket may receive the offer. A maker that exceeds its rate does not affect other
+ * makers.
  */
 function admitOffer(tracker: Tracker, session: Session, message: Relayed): boolean {
   const { infoHash, offer, text } = message
@@ -89,7 +90,7 @@ export function count(tracker: Tracker, session: Session, counter: FrontendCount
   countFrontend(tracker.counters, Protocol.websocket, session.handshake.family, counter)
 }
 
-/** Tells the client why a message is refused. */
+/** Reports to the client why a message is refused. */
 export function fail(
   tracker: Tracker,
   session: Session,
@@ -102,7 +103,7 @@ export function fail(
   send(session, formatFailure(route.failures, failure, action, infoHash))
 }
 
-/** Closes the socket because of what its client does. */
+/** Closes the socket of an abusive client. */
 export function closeAbusive(tracker: Tracker, session: Session, reason: string): void {
   count(tracker, session, FrontendCounter.refused)
   tracker.refusals.report(`WebSocket closed: ${reason}`, { client: clientText(session) })
@@ -235,12 +236,17 @@ function payForOffer({ limits }: Tracker, session: Session, text: string): boole
   )
 }
 
-/** The process of the recipient counts what it relays; this one counts what does not get there. */
+/**
+ * The recipient's process counts the messages that it delivers; this one counts those that do not
+ * arrive there.
+ */
 function relay(tracker: Tracker, from: Session, message: Relayed): void {
   if (!tracker.relay.send(message)) count(tracker, from, FrontendCounter.dropped)
 }
 
-/** Relays an answer. Only a peer that was given an offer can answer it, once, and to its maker. */
+/**
+ * Relays an answer. Only a peer that received an offer can answer it, once, and only to its maker.
+ */
 function onAnswer(tracker: Tracker, session: Session, message: AnswerMessage) {
   const { infoHash, offerId, peerId, toPeerId } = message
   const maker = session.has(infoHash, peerId)

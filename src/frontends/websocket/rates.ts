@@ -9,9 +9,9 @@ import { monotonicSeconds, type Tracker } from './state.ts'
 const DROP_ANSWERS = { burst: 1, perSecond: 1 }
 
 /**
- * Receives a message. A socket that exceeds its rate, or does not read its replies, is slowed: its
- * messages wait their turn. Those that find too many waiting are dropped, and a socket that goes on
- * like that is closed.
+ * Receives a message. A socket that exceeds its rate, or does not read its replies, is slowed down:
+ * its messages wait. A message is dropped when too many wait, and a socket that continues to send
+ * is closed.
  */
 export function receive(tracker: Tracker, session: Session, text: string): void {
   if (!session.hasWaiting && mayProceed(tracker, session)) {
@@ -46,7 +46,7 @@ function proceed(tracker: Tracker, session: Session): void {
 }
 
 function mayProceed({ limits }: Tracker, session: Session): boolean {
-  // A client that does not read is not given more replies to leave unread.
+  // A client that does not read receives no more replies.
   if (session.socket.getBufferedAmount() > limits.backlog / 2) return false
   return session.messages.take(1, monotonicSeconds(), limits.messages)
 }

@@ -4,7 +4,7 @@ export type WarnLog = { warn(fields: object, message: string): void }
 /** Seconds in which each kind of refusal is logged at most once. */
 const SECONDS_PER_LINE = 60
 
-/** Logs what clients are refused, at a bounded rate: one line per message and minute. */
+/** Logs refusals of clients at a bounded rate: one line per message and minute. */
 export class RefusalLog {
   readonly #log: WarnLog
   readonly #now: () => number

@@ -16,7 +16,7 @@ export type Relayed = {
   readonly peerId: string
   /** The message for the peer. */
   readonly text: string
-  /** Set for an offer: where its answer goes. */
+  /** Set for an offer: the maker that its answer is sent to. */
   readonly offer: OfferOrigin | undefined
 }
 
@@ -33,7 +33,7 @@ export type OfferOrigin = {
 export type RelayTransport = {
   /** Whether it carries messages to this worker. */
   reaches(worker: number): boolean
-  /** Returns false when the message is dropped: the worker is gone, or reads too slowly. */
+  /** Returns false when the message is dropped: the worker is dead, or reads too slowly. */
   send(message: Relayed): boolean
   close(): Promise<void>
 }
@@ -97,7 +97,7 @@ type Report = {
 
 /** The transport between the workers of this machine. */
 export type WorkerTransport = RelayTransport & {
-  /** Reports a count to the workers that run. */
+  /** Reports a count to the other workers. */
   share(count: SocketCount): void
 }
 

@@ -18,9 +18,9 @@ export function writeConnection(into: Bytes, at: number, worker: number, socket:
 }
 
 /**
- * Removes peers from the swarms when their connection has closed or they have stopped. What the
- * engine does not confirm is sent again. It was announced before, so the limits on sockets bound
- * it.
+ * Removes peers from the swarms when their connection has closed or they have stopped. A removal
+ * that the engine does not confirm is sent again. Each peer was announced before, so the limits on
+ * sockets bound their number.
  */
 export class Removal {
   readonly #link: Link

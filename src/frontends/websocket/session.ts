@@ -18,14 +18,17 @@ export type WebsocketRoute = {
   readonly failures: FailureAnswers
 }
 
-/** What the request for a WebSocket stated. It applies to every message of the socket. */
+/** The facts of the request for a WebSocket. They apply to every message of the socket. */
 export type Handshake = {
   readonly family: IpFamily
   /** Address of the client, 16 bytes; IPv4 is mapped. */
   readonly client: Uint8Array
   /** The address by which sockets are counted; see countedAddress. */
   readonly counted: string
-  /** The keys of the path, laid out as KEY and USER_KEY of a record, and why they are refused. */
+  /**
+   * The keys of the path, laid out as KEY and USER_KEY of a record, and the reason if they are
+   * refused.
+   */
   readonly keys: Uint8Array
   readonly keyFailure: Failure
   /** The listener that the request arrived on. */
@@ -53,13 +56,13 @@ export class Session {
   readonly faults = new TokenBucket()
   /** Offers relayed for this socket. */
   readonly offers = new TokenBucket()
-  /** Offers relayed to this socket. */
+  /** Offers relayed to this socket whose answers are awaited. */
   readonly awaited = new AwaitedOffers()
   isClosed = false
   /** Seconds of a monotonic clock. */
   lastHeardAt: number
   lastPingAt: number
-  /** Peer ids by info hash; one of them is the rule, so that it is stored without a list. */
+  /** Peer ids by info hash. Usually there is one, which is stored without a list. */
   readonly #peers = new Map<string, string | string[]>()
   /** One copy of each peer id. */
   readonly #peerIds = new Map<string, string>()

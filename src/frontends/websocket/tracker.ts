@@ -40,8 +40,8 @@ export type WebsocketTracker = {
   /** Open sockets: all, or those of one route. */
   openSockets(route?: WebsocketRoute): number
   /**
-   * Closes all sockets, or those of one route, with 1012, service restart (IANA registry of RFC
-   * 6455), so that clients reconnect.
+   * Closes all sockets, or those of one route, with status 1012, service restart (IANA registry of
+   * RFC 6455), so that clients reconnect.
    */
   closeSockets(route?: WebsocketRoute): void
   close(): Promise<void>
@@ -116,7 +116,8 @@ function sessionsOf({ sessions }: Tracker, route: WebsocketRoute | undefined): S
 function addRoute(tracker: Tracker, app: App, route: WebsocketRoute): void {
   app.ws<Handshake>('/*', {
     maxPayloadLength: WEBSOCKET_MESSAGE_BYTES_MAX,
-    // A reader that is too slow misses messages. It is not closed: others could bring that about.
+    // A reader that is too slow misses messages. It is not closed, because other clients could
+    // cause that.
     maxBackpressure: tracker.limits.backlog,
     closeOnBackpressureLimit: false,
     // startUpkeep does both: uWebSockets.js sends its first ping too late for most proxies.
@@ -160,7 +161,7 @@ function onClose(tracker: Tracker, socket: WebSocket<Handshake>): void {
   for (const peer of session.peers()) tracker.removal.remove(session.number, peer)
 }
 
-/** Reports the sockets of an address to the other workers, where they need to know. */
+/** Reports the socket count of an address to the other workers, if they need it. */
 function shareCount({ addresses, workers }: Tracker, address: string): void {
   const count = workers && addresses.change(address)
   if (count) workers.share(count)
@@ -168,7 +169,7 @@ function shareCount({ addresses, workers }: Tracker, address: string): void {
 
 /**
  * Pings open sockets, which also keeps proxies from closing idle ones, closes those that have not
- * answered for long, and forgets what has expired.
+ * answered for long, and removes expired state.
  */
 function startUpkeep(tracker: Tracker): NodeJS.Timeout {
   return setInterval(() => {

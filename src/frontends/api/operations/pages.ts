@@ -26,7 +26,8 @@ export const pageHandlers: Record<string, Handler> = {
 }
 
 /**
- * `describe` returns what the answer says of each hash, and omits entries that are removed by then.
+ * `describe` returns the text of the answer for each hash, and omits entries that are removed by
+ * then.
  */
 function pageOf(
   list: EntryList,
