@@ -36,6 +36,8 @@ export type Admin = {
   removeKeys(hashes: readonly string[]): Promise<Outcome[]>
   clearKeys(): Promise<void>
 
+  /** The keys of the users with these ids, which are as in UserEntry. */
+  userKeys(ids: readonly string[]): Promise<(string | undefined)[]>
   /** By key hash. */
   users(keys: readonly string[]): Promise<(User | undefined)[]>
   setUsers(users: readonly UserEntry[]): Promise<Outcome[]>

@@ -103,6 +103,7 @@ export function createAdministration(options: AdministrationOptions): Administra
     setKeys: keys.set,
     removeKeys: keys.remove,
     clearKeys: keys.clear,
+    userKeys: async ids => users.keysOf(ids),
     users: async keys => users.of(keys),
     setUsers: async entries => users.set(entries),
     removeUsers: async keys => users.remove(keys),

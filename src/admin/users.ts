@@ -83,6 +83,10 @@ export class Users {
     return countSessions(this.#options.engine).changed
   }
 
+  keysOf(ids: readonly string[]): (string | undefined)[] {
+    return ids.map(id => this.#keyOfId.get(id))
+  }
+
   async of(keys: readonly string[]): Promise<(User | undefined)[]> {
     const { engine } = this.#options
     const numbers = new Map<number, [string, number][]>()

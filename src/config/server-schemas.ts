@@ -117,6 +117,13 @@ export const SERVER_SECTIONS = {
       ...TLS,
       ...BEHIND_PROXIES,
       ...CONNECTIONS,
+      compatibility: {
+        type: 'string',
+        enum: ['document', 'torrust-actix'],
+        default: 'document',
+        description:
+          'Answers of the API: document, as the OpenAPI document describes them; torrust-actix, as the program Torrust-Actix 4.2 sends them, for scripts that were written for it. See docs/migration-from-torrust-actix.md.',
+      },
       repeat_status: {
         type: 'string',
         enum: ['document', 'ok'],

@@ -23,11 +23,27 @@ export function gauges(samples: Samples) {
 }
 
 /**
- * Counts since the start under Torrust-Actix's names; `ws` is WebTorrent. A connection handled is a
+ * Counters of Torrust-Actix's cluster of a master and slaves, which muster does not have. A strict
+ * parser of `/stats` requires the fields.
+ */
+const CLUSTER_COUNTERS = {
+  ws_connections_active: 0,
+  ws_requests_sent: 0,
+  ws_requests_received: 0,
+  ws_responses_sent: 0,
+  ws_responses_received: 0,
+  ws_timeouts: 0,
+  ws_reconnects: 0,
+  ws_auth_success: 0,
+  ws_auth_failed: 0,
+} as const
+
+/**
+ * Counts since the start under Torrust-Actix's names; `ws4` and `ws6` are WebTorrent. A connection handled is a
  * request, because uWebSockets.js does not report connections.
  */
 export function counters(samples: Samples): Record<string, number> {
-  const counts: Record<string, number> = {}
+  const counts: Record<string, number> = { ...CLUSTER_COUNTERS }
   for (const [family] of FAMILY_LABELS) {
     const version = family === 'ipv4' ? 4 : 6
     for (const [name, proto] of [

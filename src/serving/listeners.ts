@@ -90,6 +90,7 @@ export function apiListeners(
       swagger: config.tracker_config.swagger,
       userIdUuid: config.database_structure.users.id_uuid,
       repeatStatus: server.repeat_status,
+      compatibility: server.compatibility,
       allowedHosts: server.allowed_hosts,
       realIpHeader: server.real_ip,
       trustedProxies: server.trusted_proxies,

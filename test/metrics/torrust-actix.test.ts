@@ -32,6 +32,8 @@ t.test('Torrust-Actix\u2019s names have the values of muster\u2019s samples', as
     tcp6_connections_handled: 13,
     tcp4_failure: 4,
     ws4_failure: 0,
+    ws_connections_active: 0,
+    ws_auth_failed: 0,
     udp_queue_len: 0,
   })
 })

@@ -30,6 +30,9 @@ export function statusReply(status: number, text: string): Reply {
  */
 export type RepeatStatus = 'document' | 'ok'
 
+/** Whether answers are as in the OpenAPI document, or as the program Torrust-Actix 4.2 sends them. */
+export type Compatibility = 'document' | 'torrust-actix'
+
 /** Answers a repeated change; `documented` is its status in the OpenAPI document. */
 export function repeatReply(mode: RepeatStatus, documented: number, text: string): Reply {
   return statusReply(mode === 'ok' ? 200 : documented, text)

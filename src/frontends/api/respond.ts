@@ -17,6 +17,7 @@ import { userHandlers } from './operations/users.ts'
 import { serveStatic } from './pages/static-files.ts'
 import { loadSwaggerUi } from './pages/swagger-ui.ts'
 import {
+  type Compatibility,
   DATABASE_ERROR,
   FOREIGN_HOST,
   INTERNAL_ERROR,
@@ -28,6 +29,8 @@ import {
 import { createRouter } from './router.ts'
 import type { ApiServerOptions } from './server.ts'
 import { readToken, TokenGuard } from './token.ts'
+import { TORRUST_ACTIX_BODIES } from './torrust-actix/bodies.ts'
+import { TORRUST_ACTIX_HANDLERS } from './torrust-actix/handlers.ts'
 
 /** Operations of the document that static files answer. */
 const STATIC_OPERATIONS = new Set(['getDocument', 'getSwaggerUi'])
@@ -66,7 +69,9 @@ export function createResponder(options: ApiServerOptions, admin: Admin): Respon
   const files = serveStatic(
     new Map([...(options.swagger ? loadSwaggerUi() : []), ...(options.pages ?? [])]),
   )
-  const router = createRouter(routedOperations())
+  const operations = adaptedOperations(options.compatibility)
+  const handlers = { ...HANDLERS, ...operations.handlers }
+  const router = createRouter(operations.list)
   const guard = new TokenGuard(options.token, () => performance.now() / 1000)
   const services: Services = {
     admin,
@@ -88,7 +93,9 @@ export function createResponder(options: ApiServerOptions, admin: Admin): Respon
       const read = operation.body ? await readBody(exchange, operation.body) : NO_BODY
       if (exchange.isSettled) return
       await exchange.send(
-        'refusal' in read ? read.refusal : await handlerOf(operation)({ ...call, ...read }),
+        'refusal' in read
+          ? read.refusal
+          : await handlerOf(handlers, operation)({ ...call, ...read }),
       )
     } catch (error) {
       const reply = failureReply(error)
@@ -123,14 +130,27 @@ export function createResponder(options: ApiServerOptions, admin: Admin): Respon
 
 const NO_BODY = { body: undefined }
 
-function routedOperations(): Operation[] {
-  const operations = listOperations().filter(({ id }) => !STATIC_OPERATIONS.has(id))
-  for (const operation of operations) handlerOf(operation)
-  return operations
+/** The operations that are routed, with the bodies and handlers of the chosen compatibility. */
+function adaptedOperations(compatibility: Compatibility): {
+  readonly list: readonly Operation[]
+  readonly handlers: Readonly<Record<string, Handler>>
+} {
+  const isOriginal = compatibility === 'torrust-actix'
+  const routed = listOperations().filter(({ id }) => !STATIC_OPERATIONS.has(id))
+  for (const operation of routed) handlerOf(HANDLERS, operation)
+  return {
+    list: isOriginal
+      ? routed.map(operation => ({
+          ...operation,
+          body: TORRUST_ACTIX_BODIES[operation.id] ?? operation.body,
+        }))
+      : routed,
+    handlers: isOriginal ? TORRUST_ACTIX_HANDLERS : {},
+  }
 }
 
-function handlerOf({ id }: Operation): Handler {
-  const handler = HANDLERS[id]
+function handlerOf(handlers: Readonly<Record<string, Handler>>, { id }: Operation): Handler {
+  const handler = handlers[id]
   if (!handler) throw new Error(`operation ${id} of the document does not have a handler`)
   return handler
 }

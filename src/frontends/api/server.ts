@@ -12,7 +12,7 @@ import { compileProxyRules, socketAddress, trustsAddress } from '../client-addre
 import { listen } from '../listen.ts'
 import { Exchange } from './exchange.ts'
 import type { StaticFiles } from './pages/static-files.ts'
-import type { RepeatStatus } from './replies.ts'
+import type { Compatibility, RepeatStatus } from './replies.ts'
 import { createResponder } from './respond.ts'
 
 export type ApiServerOptions = {
@@ -31,6 +31,7 @@ export type ApiServerOptions = {
    * Status of a change that finds its effect already there, and of a removal that finds nothing.
    */
   readonly repeatStatus: RepeatStatus
+  readonly compatibility: Compatibility
   /**
    * Host names that a request may have besides IP addresses and `localhost`. Empty: see host.ts.
    */

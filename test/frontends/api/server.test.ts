@@ -199,6 +199,7 @@ t.test('rejects for an unavailable address and for an empty token', async t => {
     swagger: false,
     userIdUuid: true,
     repeatStatus: 'document' as const,
+    compatibility: 'document' as const,
     allowedHosts: [],
     realIpHeader: 'X-Real-IP',
     trustedProxies: [],

@@ -20,7 +20,7 @@ export const torrentHandlers: Record<string, Handler> = {
     if (typeof hash !== 'string') return hash
     const [torrent] = await admin.torrents([hash])
     if (!torrent) return statusReply(404, `unknown info_hash ${hash}`)
-    return chunkedReply(oneTorrent(admin, torrent))
+    return chunkedReply(oneTorrent(admin, torrent, DOCUMENTED))
   },
 
   postTorrent: call => setTorrent(call, undefined),
@@ -38,7 +38,8 @@ export const torrentHandlers: Record<string, Handler> = {
   },
 
   async getTorrents({ admin, body }) {
-    return chunkedReply(manyTorrents(admin, uniqueHashes(body as string[])))
+    const named = uniqueHashes(body as string[]).map(hash => [hash, hash] as const)
+    return chunkedReply(manyTorrents(admin, named, DOCUMENTED))
   },
 
   async postTorrents({ admin, body }) {
@@ -88,28 +89,50 @@ export function removedTexts(hashes: readonly string[], outcomes: readonly Outco
   )
 }
 
-async function* oneTorrent(admin: Admin, torrent: Torrent): Chunks {
+/** How a torrent is written in an answer. */
+export type TorrentShape = {
+  readonly peer: (peer: Peer) => object
+  /** JSON members that precede the others of each torrent of a bulk answer. */
+  readonly head: string
+}
+
+const DOCUMENTED: TorrentShape = { peer: peerJson, head: '' }
+
+export async function* oneTorrent(admin: Admin, torrent: Torrent, shape: TorrentShape): Chunks {
   const first = await admin.torrentPeers(torrent.hash, 0, PAGE_PEERS)
   let text = '{"status":"ok",'
-  for await (const chunk of torrentMembers(admin, torrent, first)) {
+  for await (const chunk of torrentMembers({ admin, shape, torrent }, first)) {
     yield text + chunk
     text = ''
   }
   yield '}'
 }
 
-/** Omits unknown torrents. Reads small torrents together, up to one page of peers. */
-async function* manyTorrents(admin: Admin, hashes: readonly string[]): Chunks {
+/**
+ * Omits unknown torrents. Reads small torrents together, up to one page of peers. Each torrent is a
+ * pair of its name in the answer and its info hash.
+ */
+export async function* manyTorrents(
+  admin: Admin,
+  named: readonly (readonly [name: string, hash: string])[],
+  shape: TorrentShape,
+): Chunks {
   let text = '{"status":"ok","torrents":{'
   let separator = ''
-  for (let n = 0; n < hashes.length; n += TORRENTS_PER_CALL) {
-    const found = await admin.torrents(hashes.slice(n, n + TORRENTS_PER_CALL))
-    for (const group of groupByPeers(found.filter(torrent => torrent !== undefined))) {
+  for (let n = 0; n < named.length; n += TORRENTS_PER_CALL) {
+    const part = named.slice(n, n + TORRENTS_PER_CALL)
+    const torrents = await admin.torrents(part.map(([, hash]) => hash))
+    const found = part.flatMap(([name], index) => {
+      const torrent = torrents[index]
+      return torrent ? [{ ...torrent, name }] : []
+    })
+    for (const group of groupByPeers(found)) {
       const pages = await Promise.all(group.map(torrent => firstPage(admin, torrent)))
       for (const [index, torrent] of group.entries()) {
-        text += `${separator}"${torrent.hash}":{`
+        text += `${separator}"${torrent.name}":{${shape.head}`
         separator = ','
-        for await (const chunk of torrentMembers(admin, torrent, pages[index] ?? NO_PEERS)) {
+        const first = pages[index] ?? NO_PEERS
+        for await (const chunk of torrentMembers({ admin, shape, torrent }, first)) {
           text += chunk
           if (text.length < CHUNK_CHARACTERS) continue
           yield text
@@ -130,8 +153,8 @@ function firstPage(admin: Admin, torrent: Torrent): Promise<PeerPage> {
 }
 
 /** Groups neighbours with at most one page of peers together. A larger torrent is its own group. */
-function groupByPeers(torrents: readonly Torrent[]): Torrent[][] {
-  const groups: Torrent[][] = []
+function groupByPeers<Listed extends Torrent>(torrents: readonly Listed[]): Listed[][] {
+  const groups: Listed[][] = []
   let peersInGroup = Number.POSITIVE_INFINITY
   for (const torrent of torrents) {
     const peers = torrent.seeders + torrent.leechers
@@ -150,7 +173,10 @@ function groupByPeers(torrents: readonly Torrent[]): Torrent[][] {
  * leecher that becomes a seeder during the read may come after the last seeder. It stays in
  * `peers`, with `left` 0.
  */
-async function* torrentMembers(admin: Admin, torrent: Torrent, first: PeerPage): Chunks {
+async function* torrentMembers(
+  { admin, shape, torrent }: { admin: Admin; shape: TorrentShape; torrent: Torrent },
+  first: PeerPage,
+): Chunks {
   let text = '"seeds":['
   let separator = ''
   let atSeeds = true
@@ -161,7 +187,7 @@ async function* torrentMembers(admin: Admin, torrent: Torrent, first: PeerPage):
         separator = ''
         atSeeds = false
       }
-      text += separator + formatPeer(peer)
+      text += separator + JSON.stringify(shape.peer(peer))
       separator = ','
     }
     if (page.next === -1) break
@@ -170,10 +196,6 @@ async function* torrentMembers(admin: Admin, torrent: Torrent, first: PeerPage):
   }
   if (atSeeds) text += '],"peers":['
   yield `${text}],"completed":${torrent.completed},"updated":${torrent.updated}`
-}
-
-function formatPeer(peer: Peer): string {
-  return JSON.stringify(peerJson(peer))
 }
 
 export function peerJson({ id, address, updated, uploaded, downloaded, left }: Peer): object {

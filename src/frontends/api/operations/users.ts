@@ -1,4 +1,4 @@
-import type { User, UserEntry } from '../../../admin/admin.ts'
+import type { Admin, User, UserEntry } from '../../../admin/admin.ts'
 import { type Call, type Handler, inBatches } from '../call.ts'
 import { invalid, isHash, readBytes, readCount, readHash, uniqueHashes } from '../hashes.ts'
 import { BAD_JSON_BODY, jsonReply, OK, type Reply, repeatReply, statusReply } from '../replies.ts'
@@ -6,11 +6,12 @@ import { BAD_JSON_BODY, jsonReply, OK, type Reply, repeatReply, statusReply } fr
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 export const userHandlers: Record<string, Handler> = {
-  async getUser({ admin, param }) {
-    const hash = readHash(param('userhash'), 'user_hash')
-    if (typeof hash !== 'string') return hash
-    const [user] = await admin.users([hash])
-    return user ? jsonReply(userJson(user)) : statusReply(404, `unknown user_hash ${hash}`)
+  async getUser({ admin, param, userIdUuid }) {
+    const name = param('userhash')
+    const hash = await readUserKey(admin, name, userIdUuid)
+    if (typeof hash === 'object') return hash
+    const [user] = hash === undefined ? [] : await admin.users([hash])
+    return user ? jsonReply(userJson(user)) : statusReply(404, `unknown user_hash ${hash ?? name}`)
   },
 
   async postUser(call) {
@@ -22,11 +23,14 @@ export const userHandlers: Record<string, Handler> = {
       : repeatReply(call.repeatStatus, 304, `user_hash updated ${user.key}`)
   },
 
-  async deleteUser({ admin, param, repeatStatus }) {
-    const hash = readHash(param('userhash'), 'user_hash')
-    if (typeof hash !== 'string') return hash
-    const [outcome] = await admin.removeUsers([hash])
-    return outcome === 'deleted' ? OK : repeatReply(repeatStatus, 304, `unknown user_hash ${hash}`)
+  async deleteUser({ admin, param, repeatStatus, userIdUuid }) {
+    const name = param('userhash')
+    const hash = await readUserKey(admin, name, userIdUuid)
+    if (typeof hash === 'object') return hash
+    const [outcome] = hash === undefined ? [] : await admin.removeUsers([hash])
+    return outcome === 'deleted'
+      ? OK
+      : repeatReply(repeatStatus, 304, `unknown user_hash ${hash ?? name}`)
   },
 
   async getUsers({ admin, body }) {
@@ -79,6 +83,25 @@ export const userHandlers: Record<string, Handler> = {
     await admin.clearUsers()
     return OK
   },
+}
+
+/**
+ * Returns the key of the user that a path names by key or id, undefined for an unknown id, or the
+ * refusal.
+ */
+async function readUserKey(
+  admin: Admin,
+  name: string,
+  isUuid: boolean,
+): Promise<string | Reply | undefined> {
+  if (!isUserId(name, isUuid)) return readHash(name, 'user_hash')
+  const [key] = await admin.userKeys([name])
+  return key
+}
+
+/** Whether a text can be the id of a user: a UUID, or a number where ids are numbers. */
+export function isUserId(text: string, isUuid: boolean): boolean {
+  return isUuid ? UUID.test(text) : /^[1-9]\d{0,15}$/.test(text)
 }
 
 const UNKNOWN = 'unknown user_hash'

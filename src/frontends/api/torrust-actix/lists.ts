@@ -1,0 +1,107 @@
+import type { ListName } from '../../../admin/admin.ts'
+import { type Handler, inBatches } from '../call.ts'
+import { setText } from '../operations/torrents.ts'
+import { jsonReply, OK, type Reply, repeatReply, statusReply } from '../replies.ts'
+import { hasHashLength, hashesOf, type Named, readHash, splitEntries, statuses } from './entries.ts'
+import { removed } from './torrents.ts'
+
+export const listHandlers: Record<string, Handler> = {
+  getWhitelist: one('whitelist'),
+  postWhitelist: addOne('whitelist'),
+  deleteWhitelist: removeOne('whitelist'),
+  getWhitelists: many('whitelist'),
+  postWhitelists: addMany('whitelist'),
+  deleteWhitelists: removeMany('whitelist'),
+  getBlacklist: one('blacklist'),
+  postBlacklist: addOne('blacklist'),
+  deleteBlacklist: removeOne('blacklist'),
+  getBlacklists: many('blacklist'),
+  postBlacklists: addMany('blacklist'),
+  deleteBlacklists: removeMany('blacklist'),
+}
+
+function one(list: ListName): Handler {
+  return async ({ admin, param }) => {
+    const hash = readHash(param('infohash'), 'info_hash')
+    if (typeof hash !== 'string') return hash
+    const [isListed] = await admin.listed(list, [hash])
+    return isListed ? OK : statusReply(404, 'unknown info_hash')
+  }
+}
+
+function addOne(list: ListName): Handler {
+  return async ({ admin, param, repeatStatus }) => {
+    const hash = readHash(param('infohash'), 'info_hash')
+    if (typeof hash !== 'string') return hash
+    const [outcome] = await admin.addListed(list, [hash])
+    return outcome === 'added' ? OK : repeatReply(repeatStatus, 304, 'info_hash updated')
+  }
+}
+
+function removeOne(list: ListName): Handler {
+  return async ({ admin, param, repeatStatus }) => {
+    const hash = readHash(param('infohash'), 'info_hash')
+    if (typeof hash !== 'string') return hash
+    const [outcome] = await admin.removeListed(list, [hash])
+    return outcome === 'deleted' ? OK : repeatReply(repeatStatus, 304, 'unknown info_hash')
+  }
+}
+
+type Entries = { readonly named: readonly Named[]; readonly invalid: readonly string[] }
+
+/** The whitelist refuses a request with a malformed entry; the blacklist answers it in its place. */
+function readEntries(list: ListName, body: unknown): Entries | Reply {
+  const texts = body as string[]
+  if (list === 'blacklist') return splitEntries(texts)
+  for (const text of texts) {
+    const hash = readHash(text, 'info_hash')
+    if (typeof hash !== 'string') return hash
+  }
+  return splitEntries(texts.filter(hasHashLength))
+}
+
+function invalidEntries(invalid: readonly string[]): object {
+  return Object.fromEntries(invalid.map(text => [text, { status: 'invalid info_hash' }]))
+}
+
+function many(list: ListName): Handler {
+  return async ({ admin, body }) => {
+    const entries = readEntries(list, body)
+    if ('status' in entries) return entries
+    const { named, invalid } = entries
+    const listed = await inBatches(hashesOf(named), batch => admin.listed(list, batch))
+    return jsonReply({
+      status: 'ok',
+      [`${list}s`]: Object.fromEntries([
+        ...named.map(([text], n) => [text, listed[n] === true] as const),
+        ...invalid.map(text => [text, false] as const),
+      ]),
+    })
+  }
+}
+
+function addMany(list: ListName): Handler {
+  return async ({ admin, body }) => {
+    const entries = readEntries(list, body)
+    if ('status' in entries) return entries
+    const { named, invalid } = entries
+    const outcomes = await inBatches(hashesOf(named), batch => admin.addListed(list, batch))
+    return jsonReply({
+      status: 'ok',
+      [`${list}s`]: { ...statuses(named, n => setText(outcomes[n])), ...invalidEntries(invalid) },
+    })
+  }
+}
+
+function removeMany(list: ListName): Handler {
+  return async ({ admin, body }) => {
+    const entries = readEntries(list, body)
+    if ('status' in entries) return entries
+    const { named, invalid } = entries
+    const outcomes = await inBatches(hashesOf(named), batch => admin.removeListed(list, batch))
+    return jsonReply({
+      status: 'ok',
+      [`${list}s`]: { ...removed(named, outcomes, 'info_hash'), ...invalidEntries(invalid) },
+    })
+  }
+}
