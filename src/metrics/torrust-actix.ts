@@ -39,8 +39,8 @@ const CLUSTER_COUNTERS = {
 } as const
 
 /**
- * Counts since the start under Torrust-Actix's names; `ws4` and `ws6` are WebTorrent. A connection handled is a
- * request, because uWebSockets.js does not report connections.
+ * Counts since the start under Torrust-Actix's names; `ws4` and `ws6` are WebTorrent. A connection
+ * handled is a request, because uWebSockets.js does not report connections.
  */
 export function counters(samples: Samples): Record<string, number> {
   const counts: Record<string, number> = { ...CLUSTER_COUNTERS }

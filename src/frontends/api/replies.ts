@@ -30,7 +30,7 @@ export function statusReply(status: number, text: string): Reply {
  */
 export type RepeatStatus = 'document' | 'ok'
 
-/** Whether answers are as in the OpenAPI document, or as the program Torrust-Actix 4.2 sends them. */
+/** Answers as the OpenAPI document describes them, or as the program Torrust-Actix 4.2 does. */
 export type Compatibility = 'document' | 'torrust-actix'
 
 /** Answers a repeated change; `documented` is its status in the OpenAPI document. */

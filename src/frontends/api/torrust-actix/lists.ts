@@ -49,7 +49,7 @@ function removeOne(list: ListName): Handler {
 
 type Entries = { readonly named: readonly Named[]; readonly invalid: readonly string[] }
 
-/** The whitelist refuses a request with a malformed entry; the blacklist answers it in its place. */
+/** The whitelist refuses a request with a malformed entry. The blacklist answers in its place. */
 function readEntries(list: ListName, body: unknown): Entries | Reply {
   const texts = body as string[]
   if (list === 'blacklist') return splitEntries(texts)
