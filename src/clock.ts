@@ -1,7 +1,7 @@
 /**
  * Offset in seconds that turns the monotonic clock into Unix time. The monotonic clock runs evenly
- * when the system clock is set, so that a jump expires no peer. All threads and processes share the
- * offset.
+ * when the system clock is set, so that a jump expires no peers. All threads and processes share
+ * the offset.
  */
 export function createClockOffset(): number {
   return Date.now() / 1000 - monotonicSeconds()

@@ -1,4 +1,4 @@
-/** Exit statuses; those of sysexits.h where it has one. */
+/** Exit statuses, from sysexits.h where it has a suitable one. */
 export const ExitStatus = {
   ok: 0,
   usage: 64,
@@ -9,7 +9,7 @@ export const ExitStatus = {
 } as const
 
 /**
- * An error that the operator can fix. Its message is printed as it is, and the process ends with
+ * An error that the operator can fix. Its message is printed unchanged, and the process ends with
  * its exit status.
  */
 export class OperatorError extends Error {

@@ -1,6 +1,6 @@
 /**
- * Returns JSON text in which a bigint is an integer with all its digits. A number of JavaScript
- * would round totals above 2^53.
+ * Returns JSON text in which a bigint is an integer with all its digits. A JavaScript number would
+ * round totals above 2^53.
  */
 export function exactJson(value: unknown): string {
   const text = JSON.stringify(value, (_, field: unknown) =>

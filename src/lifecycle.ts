@@ -2,26 +2,26 @@ import type { Samples } from './metrics/samples.ts'
 
 /** A component that was started. */
 export type Part = {
-  /** Ends it in order. Resolves to an exit status other than 0 if something was lost. */
+  /** Stops the component. Resolves to an exit status other than 0 if something was lost. */
   stop(): Promise<number | void>
-  /** Ends at once what would outlive this process. */
+  /** Ends immediately everything that would outlive this process. */
   kill?(): void
   /** Adds the component's own metrics. */
   collect?(samples: Samples): void
-  /** False while the component cannot do its work. */
+  /** Returns false while the component cannot work. */
   isHealthy?(): boolean
 }
 
 /** The components that this process has started so far. */
 export type Parts = {
-  /** Once true, nothing more is to be started. */
+  /** Once true, nothing more may be started. */
   readonly stopping: boolean
   /** Whether all components are started and healthy. */
   readonly isReady: boolean
   add(part: Part): void
-  /** States that all components are started. */
+  /** Declares that all components are started. */
   ready(): void
-  /** Throws once the components are being stopped. */
+  /** Throws if the components are being stopped. */
   throwIfStopping(): void
   collect(samples: Samples): void
   /**
@@ -59,7 +59,7 @@ export function createParts(): Parts {
       let status = 0
       for (let part = parts.at(-1); part; part = parts.at(-1)) {
         status = (await part.stop()) || status
-        // Until now `kill` could still have been necessary.
+        // `kill` could have been necessary until now.
         parts.splice(parts.indexOf(part), 1)
       }
       return status

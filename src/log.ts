@@ -17,8 +17,8 @@ const STANDARD_OUTPUT = 1
  *
  * Every line has the fields `process`, such as `primary` or `worker-2`, and `pid`. The primary
  * overrides them where it logs the start or the end of a worker. Names of fields are in snake_case
- * with their unit (`_ms`, `_s`, `_bytes`). Data that strangers sent goes in as hex digits or
- * lengths, never as text.
+ * with their unit (`_ms`, `_s`, `_bytes`). Untrusted data is logged as hex digits or lengths, never
+ * as text.
  */
 export function createLog({ format, level }: LogSettings, processName: string): Logger {
   const output = pino.destination({ fd: STANDARD_OUTPUT, sync: true })
@@ -27,7 +27,7 @@ export function createLog({ format, level }: LogSettings, processName: string): 
     {
       level: pinoLevel(level),
       base: null,
-      // Not `base`: a field that a call sets again would stand in the line twice.
+      // Not `base`: a field that a call overrides would be in the line twice.
       mixin: () => ({ process: processName, pid: process.pid }),
       mixinMergeStrategy: (fields, own) => ({ ...own, ...fields }),
     },

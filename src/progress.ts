@@ -1,13 +1,13 @@
 /**
- * Says whether something has stalled. It is polled at even intervals, and polls are counted instead
- * of seconds: after a pause of the machine, or of this process, nothing seems to have stalled.
+ * Detects a stall. It is polled at even intervals, and polls are counted instead of seconds, so
+ * that a pause of the machine, or of this process, does not look like a stall.
  */
 export type Watched = {
   /** True once `progress` was the same for `pollsMax` polls; false again when it has changed. */
   stalled(): boolean
 }
 
-/** Watches a number that keeps changing as long as all is well. */
+/** Watches a number that changes continually unless there is a stall. */
 export function watchProgress(progress: () => number, pollsMax: number): Watched {
   let last = progress()
   let samePolls = 0

@@ -21,28 +21,28 @@ const EXPIRE_SECONDS = 3600
 export type AccountsOptions = {
   readonly engine: Engine
   readonly database: Pick<Database, 'ledger' | 'isRowFault'> | undefined
-  /** Rows of a batch. */
+  /** Rows per batch. */
   readonly chunkSize: number
-  /** Seconds that a session is remembered after its last announce. */
+  /** Seconds for which a session is remembered after its last announce. */
   readonly sessionTtl: number
   readonly nowSeconds: () => number
   /** The id of the user with this number; undefined if the user was removed. */
   readonly idOf: (number: number) => string | undefined
   /** The number of the user with this id. */
   readonly numberOf: (id: string) => number | undefined
-  /** A batch was written: the database has these changes now. */
+  /** Called when a batch is written and the database has its changes. */
   readonly onWritten: (batch: Batch) => void
-  /** What evicted sessions of any user left to be written. */
+  /** Returns the unwritten changes of evicted sessions of all users. */
   readonly takeUnwritten: () => UserChange[]
   readonly log: Logger
 }
 
-/** Writes what announces add to users, torrents and sessions to the ledger. */
+/** Writes the changes that announces make to users, torrents and sessions to the ledger. */
 export class Accounts {
   readonly #options: AccountsOptions
-  /** Batches that could not be written yet, or only perhaps. */
+  /** Batches that are not written, or whose result is unknown. */
   #pending: Batch[] = []
-  /** By user id: changes that the database rejects. */
+  /** Changes that the database rejects, by user id. */
   readonly #setAside = new Map<string, UserChange>()
   #prepared: Promise<void> | undefined
   #writing: Promise<unknown> = Promise.resolve()
@@ -91,7 +91,7 @@ export class Accounts {
     return written
   }
 
-  /** As `flush`, at the end: rejects if anything remains unwritten. */
+  /** Does the same, but rejects if anything remains unwritten. */
   async flushAll(): Promise<number> {
     this.#retrySeconds = 0
     const rows = await this.flush()
@@ -101,7 +101,7 @@ export class Accounts {
     return rows
   }
 
-  /** Forgets what waits to be written for these users, who are being removed. */
+  /** Drops the unwritten changes of these users, who are being removed. */
   forget(ids: readonly string[]): void {
     for (const id of ids) this.#setAside.delete(id)
   }
@@ -181,7 +181,7 @@ export class Accounts {
     }
   }
 
-  /** Users of whom the log has said that they are set aside. */
+  /** Users whose rejection the log has already reported. */
   readonly #rejected = new Set<string>()
 
   #reject(change: UserChange, error: unknown): void {
@@ -198,7 +198,8 @@ export class Accounts {
   }
 
   /**
-   * Adds what was set aside to `changes` when it is time to try again, else the other way round.
+   * Adds the changes that are set aside to `changes` when it is time to retry, otherwise moves
+   * those of these users from `changes` to the ones set aside.
    */
   #takeSetAside(changes: Map<string, UserChange>): void {
     const isTime = this.#options.nowSeconds() >= this.#retrySeconds

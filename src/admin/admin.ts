@@ -1,8 +1,9 @@
 /**
- * What an operator, a website or the dashboard reads and changes. The API calls it in any process;
- * the primary's main thread carries it out: first the database, then the shared tables, then the
- * answer. Arguments and results are plain data that can cross a process border, the caller bounds
- * every list, and hashes are 40 lower-case hex digits. Results are in the order of the arguments.
+ * Everything that an operator, a website or the dashboard reads and changes. The API calls it in
+ * any process; the primary's main thread executes it: first the database, then the shared tables,
+ * then the answer. Arguments and results are plain data that can cross a process border, the caller
+ * bounds every list, and hashes are 40 lower-case hex digits. Results are in the order of the
+ * arguments.
  */
 export type Admin = {
   torrents(hashes: readonly string[]): Promise<(Torrent | undefined)[]>
@@ -11,7 +12,7 @@ export type Admin = {
    * end.
    */
   torrentPeers(hash: string, cursor: number, count: number): Promise<PeerPage>
-  /** `completed` undefined leaves the count as it is, or 0. */
+  /** `completed` undefined leaves the count unchanged, or 0 for a new torrent. */
   setTorrents(entries: readonly (readonly [hash: string, completed?: number])[]): Promise<Outcome[]>
   removeTorrents(hashes: readonly string[]): Promise<Outcome[]>
   /** The torrents with most peers, largest first. */
@@ -30,7 +31,7 @@ export type Admin = {
   /** Rejects with an AdminError `not enabled` when the list is off. */
   clearList(list: ListName): Promise<void>
 
-  /** Seconds that each key is still good for, 0 for ever; undefined when there is none. */
+  /** Remaining lifetime of each key in seconds, 0 for no end; undefined for an unknown key. */
   keys(hashes: readonly string[]): Promise<(number | undefined)[]>
   setKeys(entries: readonly (readonly [hash: string, timeoutSeconds: number])[]): Promise<Outcome[]>
   removeKeys(hashes: readonly string[]): Promise<Outcome[]>
@@ -38,22 +39,22 @@ export type Admin = {
 
   /** The keys of the users with these ids, which are as in UserEntry. */
   userKeys(ids: readonly string[]): Promise<(string | undefined)[]>
-  /** By key hash. */
+  /** Users by key hash. */
   users(keys: readonly string[]): Promise<(User | undefined)[]>
   setUsers(users: readonly UserEntry[]): Promise<Outcome[]>
   removeUsers(keys: readonly string[]): Promise<Outcome[]>
   clearUsers(): Promise<void>
 
   stats(): Promise<Stats>
-  /** What the dashboard shows. */
+  /** Data of the dashboard. */
   overview(): Promise<Overview>
-  /** Prometheus' text format, of all processes and threads. */
+  /** The metrics of all processes and threads in Prometheus' text format. */
   metrics(): Promise<string>
   ready(): Promise<boolean>
 
   /** The TLS certificates of all servers. */
   certificates(): Promise<readonly Certificate[]>
-  /** Reads again those that the filter fits. */
+  /** Reloads the certificates that match the filter. */
   reloadCertificates(filter: CertificateFilter): Promise<readonly CertificateReload[]>
 }
 
@@ -63,7 +64,7 @@ export type EntryList = ListName | 'torrents' | 'keys' | 'users'
 
 export type HashPage = { readonly hashes: readonly string[]; readonly next?: string }
 
-/** What became of one entry of a change. */
+/** Result of one entry of a change. */
 export type Outcome = 'added' | 'updated' | 'deleted' | 'unknown'
 
 export type Torrent = {
@@ -84,7 +85,7 @@ export type Peer = {
   readonly address: string
   readonly uploaded: number
   readonly downloaded: number
-  /** Bytes; 0 makes a seeder. */
+  /** Bytes; 0 for a seeder. */
   readonly left: number
   /** Unix milliseconds. */
   readonly updated: number
@@ -116,11 +117,11 @@ export type User = UserEntry & {
 /** Current numbers, by their names in Torrust-Actix's `/stats`. Times in Unix seconds. */
 export type Stats = Readonly<Record<string, number | boolean>>
 
-/** The tracker at a glance. */
+/** A summary of the tracker's state. */
 export type Overview = {
   readonly version: string
   readonly stats: Stats
-  /** Bytes for swarms: what is taken, and what there is. */
+  /** Bytes for swarms: used, and reserved. */
   readonly memory: { readonly taken: number; readonly reserved: number }
   /** Undefined without persistence. `written` is the last write of counts in Unix seconds, or 0. */
   readonly database:
@@ -140,16 +141,16 @@ export type Overview = {
   >
   /** The largest torrents. */
   readonly top: readonly Torrent[]
-  /** Of a sample of their peers, how many use which client. */
+  /** Clients of a sample of their peers, with the number of peers that use each. */
   readonly clients: readonly { readonly client: string; readonly peers: number }[]
 }
 
 export type ProcessNumbers = {
   readonly name: string
   readonly pid: number
-  /** Processor time over the time that passed: 1 is one core. */
+  /** Processor time divided by the elapsed time: 1 is one core. */
   readonly cpu: number
-  /** Milliseconds that its event loop was late by at most in the last second. */
+  /** Maximum delay of the event loop in the last second, in milliseconds. */
   readonly lag: number
   /** Resident bytes. */
   readonly resident: number
@@ -165,14 +166,14 @@ export type Certificate = {
   readonly loadedAt: number
 }
 
-/** What is undefined fits all. */
+/** A field that is undefined matches every certificate. */
 export type CertificateFilter = {
   readonly serverType?: string | undefined
   readonly bindAddress?: string | undefined
 }
 
 export type CertificateReload = Pick<Certificate, 'serverType' | 'bindAddress' | 'loadedAt'> & {
-  /** Why the old one is still in use. */
+  /** Reason if the old certificate is still in use. */
   readonly error?: string
 }
 

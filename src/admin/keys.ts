@@ -11,20 +11,23 @@ import {
 } from '../engine/access-tables.ts'
 import { AdminError, type Outcome, storeFirst } from './admin.ts'
 
-/** Keys of the tracker, each with the second at which it ends. */
+/** Keys of the tracker, each with the second at which it expires. */
 export type Keys = {
-  /** Seconds that each is still good for, 0 for ever; undefined when there is none, or no more. */
+  /**
+   * Remaining lifetime of each key in seconds, 0 for no end; undefined if the key is unknown or
+   * expired.
+   */
   of(hashes: readonly string[]): (number | undefined)[]
   set(entries: readonly (readonly [hash: string, timeoutSeconds: number])[]): Promise<Outcome[]>
   remove(hashes: readonly string[]): Promise<Outcome[]>
   clear(): Promise<void>
   load(): Promise<number>
-  /** Removes those that have ended, and returns how many that were. */
+  /** Deletes expired keys and returns how many there were. */
   removeEnded(): Promise<number>
   readonly size: number
 }
 
-/** The latest second that a key can expire at; later is never. */
+/** The latest second at which a key can expire. A later one means never. */
 const END_MAX = ENTRY_VALUE_MAX
 
 export function createKeys(

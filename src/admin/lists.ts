@@ -11,25 +11,27 @@ import { AdminError, type Outcome, storeFirst } from './admin.ts'
 
 /**
  * A whitelist or blacklist, in the database and in the shared table that announces are checked
- * with.
+ * against.
  */
 export type List = {
   has(hashes: readonly string[]): boolean[]
   add(hashes: readonly string[]): Promise<Outcome[]>
   remove(hashes: readonly string[]): Promise<Outcome[]>
   clear(): Promise<void>
-  /** Enters what the database holds. Returns how many that are. */
+  /** Loads the entries of the database. Returns their number. */
   load(): Promise<number>
   readonly size: number
 }
 
-/** Which change of a list refuses a torrent from then on, and removes its peers from the swarm. */
+/**
+ * The change of a list that refuses a torrent from then on, and removes its peers from the swarm.
+ */
 export type Refusal = {
   readonly by: 'added' | 'deleted'
   readonly dropPeers: (hash: string) => void
 }
 
-/** `isEnabled` says whether announces are checked against it. */
+/** `isEnabled` is whether announces are checked against the list. */
 export function createList(
   name: string,
   isEnabled: () => boolean,

@@ -11,7 +11,7 @@ import { readPage } from './pages.ts'
 import { type TorrentRules, Torrents } from './torrents.ts'
 import { Users } from './users.ts'
 
-/** All that is administered: what the API asks for, and what is kept and read by itself. */
+/** All administration: the operations of the API, and the data that is stored and written. */
 export type Administration = {
   readonly admin: Admin
   readonly whitelist: List
@@ -20,9 +20,9 @@ export type Administration = {
   readonly users: Users
   readonly torrents: Torrents
   readonly overview: OverviewReader
-  /** Enters what the database holds, and returns how much of each that was. */
+  /** Loads the rows of the database. Returns the number of each kind. */
   load(): Promise<Loaded>
-  /** What has to be written to the database from time to time. */
+  /** Writes to the database that are repeated at intervals. */
   readonly flushes: readonly (() => Promise<number>)[]
 }
 
@@ -36,16 +36,16 @@ export type Loaded = {
 
 export type AdministrationOptions = {
   readonly engine: Engine
-  /** Undefined where nothing is kept. */
+  /** Undefined if nothing is stored. */
   readonly database: Database | undefined
   readonly torrentRules: TorrentRules
-  /** Whether torrents are kept too, and not only lists, keys and users. */
+  /** Whether torrents are stored too, and not only lists, keys and users. */
   readonly keepTorrents: boolean
-  /** Rows of a batch of counters. */
+  /** Rows per batch of counters. */
   readonly chunkSize: number
-  /** Seconds that a session is remembered after its last announce. */
+  /** Seconds for which a session is remembered after its last announce. */
   readonly sessionTtl: number
-  /** Receives what is credited to users, after it is in the database. */
+  /** Receives each batch of users' credit after it is in the database. */
   readonly onCredited?: (batch: Batch) => void
   readonly log: Logger
   readonly nowSeconds: () => number
@@ -56,7 +56,10 @@ export type AdministrationOptions = {
   readonly certificates: Pick<Admin, 'certificates' | 'reloadCertificates'>
 }
 
-/** For the main thread of the primary: the only writer of the tables of lists, keys and users. */
+/**
+ * Creates the only writer of the tables of lists, keys and users, for the main thread of the
+ * primary.
+ */
 export function createAdministration(options: AdministrationOptions): Administration {
   const { database, engine, nowSeconds } = options
   const { access } = engine

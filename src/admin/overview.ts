@@ -3,16 +3,19 @@ import { totals } from '../engine/totals.ts'
 import type { Overview, ProcessNumbers, Stats, Torrent } from './admin.ts'
 import type { Torrents } from './torrents.ts'
 
-/** Seconds between two samples of the history, and how many are kept: the last five minutes. */
+/** Seconds between two samples of the history, and their number: the last five minutes. */
 export const SAMPLE_SECONDS = 2
 const SAMPLES_MAX = 150
 
-/** The largest torrents that are told of, and those whose peers are asked for their clients. */
+/**
+ * Numbers of the largest torrents that are shown, and of those whose peers are sampled for their
+ * clients.
+ */
 const TOP_TOLD = 20
 const TOP_SAMPLED = 100
 const PEERS_SAMPLED = 1000
 
-/** Share of the thread's time for the scan of all torrents for the largest ones. */
+/** Minimum interval and share of the thread's time of the scan for the largest torrents. */
 const TOP_MILLIS_MIN = 5000
 const TOP_TIME_SHARE = 1 / 20
 
@@ -25,22 +28,22 @@ export type OverviewSources = {
   readonly processes: () => readonly ProcessNumbers[]
   /** The client's name by its peer id. */
   readonly clientOf: (peerId: string) => string
-  /** Milliseconds, ever increasing. */
+  /** Milliseconds of a monotonic clock. */
   readonly now: () => number
 }
 
 export type OverviewReader = {
   read(): Promise<Overview>
-  /** Announces a second over all protocols, by the last sample. */
+  /** Announces per second over all protocols, by the last sample. */
   readonly announceRate: number
-  /** Adds a sample to the history. To be called every `SAMPLE_SECONDS`. */
+  /** Adds a sample to the history. Must be called every `SAMPLE_SECONDS`. */
   takeSample(): void
 }
 
 type Largest = Pick<Overview, 'top' | 'clients'>
 type Counts = Record<'http' | 'udp' | 'websocket', number>
 
-/** Reads the overview of the dashboard. Expensive parts are refreshed only now and then. */
+/** Reads the overview of the dashboard. Expensive parts are refreshed only at intervals. */
 export function createOverview(sources: OverviewSources): OverviewReader {
   const { now } = sources
   const history = { http: [], udp: [], websocket: [], seeders: [], leechers: [] } as {
@@ -56,7 +59,8 @@ export function createOverview(sources: OverviewSources): OverviewReader {
   }
 
   /**
-   * The last result. A request with an old result starts a new search, and waits only without one.
+   * Returns the last result. If it is old, a new scan starts; the call waits for it only if there
+   * is no result yet.
    */
   async function readLargest(): Promise<Largest> {
     if (largest && now() < largestUntil) return largest
@@ -101,7 +105,7 @@ export function createOverview(sources: OverviewSources): OverviewReader {
       }
     },
     takeSample() {
-      // So that what is read next tells of the seconds since.
+      // The next report then covers the seconds from now on.
       sources.processes()
       const stats = sources.stats()
       const counts = announcesOf(stats)
@@ -127,7 +131,7 @@ export function createOverview(sources: OverviewSources): OverviewReader {
   }
 }
 
-/** Announces since the start. Those over HTTP are called `tcp` there. */
+/** Announces since the start. `/stats` calls those over HTTP `tcp`. */
 function announcesOf(stats: Stats): Counts {
   const both = (prefix: string) =>
     numberIn(stats, `${prefix}4_announces_handled`) +
@@ -140,7 +144,9 @@ function numberIn(stats: Stats, name: string): number {
   return typeof value === 'number' ? value : 0
 }
 
-/** Peers of each torrent in proportion to its size, counted by their client, most first. */
+/**
+ * Peers of each torrent in proportion to its size, counted by their client, in descending order.
+ */
 function clientsOf(
   all: readonly Torrent[],
   { torrents, clientOf }: OverviewSources,

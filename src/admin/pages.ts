@@ -39,7 +39,7 @@ function pageOfTorrents(engine: Engine, cursor: string, count: number): HashPage
   return stripe < engine.stripeCount ? { hashes, next: String(stripe) } : { hashes }
 }
 
-/** Hashes are grouped by their first 16 bits, to sort only as many as a page needs. */
+/** Hashes are grouped by their first 16 bits, so that only those of a page must be sorted. */
 const GROUPS = 2 ** 16
 
 /**

@@ -4,7 +4,8 @@ import type { ProcessNumbers } from './admin.ts'
 type Known = { readonly at: number; readonly cpuSeconds: number; readonly cpu: number }
 
 /**
- * The last reports of the processes. Processor time is between the last two reports that were read.
+ * Creates the reader of the processes' last reports. Processor time is between the last two reports
+ * that were read.
  */
 export function createProcessNumbers(
   processes: Pick<Processes, 'all'>,

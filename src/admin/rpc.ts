@@ -21,7 +21,9 @@ export type RpcFailure = {
   readonly message: string
 }
 
-/** Most unanswered calls of a client: a primary that hangs must not fill the memory of a worker. */
+/**
+ * Maximum unanswered calls of a client: a primary that hangs must not fill the memory of a worker.
+ */
 const PENDING_CALLS_MAX = 10_000
 
 export type RemoteAdmin = {

@@ -19,7 +19,7 @@ import { AdminError, type Outcome, type PeerPage, storeFirst, type Torrent } fro
 export type TorrentRules = {
   /** Add announced torrents that the database does not have. */
   readonly insertVacant: boolean
-  /** Remove torrents from the database that had no announce for the timeout. */
+  /** Remove torrents from the database that were not announced within the timeout. */
   readonly removeAction: boolean
   readonly updateCompleted: boolean
   readonly updatePeers: boolean
@@ -27,7 +27,7 @@ export type TorrentRules = {
   readonly peersTimeout: number
 }
 
-/** Stripes processed before other work of this thread gets its turn. */
+/** Stripes processed before other work of this thread runs. */
 const STRIPES_AT_ONCE = 32
 
 /** Torrents as an operator sees them, and their counts in the database. */
@@ -37,7 +37,7 @@ export class Torrents {
   readonly #rules: TorrentRules
   readonly #nowSeconds: () => number
 
-  /** `rows` is undefined where torrents are not stored. */
+  /** `rows` is undefined if torrents are not stored. */
   constructor(
     engine: Engine,
     rows: Table<TorrentRow> | undefined,
@@ -146,7 +146,7 @@ export class Torrents {
     }
   }
 
-  /** Writes the changed torrents of one stripe; those that were not written stay marked. */
+  /** Writes the changed torrents of one stripe. Those that were not written stay marked. */
   async #flushStripe(table: Table<TorrentRow>, stripe: number): Promise<number> {
     const changed = takeChangedTorrents(this.#engine, stripe)
     if (changed.length === 0) return 0

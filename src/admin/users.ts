@@ -28,19 +28,19 @@ type Known = {
   readonly written: UserTotals
 }
 
-/** Seconds beyond a session's life before the number of a removed user is used again. */
+/** Seconds beyond a session's lifetime before the number of a removed user is reused. */
 const FREED_SECONDS = 90_000
 
 export type UsersOptions = {
   readonly engine: Engine
-  /** Undefined where nothing is stored. */
+  /** Undefined if nothing is stored. */
   readonly database: Database | undefined
-  /** Rows of a batch. */
+  /** Rows per batch. */
   readonly chunkSize: number
-  /** Seconds that a session is remembered after its last announce. */
+  /** Seconds for which a session is remembered after its last announce. */
   readonly sessionTtl: number
   readonly nowSeconds: () => number
-  /** Receives what is credited to users, after it is in the database. */
+  /** Receives each batch of users' credit after it is in the database. */
   readonly onCredited?: (batch: Batch) => void
   readonly log: Logger
 }
@@ -78,7 +78,7 @@ export class Users {
     return this.#byKey.size
   }
 
-  /** Sessions whose counts wait to be written. */
+  /** Sessions with unwritten counts. */
   get waiting(): number {
     return countSessions(this.#options.engine).changed
   }
@@ -110,7 +110,7 @@ export class Users {
     })
   }
 
-  /** Sets totals as they are from now on: what was announced before is written first. */
+  /** Sets totals. Earlier announces are written first. */
   async set(users: readonly UserEntry[]): Promise<Outcome[]> {
     const { database } = this.#options
     const entries = users.map(user => ({ ...user, ...boundTotals(user) }))
@@ -181,7 +181,7 @@ export class Users {
     return this.#nextNumber++
   }
 
-  /** Adds or changes a user whose totals are in the database by now. */
+  /** Adds or changes a user whose totals are in the database. */
   #enter(user: UserEntry): Outcome {
     const { access } = this.#options.engine
     const known = this.#byKey.get(user.key)
@@ -207,7 +207,7 @@ export class Users {
     return known || former ? 'updated' : 'added'
   }
 
-  /** What the database had; without one, what announces have added is replaced too. */
+  /** Returns the totals of the database. Without one, the growth by announces is replaced too. */
   #knownTotals(user: Known | undefined): UserTotals {
     if (!user) return NO_TOTALS
     if (this.#options.database) return user.written
@@ -273,9 +273,7 @@ function boundTotals({ uploaded, downloaded }: UserEntry) {
   return { uploaded: bound(uploaded), downloaded: bound(downloaded) }
 }
 
-/**
- * Collects the torrents in which these users, by number, have a peer, and when it last announced.
- */
+/** Collects the torrents in which these users, by number, have a peer, with its last announce. */
 async function collectTorrents(
   engine: Engine,
   users: ReadonlyMap<number, [hash: string, seen: number][]>,

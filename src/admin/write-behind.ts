@@ -31,7 +31,7 @@ export class WriteBehind implements FlushStats {
   readonly #running: Promise<void>
   readonly #ping: () => Promise<void>
   #flushing: Promise<void> = Promise.resolve()
-  /** Whether counters wait that the last attempt could not write. */
+  /** Whether the last attempt left counters unwritten. */
   #unwritten = false
   healthy = true
   failures = 0
@@ -41,8 +41,8 @@ export class WriteBehind implements FlushStats {
   busySeconds = 0
 
   /**
-   * Each of `flushes` returns the number of rows that it wrote; one that fails stops no other.
-   * `ping` asks the database for an answer when there was nothing to write.
+   * Each of `flushes` returns the number of rows that it wrote. A failure of one does not stop the
+   * others. `ping` checks that the database answers when there was nothing to write.
    */
   constructor(
     flushes: readonly (() => Promise<number>)[],
@@ -65,7 +65,7 @@ export class WriteBehind implements FlushStats {
     return this.#flushing
   }
 
-  /** Writes once more and ends. Resolves to whether nothing was lost. */
+  /** Writes once more and ends. Resolves to whether everything is written. */
   async stop(): Promise<boolean> {
     this.#ending.abort()
     await this.#running
@@ -81,7 +81,7 @@ export class WriteBehind implements FlushStats {
   async #run(): Promise<void> {
     const { signal } = this.#ending
     let retryMillis = RETRY_MILLIS_MIN
-    // The last round comes after the signal and writes the rest.
+    // The last round follows the signal and writes the rest.
     while (!signal.aborted) {
       const millis = this.healthy ? this.#intervalSeconds() * 1000 : retryMillis
       await sleep(millis, undefined, { signal }).catch(() => {})

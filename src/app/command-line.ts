@@ -41,7 +41,7 @@ Exit status: 0 stopped on request, 64 wrong usage, 65 a file that cannot be impo
 70 a bug in muster, 78 wrong configuration.
 `
 
-/** Tables of an export of Torrust-Actix, as its options name them. */
+/** Options of Torrust-Actix for the tables of an export. */
 const TABLES = {
   torrent: 'torrents',
   whitelist: 'whitelists',

@@ -47,7 +47,7 @@ export async function startPersistence(options: PersistenceOptions): Promise<Per
   return persistence
 }
 
-/** What outlives the process: the database with lists, keys, users and torrents. */
+/** The data that outlives the process: the database with lists, keys, users and torrents. */
 export class Persistence implements Part {
   readonly administration: Administration
   readonly #nowSeconds: () => number

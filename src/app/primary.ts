@@ -128,7 +128,7 @@ export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig)
   }
 }
 
-/** Throws an OperatorError where the process may not have that much memory. */
+/** Throws an OperatorError if the process may not allocate that much memory. */
 function reserveTables({ accounting, engine }: Config, access: AccessRules): EngineTables {
   const memoryBytes = engine.memory
   try {
@@ -212,7 +212,7 @@ async function openPersistence(run: Run): Promise<Persistence> {
   return persistence
 }
 
-/** Undefined where the configuration wants no snapshots. */
+/** Returns undefined if the configuration does not enable snapshots. */
 function openSnapshots(run: Run, persistence: Persistence): Snapshots | undefined {
   const { config, died, log, nowSeconds, parts, settings, tables } = run
   if (!config.snapshot.enabled) return undefined

@@ -30,7 +30,7 @@ export type ReloadOptions = {
 export type Running = {
   /** The configuration in effect. */
   readonly config: Config
-  /** The sections that its file has. */
+  /** The sections that its file contains. */
   readonly sections: readonly string[]
   readonly claimed: ClaimedTcp
   readonly udp: readonly ClaimedUdp[]
@@ -59,14 +59,14 @@ export class Reload {
     this.#options = options
   }
 
-  /** From now on everything is started, and reloads are carried out. */
+  /** Called when everything is started. Reloads are carried out from then on. */
   begin(running: Running): void {
     this.#running = running
   }
 
   /**
-   * Reads the configuration again and applies it as far as a running tracker can. Errors are
-   * logged, and then everything stays as it was. A call while another one waits does nothing.
+   * Reads the configuration again and applies it as far as a running tracker can. Errors are logged
+   * and leave everything unchanged. A call while another one waits does nothing.
    */
   async config(): Promise<void> {
     const { log, parts } = this.#options
@@ -141,8 +141,8 @@ export class Reload {
 }
 
 /**
- * Throws where a section of the running configuration is missing from the file: it is empty or
- * being written, and the defaults would open what the operator closed.
+ * Throws if a section of the running configuration is missing from the file: the file is empty or
+ * being written, and the defaults could remove a restriction.
  */
 function refuseIncomplete(before: readonly string[], now: readonly string[]): void {
   const missing = before.filter(section => !now.includes(section))

@@ -2,7 +2,7 @@ import { ExitStatus } from '../errors.ts'
 import type { Parts } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 
-/** A snapshot of millions of peers, and the last counts for the database, take their time. */
+/** A snapshot of millions of peers and the last write to the database take time. */
 const STOP_MILLIS_MAX = 60_000
 
 /**

@@ -13,18 +13,23 @@ import {
   type WriteReport,
 } from '../snapshot/report.ts'
 
-/** Of one processor's time: a second's work may take five, announces need not wait for it. */
+/**
+ * Share of one processor: a snapshot may take five times as long, so that announces do not wait for
+ * it.
+ */
 export const WRITE_SHARE = 0.2
 
 export type SnapshotsOptions = {
-  /** Writes counters to the database, which then are not older than the swarms. */
+  /**
+   * Writes counters to the database, so that they are not older than the swarms of the snapshot.
+   */
   readonly beforeWrite: () => Promise<void>
   readonly config: SnapshotConfig
   readonly tables: EngineTables
   readonly settings: EngineSettings
   readonly nowSeconds: () => number
   readonly log: Logger
-  /** Called when the thread died, perhaps with a lock in its hand. */
+  /** Called when the thread died, possibly with a lock. */
   readonly died: (name: string, error: unknown) => void
 }
 
@@ -32,20 +37,20 @@ export type Snapshots = Part & {
   /** Writes a snapshot now, unless the last one is still being restored. */
   write(): Promise<void>
   setInterval(seconds: number): void
-  /** Resolves when the last snapshot is restored, or cannot be. */
+  /** Resolves when the last snapshot is restored, or could not be. */
   readonly restored: Promise<void>
 }
 
 /**
- * Brings the swarms of the last snapshot back while the tracker serves, and writes a new one every
- * `interval` and at the end. Throws an OperatorError when there can be no such file.
+ * Restores the swarms of the last snapshot while the tracker serves, and writes a new snapshot
+ * every `interval` and at the end. Throws an OperatorError if the file cannot be written.
  */
 export function startSnapshots(options: SnapshotsOptions): Snapshots {
   const { config, log, nowSeconds, settings, tables } = options
   const file = resolve(config.path)
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o750 })
-    // A FIFO or a device would block the writer for ever.
+    // A FIFO or a device would block the writer forever.
     if (statSync(file, { throwIfNoEntry: false })?.isFile() === false) {
       throw new Error('it is not a regular file')
     }
@@ -90,7 +95,7 @@ export function startSnapshots(options: SnapshotsOptions): Snapshots {
   }
 
   const restored = restore()
-  // Before the last swarm is back there is nothing that should take its place.
+  // Until the last swarm is restored, nothing may replace the snapshot.
   const writeUnlessRestoring = async () => {
     if (!isRestoring) await write()
   }

@@ -6,7 +6,7 @@ import type { Samples } from '../metrics/samples.ts'
 
 const PEER_FAMILIES = ['ipv4', 'ipv6', 'websocket'] as const
 
-/** Adds what the tables hold. `isStored` adds the stripes that wait for the database. */
+/** Adds the samples of the tables. `isStored` adds the stripes with unwritten counts. */
 export function collectTables(samples: Samples, engine: Engine, isStored: boolean): void {
   const sums = totals(engine)
   samples.add('muster_torrents', sums.torrents)

@@ -1,6 +1,6 @@
 import { type SectionSchema, switchedOn } from './key-schema.ts'
 
-/** What users are credited with. */
+/** The rules of users' credit. */
 export const ACCOUNTING_SECTION = {
   description:
     'How transferred bytes are credited to users, if tracker_config.users_enabled is set. A session is one client of a user in one torrent, whatever its addresses.',

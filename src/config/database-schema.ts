@@ -46,7 +46,7 @@ const LIST_KEYS = {
   bin_type_infohash: binary('the info hash'),
 }
 
-/** Key that leaves out one table of the database. */
+/** A key that excludes one table from the database. */
 function persistent(content: string): BooleanKey {
   return switchedOn(
     `Store ${content} in the database, if database.persistent is set. With false, the table is not used, and changes are lost when muster stops.`,

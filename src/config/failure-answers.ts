@@ -1,7 +1,7 @@
 import { type FailureAnswers, failureAnswers } from '../protocol/failures.ts'
 import type { Config } from './config.ts'
 
-/** The answers to refused requests that the configuration asks for. */
+/** The configured answers to refused requests. */
 export function failuresOf({ failures, tracker_config: tracker }: Config): FailureAnswers {
   return failureAnswers({
     torrustActix: tracker.failure_texts === 'torrust-actix',

@@ -26,7 +26,7 @@ const intervals: NumberTableKey = {
   description: 'Seconds that replace short_interval or long_interval, by the same names.',
 }
 
-/** What refused clients are answered. */
+/** The answers to refused requests. */
 export const FAILURES_SECTION = {
   description:
     'The answers to refused requests: the text that the user of the client reads, and when the client should try again (`interval`, `min interval` and `retry in` over HTTP and WebSocket).',

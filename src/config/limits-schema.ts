@@ -44,7 +44,7 @@ export function applyProfile(raw: Record<string, unknown>): void {
   raw['limits'] = { ...PROFILES[profile as keyof typeof PROFILES], ...limits }
 }
 
-/** Limits on what clients may do. */
+/** Limits on clients. */
 export const LIMITS_SECTION = {
   description:
     'Limits that apply to clients of every protocol. An announce that exceeds a limit is answered with a failure that names the limit, and is counted in the metrics.',

@@ -17,7 +17,7 @@ function addressRanges(description: string): ListKey {
   }
 }
 
-/** Keys of everything that listens. `more` follows "an IPv6 address in brackets". */
+/** Keys of every listener. `more` follows "an IPv6 address in brackets". */
 function listening(address: string, ipv6Address: string, more = '') {
   return {
     enabled: switchedOn('Listen on this address.'),
@@ -34,7 +34,7 @@ function listening(address: string, ipv6Address: string, more = '') {
 function pemFile(description: string): StringKey {
   return {
     type: 'string',
-    // A path, and not the content of the file.
+    // Must be a path, not the content of the file.
     pattern: '^[^\\n]*$',
     default: '',
     allowed: 'the path of a PEM file',
@@ -80,7 +80,7 @@ const BEHIND_PROXIES = {
   ),
 } as const satisfies Readonly<Record<string, KeySchema>>
 
-/** The sections of everything that listens. */
+/** The sections of all listeners. */
 export const SERVER_SECTIONS = {
   http_server: {
     description: 'The HTTP tracker: /announce and /scrape. One table for each address.',

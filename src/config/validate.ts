@@ -102,7 +102,7 @@ function wrongValue(path: readonly string[], error: ErrorObject, raw: unknown): 
   const schema = key ? section?.keys[key] : undefined
   const whole = key ? path.slice(0, path.indexOf(key) + 1) : path
   const value = valueAt(raw, whole)
-  // The message of ajv is of the same form, such as "must be object".
+  // The message of ajv has the same form, such as "must be object".
   if (!schema) return wrong(keyName(whole), `${error.message}`, kindOf(value))
   if (schema.secret) return wrong(keyName(whole), `must be ${allowedText(schema)}`, kindOf(value))
   if (schema.format === 'database-path' && typeof value === 'string') {

@@ -22,7 +22,7 @@ export function createEngineCounters(): EngineCounters {
   return new Float64Array(new SharedArrayBuffer((FRAME_AT + histogramLength(SECONDS_BOUNDS)) * 8))
 }
 
-/** Time that the frames took to answer. */
+/** Histogram of the time to answer a frame. */
 export function frameSeconds(counters: EngineCounters): Histogram {
   return counters.subarray(FRAME_AT)
 }

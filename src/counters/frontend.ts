@@ -22,8 +22,8 @@ export const FrontendCounter = {
   /** Requests to the API, whatever the answer. */
   api: 5,
   /**
-   * WebRTC offers and answers that were passed on, and those that were dropped because no peer
-   * waits for them or it reads too slowly.
+   * WebRTC offers and answers that were relayed, and those that were dropped because no peer waits
+   * for them or the peer reads too slowly.
    */
   relayed: 6,
   dropped: 7,

@@ -16,7 +16,7 @@ export type ProcessReport = {
   readonly heapUsedBytes: number
   /** Seconds in which the event loop was busy. */
   readonly loopSeconds: number
-  /** Garbage collections and the seconds that they took, by kind. */
+  /** Garbage collections and their duration in seconds, by kind. */
   readonly gc: Readonly<Record<GcKind, readonly [runs: number, seconds: number]>>
   /**
    * Longest delay of a timer since the last report, in seconds: other work held up the event loop.
@@ -30,7 +30,7 @@ export const GC_KINDS = ['minor', 'major', 'incremental', 'weak'] as const
 export type GcKind = (typeof GC_KINDS)[number]
 
 export type Reporting = {
-  /** Sends a report at once. */
+  /** Sends a report immediately. */
   report(): void
   /** Sends the last report. */
   stop(): void

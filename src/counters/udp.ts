@@ -15,7 +15,7 @@ export const UdpCounter = {
   error: 4,
   badConnectionId: 5,
   garbage: 6,
-  /** Longer than any request. */
+  /** A datagram that is longer than any request. */
   truncated: 7,
   sent: 8,
   sendFailed: 9,

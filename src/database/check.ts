@@ -13,14 +13,15 @@ const WORDS: Readonly<Record<ColumnKind, string>> = {
   flag: 'a whole number',
 }
 
-/** A line for each thing that keeps muster from using a table; none when it fits. */
+/** Returns a line for each reason why muster cannot use a table; none if it fits. */
 export async function faultsOfTable(dialect: Dialect, shape: TableOutline): Promise<string[]> {
   const { section, table, primary, others } = shape
   return columnFaults(dialect, section, table, [primary, ...others], primary.name)
 }
 
 /**
- * The same for a table whose columns are given; `unique` is one that identifies a row by itself.
+ * Does the same for a table whose columns are given; `unique` is a column that identifies a row by
+ * itself.
  */
 export async function columnFaults(
   dialect: Dialect,
@@ -53,7 +54,7 @@ export async function columnFaults(
   return lines
 }
 
-/** The switch that says how a hash is kept may be what is wrong, rather than the table. */
+/** The configured storage of hashes may be wrong, rather than the table. */
 function hint(kind: ColumnKind): string {
   if (kind === 'binary') return ' (bin_type_* = true)'
   return kind === 'hex' ? ' (bin_type_* = false)' : ''

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 
 /**
- * What a column holds. `binary` is 20 bytes and `hex` 40 hexadecimal digits; `serial` is a number
- * that is a primary key; `bytes` needs 64 bits, a `number` takes what there is; `flag` is 1 or 0.
+ * Content of a column. `binary` is 20 bytes and `hex` 40 hexadecimal digits; `serial` is a number
+ * that is a primary key; `bytes` needs 64 bits; `number` accepts any integer type; `flag` is 1 or
+ * 0.
  */
 export type ColumnKind = 'binary' | 'hex' | 'uuid' | 'serial' | 'id' | 'number' | 'bytes' | 'flag'
 
@@ -17,13 +18,13 @@ export type ColumnOutline = {
   readonly key: string
 }
 
-/** A column, and the field of a row that it keeps. */
+/** A column, and the field of a row that it stores. */
 export type Column<Row> = ColumnOutline & { readonly field: keyof Row & string }
 
 const HASH = /^[0-9a-f]{40}$/
 const DIGITS = /^[0-9]{1,16}$/
 
-/** A field as the database's driver takes it. Asserts that it is what the column can give back. */
+/** Encodes a field for the database's driver. Asserts that the column can return the same value. */
 export function encode(kind: ColumnKind, value: unknown): unknown {
   switch (kind) {
     case 'binary':
@@ -89,7 +90,10 @@ function wholeNumber(value: unknown): number {
   return Number(value)
 }
 
-/** Counts as they come from the driver, within what muster counts: a site may write anything. */
+/**
+ * Converts a count of the driver and limits it to the range that muster counts in: other programs
+ * may write any value.
+ */
 function toBytes(value: unknown): bigint {
   const digits = /^-?\d+/.exec(String(value ?? 0))?.[0] ?? '0'
   const bytes = BigInt(digits)

@@ -3,7 +3,7 @@ import type { Dialect, Tables } from './dialect.ts'
 import type { TableOutline } from './shapes.ts'
 
 /**
- * Creates a table if there is none of its name, with an index on what its rows are looked for by.
+ * Creates a table if it does not exist, with an index on the column by which its rows are found.
  */
 export async function createTable(
   dialect: Dialect,

@@ -16,17 +16,17 @@ export type Database = {
   readonly ledger: Ledger
   /** Whether a row caused an error, by its values: other rows can be written. */
   isRowFault(error: unknown): boolean
-  /** Creates the tables that are not there. */
+  /** Creates the missing tables. */
   createTables(): Promise<void>
   /**
    * Rejects with an OperatorError that names the table and column where the schema does not fit.
    */
   checkTables(): Promise<void>
-  /** What the operator can do about an error of any of these calls. */
+  /** Converts an error of any of these calls to one that states what the operator can do. */
   explain(error: unknown): OperatorError
   /** Resolves when the server answers. */
   ping(): Promise<void>
-  /** Finishes what was asked for, and refuses more. */
+  /** Finishes all earlier calls and rejects later ones. */
   close(): Promise<void>
 }
 
@@ -58,10 +58,10 @@ export type TorrentRow = {
 
 export type ListRow = { readonly hash: string }
 
-/** `timeout` is when the key ends, in Unix seconds; 0 for never. */
+/** `timeout` is when the key expires, in Unix seconds; 0 for never. */
 export type KeyRow = { readonly hash: string; readonly timeout: number }
 
-/** `id` is a UUID or a decimal number, as `id_uuid` says; `updated` in Unix seconds. */
+/** `id` is a UUID or a decimal number, depending on `id_uuid`; `updated` in Unix seconds. */
 export type UserRow = {
   readonly id: string
   readonly key: string

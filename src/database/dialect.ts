@@ -2,48 +2,43 @@ import type { Kysely, RawBuilder } from 'kysely'
 import type { OperatorError } from '../errors.ts'
 import type { ColumnKind } from './columns.ts'
 
-/**
- * Tables and columns have the names that the configuration gives them, so that no type can know
- * them.
- */
+/** The configuration names the tables and columns, so no type can know them. */
 export type Tables = Record<string, Record<string, unknown>>
 
-/** What SQLite, PostgreSQL and MySQL have each in their own way. */
+/** The differences between SQLite, PostgreSQL and MySQL. */
 export type Dialect = {
   readonly kysely: Kysely<Tables>
-  /** Where the database is, for messages: no user, no password. */
+  /** Address of the database for messages, without user and password. */
   readonly address: string
-  /** How a row that is there already is replaced. */
+  /** The way to replace an existing row. */
   readonly upsert: 'on conflict' | 'on duplicate key'
-  /** A configured name as the database has it. */
+  /** Converts a configured name to the form in which the database stores it. */
   fold(name: string): string
-  /**
-   * Type of a column that is made for this kind; a serial's is complete with what makes it count.
-   */
+  /** Type of a new column for this kind; that of a serial includes its automatic numbering. */
   type(kind: ColumnKind): string
-  /** Whether a column of this type holds the kind unharmed. */
+  /** Whether a column of this type stores the kind without loss. */
   fits(kind: ColumnKind, type: string): boolean
-  /** A number where SQL says nothing about its type. */
+  /** A number in a place where SQL does not determine its type. */
   number(value: unknown): RawBuilder<unknown>
-  /** Columns of a table; undefined when there is none of this name. */
+  /** Columns of a table; undefined if there is no table of this name. */
   columns(table: string): Promise<FoundColumn[] | undefined>
-  /** Whether a transaction that failed like this may succeed if it is run again. */
+  /** Whether a transaction that failed with this error may succeed if it is run again. */
   mayRetry(error: unknown): boolean
   /** Whether a row caused an error, by its values. */
   isRowFault(error: unknown): boolean
-  /** What the operator can do about an error. */
+  /** Converts an error to one that states what the operator can do. */
   explain(error: unknown): OperatorError
 }
 
 export type FoundColumn = {
   readonly name: string
-  /** In the database's words, lower-case. */
+  /** Type in the database's words, in lower case. */
   readonly type: string
-  /** Whether it is the primary key, or has a unique index, by itself. */
+  /** Whether the column by itself is the primary key or has a unique index. */
   readonly unique: boolean
 }
 
-/** The code that a driver gives an error. */
+/** The code of a driver's error. */
 export function codeOf(error: unknown): string {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : ''
   return String(code)

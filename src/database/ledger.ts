@@ -10,7 +10,7 @@ import { inParts } from './statements.ts'
 import { clearRows, LOAD_ROWS_MAX, type Store } from './table.ts'
 
 /**
- * What each user transferred in each torrent, and the sessions that it was computed from. Both are
+ * The transfers of each user in each torrent, and the sessions that they are computed from. Both are
  * written in one transaction with the users' totals: after a crash, the totals are exactly the sum
  * of what the stored sessions reported, so that nothing is lost or credited twice once the clients
  * announce again.
@@ -46,7 +46,7 @@ export type Batch = {
   readonly users: readonly UserChange[]
 }
 
-/** What one user's sessions add. Bytes are those credited. */
+/** Changes by one user's sessions. Bytes are the credited ones. */
 export type UserChange = {
   readonly user: string
   uploaded: bigint
@@ -55,7 +55,7 @@ export type UserChange = {
   /** Unix seconds. */
   updated: number
   readonly torrents: Map<string, LedgerRow>
-  /** By info hash and peer id. */
+  /** Sessions by info hash and peer id. */
   readonly sessions: Map<string, SessionRow>
 }
 
@@ -94,7 +94,7 @@ export type LedgerRow = {
 }
 
 type Column<Row> = ColumnOutline & { readonly field: keyof Row & string }
-/** How a column changes: by the sum, to the new value, to the larger of both, or not at all. */
+/** The change of a column: the sum, the new value, the larger of both, or none. */
 type Change = 'add' | 'set' | 'max' | 'keep'
 type LedgerColumn<Row> = Column<Row> & { readonly change: Change }
 
@@ -294,7 +294,7 @@ async function isWritten(
   return Number(found?.['batch'] ?? 0) === row.batch
 }
 
-/** Most users of one statement; its time grows with their square. */
+/** Maximum users of one statement; its time grows with their square. */
 const UPDATE_USERS_MAX = 100
 
 /** Adds to users' totals. A user that the site has deleted is skipped. */

@@ -6,13 +6,13 @@ import type { ColumnKind } from './columns.ts'
 import { codeOf, type Dialect, messageOf, type Tables } from './dialect.ts'
 import { limitMysql } from './time-limit.ts'
 
-/** One writes, the others load. */
+/** One connection writes, the others load. */
 const CONNECTIONS_MAX = 4
 
 /**
- * Set for each connection, whatever the server's default is: a value that does not fit is an error,
- * not cut; an id of 0 is 0; a backslash in a text literal escapes, as the driver, which writes the
- * literals, takes for granted.
+ * Set for each connection, whatever the server's default is: a value that does not fit is an error
+ * and is not truncated; an id of 0 is 0; a backslash in a text literal escapes, which the driver
+ * assumes when it writes literals.
  */
 const SQL_MODE = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO'
 
@@ -38,10 +38,10 @@ const FITTING: Readonly<Record<ColumnKind, RegExp>> = {
   flag: /^tinyint|^smallint|^mediumint|^int|^bigint|^decimal/,
 }
 
-/** Characters or bytes that a column must have room for, if its type says how much it has. */
+/** Length that a column must have, if its type states one. */
 const LENGTHS: Readonly<Partial<Record<ColumnKind, number>>> = { binary: 20, hex: 40, uuid: 36 }
 
-/** Deadlocks and locks held too long, a row that changed under way, a connection that was lost. */
+/** Deadlocks and lock timeouts, a row that changed meanwhile, a lost connection. */
 const PASSING = new Set([
   'ER_LOCK_DEADLOCK',
   'ER_LOCK_WAIT_TIMEOUT',
@@ -53,13 +53,13 @@ const PASSING = new Set([
   'EPIPE',
 ])
 
-/** Wrong password or user, no such database, no right to what is asked. */
+/** Wrong password or user, missing database, missing privilege. */
 const MISTAKEN = /^ER_(\w*ACCESS_DENIED\w*|BAD_DB_ERROR)$/
 
-/** SQLSTATEs: a value that a column, a constraint or a trigger of the site rejects. */
+/** SQLSTATEs: a value that a column, a constraint or a trigger rejects. */
 const ROW_FAULT = /^(22|23|45)/
 
-/** A pool of connections to MySQL or MariaDB; the first one is made by the first statement. */
+/** A pool of connections to MySQL or MariaDB; the first statement opens the first one. */
 export function openMysql(server: ServerAddress, timeoutMillis: number): Dialect {
   const { host, port, socket, user, password, database, tls } = server
   const address = `mysql://${socket ?? `${host}:${port}`}/${database}`
@@ -70,7 +70,7 @@ export function openMysql(server: ServerAddress, timeoutMillis: number): Dialect
     database,
     connectionLimit: CONNECTIONS_MAX,
     connectTimeout: timeoutMillis,
-    // Numbers past 2^53 come as text instead of another number.
+    // Numbers above 2^53 arrive as text instead of a rounded number.
     supportBigNumbers: true,
     ...(tls !== 'disable' && { ssl: { rejectUnauthorized: tls === 'verify-full' } }),
   })

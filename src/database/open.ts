@@ -18,8 +18,8 @@ import { usersTable } from './users.ts'
 
 /**
  * Connects to the database, which creates a file of SQLite but no table. Rejects with an
- * OperatorError that names where the database should be, without the password: 69 when there is
- * none that answers, 78 when it answers that the configuration is wrong.
+ * OperatorError that names the database without the password: 69 if it does not answer, 78 if its
+ * answer means that the configuration is wrong.
  */
 export async function openDatabase(
   config: DatabaseConfig,
@@ -38,7 +38,7 @@ export async function openDatabase(
   return database
 }
 
-/** Loads the configured driver only. */
+/** Loads only the configured driver. */
 async function openDialect({ path }: DatabaseConfig, timeoutMillis: number): Promise<Dialect> {
   const parsed = parseDatabasePath(path)
   assert.ok(parsed, 'the configuration was checked')

@@ -6,7 +6,7 @@ import type { ColumnKind } from './columns.ts'
 import { codeOf, type Dialect, type FoundColumn, messageOf, type Tables } from './dialect.ts'
 import { limitPostgres } from './time-limit.ts'
 
-/** One writes, the others load. */
+/** One connection writes, the others load. */
 const CONNECTIONS_MAX = 4
 
 const TYPES: Readonly<Record<ColumnKind, string>> = {
@@ -37,10 +37,10 @@ const PASSING = /^(08...|40001|40P01|57P0[123]|ECONNRESET|EPIPE)$/
 /** The driver's own errors have no code. */
 const LOST = /^Connection terminated|not queryable$/
 
-/** Wrong password or user, no such database or schema, no right to what is asked. */
+/** Wrong password or user, missing database or schema, missing privilege. */
 const MISTAKEN = /^(28...|3D000|3F000|42501)$/
 
-/** A pool of connections to PostgreSQL; the first one is made by the first statement. */
+/** A pool of connections to PostgreSQL; the first statement opens the first one. */
 export function openPostgres(server: ServerAddress, timeoutMillis: number): Dialect {
   const { host, port, socket, user, password, database, tls } = server
   const address = `postgres://${socket ?? `${host}:${port}`}/${database}`
@@ -68,7 +68,7 @@ export function openPostgres(server: ServerAddress, timeoutMillis: number): Dial
     kysely,
     address,
     upsert: 'on conflict',
-    // As PostgreSQL does with names that are not quoted, which those of Torrust-Actix are not.
+    // PostgreSQL does the same with unquoted names, and Torrust-Actix does not quote them.
     fold: name => name.toLowerCase(),
     type: kind => TYPES[kind],
     fits: (kind, type) => FITTING[kind].test(type) && longEnough(kind, type),

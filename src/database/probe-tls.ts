@@ -13,13 +13,13 @@ const BEFORE_CAPABILITIES = 4 + 8 + 1
 
 /**
  * Whether the server accepts TLS, for sslmode=prefer: the drivers either demand TLS or do not use
- * it. False as well if the server cannot be reached, so that the driver reports why.
+ * it. Also false if the server cannot be reached, so that the driver reports the reason.
  */
 export async function acceptsTls(
   { host, port, socket, engine }: ServerAddress & { readonly engine: 'mysql' | 'pgsql' },
   timeoutMillis: number,
 ): Promise<boolean> {
-  // A local socket needs no encryption.
+  // A local socket does not need encryption.
   if (socket !== undefined) return false
   const connection = connect({ host, port })
   const signal = AbortSignal.timeout(timeoutMillis)

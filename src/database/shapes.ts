@@ -9,11 +9,11 @@ export type TableOutline = {
   readonly table: string
   readonly primary: ColumnOutline
   readonly others: readonly ColumnOutline[]
-  /** A column beside the primary key that rows are looked for by. */
+  /** A column beside the primary key by which rows are found. */
   readonly indexed?: ColumnOutline
 }
 
-/** A table, and the rows that it keeps. */
+/** A table, and the rows that it stores. */
 export type Shape<Row> = Omit<TableOutline, 'primary' | 'others'> & {
   readonly primary: Column<Row>
   readonly others: readonly Column<Row>[]
@@ -28,8 +28,8 @@ export type Shapes = {
 }
 
 /**
- * The five tables as the configuration names them; `fold` makes a name what the database has for
- * it.
+ * The five tables as the configuration names them; `fold` converts a name to the form in which the
+ * database stores it.
  */
 export function tableShapes(
   config: DatabaseStructureConfig,

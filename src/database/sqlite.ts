@@ -17,13 +17,16 @@ import { configError, ExitStatus, OperatorError, unavailableError } from '../err
 import type { ColumnKind } from './columns.ts'
 import { codeOf, type Dialect, messageOf, type Tables } from './dialect.ts'
 
-/** Waiting for another process's lock blocks this thread, so it is short; transactions retry. */
+/**
+ * Waiting for another process's lock blocks this thread, so the limit is short; transactions are
+ * retried.
+ */
 const BUSY_MILLIS_MAX = 20
 
-/** At the start nothing else waits, and another process may be closing the file. */
+/** At startup nothing else waits, and another process may be closing the file. */
 const OPEN_MILLIS_MAX = 5000
 
-/** Cached prepared statements; chunk sizes make a handful per table. */
+/** Maximum number of cached prepared statements; chunk sizes cause a handful per table. */
 const STATEMENTS_MAX = 100
 
 /**
@@ -43,7 +46,7 @@ const TYPES: Readonly<Record<ColumnKind, string>> = {
   flag: 'integer',
 }
 
-/** What `quick_check` may report at the start, for the message of a damaged file. */
+/** Maximum lines of `quick_check` in the message for a damaged file. */
 const CHECK_LINES_MAX = 3
 
 /** Opens SQLite in `file`; creates the file and its folder if needed. Throws an OperatorError. */
@@ -74,7 +77,7 @@ export function openSqlite(file: string): Dialect {
     kysely,
     address: file,
     upsert: 'on conflict',
-    // SQLite's schemas are attached files; this connection has none.
+    // SQLite's schemas are attached files; this connection does not have any.
     fold: name => name.replace(/^main\./, ''),
     type: kind => TYPES[kind],
     fits,
@@ -95,7 +98,7 @@ export function openSqlite(file: string): Dialect {
   }
 }
 
-/** SQLite's type affinity: a column stores what it is given unless its type converts the value. */
+/** SQLite's type affinity: a column stores a value unchanged unless its type converts it. */
 function fits(kind: ColumnKind, type: string): boolean {
   if (kind === 'binary') return type === '' || /blob|binary/.test(type)
   if (kind === 'hex' || kind === 'uuid') return /char|clob|text/.test(type)
@@ -105,7 +108,7 @@ function fits(kind: ColumnKind, type: string): boolean {
 const REPLACED =
   'the file was removed or replaced while muster was running; put it back or restart muster'
 
-/** Device and inode, which tell whether the path still names the file that was opened. */
+/** Device and inode, which show whether the path still names the opened file. */
 function identityOf(file: string): string {
   const found = statSync(file, { bigint: true, throwIfNoEntry: false })
   return found ? `${found.dev}:${found.ino}` : 'none'
@@ -136,7 +139,7 @@ class SqliteFileDriver extends SqliteDriver {
     this.#checkFile = checkFile
   }
 
-  /** Takes the write lock at the start: a read lock cannot always be upgraded later. */
+  /** Acquires the write lock at the start: a read lock cannot always be upgraded later. */
   override async beginTransaction(connection: DatabaseConnection): Promise<void> {
     this.#checkFile()
     await connection.executeQuery(CompiledQuery.raw('begin immediate'))
@@ -165,7 +168,7 @@ function kyselyDatabase(database: Libsql.Database): SqliteDatabase {
     },
     close() {
       statements.clear()
-      // Statements that are not collected yet keep the file open; closing alone would leave the
+      // Statements that are not garbage-collected keep the file open; closing alone would leave the
       // write-ahead log beside it. On a full disk the log stays: the next start reads it.
       try {
         database.pragma('wal_checkpoint(truncate)')

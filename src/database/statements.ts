@@ -9,10 +9,10 @@ import { type Column, type ColumnOutline, decode, encode } from './columns.ts'
 import type { Dialect, Tables } from './dialect.ts'
 import type { Shape, TableOutline } from './shapes.ts'
 
-/** Rows of one statement. With 7 columns they stay below the 32,766 parameters of SQLite. */
+/** Rows per statement. With 7 columns they stay below the 32,766 parameters of SQLite. */
 export const STATEMENT_ROWS_MAX = 1000
 
-/** Rows of one update. The time grows with their square, which does not matter at this number. */
+/** Rows per update. The time grows with their square, which does not matter at this number. */
 const UPDATE_ROWS_MAX = 100
 
 /** `items` in parts of `size`, the last one shorter. */
@@ -20,7 +20,7 @@ export function* inParts<T>(items: readonly T[], size: number): Generator<readon
   for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size)
 }
 
-/** A row as the database gave it; undefined when its hash is none. */
+/** Decodes a row of the database; undefined if its hash is invalid. */
 export function decodeRow<Row>(shape: Shape<Row>, found: Record<string, unknown>): Row | undefined {
   const row: Record<string, unknown> = {}
   for (const { name, kind, field } of [shape.primary, ...shape.others]) {
@@ -47,7 +47,7 @@ export function selectPage(
   return (after === undefined ? page : page.where(key, '>', after)).execute()
 }
 
-/** Adds rows, or replaces those with their primary keys, each of which stands in `rows` once. */
+/** Adds rows, or replaces those with their primary keys, each of which occurs in `rows` once. */
 export async function upsert<Row>(
   db: Kysely<Tables>,
   dialect: Dialect,
@@ -59,7 +59,10 @@ export async function upsert<Row>(
   }
 }
 
-/** Compiled once for whole parts: that takes Kysely several times as long as the statement does. */
+/**
+ * Compiled once for whole parts: compiling takes Kysely several times as long as the statement
+ * itself.
+ */
 const wholeParts = new WeakMap<TableOutline, CompiledQuery>()
 
 function upsertQuery<Row>(
@@ -85,7 +88,7 @@ function replacing(
 ) {
   const names = others.map(({ name }) => name)
   if (dialect.upsert === 'on duplicate key') {
-    // Something has to be set; `insert ignore` would hide other faults than this one.
+    // MySQL requires an assignment; `insert ignore` would hide other faults than a duplicate key.
     return insert.onDuplicateKeyUpdate(
       setting(names.length > 0 ? names : [primary.name], name => sql`values(${sql.ref(name)})`),
     )

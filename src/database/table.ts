@@ -7,19 +7,19 @@ import { decodeRow, deleteWhere, inParts, selectPage, update, upsert } from './s
 import type { Transact } from './transactions.ts'
 import type { Turns } from './turns.ts'
 
-/** Rows that a load holds at a time. */
+/** Maximum rows in memory during a load. */
 export const LOAD_ROWS_MAX = 10_000
 
 export type Store = {
   readonly dialect: Dialect
   readonly transact: Transact
-  /** Rows of a transaction. */
+  /** Rows per transaction. */
   readonly chunkSize: number
 }
 
 /**
- * Serialises the writes to a table: a long one is many transactions, and an older row must not
- * replace a newer one because its chunk had to wait.
+ * Serialises the writes to a table: a long write consists of many transactions, and an older row
+ * must not replace a newer one because its chunk had to wait.
  */
 export function inTurns<Row>(table: Table<Row>, turns: Turns): Table<Row> {
   return {
@@ -67,7 +67,7 @@ function latest<Row extends { readonly hash: string }>(rows: readonly Row[]): Ro
   return sorted.filter((row, n) => row.hash !== sorted[n + 1]?.hash)
 }
 
-/** All rows in the order of the primary key; those are passed over whose hash is none. */
+/** Yields all rows in the order of the primary key. Rows with an invalid hash are skipped. */
 export async function* loadRows<Row>(
   { dialect }: Store,
   shape: Shape<Row>,
@@ -81,7 +81,7 @@ export async function* loadRows<Row>(
     if (rows.length > 0) yield rows
     if (page.length < LOAD_ROWS_MAX) return
     after = page.at(-1)?.[shape.primary.name]
-    // SQLite answers at once: others on this thread get their turn.
+    // SQLite answers synchronously: let other work of this thread run.
     await setImmediate()
   }
 }

@@ -1,6 +1,6 @@
 import type { MysqlPool, MysqlPoolConnection, PostgresPool, PostgresPoolClient } from 'kysely'
 
-/** Milliseconds that closing waits for a server to confirm the end of its connections. */
+/** Milliseconds for which closing waits until a server confirms the end of its connections. */
 const CLOSE_MILLIS_MAX = 2000
 
 /** A statement, or a wait for a connection, that took longer than `database.statement_timeout`. */
@@ -12,9 +12,7 @@ export class DatabaseTimeout extends Error {
   }
 }
 
-/**
- * Calls `expired` if `answer` takes longer than `millis`; what `answer` comes to later is ignored.
- */
+/** Calls `expired` if `answer` takes longer than `millis`. A later result is ignored. */
 function within<T>(answer: Promise<T>, millis: number, expired: () => Error): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(expired()), millis)
@@ -28,7 +26,7 @@ type PostgresClient = PostgresPoolClient & {
 }
 
 export type LimitedPostgres = PostgresPool & {
-  /** Adds a connection that `end` may have to break off. */
+  /** Adds a connection that `end` may have to close. */
   track(client: object): void
 }
 
@@ -160,7 +158,7 @@ export function limitMysql(pool: RawMysqlPool, millis: number): MysqlPool {
   }
 }
 
-/** Waits a bounded time for connections to end in order, then breaks them off. */
+/** Waits a bounded time until connections end, then closes them. */
 async function endWithin(ended: Promise<void>, destroy: () => void): Promise<void> {
   try {
     await within(ended, CLOSE_MILLIS_MAX, () => new DatabaseTimeout('', CLOSE_MILLIS_MAX))

@@ -18,7 +18,8 @@ export function transactions(dialect: Dialect, timeoutMillis: number): Transact 
   const turns = createTurns(timeoutMillis)
   return work =>
     turns.take(async () => {
-      // SQLite answers synchronously: let the thread serve others between the chunks of a write.
+      // SQLite answers synchronously: let other work of this thread run between the chunks of a
+      // write.
       await setImmediate()
       return attempt(dialect, work, timeoutMillis)
     })
@@ -50,7 +51,8 @@ async function once<T>(
     await transaction.commit().execute()
     return result
   } catch (error) {
-    // Fails where nothing is left to roll back (full disk, lost connection); report the cause.
+    // The rollback fails if there is nothing left to roll back (full disk, lost connection); report
+    // the cause.
     await transaction
       .rollback()
       .execute()

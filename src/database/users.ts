@@ -9,9 +9,10 @@ import { clearRows, loadRows, type Store } from './table.ts'
 type UserShape = Shapes['users']
 
 /**
- * Users are known by their key, while the table's primary key is the id and its key need not be
- * unique, nor have an index. So keys are looked up a chunk at a time, which is one pass over a
- * table without an index, and the rest goes by id. Columns that are not ours keep what they hold.
+ * Users are identified by their key, but the primary key of the table is the id, and the key column
+ * may be neither unique nor indexed. Keys are therefore looked up a chunk at a time, which is one
+ * pass over a table without an index; all other statements use the id. Columns that muster does not
+ * use stay unchanged.
  */
 export function usersTable(store: Store, shape: UserShape): Table<UserRow> {
   const { dialect, transact, chunkSize } = store
@@ -57,8 +58,8 @@ export function usersTable(store: Store, shape: UserShape): Table<UserRow> {
 }
 
 /**
- * What saving these rows one after another comes to: of two with the same id or the same key the
- * later one stays, and the earlier one's id goes unless a later row has it.
+ * The result of saving these rows one after another: of two with the same id or the same key the
+ * later one stays, and the earlier one's id is deleted unless a later row has it.
  */
 function sortOut(rows: readonly UserRow[]) {
   const kept = new Map<string, UserRow>()

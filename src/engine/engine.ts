@@ -76,7 +76,7 @@ export type OpenTables = Stripes & { readonly held: HeldStripe }
 /** Sessions that fit, unless the configuration says otherwise. */
 export const SESSIONS_MAX = 1_000_000
 
-/** What a reload changes in a running engine. */
+/** The settings that a reload changes in a running engine. */
 export type EngineRules = { readonly settings: EngineSettings; readonly access: AccessRules }
 
 /** The shared memory of an engine: swarms, access lists, limits and the table of dead workers. */

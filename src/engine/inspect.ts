@@ -279,7 +279,7 @@ export type ListedTorrent = TorrentCounts & {
   readonly isKept: boolean
 }
 
-/** What `torrentsOfStripe` passes to its filter. */
+/** Argument of the filter of `torrentsOfStripe`. */
 export type TorrentState = {
   readonly peers: number
   /** Unix seconds of the last announce. */

@@ -3,14 +3,14 @@ import type { MetricName } from './catalogue.ts'
 
 export type Labels = Readonly<Record<string, string>>
 
-/** One line of a metric. The lines of a histogram name which part of it they are. */
+/** One line of a metric. The lines of a histogram name their part of it. */
 export type Sample = {
   readonly labels: Readonly<Record<string, string | number>>
   readonly value: number
   readonly metricName?: string
 }
 
-/** The lines of all metrics at one moment, which every component adds to. */
+/** The lines of all metrics at one moment. Every component adds its own. */
 export class Samples {
   readonly #lines = new Map<MetricName, Sample[]>()
 

@@ -1,6 +1,6 @@
 import { FAMILY_LABELS, type Samples } from './samples.ts'
 
-/** Values of this moment under Torrust-Actix's names. `_updates` is what waits to be written. */
+/** Current values under Torrust-Actix's names. `_updates` is the number of unwritten changes. */
 export function gauges(samples: Samples) {
   const seeds = samples.sum('muster_seeders')
   const entries = (table: string) => samples.sum('muster_access_entries', { table })
@@ -12,7 +12,7 @@ export function gauges(samples: Samples) {
     seeds,
     peers: samples.sum('muster_peers') - seeds,
     completed: samples.sum('muster_downloads_total'),
-    // Lists and keys never wait: the API answers when they are written.
+    // Lists and keys never wait: the API answers after they are written.
     whitelist: entries('whitelist'),
     whitelist_updates: 0,
     blacklist: entries('blacklist'),
@@ -91,8 +91,8 @@ export type AccessRules = {
 }
 
 /**
- * The fields of Torrust-Actix's `/stats`. A time is in Unix seconds, and 0 for an event that has
- * not happened yet or never happens here.
+ * The fields of Torrust-Actix's `/stats`. A time is in Unix seconds, and 0 for an event that did
+ * not happen yet or never happens in muster.
  */
 export function flatStats(
   samples: Samples,
@@ -111,7 +111,7 @@ export function flatStats(
     blacklist_enabled: rules.blacklist,
     keys_enabled: rules.keys,
     ...counters(samples),
-    // Bytes in the kernel's receive buffers: muster itself has no queue of datagrams.
+    // Bytes in the kernel's receive buffers: muster itself does not queue datagrams.
     udp_queue_len: samples.sum('muster_udp_receive_queue_bytes'),
   }
 }

@@ -1,6 +1,6 @@
 /**
  * One block of memory seen as single bytes and as integers. Records, frames and packets are read
- * and written through it, so that no view is made per request.
+ * and written through it, so that no view is created per request.
  */
 export type Bytes<B extends ArrayBufferLike = ArrayBufferLike> = {
   readonly u8: Uint8Array<B>
@@ -27,8 +27,8 @@ export const HEX_DIGITS = Int8Array.from({ length: 256 }, (_, code) => {
 })
 
 /**
- * Decodes the text, hex digits of either case, to `out` at `at`. False, with some bytes perhaps
- * written, for an odd number of digits or any other character.
+ * Decodes the text, hex digits of either case, to `out` at `at`. Returns false, possibly after
+ * writing some bytes, for an odd number of digits or any other character.
  */
 export function readHex(text: string, out: Uint8Array, at: number): boolean {
   if (text.length % 2 !== 0) return false

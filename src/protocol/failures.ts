@@ -1,13 +1,14 @@
-/** When a client that was refused should try again: the kind decides its intervals (BEP 31). */
+/** When a refused client should retry: the kind decides its intervals (BEP 31). */
 export type Retry = 'never' | 'long' | 'short'
 
 type Row = readonly [name: string, text: string, retry: Retry, torrustActix?: string]
 
 /**
- * Every failure, in order of its code: its name, the text that the client's user reads, when to try
- * again, and Torrust-Actix's text where it differs. Tools that clean up clients remove torrents
- * whose failure says `unregistered`, `not registered` or `unknown`: only a torrent that is not
- * listed may say so. `never` is for requests that cannot succeed unless the client changes.
+ * Every failure, in order of its code: its name, the text that the client's user reads, when to
+ * retry, and Torrust-Actix's text where it differs. Tools that clean up clients remove torrents
+ * whose failure contains `unregistered`, `not registered` or `unknown`, so only the failure of an
+ * unlisted torrent may contain these words. `never` is for requests that cannot succeed unless the
+ * client changes.
  */
 const TABLE = [
   ['none', '', 'short'],
@@ -58,7 +59,7 @@ type Codes = {
     : never]: I extends `${infer Code extends number}` ? Code : never
 }
 
-/** Why a request was not answered as asked. Codes are local to one build and its threads. */
+/** The reason why a request failed. Codes are local to one build and its threads. */
 export const Failure = Object.fromEntries(TABLE.map(([name], code) => [name, code])) as Codes
 export type FailureName = keyof Codes
 export type Failure = Codes[FailureName]
@@ -73,11 +74,11 @@ function keyOf(name: string): string {
 /** Characters of the longest text: an answer to a failed request is of bounded length. */
 export const FAILURE_TEXT_CHARACTERS_MAX = 200
 
-/** What an operator may say about failures. */
+/** The settings of an operator for failures. */
 export type FailureSettings = {
-  /** Texts of Torrust-Actix where it has other ones. */
+  /** Use the texts of Torrust-Actix where they differ. */
   readonly torrustActix?: boolean
-  /** Seconds after which a client tries again, by the kind of the failure. */
+  /** Seconds after which a client retries, by the kind of the failure. */
   readonly shortInterval?: number
   readonly longInterval?: number
   /** By FAILURE_KEYS: texts and seconds that replace those of the table. */
@@ -85,14 +86,14 @@ export type FailureSettings = {
   readonly intervals?: Readonly<Record<string, number>>
 }
 
-/** What a client is answered. */
+/** The answer that a client receives. */
 export type FailureAnswer = {
   readonly text: string
-  /** Seconds until the client should try again. */
+  /** Seconds until the client should retry. */
   readonly interval: number
   readonly retry: Retry
 }
-/** By code. It can be cloned. */
+/** Answers by code. They can be cloned. */
 export type FailureAnswers = readonly FailureAnswer[]
 
 export function failureAnswers(settings: FailureSettings = {}): FailureAnswers {

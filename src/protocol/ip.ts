@@ -1,7 +1,7 @@
 /**
- * IPv4 and IPv6 addresses: text, bytes in network order, ranges, and which of them the internet can
- * reach. Readers and writers work on bytes and make nothing, for the hot path; the functions on
- * strings are for configuration and headers.
+ * IPv4 and IPv6 addresses: text, bytes in network order, ranges, and their reachability from the
+ * internet. Readers and writers work on bytes and allocate nothing, for the hot path; the functions
+ * on strings are for configuration and headers.
  */
 import { HEX_DIGITS } from './bytes.ts'
 
@@ -12,7 +12,7 @@ const ZERO = 0x30
 /** Characters of the longest address: IPv6 with an IPv4 tail (RFC 4291 §2.2). */
 const TEXT_BYTES_MAX = 45
 
-/** Where the IPv4 address of ::ffff:a.b.c.d begins (RFC 4291 §2.5.5.2). */
+/** Offset of the IPv4 address in ::ffff:a.b.c.d (RFC 4291 §2.5.5.2). */
 export const MAPPED_AT = 12
 
 /** Whether the 16 bytes at `at` are an IPv4 address in its IPv6 form, ::ffff:0:0/96. */
@@ -26,7 +26,7 @@ export function isZero(u8: Uint8Array, at: number, bytes: number): boolean {
   return true
 }
 
-/** An address of 4 or 16 bytes, of which ::ffff:a.b.c.d is the IPv4 address of 4 bytes. */
+/** Returns the address of 4 or 16 bytes, and for ::ffff:a.b.c.d the IPv4 address of 4 bytes. */
 export function unmapped<B extends Uint8Array>(address: B): B {
   const isIpv4 = address.length === 16 && isMapped(address, 0)
   return isIpv4 ? (address.subarray(MAPPED_AT) as B) : address
@@ -43,7 +43,7 @@ export function writeMapped(address: Uint8Array, out: Uint8Array, at: number): v
 
 const text = new Uint8Array(TEXT_BYTES_MAX + 1)
 
-/** Copies a string of at most TEXT_BYTES_MAX ASCII characters to `text`, and a zero behind it. */
+/** Copies a string of at most TEXT_BYTES_MAX ASCII characters to `text`, followed by a zero. */
 function takeText(string: string): boolean {
   if (string.length > TEXT_BYTES_MAX) return false
   for (let n = 0; n < string.length; n++) {
@@ -62,7 +62,10 @@ export function parseIpv4(string: string): Uint8Array<ArrayBuffer> | undefined {
   return isIpv4 ? bytes : undefined
 }
 
-/** The 16 bytes of an IPv6 address (RFC 4291 §2.2), or undefined. No zone and no brackets. */
+/**
+ * The 16 bytes of an IPv6 address (RFC 4291 §2.2), or undefined. Zones and brackets are not
+ * accepted.
+ */
 export function parseIpv6(string: string): Uint8Array<ArrayBuffer> | undefined {
   const bytes = new Uint8Array(16)
   const isIpv6 = takeText(string) && readIpv6(text, 0, bytes, 0) === string.length
@@ -75,8 +78,8 @@ export function parseAddress(string: string): Uint8Array<ArrayBuffer> | undefine
 }
 
 /**
- * Reads the dotted quad at `from` of ASCII text that ends with a byte that is no digit, and writes
- * its 4 bytes. Returns where it ends, or -1.
+ * Reads the dotted quad at `from` of ASCII text that ends with a byte other than a digit, and
+ * writes its 4 bytes. Returns where it ends, or -1.
  */
 export function readIpv4(ascii: Uint8Array, from: number, out: Uint8Array, outAt: number): number {
   let place = from
@@ -100,7 +103,7 @@ export function isDigit(code: number): boolean {
 
 /**
  * Reads the IPv6 address (RFC 4291 §2.2) at `from` of ASCII text that ends with a zero, and writes
- * its 16 bytes. Returns where it ends, or -1 with some bytes perhaps written.
+ * its 16 bytes. Returns where it ends, or -1, possibly after writing some bytes.
  */
 export function readIpv6(ascii: Uint8Array, from: number, out: Uint8Array, outAt: number): number {
   let place = from
@@ -141,7 +144,7 @@ export function readIpv6(ascii: Uint8Array, from: number, out: Uint8Array, outAt
   return closeGap(out, outAt, gap, count) ? place : -1
 }
 
-/** Expands an address whose `::` stands before byte `gap`, or nowhere (-1), to 16 bytes. */
+/** Expands an address whose `::` is before byte `gap`, or absent (-1), to 16 bytes. */
 function closeGap(out: Uint8Array, at: number, gap: number, count: number): boolean {
   if (gap === -1) return count === 16
   if (count === 16) return false
@@ -223,7 +226,7 @@ function writeHex(out: Uint8Array, at: number, value: number): number {
   return end
 }
 
-/** A range of addresses of one family: the first bytes, and how many bits of them count. */
+/** A range of addresses of one family: the first bytes, and the number of significant bits. */
 export type Cidr = { readonly bytes: Uint8Array; readonly bits: number }
 export type CidrList = readonly Cidr[]
 
@@ -241,7 +244,7 @@ export function parseCidr(range: string): Cidr | undefined {
   return isIpv4 ? { bytes: bytes.subarray(MAPPED_AT), bits: bits - MAPPED_AT * 8 } : { bytes, bits }
 }
 
-/** Parses ranges. Throws an Error that names the first that is not one. */
+/** Parses ranges. Throws an Error that names the first invalid one. */
 export function compileCidrs(ranges: readonly string[]): CidrList {
   return ranges.map(range => {
     const cidr = parseCidr(range)
@@ -264,13 +267,13 @@ function sharesBits(a: Uint8Array, b: Uint8Array, bits: number): boolean {
   return rest === 0 || (((a[whole] ?? 0) ^ (b[whole] ?? 0)) & (0xff00 >> rest) & 0xff) === 0
 }
 
-/** Networks between which an address is of use: peers of one scope can reach each other. */
+/** Networks within which an address is reachable: peers of one scope can reach each other. */
 export const Scope = { global: 0, private: 1, loopback: 2, linkLocal: 3, none: 4 } as const
 export type Scope = (typeof Scope)[keyof typeof Scope]
 
 /**
- * Scope of an IPv4 address by its first byte; -1 where the second byte decides. Ranges that no
- * network uses locally, such as documentation and benchmarking, count as global: tests use them.
+ * Scope of an IPv4 address by its first byte; -1 if the second byte decides. Ranges that no network
+ * uses locally, such as documentation and benchmarking, count as global, because tests use them.
  */
 const SCOPES_IPV4 = Int8Array.from({ length: 256 }, (_, first) => {
   if (first === 10) return Scope.private
@@ -353,9 +356,9 @@ export function isPublicIpv4(u8: Uint8Array, at: number): boolean {
 }
 
 /**
- * Whether the internet can reach the IPv6 address at `at`: global unicast, 2000::/3, which leaves
- * out unspecified, loopback, mapped and translated IPv4, link-local, unique local and multicast;
- * and without IETF protocol assignments, Teredo, documentation and 6to4.
+ * Whether the internet can reach the IPv6 address at `at`: global unicast, 2000::/3, which excludes
+ * unspecified, loopback, mapped and translated IPv4, link-local, unique local and multicast; and
+ * except IETF protocol assignments, Teredo, documentation and 6to4.
  */
 export function isPublicIpv6(u8: Uint8Array, at: number): boolean {
   if (((u8[at] as number) & 0xe0) !== 0x20) return false

@@ -1,4 +1,4 @@
-/** Every bound that a stranger can push against, with its reason. */
+/** Every bound that an untrusted client can reach, with its reason. */
 
 /** Bytes of a query string. A scrape of 100 hashes, every byte percent-encoded, is 7,099. */
 export const QUERY_BYTES_MAX = 8192
@@ -13,40 +13,43 @@ export const ADDRESS_TEXT_BYTES_MAX = 53
 export const SCRAPE_HASHES_MAX = 100
 
 /**
- * Peers in one answer that any configuration may allow; keeps a reply below 16 KiB in the largest
- * form.
+ * Maximum peers in one answer that a configuration may allow; keeps a reply below 16 KiB in the
+ * largest form.
  */
 export const NUMWANT_MAX = 400
 
-/** uploaded, downloaded and left are kept in 48 bits: 256 TiB. Larger claims are kept as this. */
+/**
+ * uploaded, downloaded and left are stored in 48 bits: 256 TiB. Larger claims are stored as this
+ * value.
+ */
 export const TRANSFER_BYTES_MAX = 2 ** 48 - 1
 
 /**
- * Requests that one frontend keeps waiting for the engine; the next one is told that the tracker is
- * overloaded.
+ * Maximum requests of one frontend that wait for the engine; the next one is answered that the
+ * tracker is overloaded.
  */
 export const REQUESTS_WAITING_MAX = 65_536
 
-/** Bytes of one frame on the link. A peer process that announces a longer one is broken. */
+/** Maximum bytes of one frame on the link. A peer process that announces a longer one is broken. */
 export const FRAME_BYTES_MAX = 64 * 1024 * 1024
 
 /**
- * Bytes of a request line with its headers: a query of QUERY_BYTES_MAX and what clients and proxies
- * send around it.
+ * Maximum bytes of a request line with its headers: a query of QUERY_BYTES_MAX, and the headers of
+ * clients and proxies.
  */
 export const HTTP_HEAD_BYTES_MAX = 16 * 1024
 
 /**
- * Offers in one announce over WebSocket; more are passed over. Browsers make 5 or 10: each is a
- * connection half open, which costs its maker more than it does us.
+ * Maximum offers in one announce over WebSocket; further ones are ignored. Browsers make 5 or 10.
+ * Each is a half-open connection, which costs its maker more than the tracker.
  */
 export const OFFERS_MAX = 20
 
-/** Characters of an offer_id that are passed on. Clients make 20. */
+/** Maximum characters of a relayed offer_id. Clients use 20. */
 export const OFFER_ID_CHARACTERS_MAX = 64
 
 /**
- * Bytes of one message over WebSocket: OFFERS_MAX session descriptions, with many candidates some 4
- * KiB each, and what is around them.
+ * Maximum bytes of one message over WebSocket: OFFERS_MAX session descriptions, about 4 KiB each
+ * with many candidates, and their surroundings.
  */
 export const WEBSOCKET_MESSAGE_BYTES_MAX = 128 * 1024

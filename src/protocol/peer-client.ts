@@ -129,7 +129,7 @@ const SHADOW: Record<string, string> = {
 
 type Beginnings = readonly (readonly [pattern: RegExp, name: string])[]
 
-/** What begins as Azureus style does and is another. */
+/** Peer ids that look like Azureus style but are not. */
 const DASHED: Beginnings = [
   [/^-ML\d/, 'MLDonkey'],
   [/^-BOW/, 'Bits on Wheels'],
@@ -138,7 +138,7 @@ const DASHED: Beginnings = [
   [/^-G3/, 'G3 Torrent'],
 ]
 
-/** Clients of a style of their own, by how their peer ids begin. */
+/** Clients with a style of their own, by the first characters of their peer ids. */
 const OTHERS: Beginnings = [
   [/^M\d+-\d+-\d+-/, 'BitTorrent'],
   [/^Q\d+-\d+-\d+-/, 'Queen Bee'],
@@ -171,8 +171,8 @@ const OTHERS: Beginnings = [
 ]
 
 /**
- * The client's name by its peer id, 40 hex digits (BEP 20). What a peer id says is a claim and
- * nothing else; `Unknown` when it says nothing that is known.
+ * The client's name by its peer id, 40 hex digits (BEP 20). A peer id is an unverified claim.
+ * Returns `Unknown` for an unknown one.
  */
 export function clientOfPeerId(peerId: string): string {
   const text = Buffer.from(peerId, 'hex').toString('latin1')

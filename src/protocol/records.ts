@@ -15,7 +15,7 @@ export const FAMILIES = [Family.ipv4, Family.ipv6, Family.websocket] as const
 /** The families whose peers have an address and a port. */
 export type IpFamily = typeof Family.ipv4 | typeof Family.ipv6
 
-/** What an announce says happened, numbered as in BEP 15. */
+/** The event of an announce, numbered as in BEP 15. */
 export const Event = { none: 0, completed: 1, started: 2, stopped: 3 } as const
 export type Event = (typeof Event)[keyof typeof Event]
 
@@ -31,11 +31,11 @@ export const Flag = {
   claimedAddress: 8,
 } as const
 
-/** What a configuration says about reading an announce. */
+/** The settings for reading an announce. */
 export type AnnounceRules = {
   readonly numwantDefault: number
   readonly numwantMaximum: number
-  /** Believe the addresses that an announce claims: `ip`, `ipv4` and `ipv6`, and BEP 15's IP. */
+  /** Accept the addresses that an announce claims: `ip`, `ipv4` and `ipv6`, and BEP 15's IP. */
   readonly usePayloadIp: boolean
 }
 
@@ -87,8 +87,8 @@ export const CONNECTION_BYTES = 8
 export const CONNECTION_CLIENT = 8 // 16, in compact form only: the client's address, IPv4 mapped
 
 /**
- * Announce reply. The peers follow: all IPv4, then all IPv6; then, if asked for, their ids in the
- * same order. WebSocket peers are only in replies to WebSocket peers, where no others are.
+ * Announce reply. The peers follow: all IPv4, then all IPv6; then, if requested, their ids in the
+ * same order. WebSocket peers occur only in replies to WebSocket peers, which contain no others.
  */
 export const FAILURE = 9 //    u8, a code of failures.ts; 0 for none
 export const PEER_COUNT = [10, 12, 10] as const // u16 per family
@@ -105,7 +105,10 @@ export const SCRAPE_KEY = 16 // 20, with keys or users enabled: the keys in the 
 export const SCRAPE_USER_KEY = 36 // 20
 export const SCRAPE_REQUEST_HEADER_BYTES = 56
 
-/** Scrape reply: as many entries follow, in the order asked; an unknown torrent has zeros. */
+/**
+ * Scrape reply: the same number of entries follows, in the order of the request; an unknown torrent
+ * has zeros.
+ */
 export const SCRAPE_HEADER_BYTES = 16
 export const ENTRY_HASH = 0 //      20, offsets from the start of the entry
 export const ENTRY_SEEDERS = 20 //  u32
@@ -193,7 +196,7 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
   },
 }
 
-/** Throws unless the fields of every record are in order, apart from each other and inside it. */
+/** Throws unless the fields of every record are in order, do not overlap and are inside it. */
 export function assertRecordLayouts(layouts: Readonly<Record<string, Layout>> = LAYOUTS): void {
   for (const [name, { fields, end }] of Object.entries(layouts)) {
     let free = 0
@@ -204,7 +207,7 @@ export function assertRecordLayouts(layouts: Readonly<Record<string, Layout>> = 
   }
 }
 
-/** The most bytes of a reply to an announce of this family that asks for `numwant` peers. */
+/** Maximum bytes of a reply to an announce of this family for `numwant` peers. */
 export function replyBytesMax(numwant: number, family: number): number {
   const widest = family === Family.websocket ? Family.websocket : Family.ipv6
   return REPLY_HEADER_BYTES + numwant * (COMPACT_BYTES[widest] + HASH_BYTES)

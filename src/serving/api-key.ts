@@ -11,9 +11,10 @@ const KEY_CHARACTERS_MIN = 32
 const KEY_MODE = 0o600
 
 /**
- * The token of the admin API: the configured one, or the one in `api_key_file`, which is created at
- * the first start and readable only by its owner. The log has its path, never the token. Throws an
- * OperatorError if the file can be neither read nor created, or if its token is too short.
+ * Returns the token of the admin API: the configured one, or the one in `api_key_file`, which is
+ * created at the first start and readable only by its owner. The log contains its path, never the
+ * token. Throws an OperatorError if the file can be neither read nor created, or if its token is
+ * too short.
  */
 export function findApiKey(config: TrackerConfig, log: Logger): string {
   if (config.api_key !== '') return config.api_key
@@ -27,7 +28,7 @@ export function findApiKey(config: TrackerConfig, log: Logger): string {
   }
 }
 
-/** Undefined where the file is missing or empty. */
+/** Returns undefined if the file is missing or empty. */
 function readKey(file: string, log: Logger): string | undefined {
   let key: string
   try {
@@ -50,7 +51,7 @@ function createKey(file: string, log: Logger): string {
   const key = randomBytes(KEY_BYTES).toString('base64url')
   mkdirSync(dirname(file), { recursive: true, mode: 0o750 })
   writeFileSync(file, `${key}\n`, { mode: KEY_MODE })
-  // The mode of a file that was there already stays.
+  // writeFileSync does not change the mode of an existing file.
   chmodSync(file, KEY_MODE)
   log.info({ file }, 'created a token for the admin API')
   return key

@@ -23,9 +23,8 @@ export type Certificates = Part & {
   pairOf(section: TlsSection, n: number): KeyPair | undefined
   list(): Certificate[]
   /**
-   * Reads the files again that `filter` selects. A server keeps its pair if the new one is not
-   * valid. Nothing is in use before `use` is called. Throws an OperatorError if a server would have
-   * none.
+   * Reads the selected files again. A server keeps its pair if the new one is not valid. Nothing is
+   * in use before `use` is called. Throws an OperatorError if a server would have none.
    */
   reread(config: Config, filter?: CertificateFilter): Reread
 }
@@ -42,8 +41,8 @@ type Held = Certificate & {
 }
 
 /**
- * Reads all files, and warns daily of certificates that expire soon. Throws an OperatorError that
- * names every fault.
+ * Reads all files, and logs a daily warning for certificates that expire soon. Throws an
+ * OperatorError that names every fault.
  */
 export function openCertificates(config: Config, log: Logger): Certificates {
   let held = readPairs(config, [], {}).held
@@ -69,7 +68,7 @@ export function openCertificates(config: Config, log: Logger): Certificates {
   }
 }
 
-/** Throws an OperatorError where `openCertificates` would. */
+/** Throws the OperatorError that `openCertificates` would throw. */
 export function checkCertificates(config: Config): void {
   readPairs(config, [], {})
 }

@@ -5,16 +5,15 @@ import type { Logger } from '../log.ts'
 import type { FrontendListeners } from './local-servers.ts'
 
 /**
- * Installs the official build. Its releases are tags of a git repository, which npm 12 accepts with
- * the option alone.
+ * Installs the official build. Its releases are tags of a git repository, which npm 12 accepts only
+ * with this option.
  */
 const INSTALL =
   'npm install --allow-git=root uWebSockets.js@github:uNetworking/uWebSockets.js#v20.69.0'
 
 /**
- * Chooses what serves HTTP, for `frontend.http`. Logs a warning to `log`, if there is one, when
- * `auto` has to choose the slower one. Throws an OperatorError when `uws` is asked for and does not
- * load.
+ * Chooses the backend for `frontend.http`. Logs a warning to `log`, if given, when `auto` has to
+ * choose the slower one. Throws an OperatorError when `uws` is required and does not load.
  */
 export function chooseHttpBackend(wanted: 'auto' | BackendName, log?: Logger): BackendName {
   try {

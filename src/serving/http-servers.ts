@@ -28,15 +28,15 @@ const WORKERS_STOP_MILLIS_MAX = 8000
 /** Listeners with reserved addresses, and the ports that the kernel chose for port 0. */
 export type ClaimedTcp = {
   readonly listeners: FrontendListeners
-  /** By `address port`. For port 0, the key has the kind of server and a counter. */
+  /** Ports by `address port`. For port 0, the key contains the kind of server and a counter. */
   readonly ports: ReadonlyMap<string, number>
-  /** Releases the reservations. Call it when the listeners listen, or never will. */
+  /** Releases the reservations. Called when the listeners listen, or will not listen. */
   release(): void
 }
 
 /**
- * Reserves the addresses of the HTTP and API servers together, so that they cannot collide. The
- * ones of `held` are reserved already. Throws an OperatorError.
+ * Reserves the addresses of the HTTP and API servers together, so that they cannot collide.
+ * Addresses in `held` are already reserved. Throws an OperatorError.
  */
 export async function claimTcpListeners(
   config: Config,
@@ -117,7 +117,7 @@ export type ServingOptions = {
   readonly log: Logger
 }
 
-/** How the servers reach the engine threads. */
+/** The ways to reach the engine threads. */
 export type EngineLinks = {
   /** Gives the first engine thread a link of this process. */
   link(port: MessagePort): void
@@ -186,7 +186,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
   return serving
 }
 
-/** Count of cluster workers of a configuration. 0 serves from this process. */
+/** Number of cluster workers of a configuration. 0 serves from this process. */
 function workerCount({ engine, frontend }: Config): number {
   if (frontend.workers !== 'auto') return frontend.workers
   return Math.max(1, availableParallelism() - engine.threads)

@@ -15,7 +15,7 @@ type Bounded = { readonly maxConnections: number }
 /** An HTTP server of the configuration. */
 export type HttpListener = HttpServerOptions & Bounded
 
-/** Every enabled HTTP server, as its frontend wants it. */
+/** Returns every enabled HTTP server with the options of its frontend. */
 export function httpListeners(
   config: Config,
   certificates: PairsOf,
@@ -46,9 +46,9 @@ export function httpListeners(
 }
 
 /**
- * The native builds believe a second PROXY header, of the client itself, and read unwritten memory
- * as the address of a short one (uWebSockets issue 1927); their version does not reveal whether
- * that is fixed. So these listeners are on node:http.
+ * The native builds accept a second PROXY header, from the client itself, and read unwritten memory
+ * as the address of a short one (uWebSockets issue 1927). Their version does not reveal whether
+ * that is fixed, so these listeners use node:http.
  */
 function backendOf(
   server: { readonly proxy_protocol: boolean },
@@ -67,8 +67,8 @@ export function pathRules({ tracker_config: tracker }: Config): PathRules {
 }
 
 /**
- * An API server of the configuration, as its frontend wants it; the frontend adds what cannot cross
- * to another process.
+ * An API server of the configuration, with the options of its frontend; the frontend adds those
+ * that cannot cross to another process.
  */
 export type ApiListener = Omit<ApiServerOptions, 'onError' | 'pages'> & Bounded
 

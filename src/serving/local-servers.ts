@@ -28,7 +28,7 @@ const HAND_OVER_CHECK_MILLIS = 250
 export type FrontendListeners = {
   readonly http: readonly HttpListener[]
   readonly api: readonly ApiListener[]
-  /** Maximum connections of one address to all of them in each process. 0 is unlimited. */
+  /** Maximum connections of one address to all listeners of a process. 0 is unlimited. */
   readonly connectionsPerAddress: number
   readonly websocket: WebsocketLimits
 }
@@ -44,7 +44,7 @@ export type Frontends = {
    * old ones stay.
    */
   replace(listeners: FrontendListeners): Promise<void>
-  /** Ends like the old servers of `replace`, after another process has taken over. */
+  /** Ends in the same way as the old servers of `replace`, after another process has taken over. */
   handOver(): Promise<void>
   /** Stops listening, answers pending requests for at most five seconds, and closes everything. */
   stop(): Promise<void>
@@ -104,7 +104,7 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
     [...some, websocket].some(({ inFlight }) => inFlight > 0)
 
   /**
-   * Resolves when `servers` are closed, early if `isIdle` reports that they do not have
+   * Resolves when `servers` are closed, early if `isIdle` returns that they do not have
    * connections.
    */
   async function leave(servers: readonly Server[], isIdle: () => boolean): Promise<void> {
@@ -124,7 +124,7 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
     }
   }
 
-  /** Serves the WebSockets of `servers` until they are closed, for drainTime at most. */
+  /** Serves the WebSockets of `servers` until they are closed, for at most drainTime. */
   async function drain(servers: readonly Server[]): Promise<void> {
     const begun = performance.now()
     const open = () => servers.filter(server => leaving.has(server) && (server.webSockets ?? 0) > 0)
@@ -159,7 +159,7 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
       const old = servers
       servers = await startServers(wanted)
       listeners = wanted
-      // Others listen on the same ports, so the owner of a connection is not known.
+      // Other servers listen on the same ports, so the owner of a connection is not known.
       void leave(old, () => false)
     },
     async handOver() {

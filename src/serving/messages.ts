@@ -8,13 +8,13 @@ import type { FrontendListeners } from './local-servers.ts'
 /** Environment variable with the number of a worker, for its log before it gets `start`. */
 export const WORKER_VARIABLE = 'MUSTER_WORKER'
 
-/** What the primary tells a cluster worker. */
+/** Message of the primary to a cluster worker. */
 export type ToWorker =
   | {
       readonly type: 'start'
-      /** Counted from 1; a worker that replaces another has its number. */
+      /** Number of the worker, from 1. A replacement has the number of its predecessor. */
       readonly number: number
-      /** One that replaces another has a new one. */
+      /** Id of the process. A replacement has a new one. */
       readonly process: number
       /** Folder of the sockets between workers. */
       readonly folder: string
@@ -22,7 +22,10 @@ export type ToWorker =
       readonly log: LogSettings
       readonly listeners: FrontendListeners
     }
-  /** Another process listens in its place; it tells when no connection begins with it any more. */
+  /**
+   * Another process listens on the addresses. The worker answers when it receives no more
+   * connections.
+   */
   | { readonly type: 'hand-over' }
   | { readonly type: 'stop' }
   | RpcAnswer
@@ -31,7 +34,7 @@ export type FromWorker =
   | RpcRequest
   | { readonly type: 'up' }
   | { readonly type: 'listening' }
-  /** Once a second, from the event loop that serves. */
+  /** Sent once a second, from the event loop that serves. */
   | { readonly type: 'report'; readonly report: ProcessReport }
   | { readonly type: 'failed'; readonly reason: string }
   | { readonly type: 'handed-over' }

@@ -7,8 +7,8 @@ import { holdPort } from '../native/port-reservation.ts'
 type Listener = { readonly host: string; readonly port: number }
 
 /**
- * Listeners whose ports are reserved until `release`, which is called once they listen, or for UDP
- * when they are about to.
+ * Listeners whose ports are reserved until `release` is called: once they listen, or for UDP just
+ * before.
  */
 export type Claims<T> = { readonly listeners: readonly T[]; release(): void }
 
@@ -69,7 +69,7 @@ type Claim<T extends Listener = Listener> = (listener: T, wanted: readonly T[]) 
 /** Reserves a TCP address. */
 export const claimTcp: Claim = async ({ host, port }, wanted) => {
   const server = createServer()
-  // [::] accepts IPv4 too, unless another listener of the configuration has that.
+  // [::] accepts IPv4 too, unless another listener of the configuration has an IPv4 address.
   const ipv6Only = wanted.some(other => isIPv4(other.host) && other.port === port)
   server.listen({ host, port, exclusive: true, ipv6Only })
   await once(server, 'listening')

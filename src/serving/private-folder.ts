@@ -5,7 +5,7 @@ import { unavailableError } from '../errors.ts'
 import { lockFile } from '../native/file-lock.ts'
 
 const PREFIX = 'muster-'
-/** Locked as long as the owner of the folder lives. */
+/** Locked while the owner of the folder runs. */
 const LOCK_NAME = 'lock'
 /** A younger folder may belong to a process that is about to lock it. */
 const LEFTOVER_MILLIS_MIN = 60_000
@@ -43,7 +43,7 @@ export function createPrivateFolder(
   }
 }
 
-/** Removes the folders of this user whose owner has ended without removing them. */
+/** Removes the folders of this user whose owner ended without removing them. */
 function removeLeftovers(base: string): void {
   try {
     const names = readdirSync(base).filter(name => name.startsWith(PREFIX))
@@ -51,7 +51,7 @@ function removeLeftovers(base: string): void {
       if (isLeftover(folder)) removePrivateFolder(folder)
     }
   } catch {
-    // Whether the base can be used shows when the folder is created.
+    // A base that cannot be used is reported when the folder is created.
   }
 }
 
@@ -70,7 +70,9 @@ function isLeftover(folder: string): boolean {
   }
 }
 
-/** Path of the Unix socket that worker process `process` has in `folder` for the other workers. */
+/**
+ * Path in `folder` of the Unix socket through which other workers reach worker process `process`.
+ */
 export function relayPathIn(folder: string): (process: number) => string {
   return process => join(folder, `relay-${process}.sock`)
 }

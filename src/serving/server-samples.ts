@@ -17,7 +17,7 @@ const PROTOCOLS = [
   ['websocket', Protocol.websocket],
 ] as const
 
-/** Adds what all processes that serve clients count. `now` is on the clock of `processes`. */
+/** Adds the counts of all processes that serve clients. `now` is on the clock of `processes`. */
 export function collectServers(samples: Samples, processes: Processes, now: number): void {
   const { frontends, link } = processes.counts()
   collectRequests(samples, frontends)

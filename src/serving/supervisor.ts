@@ -74,8 +74,8 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
   const everyChild = () => [...children.values(), ...successors.values(), ...leaving.keys()]
 
   /**
-   * Calls `ended` once, without a child if none could be started. Undefined if it has exited
-   * already.
+   * Calls `ended` once, without a child if it could not be started. Returns undefined if the child
+   * has exited already.
    */
   function launch(
     n: number,
@@ -132,7 +132,7 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
     for (const timer of timers.values()) timer.cancel()
   }
 
-  /** Gives the number to `child`, whatever the state of the child before. */
+  /** Replaces the current child of this number by `child`. */
   async function takePlace(n: number, child: Child): Promise<void> {
     successors.delete(n)
     timers.get(n)?.cancel()

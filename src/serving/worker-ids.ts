@@ -1,17 +1,17 @@
 import { type DeadWorkers, setDead, WORKER_IDS } from '../engine/dead-workers.ts'
 
 /**
- * Ids of worker processes, which name the process of a WebSocket peer's connection. 0 is a process
- * without workers.
+ * Ids of worker processes. The connection of a WebSocket peer contains the id of its process. 0 is
+ * a process without workers.
  */
 export type WorkerNumbers = {
-  /** An id that no process has. */
+  /** Returns an unused id. */
   next(): number
-  /** The process is gone, and so are the peers that were connected to it. */
+  /** Marks the process as dead, so that its WebSocket peers are removed. */
   gone(number: number): void
 }
 
-/** `takeOut` has the peers of processes taken out that were marked as gone. */
+/** `takeOut` removes the peers of the processes that are marked as dead. */
 export function createWorkerNumbers(workers: DeadWorkers, takeOut: () => void): WorkerNumbers {
   const running = new Set<number>([0])
   let last = 0

@@ -17,7 +17,7 @@ let frontends: Frontends | undefined
 let reporting: Reporting | undefined
 
 function tell(message: FromWorker, sent = () => {}): void {
-  // The channel may close under us; its `disconnect` then ends this process.
+  // The primary may close the channel at any time; its `disconnect` then ends this process.
   if (process.connected) process.send?.(message, undefined, undefined, sent)
 }
 
@@ -48,7 +48,7 @@ process.on('message', async (message: ToWorker) => {
     if (message.type === 'hand-over') tell({ type: 'handed-over' })
     await done
     reporting?.stop()
-    // Behind the report in the channel, so that both arrive.
+    // Sent after the report, so that both arrive.
     tell({ type: 'stopped' }, () => process.exit(0))
     return
   }

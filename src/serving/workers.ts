@@ -48,7 +48,8 @@ export type Workers = {
 const QUICK_DEATHS_LOGGED_MAX = 5
 
 /**
- * Half of a worker's young generation. Requests leave only garbage, so a larger one costs pauses.
+ * Half of a worker's young generation. Requests leave only garbage, so a larger one only lengthens
+ * pauses.
  */
 const YOUNG_MIB = 2
 const LOOK_MILLIS = 1000
@@ -67,7 +68,7 @@ export function startWorkers(options: WorkersOptions): Workers {
     serialization: 'advanced',
     exec: fileURLToPath(threadUrl('./worker', import.meta.url)),
     args: [],
-    // First, because the last flag wins, and that is the operator's.
+    // First, because the last flag wins, so that the operator's flags do.
     execArgv: [`--max-semi-space-size=${YOUNG_MIB}`, ...process.execArgv],
   })
   const listen = new Set<number>()
@@ -207,7 +208,7 @@ function forkWorker(
     told(message)
   })
   worker.once('exit', (code, signal) => ended(signal ?? `exit status ${code}`))
-  // All of its reports have been read only now.
+  // The last reports of a worker arrive before `disconnect`.
   worker.once('disconnect', () => {
     if (pid !== undefined) processes.gone(pid)
   })

@@ -35,11 +35,11 @@ export const SECTION_HEAD_BYTES = 12
 export const SECTION_PAYLOAD_MAX = 1024 * 1024
 
 export const SectionKind = {
-  /** msgpack, see Metadata. */
+  /** Encoded with msgpack, see Metadata. */
   metadata: 1,
   /** Whole records of torrent-record.ts. */
   torrents: 2,
-  /** END_*: totals of the sections before. The last section. */
+  /** Totals of the sections before (END_*). The last section. */
   end: 3,
 } as const
 
@@ -50,7 +50,7 @@ export const END_BYTES = 24
 export type Metadata = {
   /** Unix seconds. */
   readonly created: number
-  /** Of muster. */
+  /** Version of muster that wrote the file. */
   readonly version: string
   /** Counts of the tables at the start of the snapshot. */
   readonly torrents: number

@@ -2,7 +2,7 @@ import { SnapshotStopped } from './report.ts'
 
 /**
  * Two shared words that control a running job, because a thread must not be terminated while it may
- * hold a stripe's lock. Any value but 0 is set.
+ * hold a stripe's lock. Every value except 0 counts as set.
  */
 export type JobWords = Int32Array<SharedArrayBuffer>
 
@@ -24,7 +24,7 @@ export function throwIfStopped(words: JobWords): void {
   if (Atomics.load(words, JobWord.stop) !== 0) throw new SnapshotStopped()
 }
 
-/** Length of the work between two pauses. Short, so that other threads are hardly delayed. */
+/** Length of the work between two pauses. It is short, so that other threads are hardly delayed. */
 const WORK_MILLIS = 0.2
 
 /**

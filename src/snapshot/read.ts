@@ -30,7 +30,7 @@ export type RestoreOptions = {
   readonly tables: EngineTables
   readonly settings: ImportSettings
   readonly file: string
-  /** Unix seconds, as announces are given. */
+  /** Unix seconds, from the clock of announces. */
   readonly nowSeconds: number
   readonly words?: JobWords
 }

@@ -3,7 +3,7 @@ export type SnapshotContents = {
   /** Unix seconds. */
   readonly createdSeconds: number
   readonly torrents: number
-  /** Per family. */
+  /** Peers per family. */
   readonly peers: readonly [number, number]
   readonly bytes: number
 }
@@ -14,7 +14,7 @@ export type WriteReport = SnapshotContents & {
 }
 
 export type RestoreReport = {
-  /** The loaded snapshot, or undefined if no file was complete. */
+  /** The loaded snapshot; undefined if no file was complete. */
   readonly file: string | undefined
   readonly contents: SnapshotContents | undefined
   /** Inserted peers. */

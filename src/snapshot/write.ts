@@ -25,7 +25,7 @@ import { SnapshotError, type WriteReport } from './report.ts'
 export type WriteOptions = {
   readonly tables: EngineTables
   readonly file: string
-  /** Unix seconds, as announces are given. */
+  /** Unix seconds, from the clock of announces. */
   readonly nowSeconds: number
   /** Maximum share of one processor, 0 to 1. Defaults to 1. */
   readonly share?: number
@@ -99,7 +99,7 @@ async function writeContents(
     created: nowSeconds,
     version: musterVersion(),
     torrents,
-    // A WebSocket peer does not outlive its connection.
+    // WebSocket peers are left out: they do not outlive their connection.
     peers: peers.slice(0, 2),
   })
   section.u8.set(metadata, SECTION_HEAD_BYTES)

@@ -12,7 +12,7 @@ import { serveSocket } from '../link/socket.ts'
 import { nameThread } from '../native/thread-name.ts'
 import type { EngineThreadStart, FromEngineThread, ToEngineThread } from './messages.ts'
 
-/** Longest that the sweep, or taking out peers, keeps frontends waiting at a time. */
+/** Maximum time for which the sweep, or the removal of peers, delays frontends. */
 const SWEEP_SLICE_MILLIS_MAX = 1
 const SWEEP_TICK_MILLIS = 100
 const SWEEP_BEHIND_TICK_MILLIS = 5
@@ -24,15 +24,15 @@ const servers: LinkServer[] = []
 const { counters } = start
 
 /**
- * Unix time, told by every tick of the sweep: asking the clock for each record would cost more than
- * looking up its torrent.
+ * Unix time, updated at every tick of the sweep: reading the clock for each record would cost more
+ * than finding its torrent.
  */
 let nowSeconds = unixSeconds(start.clockOffset)
 
 const answerRecord: Answer = (request, at, reply, replyAt) =>
   answer(engine, request, at, reply, replyAt, nowSeconds)
 
-/** Notes the end of a pass that began at `begun`, and returns when that was. */
+/** Records the end of a pass that began at `begun`, and returns the time. */
 function notePass(begun: number): number {
   const ended = performance.now()
   counters[EngineCounter.sweepPass] = (ended - begun) / 1000
@@ -40,9 +40,7 @@ function notePass(begun: number): number {
   return ended
 }
 
-/**
- * Sweeps stripes as they fall due, evenly over the interval, and lets requests through in between.
- */
+/** Sweeps stripes when they are due, evenly over the interval, and serves requests in between. */
 function startSweep(seconds: number): () => void {
   const cursor = createSweepCursor(start.index, start.threads)
   const slicesPerPass = sweepSlicesPerPass(engine, cursor)
@@ -71,8 +69,8 @@ function startSweep(seconds: number): () => void {
 let leaveTimer: NodeJS.Immediate | undefined
 
 /**
- * Takes the peers of gone workers out of the thread's stripes, from the first one on, and lets
- * requests through in between.
+ * Removes the peers of dead workers from the thread's stripes, beginning with the first, and serves
+ * requests in between.
  */
 function takeOutGone(): void {
   clearImmediate(leaveTimer)

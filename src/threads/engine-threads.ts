@@ -12,19 +12,19 @@ export type EngineThreads = Part & {
   /** Resolves when all threads serve. */
   readonly ready: Promise<void>
   readonly watched: readonly WatchedThread[]
-  /** Where the links of worker or frontend number `n` go. */
+  /** Path of the socket for the links of worker or frontend number `n`. */
   socketPathFor(n: number): string
   /** Gives the first thread a link of this process. */
   link(port: MessagePort): void
-  /** Takes out the WebSocket peers of workers that were marked as gone. */
+  /** Removes the WebSocket peers of workers that were marked as dead. */
   takeOutGone(): void
-  /** From now on they answer by `rules`, and sweep all in so many seconds. */
+  /** Applies `rules` from now on, with a full sweep every `sweepSeconds`. */
   setRules(rules: EngineRules, sweepSeconds: number): void
 }
 
 /**
- * Starts the engine threads. `died` is called when one ends that was not stopped: it may have held
- * a lock, so nothing can go on in this process.
+ * Starts the engine threads. `died` is called when a thread ends without being stopped: it may have
+ * held a lock, so this process cannot continue.
  */
 export function startEngineThreads(
   start: Omit<EngineThreadStart, 'index' | 'socketPath' | 'rounds' | 'counters'>,

@@ -10,7 +10,7 @@ import type { ConnectionSecret } from '../protocol/udp/connection-id.ts'
 
 /** Messages between the main thread and its threads. All of them can be cloned. */
 
-/** What an engine thread is started with. */
+/** Start data of an engine thread. */
 export type EngineThreadStart = {
   readonly tables: EngineTables
   readonly settings: EngineSettings
@@ -22,7 +22,7 @@ export type EngineThreadStart = {
   readonly socketPath: string
   /** Seconds for one full sweep of the thread's share of the stripes. */
   readonly sweepSeconds: number
-  /** One word, to which the thread adds as long as its event loop turns. */
+  /** One word, which the thread increases while its event loop runs. */
   readonly rounds: Int32Array<SharedArrayBuffer>
   readonly counters: EngineCounters
 }
@@ -31,18 +31,18 @@ export type ToEngineThread =
   | { readonly type: 'stop' }
   | { readonly type: 'rules'; readonly rules: EngineRules; readonly sweepSeconds: number }
   | { readonly type: 'link'; readonly port: MessagePort }
-  /** Workers were marked as dead: their WebSocket peers are to be removed. */
+  /** Workers were marked as dead: the thread must remove their WebSocket peers. */
   | { readonly type: 'workers-gone' }
 export type FromEngineThread = { readonly type: 'ready' }
 
-/** What a UDP thread receives on. */
+/** The source of a UDP thread's datagrams. */
 export type UdpSource =
   /** A bound socket, from which a loop receives until `control` interrupts it. */
   | { readonly method: ReceiveCalls; readonly socket: UdpSocket }
   /** An address, on which the thread opens its own sockets through node:dgram. */
   | { readonly method: 'dgram'; readonly options: UdpSocketOptions }
 
-/** What a UDP thread is started with. */
+/** Start data of a UDP thread. */
 export type UdpThreadStart = {
   readonly name: string
   readonly tables: EngineTables
@@ -64,7 +64,7 @@ export type ToUdpThread =
   | { readonly type: 'stop' }
 
 export type FromUdpThread =
-  /** The thread receives. */
+  /** The thread is ready to receive. */
   | { readonly type: 'receiving' }
   /** The rules sent last are in effect. */
   | { readonly type: 'ruled' }

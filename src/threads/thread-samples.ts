@@ -20,7 +20,7 @@ const UDP_OUTCOMES = [
   'truncated',
 ] as const
 
-/** Adds what the engine threads count. */
+/** Adds the counts of the engine threads. */
 export function collectEngineThreads(samples: Samples, threads: readonly EngineCounters[]): void {
   const frames = sumOf(threads.map(frameSeconds))
   samples.addHistogram('muster_engine_frame_seconds', frames, SECONDS_BOUNDS)
@@ -33,7 +33,7 @@ export function collectEngineThreads(samples: Samples, threads: readonly EngineC
   }
 }
 
-/** Adds what the UDP threads count, and what the kernel knows of sockets on `ports`. */
+/** Adds the counts of the UDP threads, and those of the kernel for sockets on `ports`. */
 export function collectUdpThreads(
   samples: Samples,
   threads: readonly UdpCounters[],

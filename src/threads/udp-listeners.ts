@@ -48,7 +48,7 @@ function longestIpv4Answer(numwant: number): number {
 }
 
 /**
- * Reserves a UDP address (serving/listeners.ts, `claimListeners`), where [::] is IPv6 alone. The
+ * Reserves a UDP address (serving/listeners.ts, `claimListeners`), where [::] is IPv6 only. The
  * reservation ends before another socket can be bound: datagrams sent in between are lost.
  */
 export async function claimUdp({
@@ -64,7 +64,7 @@ export async function claimUdp({
     socket.close()
     throw error
   })
-  // A start that is stopped does not release it.
+  // A start that is aborted does not release it.
   socket.unref()
   return { port: socket.address().port, release: () => socket.close() }
 }

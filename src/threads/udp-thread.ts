@@ -12,7 +12,7 @@ import type { FromUdpThread, ToUdpThread, UdpSource, UdpThreadStart } from './me
 
 /**
  * Entry of a UDP thread, which answers datagrams from the shared tables. A receive loop blocks the
- * thread; to hand it a message, the main thread interrupts the loop.
+ * thread; to send it a message, the main thread interrupts the loop.
  */
 
 /** Milliseconds between two rounds that an event loop counts. */
@@ -29,7 +29,7 @@ nameThread(start.name)
 if (start.source.method === 'dgram') await serveDgram(start.source.options)
 else serveSocket(start.source)
 
-/** The listener by the rules of this moment. */
+/** The listener by the current rules. */
 function service(): UdpService {
   return {
     answer: (request, at, reply, replyAt) => answer(engine, request, at, reply, replyAt, now),
@@ -48,7 +48,7 @@ function serveSocket({ method, socket }: Exclude<UdpSource, { method: 'dgram' }>
   post({ type: 'receiving' })
   for (;;) {
     receiveLoop(socket, service(), start.control, { calls: method })
-    // Before the messages are read: one that comes after them interrupts the loop again.
+    // Before the messages are read: one that arrives after them interrupts the loop again.
     resume(start.control)
     for (let next = nextMessage(); next; next = nextMessage()) {
       if (next.type === 'stop') return

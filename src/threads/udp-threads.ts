@@ -29,17 +29,17 @@ export type UdpThreadsOptions = {
   readonly settings: EngineSettings
   readonly clockOffset: number
   readonly log: Logger
-  /** Called when a thread ends that was not stopped: it may have held a lock. */
+  /** Called when a thread ends without being stopped: it may have held a lock. */
   readonly died: (name: string, error: unknown) => void
 }
 
 export type UdpThreads = Part & {
-  /** One for each thread. */
+  /** Counters of each thread. */
   readonly counters: readonly UdpCounters[]
   readonly watched: readonly WatchedThread[]
   /**
-   * Makes the running threads answer by the rules of `listeners`, which are those of the start in
-   * the same order. Resolves when the rules are in effect. No datagram is lost.
+   * Applies the rules of `listeners`, which are those of the start in the same order, to the
+   * running threads. Resolves when the rules are in effect. No datagram is lost.
    */
   setRules(listeners: readonly UdpListener[], rules: EngineRules): Promise<void>
 }
@@ -114,7 +114,7 @@ type UdpThreadOptions = {
   /** Index of the listener. */
   readonly n: number
   readonly method: Method
-  /** Undefined for dgram, which opens its own. */
+  /** Undefined for dgram, which opens its own socket. */
   readonly socket: UdpSocket | undefined
   readonly secret: ConnectionSecret
   readonly provenKeys: SharedArrayBuffer
@@ -223,9 +223,10 @@ function cannotListen({ host, port }: UdpListener, error: unknown): Error {
 type Method = ReceiveCalls | 'dgram'
 
 /**
- * The method of each listener on this machine. Where `auto` is not recvmmsg, one warning has the
- * reason. dgram on a wildcard address is recvmsg where that can be called: node:dgram does not
- * report the address that a client asked, and the answer has to leave from it.
+ * The method of each listener on this machine. If `auto` does not choose recvmmsg, one warning
+ * contains the reason. dgram on a wildcard address becomes recvmsg where that can be called:
+ * node:dgram does not report the address that a datagram was sent to, but the answer must leave
+ * from it.
  */
 function receiveMethods(listeners: readonly UdpListener[], log: Logger): Method[] {
   const fallback = tryLibc() ? 'recvmsg' : 'dgram'
@@ -255,7 +256,7 @@ function receiveMethods(listeners: readonly UdpListener[], log: Logger): Method[
   })
 }
 
-/** The message of the error that `check` throws; undefined where it throws none. */
+/** The message of the error that `check` throws; undefined if it does not throw. */
 function whyNot(check: () => unknown): string | undefined {
   try {
     check()

@@ -3,29 +3,29 @@ import type { Logger } from '../log.ts'
 import type { ServiceManager } from '../native/sd-notify.ts'
 import { watchProgress } from '../progress.ts'
 
-/** A thread of this process: its rounds grow for as long as it does its work. */
+/** A thread of this process. The number of its rounds grows while it works. */
 export type WatchedThread = { readonly name: string; rounds(): number }
 
 export type WatchdogOptions = {
   readonly manager: ServiceManager
   readonly threads: readonly WatchedThread[]
-  /** One line of live numbers. */
+  /** Returns the text that `systemctl status` shows. */
   readonly status: () => string
   readonly log: Logger
 }
 
 const LOOK_MILLIS = 1000
 /**
- * A thread makes a round at least every quarter of a second, unless it waits for a lock that nobody
- * gives back.
+ * A thread makes a round at least every quarter of a second, unless it waits for a lock that is
+ * never released.
  */
 const STALL_MILLIS = 10_000
 const STATUS_MILLIS = 5000
 
 /**
- * Tells systemd that the service is ready, and from then on that it lives: from this thread's event
- * loop, and only while every thread makes progress. One that does not is logged; systemd, missing
- * its signs of life, then starts the service again.
+ * Reports to systemd that the service is ready, and then pings its watchdog from this thread's
+ * event loop, while every thread makes progress. A thread that does not is logged; without pings
+ * systemd restarts the service.
  */
 export function startWatchdog({ log, manager, status, threads }: WatchdogOptions): Part {
   const lookMillis = Math.min(LOOK_MILLIS, (manager.watchdogMillis ?? Infinity) / 2)

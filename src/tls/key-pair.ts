@@ -2,18 +2,16 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 
-/**
- * A private key and its certificate, with those that vouch for it behind it: both as PEM, checked.
- */
+/** A private key and its certificate chain, both as PEM and checked. */
 export type KeyPair = {
   readonly key: string
   readonly certificate: string
-  /** Unix milliseconds between which the certificate is good. */
+  /** Validity period of the certificate in Unix milliseconds. */
   readonly notBefore: number
   readonly notAfter: number
 }
 
-/** Where the two lie, and the keys of the configuration that say so. */
+/** Paths of the two files, and the configuration keys that set them. */
 export type KeyPairFiles = {
   readonly keyFile: string
   readonly certificateFile: string
@@ -21,7 +19,7 @@ export type KeyPairFiles = {
   readonly certificateName: string
 }
 
-/** Why a pair cannot be used: one line that names the key, the file and the fault. */
+/** The reason why a pair cannot be used: one line that names the key, the file and the fault. */
 export class KeyPairError extends Error {
   override readonly name = 'KeyPairError'
 }
@@ -29,8 +27,8 @@ export class KeyPairError extends Error {
 const CERTIFICATE_BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
 /**
- * Reads a pair and makes sure that TLS can be spoken with it at `nowMillis`: both are whole, belong
- * together, and have not ended. Throws a KeyPairError.
+ * Reads a pair and checks that TLS can use it at `nowMillis`: both files are complete, match, and
+ * have not expired. Throws a KeyPairError.
  */
 export function readKeyPair(files: KeyPairFiles, nowMillis: number): KeyPair {
   const keyFault = (reason: string) => fault(files.keyName, files.keyFile, reason)

@@ -3,13 +3,13 @@ import { isIP } from 'node:net'
 import { unavailableError } from '../errors.ts'
 
 const DAY_MILLIS = 86_400_000
-/** Apple's systems take no longer one. */
+/** Apple's systems do not accept a longer validity. */
 const GOOD_FOR_DAYS = 397
 
 export type SelfSignedOptions = {
   /** Host name or IP address that clients connect to. */
   readonly domain: string
-  /** From now on for 397 days where not given. */
+  /** Defaults to now; the certificate is valid for 397 days. */
   readonly notBefore?: Date
   readonly notAfter?: Date
 }
@@ -18,7 +18,7 @@ export type SelfSignedOptions = {
 export async function createSelfSigned(
   options: SelfSignedOptions,
 ): Promise<{ readonly key: string; readonly certificate: string }> {
-  // Not at the top: only this needs it, and it takes a while to load.
+  // Imported here, because only this function needs it and it is slow to load.
   const { generate } = await import('selfsigned')
   const { domain, notBefore = new Date() } = options
   const { notAfter = new Date(notBefore.getTime() + GOOD_FOR_DAYS * DAY_MILLIS) } = options
@@ -41,8 +41,8 @@ export async function createSelfSigned(
 }
 
 /**
- * Writes such a pair to two files that are not there yet, the key readable by its owner alone.
- * Throws an OperatorError.
+ * Writes such a pair to two files that must not exist yet; only the owner can read the key. Throws
+ * an OperatorError.
  */
 export async function writeSelfSigned(
   domain: string,

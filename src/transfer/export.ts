@@ -11,9 +11,9 @@ import { type Counts, KINDS, noCounts, rowText, tableOf } from './rows.ts'
 export const FORMAT = { format: 'muster export', version: 1 } as const
 
 /**
- * Writes everything that the database holds to `file`, one row a line as JSON, or to standard
- * output for `-`. The file appears when it is whole, and is its owner's alone: it holds keys.
- * Memory stays the same however much that is.
+ * Writes the whole database to `file`, one row per line as JSON, or to standard output for `-`. The
+ * file appears when it is complete, and only its owner can read it, because it contains keys.
+ * Memory use does not depend on the number of rows.
  */
 export async function exportAll(
   database: Database,

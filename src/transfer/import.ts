@@ -20,8 +20,7 @@ const BATCH_ROWS = 10_000
 export type ImportRow = { [K in Kind]: { readonly kind: K; readonly row: Rows[K] } }[Kind]
 
 /**
- * Saves rows of any kinds, in batches: what is there already is replaced. Returns how many of each
- * that were.
+ * Saves rows of any kinds, in batches, and replaces existing ones. Returns the number of each kind.
  */
 export async function importRows(
   database: Database,
@@ -46,8 +45,8 @@ export async function importRows(
 }
 
 /**
- * The rows of an export of ours, or of standard input for `-`. Throws an OperatorError that names
- * the line where it is none, or ends early.
+ * Yields the rows of a muster export, from a file or from standard input for `-`. Throws an
+ * OperatorError that names the line if it is not valid or ends early.
  */
 export async function* readExport(file: string): AsyncGenerator<ImportRow> {
   const counts = noCounts()

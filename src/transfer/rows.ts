@@ -1,7 +1,7 @@
 import { Ajv } from 'ajv'
 import type { Database, KeyRow, ListRow, Table, TorrentRow, UserRow } from '../database/database.ts'
 
-/** What is kept, by kind: one row of it is a line of an export. */
+/** The stored data by kind: one row of it is a line of an export. */
 export type Rows = {
   readonly torrent: TorrentRow
   readonly whitelist: ListRow
@@ -37,7 +37,7 @@ export function tableOf<K extends Kind>(database: Database, kind: K): Table<Rows
 const hash = { type: 'string', pattern: '^[0-9a-f]{40}$' } as const
 const count = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const
 
-/** Bytes: a number, or where it is larger than JSON's numbers are exact, its digits. */
+/** Bytes: a number, or its digits if it is too large for JSON's exact numbers. */
 const bytes = { anyOf: [count, { type: 'string', pattern: '^[0-9]{1,19}$' }] } as const
 
 function shape(properties: object): object {
@@ -71,7 +71,7 @@ export function faultOfRow(kind: Kind, value: unknown): string | undefined {
   return `${error?.instancePath.slice(1) || kind}: ${error?.message ?? 'is not allowed'}`
 }
 
-/** The row of a value that `faultOfRow` found no fault in. */
+/** Converts a value that `faultOfRow` accepted to a row. */
 export function toRow<K extends Kind>(kind: K, value: object): Rows[K] {
   if (kind !== 'user') return value as Rows[K]
   const { uploaded, downloaded } = value as Record<'uploaded' | 'downloaded', number | string>

@@ -57,7 +57,7 @@ function rowOf(kind: Kind, name: string, value: unknown): object {
     case 'torrent':
       return {
         hash: name,
-        // There `seeds` and `peers` are maps of peers: they do not outlive a move.
+        // In that format `seeds` and `peers` are maps of peers, which do not outlive a move.
         seeds: 0,
         peers: 0,
         completed: typeof own === 'number' ? own : number('completed'),

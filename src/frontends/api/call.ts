@@ -2,7 +2,7 @@ import type { Admin } from '../../admin/admin.ts'
 import { ENTRIES_PER_CALL } from './limits.ts'
 import type { RepeatStatus, Reply } from './replies.ts'
 
-/** What every handler has access to. */
+/** The objects that every handler can use. */
 export type Services = {
   readonly admin: Admin
   /** Whether the ids of users are UUIDs. Otherwise they are numbers. */

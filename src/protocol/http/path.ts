@@ -2,7 +2,7 @@ import { type Bytes, readHex } from '../bytes.ts'
 import { Failure } from '../failures.ts'
 import { HASH_BYTES, Kind } from '../records.ts'
 
-/** Which keys a path must contain: a key of the tracker, a key of a user. */
+/** The keys that a path must contain: a key of the tracker, a key of a user. */
 export type PathRules = {
   readonly keys: boolean
   readonly users: boolean
@@ -13,11 +13,11 @@ export type PathRules = {
 /** Hex digits of a key. */
 const KEY_DIGITS = HASH_BYTES * 2
 
-/** Parts of the longest path, `/key/userkey/announce`. */
+/** Segments of the longest path, `/key/userkey/announce`. */
 const PARTS_MAX = 3
 
 /**
- * What a path asks for: `/announce` or `/scrape`, alone, behind one or two keys
+ * The kind of request of a path: `/announce` or `/scrape`, alone, after one or two keys
  * (`/key/userkey/announce`) or before them (`/announce/key/userkey`). 0 for anything else. A query
  * may follow.
  */
@@ -29,8 +29,8 @@ export function pathKind(path: string): Kind | 0 {
 
 /**
  * Writes the keys of the path to the record, at `keyAt` and `userKeyAt`. Only the keys that the
- * rules ask for are read. Where the rules ask for one and the path has two, the tracker's key is
- * the first and the user's the last.
+ * rules require are read. If the rules require one and the path has two, the tracker's key is the
+ * first and the user's the last.
  */
 export function parsePathKeys(
   path: string,

@@ -17,8 +17,8 @@ const BRACKET = 0x5b
 const BRACKET_END = 0x5d
 
 /**
- * The parameters that have a meaning here. All others (`key`, `trackerid`, `supportcrypto`,
- * `corrupt`, …) are skipped.
+ * The parameters that the tracker uses. All others (`key`, `trackerid`, `supportcrypto`, `corrupt`,
+ * …) are skipped.
  */
 export const Name = {
   end: -1,
@@ -39,10 +39,10 @@ export const Name = {
 } as const
 export type Name = (typeof Name)[keyof typeof Name]
 
-/** What `readNumber` returns for a value that is not a whole decimal number. */
+/** Returned by `readNumber` for a value that is not a whole decimal number. */
 export const NO_NUMBER = -1
 
-/** What `decode` returns for a broken escape or a character that is not a byte. */
+/** Returned by `decode` for a broken escape or a character that is not a byte. */
 export const BROKEN = -1
 
 const word = (text: string) => Uint8Array.from(text, character => character.charCodeAt(0))
@@ -65,7 +65,7 @@ const WORDS = {
   completed: word('completed'),
 } as const
 
-/** By its lower-case text, for names that are written in another way than clients write them. */
+/** Names by their lower-case text, for spellings that clients rarely use. */
 const NAMES: ReadonlyMap<string, Name> = new Map([
   ['info_hash', Name.infoHash],
   ['peer_id', Name.peerId],
@@ -87,21 +87,21 @@ const EVENTS: ReadonlyMap<string, Event> = new Map([
   ['completed', Event.completed],
 ])
 
-/** Bytes of the longest name or event that has a meaning: `downloaded`, `no_peer_id`. */
+/** Bytes of the longest known name or event: `downloaded`, `no_peer_id`. */
 const WORD_BYTES_MAX = 10
 
-/** Decimal digits of which any number is a small integer. */
+/** Maximum decimal digits of which every number is a small integer. */
 const SMALL_DIGITS = 9
 
-/** Characters of the query and an `&` behind the last, so that no search needs another bound. */
+/** Characters of the query and an `&` after the last, so that no search needs another bound. */
 const text = new Uint16Array(QUERY_BYTES_MAX + 1)
 const textBytes = Buffer.from(text.buffer)
 let length = 0
-/** Where the value of the current parameter begins, and where the parameter ends. */
+/** Offset at which the value of the current parameter begins, and at which the parameter ends. */
 let valueAt = 0
 let valueEnd = -1
 
-/** An address or a word, decoded, with a zero behind it. */
+/** A decoded address or word, followed by a zero. */
 const decoded = new Uint8Array(ADDRESS_TEXT_BYTES_MAX + 1)
 
 /**
@@ -118,8 +118,8 @@ export function openQuery(query: string): boolean {
 }
 
 /**
- * Moves to the next parameter that has a meaning and returns its name; Name.end behind the last. A
- * name without `=` has an empty value. Names may be in any case and percent-encoded.
+ * Moves to the next known parameter and returns its name; Name.end after the last. A name without
+ * `=` has an empty value. Names may be in any case and percent-encoded.
  */
 export function nextName(): Name {
   for (let from = valueEnd + 1; from < length; from = valueEnd + 1) {
@@ -131,7 +131,7 @@ export function nextName(): Name {
 }
 
 function readName(from: number): Name {
-  // The first two characters tell nearly all names apart.
+  // The first two characters distinguish nearly all names.
   switch ((text[from] as number) | ((text[from + 1] as number) << 16)) {
     case 0x6e0069: // in
       if (isName(from, WORDS.infoHash)) return Name.infoHash
@@ -181,7 +181,7 @@ function isName(from: number, name: Uint8Array): boolean {
   return code === EQUALS || code === AMPERSAND
 }
 
-/** A name in other letters than clients use: upper case or percent-encoded. */
+/** Reads a name in an unusual spelling: upper case or percent-encoded. */
 function readOddName(from: number): Name {
   let end = from
   let isOdd = false
@@ -204,7 +204,7 @@ function readWord(from: number, end: number): string {
   return String.fromCharCode(...decoded.subarray(0, count)).toLowerCase()
 }
 
-/** Skips the value of a parameter that has no meaning here. */
+/** Skips the value of an unknown parameter. */
 export function skipValue(): void {
   skip(valueAt)
 }
@@ -239,13 +239,13 @@ function isValue(word: Uint8Array): boolean {
 }
 
 /**
- * The decimal number of the value; NO_NUMBER for anything else. All above 2^48 are some number
- * above 2^48.
+ * The decimal number of the value; NO_NUMBER for anything else. A value above 2^48 may be inexact
+ * but stays above 2^48.
  */
 export function readNumber(): number {
   let place = valueAt
   let digit = (text[place] as number) - ZERO
-  // The first digits as a small integer, which most numbers are.
+  // The first digits fit a small integer, and most numbers have no more.
   let small = 0
   for (const end = place + SMALL_DIGITS; place < end && digit >= 0 && digit <= 9; ) {
     small = small * 10 + digit
@@ -261,9 +261,9 @@ export function readNumber(): number {
 }
 
 /**
- * Percent-decodes the value to `out` at `into`, at most `most` bytes, and returns how many it has:
- * `most` + 1 for any more, BROKEN for a `%` without two hex digits or a character that is not a
- * byte. In these two cases the cursor does not move: the request is refused.
+ * Percent-decodes the value to `out` at `into`, at most `most` bytes, and returns its length:
+ * `most` + 1 for any longer one, BROKEN for a `%` without two hex digits or a character that is not
+ * a byte. In these two cases the cursor does not move: the request is refused.
  */
 export function decode(out: Uint8Array, into: number, most: number): number {
   return decodeFrom(valueAt, out, into, most, AMPERSAND)
@@ -298,10 +298,11 @@ function decodeFrom(
 }
 
 /**
- * Reads the value as an address, with or without a port behind it (BEP 7), into the 16 bytes of
- * `address` and returns its family; IPv4 in the first four bytes and zeros behind. -1 for anything
- * else, and for 0.0.0.0, `::` and link-local IPv6, which reach nothing: such a parameter is
- * skipped, since clients send zones too, whose `%` is not even encoded. Mapped IPv4 is IPv4.
+ * Reads the value as an address, optionally followed by a port (BEP 7), into the 16 bytes of
+ * `address` and returns its family; an IPv4 address is in the first four bytes, followed by zeros.
+ * Returns -1 for anything else, and for 0.0.0.0, `::` and link-local IPv6, at which no peer can be
+ * reached: such a parameter is skipped, since clients send zones too, whose `%` is not even
+ * encoded. Mapped IPv4 is IPv4.
  */
 export function readAddress(address: Uint8Array): IpFamily | -1 {
   const count = decode(decoded, 0, ADDRESS_TEXT_BYTES_MAX)

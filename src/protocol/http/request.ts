@@ -161,7 +161,8 @@ function writeTransfer(view: DataView, at: number, value: number, unreadable: nu
 
 /**
  * Reads the query of a scrape (BEP 48) into the scrape record at `at`, which has space for
- * SCRAPE_HASHES_MAX hashes: sorted, and each once, as the answer's dictionary needs them.
+ * SCRAPE_HASHES_MAX hashes. The hashes are sorted and distinct, as the answer's dictionary
+ * requires.
  */
 export function parseScrape(query: string, into: Bytes, at: number): Failure {
   if (!openQuery(query)) return Failure.queryTooLong
@@ -190,7 +191,7 @@ export function parseScrape(query: string, into: Bytes, at: number): Failure {
   return Failure.none
 }
 
-/** Where scrapedHash belongs among `count` sorted hashes; -1 when it is one of them. */
+/** Position of scrapedHash among `count` sorted hashes; -1 if it is one of them. */
 function placeOf(u8: Uint8Array, hashes: number, count: number): number {
   let low = 0
   let high = count

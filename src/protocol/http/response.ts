@@ -41,10 +41,13 @@ const RETRY_IN = literal('8:retry in')
 /** The unit of `retry in`. */
 const SECONDS_PER_MINUTE = 60
 
-/** Above this, making a view to copy with `set` costs less than the loop that it saves. */
+/** Above this length, creating a view for `set` costs less than copying in a loop. */
 const LOOP_BYTES_MAX = 160
 
-/** All that is not peers: keys, an IPv6 address and five numbers of at most ten digits. */
+/**
+ * Maximum bytes of everything except the peers: keys, an IPv6 address and five numbers of at most
+ * ten digits.
+ */
 const ANNOUNCE_FIXED_BYTES_MAX = 224
 /** `d2:ip39:…7:peer id20:…4:porti65535ee` */
 const DICTIONARY_PEER_BYTES_MAX = 96
@@ -52,10 +55,10 @@ const DICTIONARY_PEER_BYTES_MAX = 96
 const SCRAPE_ENTRY_BYTES_MAX = 112
 const SCRAPE_FIXED_BYTES_MAX = 80
 
-/** The most bytes that an answer to a failed request takes. */
+/** Maximum bytes of an answer to a failed request. */
 export const FAILURE_BYTES_MAX = 384
 
-/** The most bytes that the answer made of the announce reply at `at` takes. */
+/** Maximum bytes of the answer for the announce reply at `at`. */
 export function announceAnswerBytesMax(reply: Bytes, at: number): number {
   const ipv4 = reply.view.getUint16(at + PEER_COUNT[Family.ipv4], true)
   const ipv6 = reply.view.getUint16(at + PEER_COUNT[Family.ipv6], true)
@@ -161,7 +164,7 @@ function writeAddress(
   out: Uint8Array,
   outAt: number,
 ): number {
-  // The length goes before the text and is known after it: two digits are left free, and the text
+  // The length precedes the text but is known only after it: two digits are left free, and the text
   // moves if it needs one.
   const begin = outAt + 3
   const end = writeAddressText(u8, at, bytes, out, begin)
@@ -172,7 +175,7 @@ function writeAddress(
   return textAt + length
 }
 
-/** The most bytes that the answer made of the scrape reply at `at` takes. */
+/** Maximum bytes of the answer for the scrape reply at `at`. */
 export function scrapeAnswerBytesMax(reply: Bytes, at: number): number {
   return (
     SCRAPE_FIXED_BYTES_MAX + reply.view.getUint16(at + HASH_COUNT, true) * SCRAPE_ENTRY_BYTES_MAX
@@ -243,7 +246,7 @@ function literal(text: string): Uint8Array {
 }
 
 function writeLiteral(out: Uint8Array, at: number, bytes: Uint8Array): number {
-  // Keys are a dozen bytes, for which a loop is faster than `set`.
+  // Keys have about a dozen bytes, for which a loop is faster than `set`.
   for (let n = 0; n < bytes.length; n++) out[at + n] = bytes[n] as number
   return at + bytes.length
 }
@@ -256,7 +259,7 @@ function writeDigits(out: Uint8Array, at: number, value: number): number {
   let rest = value
   for (; rest > 0x3fff_ffff; place--) {
     const next = Math.floor(rest / 10)
-    // The difference first: 2^53 and more are not whole.
+    // The difference first: 2^53 and more are not exact.
     out[place] = 0x30 + (rest - next * 10)
     rest = next
   }

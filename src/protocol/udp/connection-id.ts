@@ -1,15 +1,15 @@
 import { randomFillSync } from 'node:crypto'
 
 /**
- * Connection ids (BEP 15) without any state: SipHash-2-4 (Aumasson and Bernstein), with a key made
- * at start, over the client's address and the current slot of two minutes. An id is valid in its
- * slot and the next one, so for two to four minutes.
+ * Stateless connection ids (BEP 15): SipHash-2-4 (Aumasson and Bernstein), with a key made at
+ * start, over the client's address and the current slot of two minutes. An id is valid in its slot
+ * and the next one, that is for two to four minutes.
  *
  * An id proves that its sender received it at this address. SipHash is a pseudorandom function
  * under a 128-bit key, so ids of other addresses or other times reveal nothing about this one; an
- * attacker can only guess 64 bits, and a wrong guess is answered by silence. IPv4 and IPv6 cannot
- * be confused, because SipHash covers the length of its input. The port is not part of the input:
- * NATs change it between two packets.
+ * attacker can only guess 64 bits, and a wrong guess is not answered. IPv4 and IPv6 cannot be
+ * confused, because SipHash covers the length of its input. The port is not part of the input: NATs
+ * change it between two packets.
  */
 export type ConnectionSecret = Int32Array
 
@@ -18,7 +18,7 @@ export type ConnectionSecret = Int32Array
  */
 export const SLOT_SECONDS = 120
 
-/** Makes the key that all threads of a tracker must share. */
+/** Creates the key that all threads of a tracker must share. */
 export function createConnectionSecret(): ConnectionSecret {
   return randomFillSync(new Int32Array(4))
 }
@@ -39,8 +39,8 @@ export function writeConnectionId(
 }
 
 /**
- * Whether the id at `at` was given to this address in this slot or the one before. The words are
- * compared whole, so time tells nothing.
+ * Whether the id at `at` was issued to this address in this slot or the one before. The words are
+ * compared completely, so the time reveals nothing.
  */
 export function isConnectionId(
   secret: ConnectionSecret,

@@ -70,8 +70,8 @@ export const PACKET_HASHES = 16 // 20 each
 export const SCRAPE_PACKET_HASHES_MAX = 74
 
 /**
- * Longer datagrams are not requests: a scrape of 74 hashes has 1496 bytes, an announce with a long
- * URL far less.
+ * Maximum bytes of a request: a scrape of 74 hashes has 1496 bytes, an announce with a long URL far
+ * fewer.
  */
 export const UDP_REQUEST_BYTES_MAX = 2048
 
@@ -103,9 +103,9 @@ export const ANSWER_ENTRY_BYTES = 12
 export const UNFRAGMENTED_BYTES_MAX = 1280 - 40 - 8
 
 /**
- * Peers in one answer, by family. Fragments are often dropped on the way. Over IPv4 an answer fits
- * an Ethernet frame of 1500 bytes, and routers fragment what is too long. Over IPv6 only the sender
- * could fragment, and tunnels are common, so an answer fits UNFRAGMENTED_BYTES_MAX.
+ * Maximum peers in one answer, by family. Fragments are often dropped on the way. Over IPv4 an
+ * answer fits an Ethernet frame of 1500 bytes, and routers fragment longer packets. Over IPv6 only
+ * the sender could fragment, and tunnels are common, so an answer fits UNFRAGMENTED_BYTES_MAX.
  */
 export const PACKET_PEERS_MAX = [
   Math.floor((1500 - 20 - 8 - ANNOUNCE_ANSWER_HEADER_BYTES) / COMPACT_BYTES[Family.ipv4]),
@@ -113,9 +113,8 @@ export const PACKET_PEERS_MAX = [
 ] as const
 
 /**
- * Where a packet begins in the memory of the reply record that it is made from: the header of an
- * announce's answer ends where the record's header ends, so the peers stay where the engine put
- * them.
+ * Offset of a packet in the memory of its reply record: the header of an announce's answer ends
+ * where the record's header ends, so the engine's peers stay in place.
  */
 export const PACKET_AT = REPLY_HEADER_BYTES - ANNOUNCE_ANSWER_HEADER_BYTES
 
@@ -123,7 +122,7 @@ export const PACKET_AT = REPLY_HEADER_BYTES - ANNOUNCE_ANSWER_HEADER_BYTES
 export const SCRAPE_RECORD_BYTES =
   SCRAPE_REQUEST_HEADER_BYTES + SCRAPE_PACKET_HASHES_MAX * HASH_BYTES
 
-/** Bytes of the longest reply record with the packet made from it. */
+/** Bytes of the longest reply record including its packet. */
 export const UDP_REPLY_BYTES = Math.max(
   REPLY_HEADER_BYTES + PACKET_PEERS_MAX[Family.ipv4] * COMPACT_BYTES[Family.ipv4],
   REPLY_HEADER_BYTES + PACKET_PEERS_MAX[Family.ipv6] * COMPACT_BYTES[Family.ipv6],
@@ -211,9 +210,9 @@ export function readUrlData(
 }
 
 /**
- * Where the options of the scrape from `at` to `end` begin; `end` where it has none. BEP 41
- * describes options of announces only, so nothing marks the end of the hashes: options begin after
- * a hash, with URLData of an absolute path, and fill the rest of the packet exactly.
+ * Offset at which the options of the scrape from `at` to `end` begin; `end` if it does not have
+ * any. BEP 41 describes options of announces only, so nothing marks the end of the hashes: options
+ * begin after a hash, with URLData of an absolute path, and fill the rest of the packet exactly.
  */
 export function scrapeOptionsAt(packet: Uint8Array, at: number, end: number): number {
   for (let n = at + PACKET_HASHES + HASH_BYTES; n + 2 < end; n += HASH_BYTES) {

@@ -3,7 +3,7 @@ import { type CidrList, isInCidrs, isMapped, MAPPED_AT } from '../ip.ts'
 
 /**
  * Cloudflare's Simple Proxy Protocol: the header that a proxy puts before each datagram that it
- * passes on. Offsets in bytes, big-endian. Replies carry no header.
+ * forwards. Offsets in bytes, big-endian. Replies do not have a header.
  */
 const MAGIC_AT = 0 // u16
 const CLIENT_ADDRESS = 2 // 16, an IPv4 address in its IPv6 form

@@ -162,7 +162,7 @@ function parseAnnounce(fields: Fields, descriptionBytesMax: number): Message {
   }
 }
 
-/** The first OFFERS_MAX offers; undefined if one of these is malformed. */
+/** The first OFFERS_MAX offers; undefined if one of them is malformed. */
 function parseOffers(offers: unknown): Offer[] | undefined {
   if (offers === undefined || offers === null) return []
   if (!Array.isArray(offers)) return undefined
@@ -227,8 +227,8 @@ function readText(u8: Uint8Array, at: number): string {
 }
 
 /**
- * Writes the torrent and the peer to the record of this kind at `at`; connection, addresses and
- * keys are the caller's.
+ * Writes the torrent and the peer to the record of this kind at `at`. The caller writes connection,
+ * addresses and keys.
  */
 export function writePeerRecord(
   kind: Kind,
