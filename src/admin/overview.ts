@@ -59,8 +59,8 @@ export function createOverview(sources: OverviewSources): OverviewReader {
   }
 
   /**
-   * Returns the last result. If it is old, a new scan starts; the call waits for it only if there
-   * is no result yet.
+   * Returns the last result. If it is old, a new scan starts; the call waits for it only if no
+   * result exists yet.
    */
   async function readLargest(): Promise<Largest> {
     if (largest && now() < largestUntil) return largest

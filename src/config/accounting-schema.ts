@@ -15,7 +15,7 @@ export const ACCOUNTING_SECTION = {
       maximum: 50_000_000,
       unit: 'sessions',
       description:
-        'Sessions that are remembered at most, 256 bytes of memory each. When all are in use, the one that announced longest ago is forgotten.',
+        'Maximum number of remembered sessions, 256 bytes of memory each. When all are in use, the one that announced longest ago is evicted.',
     },
     session_ttl: {
       type: 'integer',
@@ -42,7 +42,7 @@ export const ACCOUNTING_SECTION = {
       maximum: 1_000_000_000_000_000,
       unit: 'bytes per second',
       description:
-        'Flag the user of a session whose counts grow faster than this; the default is 100 Gbit/s. 0 flags only what max_rate cuts off.',
+        'Flag the user of a session whose counts grow faster than this; the default is 100 Gbit/s. 0 flags only sessions that exceed max_rate.',
     },
     credit_idle_upload: switchedOn(
       'Credit upload that is reported while the torrent has no leecher. It is counted separately in any case.',

@@ -36,7 +36,7 @@ export const FAILURES_SECTION = {
     short_interval: seconds(
       300,
       1,
-      'Seconds after which a client tries again when the cause may pass soon: an unregistered torrent, a rate limit, overload.',
+      'Seconds after which a client retries when the cause may be temporary: an unregistered torrent, a rate limit, overload.',
     ),
     long_interval: seconds(
       1800,

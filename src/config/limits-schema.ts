@@ -56,7 +56,7 @@ export const LIMITS_SECTION = {
       enum: ['open', 'public', 'private'],
       default: 'public',
       description:
-        'Defaults of announces_per_address, its burst and peers_per_address. "public" bounds what one address can do and does not affect ordinary clients; "private" allows for many users behind one address; "open" has no limits. A key that is set counts before the profile.',
+        'Defaults of announces_per_address, its burst and peers_per_address. "public" bounds what one address can do and does not affect ordinary clients; "private" allows for many users behind one address; "open" has no limits. A key that is set overrides the profile.',
     },
     announces_per_address: {
       type: 'integer',
@@ -111,7 +111,7 @@ export const LIMITS_SECTION = {
     ),
     refuse_privileged_ports: switchedOff('Reject peers with a port below 1024.'),
     refuse_port_zero: switchedOff(
-      'Refuse peers with port 0. Otherwise they are served and counted, but never handed out.',
+      'Refuse peers with port 0. Otherwise they are served and counted, but never included in responses.',
     ),
     client_blacklist: clientPrefixes('Reject clients whose peer id starts with one of these.'),
     client_whitelist: clientPrefixes(

@@ -53,15 +53,11 @@ export const SCHEMA = {
         1,
         'Seconds between deletions of expired keys. Expired keys are rejected immediately; this only controls when they are deleted.',
       ),
-      request_interval: seconds(
-        1800,
-        1,
-        'Seconds that clients are told to wait between announces.',
-      ),
+      request_interval: seconds(1800, 1, 'Seconds between announces, which responses state.'),
       request_interval_minimum: seconds(
         1800,
         1,
-        'Minimum of seconds between announces that clients are told; at most request_interval.',
+        'Minimum seconds between announces, which responses state; at most request_interval.',
       ),
       request_interval_jitter: {
         type: 'integer',

@@ -187,7 +187,7 @@ export const SERVER_SECTIONS = {
         enum: ['auto', 'recvmmsg', 'recvmsg', 'dgram'],
         default: 'auto',
         description:
-          'How datagrams are received. recvmmsg: many with one system call. recvmsg: one with each, for sandboxes that forbid recvmmsg. dgram: by Node itself, in one thread; on 0.0.0.0 and [::] it uses recvmsg where that can be called, because answers have to leave from the address that was asked. auto selects the first that works.',
+          'How datagrams are received. recvmmsg: many with one system call. recvmsg: one with each, for sandboxes that forbid recvmmsg. dgram: by Node itself, in one thread; on 0.0.0.0 and [::] it uses recvmsg where that can be called, because answers must leave from the address that the request was sent to. auto selects the first that works.',
       },
       simple_proxy_protocol: switchedOff(
         "Accept the client's address from the header of Cloudflare's Simple Proxy Protocol, when a trusted proxy sends it. Requires trusted_proxies.",

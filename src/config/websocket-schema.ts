@@ -11,7 +11,7 @@ function bound(
 /** The WebTorrent tracker, wherever http_server serves it. */
 export const WEBSOCKET_SECTION = {
   description:
-    'The WebTorrent tracker. Limits apply per worker process; an address is an IPv4 address or an IPv6 /64. The defaults leave room for many browsers behind one address.',
+    'The WebTorrent tracker. Limits apply per worker process; an address is an IPv4 address or an IPv6 /64. The defaults allow many browsers behind one address.',
   list: false,
   environment: 'WEBSOCKET__',
   keys: {
@@ -43,7 +43,7 @@ export const WEBSOCKET_SECTION = {
     messages_per_second: bound(
       [100, 1, 100_000],
       'messages',
-      'Messages per second that one WebSocket may send. Those beyond wait their turn, 1 MiB of them at most; more are dropped.',
+      'Messages per second that one WebSocket may send. Messages above that wait, at most 1 MiB of them; more are dropped.',
     ),
     messages_burst: bound(
       [2000, 1, 1_000_000],
@@ -108,12 +108,12 @@ export const WEBSOCKET_SECTION = {
     offer_backlog: bound(
       [65_536, 1024, 16_777_216],
       'bytes',
-      'Bytes that a client has not read yet, beyond which no offers are relayed to it.',
+      'Maximum unread bytes of a client; above that, no offers are relayed to it.',
     ),
     backlog: bound(
       [524_288, 65_536, 67_108_864],
       'bytes',
-      'Bytes that a client has not read yet, beyond which nothing is sent to it. Its own messages wait from half of that on.',
+      'Maximum unread bytes of a client; above that, nothing is sent to it. At half of that, its own messages wait.',
     ),
   },
 } as const satisfies SectionSchema

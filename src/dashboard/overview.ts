@@ -86,7 +86,7 @@ function showTiles(overview: Overview): void {
   tile(
     'database',
     database ? (database.healthy ? 'Up' : 'Unreachable') : 'None',
-    database ? databaseText(database, statOf(overview, 'timestamp')) : 'nothing is kept',
+    database ? databaseText(database, statOf(overview, 'timestamp')) : 'nothing is stored',
   )
 }
 

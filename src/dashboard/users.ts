@@ -51,7 +51,7 @@ function readUser(line: string, now: number): UserEntry {
     .filter(word => word !== '')
   const counts = [uploaded, downloaded, completed].map(count)
   if (!isHash(key)) throw new Error(`“${cut(line)}”: the key is not 40 hexadecimal digits.`)
-  if (counts.some(Number.isNaN)) throw new Error(`“${cut(line)}”: a count is no whole number.`)
+  if (counts.some(Number.isNaN)) throw new Error(`“${cut(line)}”: a count is not a whole number.`)
   if (active !== '0' && active !== '1') throw new Error(`“${cut(line)}”: active is 1 or 0.`)
   const [up = 0, down = 0, done = 0] = counts
   return [/^\d+$/.test(id) ? Number(id) : id, key, up, down, done, now, active === '1' ? 1 : 0]

@@ -39,15 +39,15 @@ export async function columnFaults(
     const expected = `${WORDS[kind]}, as ${dialect.type(kind)}`
     if (!column) {
       lines.push(
-        `${where}.${key}: table ${table} has no column ${name}; expected is one for ${expected}`,
+        `${where}.${key}: table ${table} has no column ${name}; expected one for ${expected}`,
       )
     } else if (!dialect.fits(kind, column.type)) {
       lines.push(
-        `${where}.${key}: table ${table} has column ${name} as ${column.type || 'no type'}; expected is ${expected}${hint(kind)}`,
+        `${where}.${key}: table ${table} has column ${name} as ${column.type || 'no type'}; expected ${expected}${hint(kind)}`,
       )
     } else if (name === unique && !column.unique) {
       lines.push(
-        `${where}.${key}: column ${name} of table ${table} is not unique; expected is the primary key`,
+        `${where}.${key}: column ${name} of table ${table} is not unique; expected the primary key`,
       )
     }
   }

@@ -10,10 +10,10 @@ import { inParts } from './statements.ts'
 import { clearRows, LOAD_ROWS_MAX, type Store } from './table.ts'
 
 /**
- * The transfers of each user in each torrent, and the sessions that they are computed from. Both are
- * written in one transaction with the users' totals: after a crash, the totals are exactly the sum
- * of what the stored sessions reported, so that nothing is lost or credited twice once the clients
- * announce again.
+ * The transfers of each user in each torrent, and the sessions that they are computed from. Both
+ * are written in one transaction with the users' totals: after a crash, the totals are exactly the
+ * sum of what the stored sessions reported, so that nothing is lost or credited twice once the
+ * clients announce again.
  */
 export type Ledger = {
   /** Creates the tables if they do not exist. Rejects with an OperatorError if they do not fit. */

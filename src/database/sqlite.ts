@@ -106,7 +106,7 @@ function fits(kind: ColumnKind, type: string): boolean {
 }
 
 const REPLACED =
-  'the file was removed or replaced while muster was running; put it back or restart muster'
+  'the file was removed or replaced while muster was running; restore it or restart muster'
 
 /** Device and inode, which show whether the path still names the opened file. */
 function identityOf(file: string): string {

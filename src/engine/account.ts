@@ -60,7 +60,7 @@ import { creditUser, UserFlag } from './user-records.ts'
 export const RESTART_SECONDS = 60
 
 export type Accounting = {
-  /** Maximum credit of a session in bytes per second; 0 is no limit. */
+  /** Maximum credit of a session in bytes per second; 0 means no limit. */
   readonly maxRate: number
   /** Bytes per second of a session above which its user is flagged; 0 flags none. */
   readonly suspiciousRate: number

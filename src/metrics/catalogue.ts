@@ -63,12 +63,12 @@ export const CATALOGUE = {
 
   muster_websocket_relayed_total: counter(
     'messages',
-    'WebRTC offers and answers that were passed on to their peer.',
+    'WebRTC offers and answers that were relayed to their peer.',
     FAMILY,
   ),
   muster_websocket_dropped_total: counter(
     'messages',
-    'WebRTC offers and answers that were dropped: no peer waits for them, or it reads too slowly.',
+    'WebRTC offers and answers that were dropped: no peer waits for them, or the peer reads too slowly.',
     FAMILY,
   ),
 
@@ -185,7 +185,7 @@ export const CATALOGUE = {
   muster_sessions: gauge('sessions', 'Sessions of users that are remembered.'),
   muster_sessions_evicted_total: counter(
     'sessions',
-    'Sessions that were forgotten because accounting.sessions were in use.',
+    'Sessions that were evicted because all of accounting.sessions were in use.',
   ),
   muster_sessions_too_fast_total: counter(
     'announces',

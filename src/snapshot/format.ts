@@ -89,7 +89,7 @@ export function writeHeader(into: Bytes, createdSeconds: number): number {
 export function readHeader(from: Bytes): { readonly createdSeconds: number; readonly crc: number } {
   const { u8, view } = from
   if (MAGIC.compare(u8.subarray(HEADER_MAGIC, MAGIC.length)) !== 0) {
-    throw new SnapshotDamaged('it does not begin like a snapshot')
+    throw new SnapshotDamaged('it is not a snapshot')
   }
   const crc = crc32(u8.subarray(0, HEADER_CRC))
   if (crc !== view.getUint32(HEADER_CRC, true)) throw new SnapshotDamaged('its header is damaged')
@@ -105,7 +105,7 @@ export function readHeader(from: Bytes): { readonly createdSeconds: number; read
     view.getUint16(HEADER_DETAIL_BYTES, true) !== RECORD_DETAIL_BYTES ||
     view.getUint16(HEADER_RECORD_BYTES, true) !== RECORD_HEAD_BYTES
   ) {
-    throw new SnapshotDamaged('its records are of another layout')
+    throw new SnapshotDamaged('its records have another layout')
   }
   return { createdSeconds: view.getUint32(HEADER_CREATED, true), crc }
 }

@@ -137,7 +137,7 @@ function checkEnd(view: DataView, end: number, counts: Counts): void {
     told.peers[0] !== counts.peers[0] ||
     told.peers[1] !== counts.peers[1]
   ) {
-    throw new SnapshotDamaged('it does not hold what its end says')
+    throw new SnapshotDamaged('its contents do not match the totals at its end')
   }
 }
 
@@ -163,7 +163,7 @@ async function* sections(
   for (;;) {
     throwIfStopped(words)
     const head = await readAt(handle, section.u8, 0, SECTION_HEAD_BYTES, position)
-    if (ended && head > 0) throw new SnapshotDamaged('something follows its end')
+    if (ended && head > 0) throw new SnapshotDamaged('it continues after its end')
     if (ended) return
     if (head < SECTION_HEAD_BYTES) throw new SnapshotDamaged('it ends too early')
     position += head

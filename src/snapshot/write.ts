@@ -77,7 +77,7 @@ function writeError(file: string, error: unknown): unknown {
   const { code, errno, message } = error as NodeJS.ErrnoException
   if (errno === undefined) return error
   const full = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG'
-  const why = full ? `there is no room for it (${code})` : message
+  const why = full ? `there is not enough space for it (${code})` : message
   return new SnapshotError(
     `cannot write the snapshot ${file}: ${why}. The last one is untouched.`,
     { cause: error },

@@ -37,18 +37,18 @@ export function readKeyPair(files: KeyPairFiles, nowMillis: number): KeyPair {
   const certificate = readText(files.certificateFile, certificateFault)
   const key = readText(files.keyFile, keyFault)
   const [own, ...others] = parseCertificates(certificate, certificateFault)
-  if (!own) throw certificateFault('there is no certificate in PEM form in it')
+  if (!own) throw certificateFault('it does not contain a certificate in PEM')
   const privateKey = parseKey(key, keyFault)
   if (!own.checkPrivateKey(privateKey)) {
     throw certificateFault(
       others.some(other => other.checkPrivateKey(privateKey))
-        ? 'the certificate of the server must be the first in it'
+        ? 'the certificate of the server must come first'
         : `it does not belong to the key in ${JSON.stringify(files.keyFile)}`,
     )
   }
   const [notBefore, notAfter] = [Date.parse(own.validFrom), Date.parse(own.validTo)]
   if (notAfter <= nowMillis)
-    throw certificateFault(`it ended on ${new Date(notAfter).toISOString()}`)
+    throw certificateFault(`it expired on ${new Date(notAfter).toISOString()}`)
   try {
     createSecureContext({ key, cert: certificate })
   } catch (error) {
@@ -82,10 +82,12 @@ function parseCertificates(
 
 function parseKey(text: string, fault: (reason: string) => KeyPairError): KeyObject {
   if (/ENCRYPTED/.test(text))
-    throw fault('it needs a passphrase; take the passphrase off, and let only the tracker read it')
+    throw fault(
+      'it needs a passphrase; remove the passphrase, and let only the tracker read the file',
+    )
   try {
     return createPrivateKey(text)
   } catch {
-    throw fault('there is no whole private key in PEM form in it')
+    throw fault('it does not contain a complete private key in PEM')
   }
 }

@@ -50,7 +50,7 @@ export async function writeSelfSigned(
   certificateFile: string,
 ): Promise<void> {
   for (const file of [keyFile, certificateFile]) {
-    if (existsSync(file)) throw unavailableError(`${file} is there already; remove it first`)
+    if (existsSync(file)) throw unavailableError(`${file} already exists; remove it first`)
   }
   const { key, certificate } = await createSelfSigned({ domain })
   try {

@@ -70,7 +70,7 @@ export async function* readExport(file: string): AsyncGenerator<ImportRow> {
       if (kind === 'end') {
         ended = true
         for (const each of KINDS) {
-          if (row[each] !== counts[each]) throw fail(`${each} lines are missing, or too many`)
+          if (row[each] !== counts[each]) throw fail(`${each} lines are missing or surplus`)
         }
         continue
       }
@@ -84,7 +84,7 @@ export async function* readExport(file: string): AsyncGenerator<ImportRow> {
     if (error instanceof OperatorError || !('code' in (error as Error))) throw error
     throw new OperatorError(`${file}: ${(error as Error).message}`, ExitStatus.dataError)
   }
-  if (!ended) throw fail('the file ends early; import it again when it is whole')
+  if (!ended) throw fail('the file ends early; import it again when it is complete')
 }
 
 async function linesOf(file: string): Promise<AsyncIterable<string>> {

@@ -172,7 +172,7 @@ t.test('where the snapshot is damaged or missing, the one before is loaded', asy
     file: undefined,
     skipped: [
       { file },
-      { file: `${file}.previous`, reason: /does not begin like a snapshot|early/ },
+      { file: `${file}.previous`, reason: /it is not a snapshot|early/ },
     ],
   })
 })

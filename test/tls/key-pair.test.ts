@@ -34,7 +34,7 @@ t.test('a certificate may be followed by others, but not be behind them', async 
   t.equal(readKeyPair(where, Date.now()).certificate, `${own}\n${other}\n`)
   writeFileSync(where.certificateFile, `${other}\n${own}\n`)
   t.throws(() => readKeyPair(where, Date.now()), {
-    message: `http_server[0].ssl_cert: "${where.certificateFile}" cannot be used: the certificate of the server must be the first in it`,
+    message: `http_server[0].ssl_cert: "${where.certificateFile}" cannot be used: the certificate of the server must come first`,
   })
 })
 
@@ -64,7 +64,7 @@ t.test('what cannot be used is refused with key, file and reason', async t => {
 
   await writePair(where.folder)
   writeFileSync(keyFile, readFileSync(keyFile, 'utf8').slice(0, 60))
-  refused(`${key}there is no whole private key in PEM form in it`)
+  refused(`${key}it does not contain a complete private key in PEM`)
   execFileSync('openssl', ['genrsa', '-aes128', '-passout', 'pass:abcd', '-out', keyFile, '2048'])
   refused(/ssl_key: .* cannot be used: it needs a passphrase/)
 })
@@ -72,7 +72,7 @@ t.test('what cannot be used is refused with key, file and reason', async t => {
 t.test('a certificate that has ended is refused, one that has not begun is not', async t => {
   const where = files(t)
   await writePair(where.folder, makePair(-20, -10))
-  t.throws(() => readKeyPair(where, Date.now()), { message: /ssl_cert: .* it ended on 20/ })
+  t.throws(() => readKeyPair(where, Date.now()), { message: /ssl_cert: .* it expired on 20/ })
   await writePair(where.folder, makePair(10, 20))
   t.ok(readKeyPair(where, Date.now()).notBefore > Date.now())
 })

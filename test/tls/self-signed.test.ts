@@ -29,6 +29,6 @@ t.test('the command writes a pair that the tracker takes, and never over another
   t.equal(statSync(files.keyFile).mode & 0o777, 0o600)
   const again = launch(t, words, folder)
   t.equal(await again.ended, 69)
-  t.equal(again.stderr(), 'key.pem is there already; remove it first\n')
+  t.equal(again.stderr(), 'key.pem already exists; remove it first\n')
   t.equal(readKeyPair(files, Date.now()).certificate, certificate)
 })
