@@ -91,7 +91,10 @@ t.test('invalid files stop the start with their names', async t => {
   }
   t.match(await refusal(), /^http_server\[0\]\.ssl_cert: ".*cert\.pem" cannot be used: ENOENT/)
   await writePair(folder, makePair(-20, -10))
-  t.match(await refusal(), /^http_server\[0\]\.ssl_cert: ".*cert\.pem" cannot be used: it expired on/)
+  t.match(
+    await refusal(),
+    /^http_server\[0\]\.ssl_cert: ".*cert\.pem" cannot be used: it expired on/,
+  )
   await writePair(folder)
   rmSync(join(folder, 'key.pem'))
   t.match(await refusal(), /^http_server\[0\]\.ssl_key: ".*key\.pem" cannot be used: ENOENT/)

@@ -170,10 +170,7 @@ t.test('where the snapshot is damaged or missing, the one before is loaded', asy
   writeFileSync(`${file}.previous`, 'nothing')
   t.match((await restore(file)).report, {
     file: undefined,
-    skipped: [
-      { file },
-      { file: `${file}.previous`, reason: /it is not a snapshot|early/ },
-    ],
+    skipped: [{ file }, { file: `${file}.previous`, reason: /it is not a snapshot|early/ }],
   })
 })
 

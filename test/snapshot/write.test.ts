@@ -122,7 +122,10 @@ t.test('a disk without room leaves the last snapshots as they were', async t => 
   })
   const [code] = await once(child, 'close')
   t.equal(code, 1)
-  t.match(told, /^cannot write the snapshot .*: there is not enough space for it \(EFBIG\)\. The last one/)
+  t.match(
+    told,
+    /^cannot write the snapshot .*: there is not enough space for it \(EFBIG\)\. The last one/,
+  )
   t.same(readdirSync(folder).sort(), ['swarms', 'swarms.previous'])
   t.same([readFileSync(file), readFileSync(`${file}.previous`)], before)
 })
