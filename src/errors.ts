@@ -9,7 +9,7 @@ export const ExitStatus = {
 } as const
 
 /**
- * An error that the operator can fix. Its message is printed unchanged, and the process ends with
+ * An error that the operator can fix. The message is printed unchanged, and the process ends with
  * its exit status.
  */
 export class OperatorError extends Error {

@@ -146,7 +146,7 @@ export class Torrents {
     }
   }
 
-  /** Writes the changed torrents of one stripe. Those that were not written stay marked. */
+  /** Writes the changed torrents of one stripe; unwritten ones stay marked. */
   async #flushStripe(table: Table<TorrentRow>, stripe: number): Promise<number> {
     const changed = takeChangedTorrents(this.#engine, stripe)
     if (changed.length === 0) return 0

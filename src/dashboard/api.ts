@@ -29,7 +29,7 @@ export function forgetToken(): void {
 
 let refused = (_message: string): void => {}
 
-/** Registers a callback for refused tokens. Its argument is the reason. */
+/** Registers a callback for refused tokens, which receives the reason. */
 export function onRefused(act: (message: string) => void): void {
   refused = act
 }

@@ -139,8 +139,8 @@ export function readUser(users: Users, user: number): UserTotals {
 }
 
 /**
- * Sets the user's totals, where the database held `known` before and holds `totals` now. What
- * announces have added to `known` meanwhile is added to `totals`: it is yet to be written.
+ * Sets the user's totals, where the database held `known` before and holds `totals` now. The
+ * growth since `known` is added to `totals`, because it is not written yet.
  */
 export function writeUser(users: Users, user: number, totals: UserTotals, known = NO_TOTALS): void {
   const at = user * USER_BYTES

@@ -1,10 +1,10 @@
 import type { HttpResponse } from './adapter.ts'
 
 /**
- * Ends a response with this body, whose memory may be used again afterwards. What the client does
- * not take waits in one copy, and the response stays open meanwhile: a backend then handles no
- * further request of the connection, so that a client that does not read never has more than one
- * answer in memory.
+ * Ends a response with this body, whose memory may be used again afterwards. The part that the
+ * client does not read waits in one copy, and the response stays open meanwhile: a backend then
+ * handles no further request of the connection, so that a client that does not read never has more
+ * than one answer in memory.
  */
 export function endWhole(response: HttpResponse, body: string | Uint8Array, isLast = false): void {
   if (isLast) {

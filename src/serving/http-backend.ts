@@ -5,8 +5,8 @@ import type { Logger } from '../log.ts'
 import type { FrontendListeners } from './local-servers.ts'
 
 /**
- * Installs the official build. Its releases are tags of a git repository, which npm 12 accepts only
- * with this option.
+ * Installs the official build, whose releases are tags of a git repository. npm 12 accepts these
+ * only with this option.
  */
 const INSTALL =
   'npm install --allow-git=root uWebSockets.js@github:uNetworking/uWebSockets.js#v20.69.0'

@@ -116,7 +116,7 @@ function blockAt(arena: Arena, list: ListRef, slot: Slot): number {
 }
 
 /**
- * Offset of a peer's compact bytes. Those of the next slots follow, up to the end of the segment.
+ * Offset of a peer's compact bytes, followed by those of the next slots in the segment.
  */
 export function compactAt(arena: Arena, list: ListRef, family: Family, slot: Slot): ByteOffset {
   return (blockAt(arena, list, slot) +

@@ -9,7 +9,7 @@ import { type ConnectionSecret, hashAddress } from '../../protocol/udp/connectio
  * checks them again: a key that has expired or was deleted since is refused.
  *
  * The table is direct-mapped: an address whose hash falls into an occupied entry replaces it, and
- * the other address is asked for a key until its next announce. The hash is keyed, so a client cannot
+ * the other address needs a key until its next announce. The hash is keyed, so a client cannot
  * choose which entry is replaced. Threads read and write without a lock: a half-written entry holds
  * no valid key, or the tag of another address.
  */

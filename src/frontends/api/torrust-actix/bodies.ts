@@ -33,7 +33,7 @@ function isUser(entry: unknown): boolean {
 
 const USERS = required(body => Array.isArray(body) && body.every(isUser))
 
-/** What Torrust-Actix accepts as the bodies of bulk requests, by operation. */
+/** The bodies of bulk requests that Torrust-Actix accepts, by operation. */
 export const TORRUST_ACTIX_BODIES: Readonly<Record<string, BodyRule>> = {
   getTorrents: TEXTS,
   postTorrents: COUNTS,
