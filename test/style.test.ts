@@ -15,7 +15,6 @@ const COMMENT_COLUMNS_MAX = 100
 const LONG_FILES = new Set([
   'src/database/ledger.ts',
   'src/engine/inspect.ts',
-  'src/engine/sessions.ts',
 ])
 
 /** Functions that are longer for now, and `parseAnnounce`, which is one flat switch. */
@@ -44,7 +43,6 @@ const MANY_PARAMETERS = new Set([
   'proxiedClientAt',
   'recallKeys',
   'respond',
-  'reward',
   'scrape',
   'surveyAddress',
   'writeConnectionId',

@@ -11,6 +11,8 @@ import {
   SESSION_PARTITIONS,
   takeSessions,
 } from '../engine/session-batch.ts'
+import { SessionState } from '../engine/session-layout.ts'
+import { addUserFlags, UserFlag } from '../engine/user-records.ts'
 import type { Logger } from '../log.ts'
 
 /** Seconds between attempts to write the counters of a user that the database rejects. */
@@ -67,14 +69,18 @@ export class Accounts {
   /** Restores the stored sessions. Returns how many. */
   async load(): Promise<number> {
     const { database, engine, nowSeconds, numberOf, sessionTtl } = this.#options
-    if (!database || !engine.access.rules.users) return 0
+    if (!database) return 0
     await this.#prepare(database)
     const { sessionsMax } = countSessions(engine)
     let loaded = 0
     for await (const rows of database.ledger.loadSessions(nowSeconds() - sessionTtl, sessionsMax)) {
       for (const row of rows) {
         const number = numberOf(row.user)
-        if (number !== undefined && restoreSession(engine, number, row)) loaded++
+        if (number === undefined || !restoreSession(engine, number, row)) continue
+        loaded++
+        if ((row.state & SessionState.grewTooFast) !== 0) {
+          addUserFlags(engine.access.users, number, UserFlag.grewTooFast)
+        }
       }
     }
     orderSessions(engine)

@@ -153,7 +153,7 @@ export class Users {
     for await (const chunk of database.users.load()) {
       for (const row of chunk) this.#enter(row)
     }
-    await this.accounts.load()
+    if (this.#hasLedger) await this.accounts.load()
     return this.#byKey.size
   }
 

@@ -156,6 +156,9 @@ function refuseIncomplete(before: readonly string[], now: readonly string[]): vo
 async function applyRules(running: Running, config: Config): Promise<void> {
   const { engine, engineThreads, persistence, snapshots, tables, udp, udpThreads } = running
   const rules = engineRules(config)
+  if (rules.access.users && !engine.access.rules.users) {
+    await persistence.administration.users.accounts.load()
+  }
   setRules(engine, tables, rules)
   engineThreads.setRules(rules, config.tracker_config.peers_cleanup_interval)
   persistence.setIntervals(config)

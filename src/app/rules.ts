@@ -11,8 +11,11 @@ export function engineRules(config: Config): EngineRules {
       limits: limitSettings(config.limits),
       accounting: {
         maxRate: accounting.max_rate,
+        maxRateBurst: accounting.max_rate_burst,
         suspiciousRate: accounting.suspicious_rate,
         creditIdleUpload: accounting.credit_idle_upload,
+        downloadsPerUser: accounting.downloads_per_user,
+        peersPerUser: accounting.peers_per_user,
       },
       interval: tracker.request_interval,
       intervalJitterPercent: tracker.request_interval_jitter,

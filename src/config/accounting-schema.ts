@@ -28,12 +28,21 @@ export const ACCOUNTING_SECTION = {
     },
     max_rate: {
       type: 'integer',
-      default: 0,
+      default: 12_500_000_000,
       minimum: 0,
       maximum: 1_000_000_000_000_000,
       unit: 'bytes per second',
       description:
-        'Credit at most this much upload, and download, per second of a session. The excess is not credited and the user is flagged. 0 means no limit.',
+        'Credit at most this much upload, and download, per second of a session, on average; the default is 100 Gbit/s. The excess is not credited and the user is flagged. 0 means no limit.',
+    },
+    max_rate_burst: {
+      type: 'integer',
+      default: 22_600,
+      minimum: 1,
+      maximum: 2_592_000,
+      unit: 'seconds',
+      description:
+        'How far a session may be ahead of max_rate, in seconds. Clients report late, or several times within a second. With the defaults, 282 TB are credited at once, and 100 Gbit/s from then on.',
     },
     suspicious_rate: {
       type: 'integer',
@@ -43,6 +52,24 @@ export const ACCOUNTING_SECTION = {
       unit: 'bytes per second',
       description:
         'Flag the user of a session whose counts grow faster than this; the default is 100 Gbit/s. 0 flags only sessions that exceed max_rate.',
+    },
+    peers_per_user: {
+      type: 'integer',
+      default: 3,
+      minimum: 0,
+      maximum: 1000,
+      unit: 'peers',
+      description:
+        'Clients that a user may have in one torrent. Another one is credited, but is not given peers and is told why. A client that is in the torrent can always announce. 0 means no limit.',
+    },
+    downloads_per_user: {
+      type: 'integer',
+      default: 0,
+      minimum: 0,
+      maximum: 1_000_000,
+      unit: 'torrents',
+      description:
+        'Torrents that a user may download at once. A client in another one is credited, but is not given peers and is told why. Seeding is not limited. 0 means no limit.',
     },
     credit_idle_upload: switchedOn(
       'Credit upload that is reported while the torrent has no leecher. It is counted separately in any case.',

@@ -1,4 +1,5 @@
 import { Failure } from '../protocol/failures.ts'
+import { createFactors, type FactorTables, openFactors, type SharedFactors } from './factors.ts'
 import {
   ABSENT,
   createHashTable,
@@ -12,7 +13,9 @@ import type { HashKey } from './tables/keyed-hash.ts'
 import {
   type Credit,
   createUsers,
+  type Factors,
   isActiveUser,
+  ONE,
   openUsers,
   type SharedUsers,
   type Users,
@@ -57,6 +60,7 @@ export type SharedAccess = {
   /** Keys of users, with the number of each user's record. */
   readonly userKeys: SharedHashTable
   readonly users: SharedUsers
+  readonly factors: SharedFactors
 }
 
 /**
@@ -69,6 +73,9 @@ export type Access = {
   readonly keys: HashTable
   readonly userKeys: HashTable
   readonly users: Users
+  readonly factors: FactorTables
+  /** Those in force for the current announce. Reused. */
+  readonly inForce: Factors
   /** Number of the user that sent the current request; 0 for none. */
   user: number
   /** Reused for each announce of a user. */
@@ -83,6 +90,7 @@ export function createAccess(rules: AccessRules, hashKey: HashKey): SharedAccess
     keys: createHashTable(KEYS_MAX, hashKey),
     userKeys: createHashTable(USERS_MAX, hashKey),
     users: createUsers(USERS_MAX),
+    factors: createFactors(hashKey),
   }
 }
 
@@ -94,6 +102,8 @@ export function openAccess(shared: SharedAccess): Access {
     keys: openHashTable(shared.keys),
     userKeys: openHashTable(shared.userKeys),
     users: openUsers(shared.users),
+    factors: openFactors(shared.factors),
+    inForce: { upload: ONE, download: ONE, until: 0 },
     user: 0,
     credit: { uploaded: 0, downloaded: 0, completed: 0, flags: 0, nowSeconds: 0 },
   }

@@ -1,3 +1,4 @@
+import { Failure } from '../protocol/failures.ts'
 import {
   ADDRESS,
   DOWNLOADED,
@@ -13,13 +14,9 @@ import type { Announce } from './current-announce.ts'
 import { findEndpoint, putEndpoint, takeEndpoints } from './endpoints.ts'
 import type { Engine } from './engine.ts'
 import { EventKind, logEvent } from './event-log.ts'
+import { reward } from './reward.ts'
 import {
-  addSession,
-  countTooFast,
   ENDPOINTS_MAX,
-  holdSession,
-  markSession,
-  releaseSession,
   SESSION_DOWNLOADED,
   SESSION_ENDPOINTS,
   SESSION_FINAL_DOWN,
@@ -27,8 +24,6 @@ import {
   SESSION_FIRST,
   SESSION_LEFT,
   SESSION_NEW_COMPLETED,
-  SESSION_NEW_CREDIT_DOWN,
-  SESSION_NEW_CREDIT_UP,
   SESSION_NEW_DOWN,
   SESSION_NEW_IDLE_UP,
   SESSION_NEW_SEEDING,
@@ -39,10 +34,12 @@ import {
   SESSION_UPLOADED,
   SessionState,
   type Sessions,
-} from './sessions.ts'
+} from './session-layout.ts'
+import { addSession, holdSession, markSession, releaseSession } from './sessions.ts'
+import { slotRefusal } from './slots.ts'
 import { torrentPeers, torrentSeeders } from './tables/peer-list.ts'
 import { NO_TORRENT, type TorrentRef } from './tables/references.ts'
-import { creditUser, UserFlag } from './user-records.ts'
+import { creditUser } from './user-records.ts'
 
 /**
  * The credit of users. A client counts from its start, so a user is credited with the growth of the
@@ -59,22 +56,6 @@ import { creditUser, UserFlag } from './user-records.ts'
  */
 export const RESTART_SECONDS = 60
 
-export type Accounting = {
-  /** Maximum credit of a session in bytes per second; 0 means no limit. */
-  readonly maxRate: number
-  /** Bytes per second of a session above which its user is flagged; 0 flags none. */
-  readonly suspiciousRate: number
-  /** Credit what was uploaded while the torrent had no leecher. */
-  readonly creditIdleUpload: boolean
-}
-
-/** Everything that clients report is credited. */
-export const NO_ACCOUNTING: Accounting = {
-  maxRate: 0,
-  suspiciousRate: 0,
-  creditIdleUpload: true,
-}
-
 /** Result of `account`, valid until the next call. One object per thread. */
 export type Account = {
   /** The download is to be counted for the torrent: the session's first `completed`. */
@@ -85,10 +66,18 @@ export type Account = {
   hasEndpoint: boolean
   /** The session has other addresses, which the response must not contain. */
   hasOthers: boolean
+  /** The limit of the user that keeps the peer out; `Failure.none` if none does. */
+  refusal: Failure
 }
 
 export function createAccount(): Account {
-  return { completed: false, counted: false, hasEndpoint: false, hasOthers: false }
+  return {
+    completed: false,
+    counted: false,
+    hasEndpoint: false,
+    hasOthers: false,
+    refusal: Failure.none,
+  }
 }
 
 /**
@@ -104,6 +93,7 @@ export function account(engine: Engine, announce: Announce, torrent: TorrentRef)
   account.counted = false
   account.hasEndpoint = false
   account.hasOthers = false
+  account.refusal = Failure.none
   let session = holdSession(sessions, keyOf(engine, announce))
   const isNew = session === 0
   if (isNew && !stopped) session = addSession(sessions, engine.sessionKey)
@@ -125,6 +115,7 @@ export function account(engine: Engine, announce: Announce, torrent: TorrentRef)
   } else if (account.hasEndpoint) {
     putEndpoint(engine, announce, session, known)
   } else {
+    if (count === 0) account.refusal = slotRefusal(engine, announce, session)
     releaseSession(sessions)
   }
   creditUser(access.users, access.user, access.credit)
@@ -251,12 +242,13 @@ function isRepeatedStop(
 /** Credits the growth of the counts. */
 function grow(
   engine: Engine,
-  { request, at }: Announce,
+  announce: Announce,
   session: number,
   silence: number,
   torrent: TorrentRef,
 ): void {
   const { f64 } = engine.sessions
+  const { request, at } = announce
   const up = raise(f64, (session + SESSION_UPLOADED) >> 3, readU64(request.view, at + UPLOADED))
   const down = raise(
     f64,
@@ -270,7 +262,12 @@ function grow(
   const isIdle =
     torrent === NO_TORRENT || torrentPeers(arena, torrent) === torrentSeeders(arena, torrent)
   if (isIdle) f64[(session + SESSION_NEW_IDLE_UP) >> 3]! += up
-  reward(engine, session, silence, isIdle ? 0 : up, up, down)
+  const { growth } = engine
+  growth.up = up
+  growth.down = down
+  growth.isIdle = isIdle
+  growth.silence = silence
+  reward(engine, announce, session, growth)
 }
 
 /** Raises a count and returns the difference. */
@@ -279,31 +276,4 @@ function raise(f64: Float64Array, word: number, reported: number): number {
   if (growth <= 0) return 0
   f64[word] = reported
   return growth
-}
-
-/** Computes the credit of the growth by the accounting rules. */
-function reward(
-  engine: Engine,
-  session: number,
-  silence: number,
-  wantedUp: number,
-  up: number,
-  down: number,
-): void {
-  const { accounting } = engine.settings
-  const { credit } = engine.access
-  const { u32, f64 } = engine.sessions
-  const seconds = Math.max(1, silence)
-  const { maxRate, suspiciousRate } = accounting
-  const isTooFast = (rate: number) => rate > 0 && (up > rate * seconds || down > rate * seconds)
-  if (isTooFast(maxRate) || isTooFast(suspiciousRate)) {
-    credit.flags |= UserFlag.grewTooFast
-    countTooFast(engine.sessions)
-    u32[(session + SESSION_STATE) >> 2]! |= SessionState.grewTooFast
-  }
-  const most = maxRate > 0 ? maxRate * seconds : Number.POSITIVE_INFINITY
-  credit.uploaded = Math.min(most, accounting.creditIdleUpload ? up : wantedUp)
-  credit.downloaded = Math.min(most, down)
-  f64[(session + SESSION_NEW_CREDIT_UP) >> 3]! += credit.uploaded
-  f64[(session + SESSION_NEW_CREDIT_DOWN) >> 3]! += credit.downloaded
 }

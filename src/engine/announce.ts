@@ -97,7 +97,11 @@ export function announce(engine: Engine, announce: Announce): number {
   holdStripeOf(held, announce.hash)
   if (isOfDeadWorker(engine, announce)) return stopAnnounced(engine, announce, true)
   let torrent = findTorrent(held, announce.hash, request.view, at + INFO_HASH)
-  if (access.rules.users) account(engine, announce, torrent)
+  if (access.rules.users) {
+    account(engine, announce, torrent)
+    const { refusal } = engine.account
+    if (refusal !== Failure.none) return refuse(engine, announce, refusal)
+  }
   if (torrent === NO_TORRENT) {
     if (engine.limits.maxTorrents !== 0 && hasMaxTorrents(engine)) {
       return refuse(engine, announce, Failure.tooManyTorrents)

@@ -3,8 +3,6 @@ import type { Announce } from './current-announce.ts'
 import type { Engine } from './engine.ts'
 import { ownerOf } from './peer-owner.ts'
 import {
-  addSession,
-  countCorrected,
   ENDPOINT_ADDRESS,
   ENDPOINT_ADDRESS_BYTES,
   ENDPOINT_BYTES,
@@ -13,15 +11,20 @@ import {
   ENDPOINTS_MAX,
   EXTRA_LEECHERS,
   EXTRA_SEEDERS,
-  holdSession,
-  mayBeCorrected,
-  releaseSession,
-  removeSession,
   SESSION_ADDRESSES,
   SESSION_ENDPOINTS,
   SESSION_SEEN,
   type Sessions,
+} from './session-layout.ts'
+import {
+  addSession,
+  countCorrected,
+  holdSession,
+  mayBeCorrected,
+  releaseSession,
+  removeSession,
 } from './sessions.ts'
+import { isDownloading, noteDownloading } from './siblings.ts'
 import { createSoughtPeer, findPeer } from './tables/find-peer.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import { DETAIL_PEER_ID, PEER_ADDRESS, TORRENT_HASH } from './tables/layout.ts'
@@ -95,6 +98,7 @@ export function putEndpoint(
     return
   }
   countExtra(sessions, session, before)
+  const was = isDownloading(sessions, session)
   const count = u32[(session + SESSION_ENDPOINTS) >> 2]!
   const last = known === -1 ? Math.min(count, ENDPOINTS_MAX - 1) : known
   u8.copyWithin(first + ENDPOINT_BYTES, first, first + last * ENDPOINT_BYTES)
@@ -104,6 +108,7 @@ export function putEndpoint(
     u8[first + ENDPOINT_ADDRESS + n] = request.u8[at + ADDRESS + n]!
   }
   if (known === -1) u32[(session + SESSION_ENDPOINTS) >> 2] = last + 1
+  noteDownloading(sessions, engine.sessionKey, session, was)
   countExtra(sessions, session, after)
   releaseSession(sessions)
   correct(engine, announce.hash, request.view, at + INFO_HASH)
@@ -137,7 +142,9 @@ export function takeEndpoints(
   }
   countExtra(sessions, session, before)
   taken.set(u8.subarray(endpointAt(session, keep), endpointAt(session, count)))
+  const was = isDownloading(sessions, session)
   u32[(session + SESSION_ENDPOINTS) >> 2] = keep
+  noteDownloading(sessions, engine.sessionKey, session, was)
   countExtra(sessions, session, after)
   releaseSession(sessions)
   correct(engine, announce.hash, request.view, at + INFO_HASH)
@@ -180,12 +187,14 @@ export function detachEndpoint(
   }
   const count = sessions.u32[(session + SESSION_ENDPOINTS) >> 2]!
   countExtra(sessions, session, before)
+  const was = isDownloading(sessions, session)
   sessions.u8.copyWithin(
     endpointAt(session, known),
     endpointAt(session, known + 1),
     endpointAt(session, count),
   )
   sessions.u32[(session + SESSION_ENDPOINTS) >> 2] = count - 1
+  noteDownloading(sessions, key, session, was)
   countExtra(sessions, session, after)
   releaseSession(sessions)
   correct(engine, key.hash, arena.view, torrent + TORRENT_HASH)

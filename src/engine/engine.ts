@@ -7,7 +7,7 @@ import {
   openAccess,
   type SharedAccess,
 } from './access.ts'
-import { type Account, type Accounting, createAccount } from './account.ts'
+import { type Account, createAccount } from './account.ts'
 import { assertLayouts } from './assert-layouts.ts'
 import { type Announce, createAnnounce } from './current-announce.ts'
 import { createDeadWorkers, type DeadWorkers, openDeadWorkers } from './dead-workers.ts'
@@ -19,13 +19,14 @@ import {
   openLimits,
   type SharedLimits,
 } from './policy.ts'
+import type { Accounting, Growth } from './reward.ts'
 import {
   createSessions,
   openSessions,
   type SessionKey,
   type Sessions,
   type SharedSessions,
-} from './sessions.ts'
+} from './session-layout.ts'
 import { type Arena, reserveTables, type SharedTables, viewArena } from './tables/arena.ts'
 import type { AddressSurvey } from './tables/count-address.ts'
 import { createRecipient, type Recipient } from './tables/hand-out.ts'
@@ -63,6 +64,7 @@ export type Engine = Stripes & {
   readonly sessionKey: SessionKey
   readonly correctionKey: SessionKey
   readonly account: Account
+  readonly growth: Growth
   readonly deadWorkers: DeadWorkers
   /** Undefined where no events are recorded. */
   readonly events: EventLog | undefined
@@ -132,6 +134,7 @@ export function openEngine(tables: EngineTables, settings: EngineSettings): Engi
     sessionKey: { user: 0, hash: 0, view, hashAt: 0, idAt: 0 },
     correctionKey: { user: 0, hash: 0, view, hashAt: 0, idAt: 0 },
     account: createAccount(),
+    growth: { up: 0, down: 0, isIdle: false, silence: 0 },
     deadWorkers: openDeadWorkers(tables.deadWorkers),
     events: tables.events && openEventLog(tables.events),
     limits: openLimits(tables.limits, settings.limits),

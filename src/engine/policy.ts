@@ -88,6 +88,8 @@ const LIMITS = {
   announces_per_address: Failure.tooManyAnnounces,
   max_torrents: Failure.tooManyTorrents,
   peers_per_address: Failure.tooManyPeers,
+  downloads_per_user: Failure.tooManyDownloads,
+  peers_per_user: Failure.tooManyUserPeers,
   refuse_private_addresses: Failure.privateAddress,
   refuse_privileged_ports: Failure.privilegedPort,
   refuse_port_zero: Failure.portZero,

@@ -1,11 +1,7 @@
 import { HASH_BYTES } from '../protocol/records.ts'
 import type { Engine } from './engine.ts'
 import {
-  addSession,
-  expireSessions,
-  holdSession,
   PARTITIONS,
-  releaseSession,
   SESSION_DOWNLOADED,
   SESSION_FINAL_DOWN,
   SESSION_FINAL_UP,
@@ -26,6 +22,12 @@ import {
   SESSION_UPLOADED,
   SESSION_USER,
   type Sessions,
+} from './session-layout.ts'
+import {
+  addSession,
+  expireSessions,
+  holdSession,
+  releaseSession,
   sessionCounts,
   sortByAge,
   takeChanged,

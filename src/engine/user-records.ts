@@ -16,10 +16,11 @@ const USER_DOWNLOADED = 32 // u64, bytes, at most TOTAL_MAX
 const USER_NEW_UP = 40 //        f64
 const USER_NEW_DOWN = 48 //      f64
 const USER_NEW_COMPLETED = 56 // u32
-/** Factors of the user's credit, with the Unix second at which they end; 0 for never. */
-const USER_FACTOR_UP = 64 //    f32
-const USER_FACTOR_DOWN = 68 //  f32
+/** Factors of the user's credit, less 1, in thousandths, and the Unix second of their end or 0. */
+const USER_FACTOR_UP = 64 //    i32
+const USER_FACTOR_DOWN = 68 //  i32
 const USER_FACTOR_UNTIL = 72 // u32
+const USER_DOWNLOADING = 76 //  u32, torrents that the user is downloading
 /** Two cache lines, so that two users' announces do not slow each other down. */
 const USER_BYTES = 128
 
@@ -36,7 +37,6 @@ export type SharedUsers = SharedArrayBuffer
 export type Users = {
   readonly i32: Int32Array<SharedArrayBuffer>
   readonly u32: Uint32Array<SharedArrayBuffer>
-  readonly f32: Float32Array<SharedArrayBuffer>
   readonly f64: Float64Array<SharedArrayBuffer>
 }
 
@@ -66,7 +66,6 @@ export function openUsers(memory: SharedUsers): Users {
   return {
     i32: new Int32Array(memory),
     u32: new Uint32Array(memory),
-    f32: new Float32Array(memory),
     f64: new Float64Array(memory),
   }
 }
@@ -199,20 +198,54 @@ export function takeUnwritten(users: Users, user: number): Unwritten | undefined
   return unwritten
 }
 
-/** The factors of a user's credit; 1 each, without an end, unless they were set. */
-export type Factors = { upload: number; download: number; until: number }
-
-export function writeFactors(users: Users, user: number, factors: Factors): void {
+/** Counts a torrent that the user begins or stops to download. */
+export function addDownloading(users: Users, user: number, begins: boolean): void {
   const at = user * USER_BYTES
   takeLock(users, at + USER_LOCK)
-  // Stored as the difference from 1, so that an empty record stands for 1.
-  users.f32[(at + USER_FACTOR_UP) >> 2] = factors.upload - 1
-  users.f32[(at + USER_FACTOR_DOWN) >> 2] = factors.download - 1
-  users.u32[(at + USER_FACTOR_UNTIL) >> 2] = factors.until
+  const word = (at + USER_DOWNLOADING) >> 2
+  if (begins) users.u32[word]!++
+  else if (users.u32[word]! > 0) users.u32[word]!--
   releaseLock(users, at + USER_LOCK)
 }
 
-/** Writes the factors in force into `factors`. */
+/** Torrents that the user is downloading. */
+export function downloadingOf(users: Users, user: number): number {
+  return Atomics.load(users.u32, (user * USER_BYTES + USER_DOWNLOADING) >> 2)
+}
+
+/** Clears flags of the user. */
+export function clearUserFlags(users: Users, user: number): void {
+  Atomics.store(users.u32, (user * USER_BYTES + USER_FLAGS) >> 2, 0)
+}
+
+/** Sets flags of the user, such as those of restored sessions. */
+export function addUserFlags(users: Users, user: number, flags: number): void {
+  const at = user * USER_BYTES
+  takeLock(users, at + USER_LOCK)
+  users.u32[(at + USER_FLAGS) >> 2]! |= flags
+  releaseLock(users, at + USER_LOCK)
+}
+
+/** A factor of 1, in thousandths. */
+export const ONE = 1000
+
+/** Factors in thousandths, and the Unix second at which they end; 0 for never. */
+export type Factors = { upload: number; download: number; until: number }
+
+/** Sets the factors of a user, in thousandths. */
+export function writeFactors(users: Users, user: number, factors: Factors): void {
+  const at = user * USER_BYTES
+  takeLock(users, at + USER_LOCK)
+  // No thread sees a new factor with an old end.
+  Atomics.store(users.i32, (at + USER_FACTOR_UP) >> 2, 0)
+  Atomics.store(users.i32, (at + USER_FACTOR_DOWN) >> 2, 0)
+  Atomics.store(users.u32, (at + USER_FACTOR_UNTIL) >> 2, factors.until)
+  Atomics.store(users.i32, (at + USER_FACTOR_UP) >> 2, factors.upload - ONE)
+  Atomics.store(users.i32, (at + USER_FACTOR_DOWN) >> 2, factors.download - ONE)
+  releaseLock(users, at + USER_LOCK)
+}
+
+/** Writes the user's factors in force into `factors`. */
 export function readFactors(
   users: Users,
   user: number,
@@ -221,8 +254,8 @@ export function readFactors(
 ): void {
   const at = user * USER_BYTES
   const until = users.u32[(at + USER_FACTOR_UNTIL) >> 2]!
-  const isEnded = until !== 0 && until <= nowSeconds
+  const hasEnded = until !== 0 && until <= nowSeconds
   factors.until = until
-  factors.upload = isEnded ? 1 : 1 + users.f32[(at + USER_FACTOR_UP) >> 2]!
-  factors.download = isEnded ? 1 : 1 + users.f32[(at + USER_FACTOR_DOWN) >> 2]!
+  factors.upload = hasEnded ? ONE : ONE + users.i32[(at + USER_FACTOR_UP) >> 2]!
+  factors.download = hasEnded ? ONE : ONE + users.i32[(at + USER_FACTOR_DOWN) >> 2]!
 }

@@ -36,6 +36,8 @@ const TABLE = [
   ['tooManyAnnounces', 'too many announces from your address', 'short'],
   ['tooManyTorrents', 'tracker is full: no new torrents accepted', 'long'],
   ['tooManyPeers', 'too many peers from your address in this torrent', 'short'],
+  ['tooManyUserPeers', 'your account has too many clients in this torrent', 'long'],
+  ['tooManyDownloads', 'your account may not download more torrents at once', 'long'],
   ['addressShare', 'your network has too many peers on this tracker', 'long'],
   ['outOfMemory', 'tracker is full: no new peers accepted', 'short'],
   ['privateAddress', 'your address is private or reserved; other peers cannot reach it', 'long'],

@@ -2,7 +2,8 @@ import t from 'tap'
 import { RESTART_SECONDS } from '../../src/engine/account.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { eachUserPeer, readTorrent } from '../../src/engine/inspect.ts'
-import { ENDPOINTS_MAX } from '../../src/engine/sessions.ts'
+import { NO_ACCOUNTING } from '../../src/engine/reward.ts'
+import { ENDPOINTS_MAX } from '../../src/engine/session-layout.ts'
 import { createSweepCursor, sweepSlice } from '../../src/engine/sweep.ts'
 import { setValue } from '../../src/engine/tables/hash-table.ts'
 import {
@@ -311,22 +312,22 @@ t.test('totals stop at the bound', async t => {
 
 t.test('growth above the maximum rate is cut off and flagged', async t => {
   const { engine, announce, of } = accounts()
-  const accounting = { maxRate: 1000, suspiciousRate: 100, creditIdleUpload: true }
+  const accounting = { ...NO_ACCOUNTING, maxRate: 1000, maxRateBurst: 2, suspiciousRate: 100 }
   engine.settings = { ...engine.settings, accounting }
   announce(first)
   announce({ ...first, event: Event.none, uploaded: 900 }, NOW + 10)
   t.match(of(1), { uploaded: 900n })
   t.equal(userFlags(engine.access.users, 1), 0)
   announce({ ...first, event: Event.none, uploaded: 50_900 }, NOW + 20)
-  t.match(of(1), { uploaded: 10_900n })
+  t.match(of(1), { uploaded: 12_900n }, 'ten seconds and the burst')
   t.equal(userFlags(engine.access.users, 1), UserFlag.grewTooFast)
   announce({ ...first, event: Event.none, uploaded: 51_000 }, NOW + 30)
-  t.match(of(1), { uploaded: 11_000n }, 'the excess is not credited later')
+  t.match(of(1), { uploaded: 13_000n }, 'the excess is not credited later')
 })
 
 t.test('upload without a leecher can be left out', async t => {
   const { engine, announce, of } = accounts()
-  const accounting = { maxRate: 0, suspiciousRate: 0, creditIdleUpload: false }
+  const accounting = { ...NO_ACCOUNTING, creditIdleUpload: false }
   engine.settings = { ...engine.settings, accounting }
   announce({ ...first, left: 0 })
   announce({ ...first, left: 0, event: Event.none, uploaded: 500, downloaded: 5 })

@@ -1,0 +1,87 @@
+import type { Announce } from './current-announce.ts'
+import type { Engine } from './engine.ts'
+import { findFactors, timesFactor } from './factors.ts'
+import {
+  SESSION_AHEAD_DOWN,
+  SESSION_AHEAD_UP,
+  SESSION_NEW_CREDIT_DOWN,
+  SESSION_NEW_CREDIT_UP,
+  SESSION_STATE,
+  SessionState,
+} from './session-layout.ts'
+import { countTooFast } from './sessions.ts'
+import { UserFlag } from './user-records.ts'
+
+/** The rules by which growth is credited. */
+export type Accounting = {
+  /**
+   * Bytes per second of a session that are credited at most, on average; 0 does not limit. A
+   * session may be ahead of this rate by what it allows in `maxRateBurst` seconds.
+   */
+  readonly maxRate: number
+  readonly maxRateBurst: number
+  /** Bytes per second of a session above which its user is flagged; 0 flags none. */
+  readonly suspiciousRate: number
+  /** Credit what was uploaded while the torrent had no leecher. */
+  readonly creditIdleUpload: boolean
+  /** Torrents that a user may download at once, and peers of a user in a torrent; 0 for any. */
+  readonly downloadsPerUser: number
+  readonly peersPerUser: number
+}
+
+/** Everything that clients report is credited. */
+export const NO_ACCOUNTING: Accounting = {
+  maxRate: 0,
+  maxRateBurst: 1,
+  suspiciousRate: 0,
+  creditIdleUpload: true,
+  downloadsPerUser: 0,
+  peersPerUser: 0,
+}
+
+/** What the counts of a session grew by. */
+export type Growth = {
+  up: number
+  down: number
+  /** The torrent has no leecher. */
+  isIdle: boolean
+  /** Seconds since the session's last announce. */
+  silence: number
+}
+
+/** Computes the credit of the growth: first the maximum rate, then the factors. */
+export function reward(engine: Engine, announce: Announce, session: number, growth: Growth): void {
+  const { accounting } = engine.settings
+  const { access, sessions } = engine
+  const { credit, factors, inForce, user, users } = access
+  const { up, down, silence } = growth
+  const plausibleUp = withinRate(engine, session + SESSION_AHEAD_UP, up, silence)
+  const plausibleDown = withinRate(engine, session + SESSION_AHEAD_DOWN, down, silence)
+  const suspicious = accounting.suspiciousRate * Math.max(1, silence)
+  const isSuspicious = suspicious > 0 && (up > suspicious || down > suspicious)
+  if (isSuspicious || plausibleUp < up || plausibleDown < down) {
+    credit.flags |= UserFlag.grewTooFast
+    countTooFast(sessions)
+    sessions.u32[(session + SESSION_STATE) >> 2]! |= SessionState.grewTooFast
+  }
+  findFactors(factors, users, user, announce, inForce)
+  const isLeftOut = growth.isIdle && !accounting.creditIdleUpload
+  credit.uploaded = isLeftOut ? 0 : timesFactor(plausibleUp, inForce.upload)
+  credit.downloaded = timesFactor(plausibleDown, inForce.download)
+  sessions.f64[(session + SESSION_NEW_CREDIT_UP) >> 3]! += credit.uploaded
+  sessions.f64[(session + SESSION_NEW_CREDIT_DOWN) >> 3]! += credit.downloaded
+}
+
+/**
+ * The part of the growth that the maximum rate allows. `aheadAt` is the offset of how many bytes the
+ * session is ahead of the rate.
+ */
+function withinRate(engine: Engine, aheadAt: number, growth: number, silence: number): number {
+  const { maxRate, maxRateBurst } = engine.settings.accounting
+  if (maxRate === 0) return growth
+  const { f32 } = engine.sessions
+  const ahead = f32[aheadAt >> 2]! - maxRate * silence
+  const allowed = Math.min(growth, Math.max(0, Math.floor(maxRate * maxRateBurst - ahead)))
+  f32[aheadAt >> 2] = Math.max(0, ahead + allowed)
+  return allowed
+}
