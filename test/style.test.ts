@@ -12,10 +12,7 @@ const PARAMETERS_MAX = 5
 const COMMENT_COLUMNS_MAX = 100
 
 /** Files that are longer for now. */
-const LONG_FILES = new Set([
-  'src/database/ledger.ts',
-  'src/engine/inspect.ts',
-])
+const LONG_FILES = new Set(['src/database/ledger.ts', 'src/engine/inspect.ts'])
 
 /** Functions that are longer for now, and `parseAnnounce`, which is one flat switch. */
 const LONG_FUNCTIONS = new Set([

@@ -74,7 +74,7 @@ export type Access = {
   readonly userKeys: HashTable
   readonly users: Users
   readonly factors: FactorTables
-  /** Those in force for the current announce. Reused. */
+  /** The factors in force for the current announce. Reused. */
   readonly inForce: Factors
   /** Number of the user that sent the current request; 0 for none. */
   user: number

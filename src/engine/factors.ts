@@ -14,8 +14,8 @@ import { type Factors, ONE, readFactors, type Users } from './user-records.ts'
 
 /**
  * Factors by which the bytes of users are credited: for everybody, per torrent and per user, in
- * thousandths, each with an optional end. An announce is credited with the product of those that are
- * in force. The main thread writes them, all threads read them without a lock.
+ * thousandths, each with an optional end. An announce is credited with the product of those that
+ * are in force. The main thread writes them, all threads read them without a lock.
  */
 
 /** The largest factor, and the largest product of factors. */

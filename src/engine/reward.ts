@@ -39,7 +39,7 @@ export const NO_ACCOUNTING: Accounting = {
   peersPerUser: 0,
 }
 
-/** What the counts of a session grew by. */
+/** Growth of the counts of a session. */
 export type Growth = {
   up: number
   down: number
@@ -73,8 +73,8 @@ export function reward(engine: Engine, announce: Announce, session: number, grow
 }
 
 /**
- * The part of the growth that the maximum rate allows. `aheadAt` is the offset of how many bytes the
- * session is ahead of the rate.
+ * The part of the growth that the maximum rate allows. `aheadAt` is the offset of how many bytes
+ * the session is ahead of the rate.
  */
 function withinRate(engine: Engine, aheadAt: number, growth: number, silence: number): number {
   const { maxRate, maxRateBurst } = engine.settings.accounting

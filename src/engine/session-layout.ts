@@ -65,11 +65,11 @@ export const EXTRA_LEECHERS = SESSION_NEW_COMPLETED
 export const SessionState = {
   /** The last announce was `stopped`. */
   stopped: 1,
-  /** Its download was counted. */
+  /** The download of the session was counted. */
   completed: 2,
   /** The last announce reported nothing left. */
   seeder: 4,
-  /** Its counts grew faster than `accounting.max_rate` or `accounting.suspicious_rate`. */
+  /** The counts grew faster than `accounting.max_rate` or `accounting.suspicious_rate`. */
   grewTooFast: 8,
 } as const
 

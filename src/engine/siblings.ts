@@ -35,9 +35,9 @@ export function isDownloading({ u8, u32 }: Sessions, session: number): boolean {
 }
 
 /**
- * Counts the torrent for the user whose session began or ended a download, unless another session of
- * the user is downloading it. `was` is what `isDownloading` returned before the change. The partition
- * is held.
+ * Counts the torrent for the user whose session began or ended a download, unless another session
+ * of the user is downloading it. `was` is what `isDownloading` returned before the change. The
+ * partition is held.
  */
 export function noteDownloading(
   sessions: Sessions,

@@ -6,9 +6,9 @@ import { hasOtherDownload, isSibling } from './siblings.ts'
 import { downloadingOf } from './user-records.ts'
 
 /**
- * How many peers a user may have in a torrent, and how many torrents a user may download at once. The
- * sessions of a user in a torrent are in one chain, so that they are counted without an index. A
- * session counts while it has a peer in the swarm, once for all its addresses.
+ * How many peers a user may have in a torrent, and how many torrents a user may download at once.
+ * The sessions of a user in a torrent are in one chain, so that they are counted without an index.
+ * A session counts while it has a peer in the swarm, once for all its addresses.
  */
 
 /** The limit that refuses the held session a first peer; `Failure.none` if none does. */
