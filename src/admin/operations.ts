@@ -54,6 +54,8 @@ export type AdministrationOptions = {
   readonly overview: Pick<OverviewSources, 'version' | 'database' | 'processes' | 'clientOf'>
   readonly isReady: () => boolean
   readonly certificates: Pick<Admin, 'certificates' | 'reloadCertificates'>
+  /** Called with the info hashes of torrents that were set or removed through the API. */
+  readonly onTorrentsChanged: (hashes: readonly string[]) => void
 }
 
 /**
@@ -94,8 +96,16 @@ export function createAdministration(options: AdministrationOptions): Administra
   const admin: Admin = {
     torrents: async hashes => torrents.of(hashes),
     torrentPeers: async (hash, cursor, count) => torrents.peers(hash, cursor, count),
-    setTorrents: async entries => torrents.set(entries),
-    removeTorrents: async hashes => torrents.remove(hashes),
+    async setTorrents(entries) {
+      const outcomes = await torrents.set(entries)
+      options.onTorrentsChanged(entries.map(([hash]) => hash))
+      return outcomes
+    },
+    async removeTorrents(hashes) {
+      const outcomes = await torrents.remove(hashes)
+      options.onTorrentsChanged(hashes)
+      return outcomes
+    },
     topTorrents: async count => torrents.top(count),
     page: async (list, cursor, count) => readPage(engine, list, cursor, count),
     listed: async (list, hashes) => lists[list].has(hashes),

@@ -23,6 +23,7 @@ export type PersistenceOptions = {
   readonly processes: () => readonly ProcessNumbers[]
   readonly isReady: () => boolean
   readonly certificates: Pick<Admin, 'certificates' | 'reloadCertificates'>
+  readonly onTorrentsChanged: (hashes: readonly string[]) => void
 }
 
 /**
@@ -94,6 +95,11 @@ export class Persistence implements Part {
         clientOf: clientOfPeerId,
       },
     })
+  }
+
+  /** Seconds between writes of counters, as a reload has set them. */
+  get writeSeconds(): number {
+    return this.#writeSeconds
   }
 
   /** Undefined without a database. */

@@ -1,5 +1,7 @@
 import type { Administration } from '../admin/operations.ts'
 import { createProcessNumbers } from '../admin/process-stats.ts'
+import type { CountPublisher } from '../cache/publisher.ts'
+import { startCountPublisher } from '../cache/start.ts'
 import { createClockOffset, unixSeconds } from '../clock.ts'
 import type { Config } from '../config/config.ts'
 import type { LoadedConfig } from '../config/load.ts'
@@ -190,6 +192,7 @@ async function openPersistence(run: Run): Promise<Persistence> {
     parts.collect(samples)
     return samples
   }
+  let publisher: CountPublisher | undefined
   const persistence = await startPersistence({
     config,
     engine,
@@ -203,8 +206,16 @@ async function openPersistence(run: Run): Promise<Persistence> {
       certificates: async () => certificates.list(),
       reloadCertificates: filter => reload.certificates(filter),
     },
+    onTorrentsChanged: hashes => publisher?.note(hashes),
   })
   parts.add(persistence)
+  publisher = startCountPublisher(config.cache, {
+    engine,
+    interval: () => persistence.writeSeconds,
+    nowSeconds,
+    log,
+  })
+  if (publisher) parts.add(publisher)
   parts.add({
     stop: async () => {},
     collect: samples => collectTables(samples, engine, persistence.writeBehind !== undefined),

@@ -24,22 +24,17 @@ const IGNORED: readonly string[] = [
   'api_server[].disconnect_timeout',
   'api_server[].threads',
   'api_server[].tls_connection_rate',
-  'cache.*',
   'sentry_config.*',
 ]
 
 /** Flags of missing features. `false` is accepted. */
 const NOT_SUPPORTED: Readonly<Record<string, string>> = {
   'http_server[].rtctorrent': 'RtcTorrent',
-  'cache.enabled': 'the cache',
   'sentry_config.enabled': 'Sentry',
 }
 
 /** Environment variables of Torrust-Actix whose prefix is not that of a section of muster. */
-const ENVIRONMENT: readonly [prefix: string, section: string][] = [
-  ['CACHE__', 'cache'],
-  ['SENTRY__', 'sentry_config'],
-]
+const ENVIRONMENT: readonly [prefix: string, section: string][] = [['SENTRY__', 'sentry_config']]
 
 export type ForeignKeys = { readonly warnings: string[]; readonly faults: string[] }
 

@@ -1,5 +1,6 @@
 import { NUMWANT_MAX } from '../protocol/limits.ts'
 import { ACCOUNTING_SECTION } from './accounting-schema.ts'
+import { CACHE_SECTION } from './cache-schema.ts'
 import { DATABASE_SECTIONS } from './database-schema.ts'
 import { FAILURES_SECTION } from './failures-schema.ts'
 import { filePath, type SectionSchema, seconds, switchedOff, switchedOn } from './key-schema.ts'
@@ -173,6 +174,7 @@ export const SCHEMA = {
   websocket: WEBSOCKET_SECTION,
   accounting: ACCOUNTING_SECTION,
   ...DATABASE_SECTIONS,
+  cache: CACHE_SECTION,
   snapshot: {
     description:
       'The swarms on disk. They are written periodically and at shutdown, and restored at startup while the tracker is already serving.',

@@ -2,6 +2,7 @@ import { Ajv, type ErrorObject } from 'ajv'
 import type { OperatorError } from '../errors.ts'
 import { configError } from '../errors.ts'
 import { parseCidr, parseIpv4, parseIpv6 } from '../protocol/ip.ts'
+import { parseCacheAddress } from './cache-address.ts'
 import type { Config, ConfigText } from './config.ts'
 import {
   DATABASE_PATH_FORMS,
@@ -43,6 +44,7 @@ ajv.addFormat(
   'size',
   text => parseSize(text) >= MEMORY_BYTES_MIN && parseSize(text) <= MEMORY_BYTES_MAX,
 )
+ajv.addFormat('cache-address', text => parseCacheAddress(text) !== undefined)
 ajv.addFormat('database-path', text => parseDatabasePath(text) !== undefined)
 const check = ajv.compile<ConfigText>(jsonSchema())
 

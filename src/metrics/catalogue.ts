@@ -169,6 +169,11 @@ export const CATALOGUE = {
     'Snapshots that could not be written or restored.',
   ),
 
+  muster_cache_up: gauge('', 'Whether the last write reached the cache of counts.'),
+  muster_cache_writes_total: counter('writes', 'Passes of the cache that succeeded.'),
+  muster_cache_failures_total: counter('writes', 'Passes of the cache that failed.'),
+  muster_cache_torrents_total: counter('torrents', 'Entries written to the cache.'),
+
   muster_database_up: gauge('', 'Whether the last write reached the database.'),
   muster_database_writes_total: counter('writes', 'Writes of counters that succeeded.'),
   muster_database_failures_total: counter('writes', 'Writes of counters that failed.'),

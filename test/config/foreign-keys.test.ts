@@ -36,7 +36,6 @@ t.test('a key that asks for a missing feature is an error', async t => {
   for (const [text, feature] of [
     ['[[http_server]]\nrtctorrent = true', 'RtcTorrent'],
     ['[sentry_config]\nenabled = true', 'Sentry'],
-    ['[cache]\nenabled = true', 'the cache'],
   ] as const) {
     const { faults } = takeForeignKeys(parse(text))
     t.match(faults, [`muster does not support ${feature}`], text)
