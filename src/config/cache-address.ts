@@ -8,3 +8,8 @@ export function parseCacheAddress(text: string): URL | undefined {
   const url = new URL(whole)
   return url.hostname === '' ? undefined : url
 }
+
+/** The address without its password. */
+export function maskCacheAddress(text: string): string {
+  return text.replace(/^((?:[a-z+]+:\/\/)?[^:/@]*):.*@/i, '$1:********@')
+}

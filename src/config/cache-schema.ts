@@ -18,12 +18,11 @@ export const CACHE_SECTION = {
     address: {
       type: 'string',
       format: 'cache-address',
-      secret: true,
       default: '127.0.0.1:6379',
       allowed:
         'the address of a cache, such as "127.0.0.1:6379", "rediss://USER:PASSWORD@cache.example.org:6380/0" or "127.0.0.1:11211"',
       description:
-        'Address of the server: HOST:PORT, with USER:PASSWORD@ before it for a login and /NUMBER after it for a Redis database. rediss:// before it encrypts the connection; ?ca=FILE after it names the certificate of a private authority. It is masked wherever the configuration is printed.',
+        'Address of the server: HOST:PORT, with USER:PASSWORD@ before it for a login and /NUMBER after it for a Redis database. rediss:// before it encrypts the connection; ?ca=FILE after it names the certificate of a private authority. The password is masked wherever the configuration is printed.',
     },
     prefix: {
       type: 'string',

@@ -1,3 +1,4 @@
+import { maskCacheAddress } from './cache-address.ts'
 import type { Config } from './config.ts'
 import { maskDatabasePath } from './database-path.ts'
 import type { KeySchema, SectionSchema } from './key-schema.ts'
@@ -60,6 +61,7 @@ function describe(schema: KeySchema): string {
 
 function printValue(value: unknown, schema: KeySchema): string {
   if (schema.secret && value !== '') return '"********"'
+  if (schema.format === 'cache-address') return JSON.stringify(maskCacheAddress(String(value)))
   if (schema.format === 'database-path') return JSON.stringify(maskDatabasePath(String(value)))
   if (schema.format === 'size' && typeof value === 'number') return `"${value / 2 ** 20} MiB"`
   if (Array.isArray(value)) return `[${value.map(part => JSON.stringify(part)).join(', ')}]`

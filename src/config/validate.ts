@@ -106,7 +106,8 @@ function wrongValue(path: readonly string[], error: ErrorObject, raw: unknown): 
   const value = valueAt(raw, whole)
   // The message of ajv has the same form, such as "must be object".
   if (!schema) return wrong(keyName(whole), `${error.message}`, kindOf(value))
-  if (schema.secret) return wrong(keyName(whole), `must be ${allowedText(schema)}`, kindOf(value))
+  if (schema.secret || schema.format === 'cache-address')
+    return wrong(keyName(whole), `must be ${allowedText(schema)}`, kindOf(value))
   if (schema.format === 'database-path' && typeof value === 'string') {
     const path = readDatabasePath(value)
     const rule = 'fault' in path ? path.fault : `be ${allowedText(schema)}`
