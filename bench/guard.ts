@@ -79,7 +79,9 @@ export type Guarded = {
   readonly failed: number
 }
 
-/** Runs each check, and repeats a failed one, which noise may have caused. The better one counts. */
+/**
+ * Runs each check, and repeats a failed one, which noise may have caused. The better one counts.
+ */
 export async function makeChecks(
   checks: Readonly<Record<string, Check>>,
   expected: Expected,
@@ -104,8 +106,8 @@ export async function makeChecks(
 }
 
 /**
- * Measures the hot path against bare baselines and prints a TAP line for each check. Returns the exit
- * status, 1 if a ratio exceeds its bound.
+ * Measures the hot path against bare baselines and prints a TAP line for each check. Returns the
+ * exit status, 1 if a ratio exceeds its bound.
  */
 export async function guard(plan: Plan, { bound, record }: GuardOptions): Promise<number> {
   const expected = JSON.parse(readFileSync(FILE, 'utf8')) as Expected

@@ -31,8 +31,8 @@ function cpuTicks(pid: number): number {
 }
 
 /**
- * Starts to count the processor time of processes. The returned function reports the microseconds of
- * each since then, at least one clock tick.
+ * Starts to count the processor time of processes. The returned function reports the microseconds
+ * of each since then, at least one clock tick.
  */
 export function countCpu(pids: readonly number[]): () => number[] {
   const before = pids.map(cpuTicks)

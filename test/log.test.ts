@@ -63,7 +63,7 @@ t.test('a reader that goes away does not end the program', async t => {
       `import { createLog } from '${LOG}'
       const log = createLog({ level: 'info', format: 'json' }, 'primary')
       log.info('first')
-      process.stdin.on('data', () => { log.info('nobody reads this'); log.info('nor this'); process.exit(7) })`,
+      process.stdin.on('data', () => { log.info('this is not read'); log.info('nor this'); process.exit(7) })`,
     ],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   )

@@ -3,13 +3,19 @@ import { join } from 'node:path'
 import t from 'tap'
 import ts from 'typescript'
 import { MODULES_PAGE, withModulesTable } from './fixtures/modules-table.ts'
+import {
+  faultyComments,
+  faultyNames,
+  faultyProse,
+  isBanned,
+  isComment,
+} from './fixtures/plain-english.ts'
 import { repositoryRoot } from './fixtures/repository-root.ts'
 
 /** Bounds of sizes; see CONTRIBUTING.md. */
 const FILE_LINES_MAX = 400
 const FUNCTION_LINES_MAX = 70
 const PARAMETERS_MAX = 5
-const COMMENT_COLUMNS_MAX = 100
 
 /** Files that are longer for now. */
 const LONG_FILES = new Set(['src/database/ledger.ts', 'src/engine/inspect.ts'])
@@ -46,31 +52,23 @@ const MANY_PARAMETERS = new Set([
   'writeOtherFamily',
 ])
 
-/** Forms that the plain English of this project does without; CONTRIBUTING.md has the rules. */
-const BANNED = [
-  /\b(?:nobody|whoever|such that are|not any more|passed over|brought back|asker|who asks)\b/i,
-  /(?<!\bthere )\bis no (?!longer|more\b)[a-z]/i,
-  /\bhas not (?:an?|any|the|its|one|got)\b/i,
-]
-
-/** Words that do not begin a sentence: a noun does. */
-const SUBJECTLESS = /(?:^\W*|[.!?] )(?:Who|What|Those|Its|One that)\b(?![^.]*\?)/
-
-const isBanned = (line: string) => BANNED.some(form => form.test(line))
-
 const root = repositoryRoot()
 
-const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-  .filter(name => name.endsWith('.ts'))
-  .sort()
-  .map(name => {
-    const text = readFileSync(join(root, 'src', name), 'utf8')
-    return {
-      name: `src/${name}`,
-      lines: text.trimEnd().split('\n'),
-      tree: ts.createSourceFile(name, text, ts.ScriptTarget.ES2023, true),
-    }
-  })
+function filesBelow(folder: string, ending = '.ts'): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter(name => name.endsWith(ending))
+    .sort()
+    .map(name => `${folder}/${name}`)
+}
+
+const sources = filesBelow('src').map(name => {
+  const text = readFileSync(join(root, name), 'utf8')
+  return {
+    name,
+    lines: text.trimEnd().split('\n'),
+    tree: ts.createSourceFile(name, text, ts.ScriptTarget.ES2023, true),
+  }
+})
 
 type Measured = { readonly name: string; readonly lines: number; readonly parameters: number }
 
@@ -96,8 +94,6 @@ function nameOf(node: ts.SignatureDeclaration): string {
   return named?.getText() ?? 'a function without a name'
 }
 
-const isComment = (line: string) => /^\s*(\/\/|\/?\*)/.test(line)
-
 t.test('files and functions are short, and take few parameters', async t => {
   for (const { lines, name, tree } of sources) {
     if (lines.length > FILE_LINES_MAX && !LONG_FILES.has(name)) {
@@ -115,23 +111,29 @@ t.test('files and functions are short, and take few parameters', async t => {
   t.ok(sources.length > 100, `${sources.length} files measured`)
 })
 
-t.test('comments fit the width, and messages are plain English', async t => {
-  const long = sources.flatMap(({ lines, name }) =>
-    lines
-      .filter(line => isComment(line) && line.length > COMMENT_COLUMNS_MAX)
-      .map(line => `${name}: ${line.trim()}`),
-  )
-  const banned = sources.flatMap(({ lines, name }) =>
-    lines
-      .filter(line =>
-        isComment(line)
-          ? isBanned(line) || SUBJECTLESS.test(line)
-          : /['"`]/.test(line) && isBanned(line),
-      )
-      .map(line => `${name}: ${line.trim()}`),
-  )
-  t.strictSame(long, [])
-  t.strictSame(banned, [])
+t.test('comments fit the width, and comments and messages are plain English', async t => {
+  for (const { lines, name } of sources) {
+    const messages = lines.filter(line => !isComment(line) && /['"`]/.test(line) && isBanned(line))
+    t.strictSame([...faultyComments(lines.join('\n')), ...messages], [], name)
+  }
+})
+
+t.test('comments and names of tests and benchmarks are plain English', async t => {
+  for (const name of [...filesBelow('test'), ...filesBelow('bench')]) {
+    const text = readFileSync(join(root, name), 'utf8')
+    t.strictSame([...faultyComments(text), ...faultyNames(text)], [], name)
+  }
+})
+
+t.test('documents are plain English, and their lines fit the width', async t => {
+  const pages = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...filesBelow('docs', '.md')]
+  for (const name of pages) {
+    t.strictSame(faultyProse(readFileSync(join(root, name), 'utf8')), [], name)
+  }
+  for (const name of filesBelow('docs', '.yml')) {
+    const lines = readFileSync(join(root, name), 'utf8').split('\n')
+    t.strictSame(lines.filter(isBanned), [], name)
+  }
 })
 
 t.test('the table of modules in the docs is that of src/borders.json', async t => {

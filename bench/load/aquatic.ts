@@ -15,8 +15,8 @@ export type AquaticReport = {
 
 /**
  * Loads the UDP tracker on `port` of 127.0.0.1 with aquatic's load generator, as `cargo install
- * aquatic_udp_load_test` installs it. Its clients have four source addresses. The numbers of
- * torrents and peers are a tenth of its defaults, so that the tracker is warm within seconds.
+ * aquatic_udp_load_test` installs it. The clients have four source addresses. The numbers of
+ * torrents and peers are a tenth of the defaults, so that the tracker is warm within seconds.
  */
 export async function runAquaticLoad(port: number, seconds: number): Promise<AquaticReport> {
   const folder = mkdtempSync(join(tmpdir(), 'muster-bench-'))

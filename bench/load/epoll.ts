@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module'
 
 /**
- * TCP through epoll, called by koffi, without a promise, stream or object per connection. A generator
- * on one core is then faster than the tracker on another. 64-bit Linux only.
+ * TCP through epoll, called by koffi, without a promise, stream or object per connection. A
+ * generator on one core is then faster than the tracker on another. 64-bit Linux only.
  */
 export type Epoll = {
   /** Opens a connection to `server` from `source` for `slot`. Returns -1 on failure. */

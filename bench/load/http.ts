@@ -147,7 +147,9 @@ function createConnections(load: HttpLoad) {
     get allIdle() {
       return idle.length === load.connections
     },
-    /** Sends a request on the connection that has been idle longest. The latency counts from `at`. */
+    /**
+     * Sends a request on the connection that has been idle longest. The latency counts from `at`.
+     */
     start(at: number): void {
       const slot = idle.shift() as number
       const list = own[slot] as HttpRequestText[]

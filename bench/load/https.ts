@@ -5,8 +5,8 @@ import { createLatencies } from './latencies.ts'
 import { httpRequests } from './mix.ts'
 
 /**
- * The generator of http.ts over persistent TLS connections, as fast as they are answered. Node's TLS
- * is slower than the tracker, so only the tracker's processor time is meaningful.
+ * The generator of http.ts over persistent TLS connections, as fast as they are answered. Node's
+ * TLS is slower than the tracker, so only the tracker's processor time is meaningful.
  */
 const DISTINCT_REQUESTS = 16_384
 

@@ -89,7 +89,10 @@ export function burstLink(
   })
 }
 
-/** Sends announces at `rate` a second, a few each millisecond, whether or not replies come, until `done` has resolved. */
+/**
+ * Sends announces at `rate` a second, a few each millisecond, whether or not replies come, until
+ * `done` has resolved.
+ */
 export async function paceLink(
   link: Link,
   load: LinkLoad,

@@ -4,8 +4,9 @@ import { SOCKADDR_PORT } from '../../src/native/linux.ts'
 import { allocate, type Bytes } from '../../src/protocol/bytes.ts'
 
 /**
- * Datagrams of a load generator: each sent from an address of its own out of 127.0.0.0/8, which the kernel lets anybody choose
- * (IP_PKTINFO), all through one socket that hears every answer. Linux, 64 bits. Offsets in bytes.
+ * Datagrams of a load generator: each sent from an address of its own out of 127.0.0.0/8, which the
+ * kernel lets anybody choose (IP_PKTINFO), all through one socket that hears every answer. Linux,
+ * 64 bits. Offsets in bytes.
  */
 const HEADER_BYTES = 64 // mmsghdr
 const MSG_NAME = 0
@@ -109,7 +110,10 @@ export function receivedBytes(load: LoadSocket, n: number): number {
   return load.memory.view.getUint32((load.size + n) * HEADER_BYTES + MSG_LEN, true)
 }
 
-/** Gives datagram `n` its length, and the address `127.x.y.z` that it comes from: `source` is x, y and z in 24 bits. */
+/**
+ * Gives datagram `n` its length, and the address `127.x.y.z` that it comes from: `source` is x, y
+ * and z in 24 bits.
+ */
 export function addressDatagram(load: LoadSocket, n: number, source: number, bytes: number): void {
   load.memory.view.setUint32(vectorsAt(load, n) + 8, bytes, true)
   load.memory.view.setUint32(controlAt(load, n) + CONTROL_SOURCE, 0x7f000000 + source)
@@ -128,7 +132,9 @@ export function sendDatagrams(load: LoadSocket, count: number): number {
   return sent
 }
 
-/** Waits for an answer, for a quarter of a second at most, and takes those that there are: how many. */
+/**
+ * Waits for an answer, for a quarter of a second at most, and takes those that there are: how many.
+ */
 export function receiveDatagrams(load: LoadSocket): number {
   const { libc, memory, size, socket } = load
   const headers = memory.u8.subarray(size * HEADER_BYTES, 2 * size * HEADER_BYTES)

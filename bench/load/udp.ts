@@ -31,8 +31,9 @@ import {
 } from './udp-batch.ts'
 
 /**
- * Load generator, a process of its own, told what to do by messages. A client always has the same torrent, address, port and peer id, so
- * that filling once enters all peers and every later announce finds its own.
+ * Load generator, a process of its own, told what to do by messages. A client always has the same
+ * torrent, address, port and peer id, so that filling once enters all peers and every later
+ * announce finds its own.
  */
 export type UdpLoad = { readonly port: number; readonly mix: Mix }
 

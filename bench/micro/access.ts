@@ -22,7 +22,9 @@ function engineWith(whitelist: boolean): Engine {
   return openEngine(createTables(2 ** 30, { ...NO_RULES, whitelist }), SETTINGS)
 }
 
-/** Nanoseconds of processor time of an announce of a random peer. The first pass covers each peer. */
+/**
+ * Nanoseconds of processor time of an announce of a random peer. The first pass covers each peer.
+ */
 function announce(engine: Engine, hashes: readonly Buffer[], sizes: Sizes, fill: boolean): number {
   const request = allocate(record.ANNOUNCE_BYTES)
   const reply = allocate(16_384)

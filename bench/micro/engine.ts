@@ -22,7 +22,10 @@ export function memoryFor(peers: number): number {
 /** Swarms that are filled, and announces of their members, one thread. */
 export type FilledEngine = { readonly engine: Engine; announce(count: number): number }
 
-/** Enters all peers and returns how to announce for random ones of them: `announce` returns nanoseconds of processor time for each. */
+/**
+ * Enters all peers and returns how to announce for random ones of them: `announce` returns
+ * nanoseconds of processor time for each.
+ */
 export function fillEngine(torrents: number, peers: number, hugePages = false): FilledEngine {
   const tables = createTables(memoryFor(peers))
   if (hugePages)
@@ -47,7 +50,10 @@ export function fillEngine(torrents: number, peers: number, hugePages = false): 
   }
 }
 
-/** What stripes took of the memory for each peer, and what of that is in use: the rest is not touched yet, or free between lists. */
+/**
+ * Memory per peer that stripes have allocated, and the part in use; the rest is untouched, or free
+ * between lists.
+ */
 export function bytesOfPeers(engine: Engine): Run {
   const { bytesTaken, bytesUsed, peers } = totals(engine)
   const count = peers[0] + peers[1]
@@ -61,7 +67,10 @@ export function bytesOfPeers(engine: Engine): Run {
 const BARE_LINES = 4
 const BARE_ANSWER_WORDS = 50
 
-/** The least that an announce could do: write the request, look at as many cold cache lines, copy an answer of as many peers. */
+/**
+ * The least that an announce could do: write the request, look at as many cold cache lines, copy an
+ * answer of as many peers.
+ */
 export function bareLoop(peers: number): (count: number) => number {
   const memory: Bytes = allocate(2 ** Math.floor(Math.log2(peers * BYTES_RESERVED)))
   const request = allocate(ANNOUNCE_BYTES)

@@ -47,8 +47,8 @@ function announceAndCount({ tables, torrents, peers, control, counts }: Announce
 }
 
 /**
- * Measures announces of a thread in the tables, as UDP threads make them: for `aloneMillis` alone, and
- * during `work`.
+ * Measures announces of a thread in the tables, as UDP threads make them: for `aloneMillis` alone,
+ * and during `work`.
  */
 export async function besideInPlace(
   swarms: { readonly tables: EngineTables; readonly torrents: number; readonly peers: number },

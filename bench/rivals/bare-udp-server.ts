@@ -66,7 +66,8 @@ function echoOnce(): void {
   for (let n = 0; n < received; n++) describe(n, PACKET_BYTES)
 }
 
-// Accepts the connection that waits for the start. The echo never returns to the event loop after it.
+// Accepts the connection that waits for the start. The echo never returns to the event loop after
+// it.
 createServer(connection => {
   connection.destroy()
   setImmediate(() => {

@@ -6,8 +6,8 @@ import { STANDARD_ANSWERS } from '../../src/protocol/failures.ts'
 import { filledTables, NO_SWEEP_SECONDS, startEngineHost } from '../scenarios/engine-host.ts'
 
 /**
- * muster's HTTP tracker and engine thread, connected by the Unix socket of a worker. Sends its port to
- * the parent process, and for every message the counts since the last one.
+ * muster's HTTP tracker and engine thread, connected by the Unix socket of a worker. Sends its port
+ * to the parent process, and for every message the counts since the last one.
  */
 export type LinkCounts = { readonly records: number; readonly frames: number }
 

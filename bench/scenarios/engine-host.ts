@@ -74,7 +74,9 @@ export async function startEngineHost(options: HostOptions): Promise<EngineHost>
   }
 }
 
-/** Fills tables with at least one peer per torrent. `ageOf` returns the age of a client in seconds. */
+/**
+ * Fills tables with at least one peer per torrent. `ageOf` returns the age of a client in seconds.
+ */
 export function filledTables(
   torrents: number,
   peers: number,

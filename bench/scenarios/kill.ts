@@ -77,7 +77,7 @@ export const kill: Scenario = {
       options: { rounds },
       rows: rows.rows,
       notes: [
-        'Kept connections at a steady rate. What was killed had about half of them open; they open again, and all other requests go on.',
+        'Kept connections at a steady rate. The killed process had about half of them open; they reconnect, and all other requests continue.',
       ],
     }
   },

@@ -37,7 +37,7 @@ export const memory: Scenario = {
       options: { peers, torrents },
       rows: rows.rows,
       notes: [
-        'Proportional shares (PSS) of all processes, Node and the programs’ code included; torrents that nobody of these peers has are not there.',
+        'Proportional shares (PSS) of all processes, Node and the programs’ code included; torrents without these peers are not counted.',
       ],
     }
   },

@@ -17,7 +17,7 @@ import { filledTables } from './engine-host.ts'
 
 const PIECE_BYTES = 2 ** 20
 
-/** Microseconds that a stripe is held for a piece of a snapshot at p99, nobody else about. */
+/** Microseconds that a stripe is held for a chunk of a snapshot at p99, without other load. */
 function heldMicros(tables: EngineTables): number {
   const open = openTables(tables)
   const out = allocate(PIECE_BYTES)

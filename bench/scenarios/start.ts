@@ -78,7 +78,7 @@ async function measureRestore(plan: Plan, folder: string, config: object): Promi
 
 export const start: Scenario = {
   name: 'start',
-  about: 'cold start to the first answer, and serving while 5M peers are brought back',
+  about: 'cold start to the first answer, and serving while 5M peers are restored',
   secondsMax: 240,
   async run(plan) {
     const peers = bySize(plan, 5_000_000, 1_000_000, 10_000)

@@ -5,7 +5,10 @@ import { bySize, createRows, type Scenario } from '../scenario.ts'
 import { BESIDE_RATE, besideLink } from './beside.ts'
 import { filledTables } from './engine-host.ts'
 
-/** Clients announced at so many ages, so many seconds apart, the oldest nearly expired: each round another part of them expires. */
+/**
+ * Clients announced at so many ages, so many seconds apart, the oldest nearly expired: each round
+ * another part of them expires.
+ */
 const AGES = 20
 const AGE_SECONDS = 100
 

@@ -6,6 +6,7 @@ import { SECTIONS } from './schema.ts'
 import { allowedText } from './validate.ts'
 
 const COMMENT_COLUMNS = 96
+const PAGE_COLUMNS = 100
 
 /** The defaults as a commented config.toml. */
 export function printDefaults(): string {
@@ -75,17 +76,23 @@ function inlineTable(table: object): string {
 }
 
 function comment(text: string): string {
+  return linesOf(text, COMMENT_COLUMNS)
+    .map(line => `# ${line}\n`)
+    .join('')
+}
+
+/** Breaks a text into lines of at most `columns` characters. */
+function linesOf(text: string, columns: number): string[] {
   const lines: string[] = []
   let line = ''
   for (const word of text.split(' ')) {
-    if (line.length + word.length + 1 > COMMENT_COLUMNS) {
+    if (line.length + word.length + 1 > columns) {
       lines.push(line)
       line = ''
     }
     line += line ? ` ${word}` : word
   }
-  lines.push(line)
-  return lines.map(part => `# ${part}\n`).join('')
+  return [...lines, line]
 }
 
 /** The keys that a reload does not apply. */
@@ -105,7 +112,7 @@ export function printReference(): string {
       return `| \`${key}\` | ${value} | ${describe(schema)} | \`${variable}\` |`
     })
     const head = section.list ? `[[${name}]]` : `[${name}]`
-    return `## ${head}\n\n${section.description} ${restartText(section)}\n\n| key | default | meaning | environment |\n|---|---|---|---|\n${rows.join('\n')}\n`
+    return `## ${head}\n\n${linesOf(`${section.description} ${restartText(section)}`, PAGE_COLUMNS).join('\n')}\n\n| key | default | meaning | environment |\n|---|---|---|---|\n${rows.join('\n')}\n`
   })
   return `# Configuration\n\nPrinted by \`muster --print-reference\`.\n\n${parts.join('\n')}`
 }

@@ -115,7 +115,7 @@ t.test('the largest torrents and their clients are found again after a while', a
   await overview.read()
   t.equal(scans(), 1, 'not yet')
   clock.now = 6000
-  t.same((await overview.read()).top, first.top, 'nobody waits for the next ones')
+  t.same((await overview.read()).top, first.top, 'a read does not wait for the next scan')
   t.equal(scans(), 2)
   let next = await overview.read()
   while (next.top[0]?.hash !== hex(3)) {

@@ -11,7 +11,7 @@ t.test('processor time is told as a share of the time that passed', async t => {
   const numbers = createProcessNumbers(processes)
   processes.started(0, 10)
   processes.started(1, 11)
-  t.same(numbers(), [], 'nobody told anything yet')
+  t.same(numbers(), [], 'no process has reported yet')
   clock.now = 1000
   processes.reported(10, report(0.5))
   t.same(numbers(), [{ name: 'primary', pid: 10, cpu: 0.5, lag: 0, resident: 1000 }])

@@ -83,7 +83,7 @@ t.test('a torrent of the database stays without peers; with remove_action it goe
   kept.clock.now = LATER
   kept.sweep()
   t.match(await kept.rows(), { [hex(1)]: { completed: 6 } })
-  // What has changed waits for the flush before it is forgotten.
+  // A changed torrent waits for the flush before it is removed.
   kept.sweep()
   t.match(kept.torrents.of([hex(1), hex(2)]), [{ completed: 6, seeders: 0 }, undefined])
 

@@ -33,7 +33,7 @@ t.test('drivers give the same in several forms', async t => {
   t.equal(decode('serial', 7), '7')
 })
 
-t.test('what is no hash is undefined', async t => {
+t.test('an invalid hash decodes to undefined', async t => {
   for (const value of [null, undefined, '', 5, HEX, Buffer.alloc(19), new ArrayBuffer(21)])
     t.equal(decode('binary', value), undefined)
   for (const value of [null, '', 'x'.repeat(40), `${HEX}0`, Buffer.from(HEX, 'hex')])

@@ -11,7 +11,10 @@ const CHILD = fileURLToPath(new URL('./fixtures/saving-process.js', import.meta.
 const ROUNDS = 25
 const ROWS_PER_SAVE = 10
 
-/** Lets a process save from `first` on, ends it with kill -9 after `count` acknowledged saves, and gives the last acknowledged number. */
+/**
+ * Lets a process save from `first` on, ends it with kill -9 after `count` acknowledged saves, and
+ * gives the last acknowledged number.
+ */
 function saveUntilKilled(path: string, first: number, count: number): Promise<number> {
   const child = spawn(process.execPath, [CHILD, path, String(first)], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -54,7 +57,7 @@ t.test('a process killed at any point has lost nothing that it acknowledged', as
       Math.max(-1, ...users.map(row => Number(row.uploaded))) >= acknowledged,
       'the newest user is there',
     )
-    // What is begun and not acknowledged may be there as well; the next process saves it again.
+    // An unacknowledged save may be stored as well; the next process repeats it.
     await db.close()
   }
   t.ok(acknowledged > ROUNDS, `${acknowledged} saves acknowledged`)

@@ -27,7 +27,7 @@ t.test('a file is made with its folder; one that cannot be had is named', async 
   await db.close()
   writeFileSync(
     join(folder, 'file'),
-    'this is no database, and longer than the header of one is'.repeat(9),
+    'this is not a database, but longer than the header of one'.repeat(9),
   )
   await t.rejects(openFile(join(folder, 'file', 'muster.db')), {
     exitStatus: ExitStatus.unavailable,

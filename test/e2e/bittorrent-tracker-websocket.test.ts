@@ -59,7 +59,8 @@ for (const workers of [0, 2]) {
       const url = `${tracker.url().replace('http', 'ws')}/announce`
       const infoHash = hashOf(1)
       await getBencoded(tracker.url(), announceTarget(2, 1))
-      // The package has one socket for a URL, whichever client it is of: two URLs are two connections.
+      // The package has one socket for a URL, whichever client it is of: two URLs are two
+      // connections.
       const seeder = clientAt(t, url, infoHash, 1)
       const leecher = clientAt(t, `${url}?other`, infoHash, 2)
       const options = { numwant: 4 }

@@ -9,7 +9,9 @@ import { openUdpClient } from './fixtures/udp-client.ts'
 const PHONE = { viewport: { width: 360, height: 740 } }
 const SECTIONS = ['overview', 'torrent', 'lists', 'keys', 'users']
 
-/** A tracker with a whitelist, its dashboard's URL, and the failure of an announce of torrent `n`. */
+/**
+ * A tracker with a whitelist, its dashboard's URL, and the failure of an announce of torrent `n`.
+ */
 async function start(t: Test) {
   const { tracker, admin } = await startWithApi(t, {
     tracker_config: { whitelist_enabled: true },
@@ -251,7 +253,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
         await page.waitForSelector(`#${section}`)
         t.ok(
           await page.evaluate('document.documentElement.scrollWidth <= innerWidth'),
-          `${section} is no wider than the phone`,
+          `${section} is not wider than the phone`,
         )
         t.same(await faint(page), [], `${colorScheme} ${section}`)
       }

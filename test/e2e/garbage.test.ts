@@ -48,7 +48,8 @@ t.test(
           Array.from({ length: 20 }, async () => {
             const connection = await RawConnection.open(port)
             connection.write(oddRequest(random))
-            // The server waits for the rest of a partial request. Closing the sending side ends both cases.
+            // The server waits for the rest of a partial request. Closing the sending side ends
+            // both cases.
             connection.end()
             await connection.ended()
           }),

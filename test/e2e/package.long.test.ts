@@ -39,7 +39,7 @@ const PACK = ['pack', '--ignore-scripts', '--json']
 
 type Packed = { filename: string; files: { path: string }[] }
 
-/** What npm says when it cannot reach the registry for what its cache has not. */
+/** Error of npm when it cannot reach the registry for a package that its cache does not have. */
 const UNREACHABLE =
   /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ERR_SOCKET_TIMEOUT|ENOTCACHED|E429|E502|E503|E504)\b/
 
@@ -105,7 +105,7 @@ t.test('the packed tarball, installed into an empty folder, is a tracker', async
   t.match(await getBencoded(tracker.url(6), announceTarget(3, 1)), { incomplete: 2 })
   const page = await fetch(`http://127.0.0.1:${tracker.port('api')}/`)
   t.match(await page.text(), '<title>muster</title>')
-  // npx hands on no SIGTERM.
+  // npx does not forward SIGTERM.
   process.kill(pid, 'SIGTERM')
   t.equal(await tracker.ended, 0)
   t.match(tracker.log.at(-1), { msg: 'stopped', peers_ipv4: 1, peers_ipv6: 1 })

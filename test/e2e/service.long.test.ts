@@ -14,7 +14,10 @@ function fixture(name: string): string {
   return fileURLToPath(new URL(`../app/fixtures/${name}.js`, import.meta.url))
 }
 
-/** Loads a fixture into the trackers that are started from now on; it does its work when the function is called. */
+/**
+ * Loads a fixture into the trackers that are started from now on; it does its work when the
+ * function is called.
+ */
 function prepare(t: Test, name: string, variable: string): () => void {
   const folder = temporaryFolder(t)
   setEnvironment(t, variable, folder)

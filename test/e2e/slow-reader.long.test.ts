@@ -92,7 +92,7 @@ t.test('an answer of a million peers waits for a slow reader, and announces do n
     const grown = resident() - before
     // The answer is not much longer than the request body.
     const isBounded = grown < GROWTH_MIB_MAX || expected < PEERS
-    t.ok(isBounded, `${name}: ${grown.toFixed(1)} MiB more while nobody reads`)
+    t.ok(isBounded, `${name}: ${grown.toFixed(1)} MiB more while the client does not read`)
 
     let isRead = false
     const reading = countPeers(incoming).finally(() => {

@@ -36,8 +36,8 @@ async function targetsOf(t: Test, tracker: Tracker): Promise<Target[]> {
 }
 
 /**
- * Sends the datagrams, lets the client announce, and reads the answers. The tracker answers in order,
- * so it has received all earlier datagrams when the client has its answer.
+ * Sends the datagrams, lets the client announce, and reads the answers. The tracker answers in
+ * order, so it has received all earlier datagrams when the client has its answer.
  */
 async function burst(
   { client }: Target,
@@ -82,7 +82,7 @@ async function sendTruncations(t: Test, target: Target): Promise<void> {
 
 /** Describes the fault of a reply to a request of one of these lengths, or returns undefined. */
 function fault(reply: Buffer, lengths: readonly number[], target: Target): string | undefined {
-  if (lengths.length === 0) return 'nobody asked for it'
+  if (lengths.length === 0) return 'an answer without a request'
   const peers = reply.length - 20
   switch (reply.readUInt32BE(0)) {
     case 0:

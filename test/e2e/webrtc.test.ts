@@ -55,7 +55,8 @@ t.test('two browsers on two workers exchange data over wss', { skip }, async t =
   await tracker.line(({ msg, pid }) => msg === 'worker died' && pid === first)
   t.same(await leecher.exchange(bytes), [...bytes].reverse(), 'the peers need no tracker now')
   await seeder.connect(`wss://127.0.0.1:${tracker.port('http', '127.0.0.1')}/announce`)
-  // The engine learns of the worker's death asynchronously. Until then the old socket's peer remains.
+  // The engine learns of the worker's death asynchronously. Until then the old socket's peer
+  // remains.
   let counts = await seeder.announce(infoHash, idOf(1), false)
   while (counts.complete !== 1) counts = await seeder.announce(infoHash, idOf(1), false)
   t.match(counts, { complete: 1, incomplete: 1 })

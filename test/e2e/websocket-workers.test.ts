@@ -27,7 +27,7 @@ async function socketsOfBothWorkers(
   while (found.size < 2) {
     const client = await openWebsocket(t, url)
     const worker = workerOf(tracker, client.port)
-    if (worker === undefined) throw new Error(`nobody has the other end of port ${client.port}`)
+    if (worker === undefined) throw new Error(`no worker has the other end of port ${client.port}`)
     found.set(worker, client)
   }
   return found

@@ -154,9 +154,9 @@ t.test('counts past 2^32 and of many sessions add up to the byte', async t => {
 })
 
 /**
- * Thousands of clients transfer and announce, over one address or several, over IPv4, IPv6 and
- * WebSocket, repeat themselves and have announces delayed, stop, start again and move. What each
- * client has transferred since its first announce is known here, and is what its user must get.
+ * Thousands of clients transfer and announce over one or several addresses, over IPv4, IPv6 and
+ * WebSocket. They repeat and delay announces, stop, restart and change their address. Each user
+ * must be credited with exactly the bytes that its clients transferred since their first announce.
  */
 t.test(
   'thousands of clients with restarts, retries and moves are credited to the byte',

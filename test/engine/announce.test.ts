@@ -94,7 +94,7 @@ t.test('a client that changes its port replaces itself', async t => {
   }
 })
 
-t.test('nobody can overwrite or remove a peer by claiming its id from another address', async t => {
+t.test('a client cannot overwrite or remove a peer by claiming its id from another address', async t => {
   const engine = newEngine()
   const victim = { infoHash, ...clientOf(1), left: 1 }
   const thief = { ...victim, address: Buffer.from([10, 9, 9, 9]), port: 6666 }

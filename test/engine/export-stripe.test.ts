@@ -20,7 +20,10 @@ import {
 } from '../fixtures/tracker-client.ts'
 import { announceRandomly, fillTorrent, tablesOfFewStripes } from '../snapshot/fixtures/swarms.ts'
 
-/** Pieces of a large swarm that are exported before it changes; each of the few stripes is one, at the least. */
+/**
+ * Pieces of a large swarm that are exported before it changes; each of the few stripes is one, at
+ * the least.
+ */
 const CHANGE_AT = 8
 const RULES = { nowSeconds: NOW, settings: SETTINGS }
 

@@ -102,7 +102,7 @@ t.test('a `completed` that was counted does not count again when it is retried',
 })
 
 t.test(
-  'peers silent for longer than the timeout are left out, and torrents nobody is in',
+  'expired peers and torrents without peers are skipped',
   async t => {
     const from = newEngine()
     const limit = NOW - SETTINGS.peersTimeout

@@ -20,7 +20,10 @@ import {
   websocketClientOf,
 } from '../fixtures/tracker-client.ts'
 
-/** Takes out the peers of gone workers, `threads` threads sharing the stripes, and returns how many slices that took. */
+/**
+ * Takes out the peers of gone workers, `threads` threads sharing the stripes, and returns how many
+ * slices that took.
+ */
 function leaveAll(engine: Engine, threads = 1): number {
   let slices = 0
   for (let thread = 0; thread < threads; thread++) {
@@ -52,7 +55,7 @@ t.test('WebSocket peers are told to their like alone, and all count as one swarm
   checkTables(engine)
 })
 
-t.test('a seeder is given leechers, and nobody itself', async t => {
+t.test('a response to a seeder contains leechers, and never the client itself', async t => {
   const engine = newEngine()
   const infoHash = hashOf(1)
   for (let n = 0; n < 40; n++) {
@@ -79,7 +82,7 @@ t.test('who administers sees the client’s address, and no port', async t => {
   ])
 })
 
-t.test('a connection that is gone takes its peer with it, whoever may announce', async t => {
+t.test('a closed connection removes its peer, even if the client may not announce', async t => {
   const rules = { keys: true, users: false, whitelist: false, blacklist: false }
   const open = newEngine()
   const engine = { ...open, access: { ...open.access, rules } }
@@ -97,7 +100,7 @@ t.test('a connection that is gone takes its peer with it, whoever may announce',
   checkTables(engine)
 })
 
-t.test('a worker that is gone takes its peers with it, and nobody else', async t => {
+t.test('a dead worker loses its own peers and no others', async t => {
   const engine = newEngine(256 * 2 ** 20)
   const rest = (n: number) => ({ infoHash: hashOf(n % 3000), left: n % 2 })
   for (let n = 0; n < 9000; n++) {
@@ -120,7 +123,7 @@ t.test('a worker that is gone takes its peers with it, and nobody else', async t
     }
   }
   announceTo(engine, { infoHash, ...websocketClientOf(77_777, 2), left: 1 })
-  t.equal(totals(engine).peers[2], 9000, 'what it still sent brings nobody back')
+  t.equal(totals(engine).peers[2], 9000, 'late announces of the dead worker do not restore its peers')
   setDead(engine.deadWorkers, 2, false)
   announceTo(engine, { infoHash, ...websocketClientOf(77_777, 2), left: 1 })
   t.equal(totals(engine).peers[2], 9001, 'the number may be given again')

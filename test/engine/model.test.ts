@@ -164,14 +164,17 @@ function run(
   }
 }
 
-/** Hex of a peer's compact form; of the client's address behind a connection this world says nothing. */
+/**
+ * Hex of a peer's compact form; of the client's address behind a connection this world says
+ * nothing.
+ */
 function compactName(address: string, port: number): string {
   return (
     (address.length === 16 ? address.padEnd(48, '0') : address) + port.toString(16).padStart(4, '0')
   )
 }
 
-/** What an answer may say, given the swarm as the model has it. */
+/** Checks an answer against the swarm of the model. */
 function checkAnswer(
   got: ReturnType<typeof readReply>,
   fields: AnnounceFields,

@@ -39,7 +39,7 @@ t.test(
   },
 )
 
-t.test('an empty torrent keeps its downloads until nobody announced for the timeout', async t => {
+t.test('an empty torrent keeps its downloads until it is not announced for the timeout', async t => {
   const engine = newEngine()
   announceTo(engine, { infoHash: hashOf(1), ...clientOf(1), left: 0, event: Event.completed }, NOW)
   announceTo(engine, { infoHash: hashOf(1), ...clientOf(1), event: Event.stopped }, NOW + 10)

@@ -86,7 +86,7 @@ t.test('two frames are in flight at most; what comes meanwhile joins the next', 
 })
 
 t.test(
-  'a link that breaks fails each waiting request once, and late replies reach nobody',
+  'a broken link fails each waiting request once, and ignores late replies',
   async t => {
     const { link, sent, events, answer } = heldTransport()
     t.teardown(() => link.close())

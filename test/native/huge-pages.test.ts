@@ -14,7 +14,9 @@ function offers(): boolean {
   }
 }
 
-/** Whether the kernel marks the mapping around `address` for huge pages (proc_pid_smaps(5), `hg`). */
+/**
+ * Whether the kernel marks the mapping around `address` for huge pages (proc_pid_smaps(5), `hg`).
+ */
 function isAdvised(address: number): boolean {
   let isWithin = false
   for (const line of readFileSync('/proc/self/smaps', 'latin1').split('\n')) {

@@ -7,7 +7,7 @@ import { holdPort } from '../../src/native/port-reservation.ts'
 import { testBackend } from '../fixtures/http-backend.ts'
 
 for (const host of ['127.0.0.1', '::']) {
-  t.test(`${host}: who shares it can listen on what is held, and nobody else`, async t => {
+  t.test(`${host}: only a socket that shares the address can listen on a reserved one`, async t => {
     const port = await freePort()
     const release = holdPort(host, port, false)
     const other = createServer()

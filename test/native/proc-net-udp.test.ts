@@ -16,7 +16,7 @@ t.test('drops and queues of the sockets on our ports are added up', async t => {
 })
 
 t.test(
-  'a socket that nobody reads from has a queue, and then drops',
+  'a socket that is not read queues datagrams, and then drops them',
   { skip: process.platform !== 'linux' && 'reads /proc' },
   async t => {
     const receiver = createSocket({ type: 'udp4', recvBufferSize: 4096 })

@@ -97,7 +97,7 @@ t.test('a socket that cannot be is said once, and nothing fails', async t => {
   }
 })
 
-t.test('a socket with nobody behind it is logged', async t => {
+t.test('a socket without a listener is logged', async t => {
   const { log, lines } = createTestLog()
   const socket = join(testFolder(t), 'nobody')
   connectServiceManager({ socket, watchdogMillis: undefined }, log).ready('serves')

@@ -60,7 +60,7 @@ t.test('port 0 becomes a free port, another one for each listener, free again', 
     release()
     const again = await claimListeners(listeners, log, claim)
     again.release()
-    t.same(again.listeners, listeners, 'whoever comes next can have them')
+    t.same(again.listeners, listeners, 'the released ports can be reserved again')
   }
 })
 

@@ -16,7 +16,7 @@ t.test('only this user can look into the folder, and each start gets its own', a
   removePrivateFolder(first)
   removePrivateFolder(second)
   t.notOk(existsSync(first) || existsSync(second))
-  t.doesNotThrow(() => removePrivateFolder(first), 'removing it twice is no fault')
+  t.doesNotThrow(() => removePrivateFolder(first), 'removing it twice is not a fault')
 })
 
 t.test('systemd’s runtime directory is used, the first of several', async t => {

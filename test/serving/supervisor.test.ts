@@ -173,7 +173,7 @@ t.test('a stop asks every child, starts none again, and ends with the last', asy
   children[1]?.exited('exit status 0')
   await stop
   t.equal(children.length, 3, 'the restart that was due is off')
-  t.equal(deaths.length, 1, 'an end that was asked for is no death')
+  t.equal(deaths.length, 1, 'a requested exit is not a death')
   t.equal(timers.size, 0)
 })
 
@@ -219,7 +219,7 @@ t.test('a replacement takes the place when it is ready, and is then kept running
   t.equal(children[1]?.asked, 'hand over')
   children[1]?.exited('exit status 0')
   pass(0)
-  t.same([children.length, deaths.length], [3, 0], 'an end that was asked for is no death')
+  t.same([children.length, deaths.length], [3, 0], 'a requested exit is not a death')
   last().exited('SIGKILL')
   pass(0)
   t.equal(children.length, 4)

@@ -92,7 +92,7 @@ t.test('what a killed worker reported stays counted, and its successor reports t
   await until(() => processes.all[0]?.report !== undefined && processes.all[0].pid !== first?.pid)
   t.equal(processes.restarts, 1)
   await getBencoded(url, announceTarget(4, 1))
-  // One that is killed for being late would report no more.
+  // A worker that is killed for being late would stop reporting.
   await workers.stop(60_000)
   await until(() => processes.all.length === 0)
   t.equal(announces(), 4, 'one that is stopped reports to the end')
@@ -136,7 +136,7 @@ t.test('a worker that keeps dying is logged a few times, not for ever', async t 
   const killed = new Set<number>()
   const alive = () => processes.all.find(({ pid }) => !killed.has(pid))
   for (let death = 1; death <= 5; death++) {
-    // Before it listens: whoever lives for a while dies for the first time again.
+    // Before it listens: the counter of early deaths is reset for a worker that runs for a while.
     await until(() => alive() !== undefined)
     const pid = alive()?.pid ?? 0
     killed.add(pid)

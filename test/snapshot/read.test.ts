@@ -214,7 +214,8 @@ t.test('a restore while two threads announce takes nothing back that they said',
   t.comment(`seed ${seed}`)
   const file = join(t.testdir({}), 'swarms')
   const saved = newTables(256 * 2 ** 20)
-  // All clients of the threads are in the snapshot already, seen earlier and with other numbers, and as many more.
+  // All clients of the threads are in the snapshot already, seen earlier and with other numbers,
+  // and as many more.
   const torrents = 40
   for (let torrent = 0; torrent < torrents; torrent++) {
     for (let number = 0; number < 4000; number++) {

@@ -18,7 +18,7 @@ import { announceRandomly, fillTorrent, newTables } from './fixtures/swarms.ts'
 
 const writingProcess = fileURLToPath(threadUrl('./fixtures/writing-process', import.meta.url))
 
-/** What a snapshot brings into empty tables. */
+/** The contents of tables restored from a snapshot. */
 async function restored(file: string) {
   const { tables, engine } = newTables()
   const report = await restoreSnapshot({ tables, settings: SETTINGS, file, nowSeconds: NOW })
@@ -103,8 +103,9 @@ t.test('a disk without room leaves the last snapshots as they were', async t => 
   await writeSnapshot({ tables, file, nowSeconds: NOW })
   await writeSnapshot({ tables, file, nowSeconds: NOW + 1 })
   const before = [readFileSync(file), readFileSync(`${file}.previous`)]
-  // A limit of 64 blocks on files that a process writes ends as a full disk does, in the middle of one.
-  // Without what the test runner loads into every child, which dies of the limit's signal; Node itself ignores that.
+  // A limit of 64 blocks on files that a process writes ends as a full disk does, in the middle of
+  // one. Without what the test runner loads into every child, which dies of the limit's signal;
+  // Node itself ignores that.
   const command = 'unset NODE_OPTIONS; ulimit -f 64; exec "$@"'
   const child = execFile('/bin/sh', [
     '-c',
@@ -130,7 +131,10 @@ t.test('a disk without room leaves the last snapshots as they were', async t => 
   t.same([readFileSync(file), readFileSync(`${file}.previous`)], before)
 })
 
-/** Resolves once a process that was sent SIGSTOP does nothing any more: that each of its threads stops takes a moment. */
+/**
+ * Resolves once a process that was sent SIGSTOP does nothing any more: that each of its threads
+ * stops takes a moment.
+ */
 async function stopped(pid: number): Promise<void> {
   const tasks = `/proc/${pid}/task`
   const stateOf = (task: string) => {
@@ -190,7 +194,7 @@ t.test('a snapshot written while two threads announce holds no torn peer', async
   t.comment(`seed ${seed}`)
   const file = join(t.testdir({}), 'swarms')
   const { tables, engine } = newTables(256 * 2 ** 20)
-  // Torrents that nobody touches, among those that change: few peers each, and one with many.
+  // Unchanged torrents among changing ones: several with few peers, and one with many.
   for (let torrent = 1000; torrent < 3000; torrent++) fillTorrent(engine, torrent, 9)
   fillTorrent(engine, 3000, 4000)
   const untouched = checkTables(engine)

@@ -43,7 +43,7 @@ function listener(method: UdpListener['method'], port: number, threads = 1): Udp
   return { host: '127.0.0.1', port, threads, method, rules, ...buffers }
 }
 
-/** What the primary starts UDP threads with. */
+/** Start options of UDP threads, as the primary passes them. */
 function options(listeners: readonly UdpListener[]) {
   const test = createTestLog()
   const deaths: { name: string; error: unknown }[] = []
@@ -109,7 +109,8 @@ t.test('two threads on one address share its clients', async t => {
   const local = `:${port.toString(16).toUpperCase().padStart(4, '0')} `
   const bound = readFileSync('/proc/net/udp', 'utf8').split('\n')
   t.equal(bound.filter(line => line.includes(local)).length, 2, 'each has a socket')
-  // The kernel chooses the socket by the client's port: with a deaf thread half of them got nothing.
+  // The kernel chooses the socket by the client's port: with a deaf thread half of them got
+  // nothing.
   const clients = await Promise.all(
     Array.from({ length: CLIENTS }, () => openUdpClient(t, '127.0.0.1', port)),
   )

@@ -2,7 +2,10 @@ import t, { type Test } from 'tap'
 import { startWatchdog } from '../../src/threads/watchdog.ts'
 import { createTestLog } from '../app/fixtures/log-lines.ts'
 
-/** Looks follow each other quickly where systemd's patience is short; a stall is then a thousand of them. */
+/**
+ * Looks follow each other quickly where systemd's patience is short; a stall is then a thousand of
+ * them.
+ */
 const WATCHDOG_MILLIS = 20
 
 function begin(t: Test) {

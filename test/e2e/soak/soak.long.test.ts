@@ -30,7 +30,9 @@ t.setTimeout((SECONDS + 280) * 1000)
 const userKey = (n: number) => `${n}`.padStart(40, '5')
 const userId = (n: number) => `00000000-0000-4000-8000-${`${n}`.padStart(12, '0')}`
 
-/** Changes and reads lists and keys until stopped. Failures while the database is down are allowed. */
+/**
+ * Changes and reads lists and keys until stopped. Failures while the database is down are allowed.
+ */
 function startOperator(admin: AdminClient, trouble: Trouble) {
   const wrong: string[] = []
   let calls = 0

@@ -9,7 +9,9 @@ const ASKER = 1_000_000
 /** The picks follow a seed, so that a fair pick passes always or never. */
 const DEVIATIONS_MAX = 5
 
-/** An engine whose picks follow a seed, with so many seeders and then so many leechers in one swarm. */
+/**
+ * An engine whose picks follow a seed, with so many seeders and then so many leechers in one swarm.
+ */
 function filledEngine(seeders: number, leechers: number): Engine {
   const engine = openEngine(createTables(64 * 2 ** 20), SETTINGS)
   engine.random.state = 20_240_501
@@ -36,8 +38,9 @@ function handOut(
 }
 
 /**
- * Standard deviations that Pearson's chi-square of the counts is off from what fair picks give. An answer is a run of neighbours, so the counts
- * of neighbours hang together: those of every `stride`th client are compared, which is at least the length of a run.
+ * Standard deviations that Pearson's chi-square of the counts is off from what fair picks give. An
+ * answer is a run of neighbours, so the counts of neighbours hang together: those of every
+ * `stride`th client are compared, which is at least the length of a run.
  */
 function deviations(counts: readonly number[], expected: number, stride: number): number {
   const apart = counts.filter((_, n) => n % stride === 0)

@@ -29,7 +29,7 @@ function obvious({ period, burst }: Rate): (now: number) => boolean {
   return now => {
     if (last !== 0) tokens = Math.min(burst, tokens + ((now - last) * 1000) / period)
     last = now
-    // What comes back is a fraction that floating point may miss by a little.
+    // The refill is a fraction, which floating point represents inexactly.
     if (tokens < 1 - 1e-6) return false
     tokens--
     return true

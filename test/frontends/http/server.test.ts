@@ -231,7 +231,7 @@ t.test('a page of another origin may announce and scrape', async t => {
   for (const target of [announce(1), '/scrape', '/nothing', '/health']) {
     t.equal((await connection.get(target, origin))?.headers[anyOrigin], '*', target)
   }
-  t.equal((await connection.get(announce(1)))?.headers[anyOrigin], undefined, 'nobody asked')
+  t.equal((await connection.get(announce(1)))?.headers[anyOrigin], undefined, 'the request has no Origin')
   for (const target of ['/announce', '/', '/key/announce', '/nothing']) {
     connection.write(
       `OPTIONS ${target} HTTP/1.1\r\nhost: x\r\n${origin}access-control-request-method: GET\r\n\r\n`,
@@ -434,7 +434,7 @@ t.test('each answer is counted once, by what it is and by the family of who aske
     readFailure(counters, Protocol.http, family, code)
   t.equal(failures(Family.ipv4, Failure.invalidInfoHash), 1)
   t.equal(failures(Family.ipv6, Failure.missingInfoHash), 1)
-  t.equal(failures(Family.ipv4, Failure.unknownOrigin), 1, 'nobody counts as IPv4')
+  t.equal(failures(Family.ipv4, Failure.unknownOrigin), 1, 'an unknown client counts as IPv4')
   t.equal(link.counters[LinkCounter.records], 4)
   t.equal(link.counters[LinkCounter.frames], 4, 'one waited for the other')
   link.close()

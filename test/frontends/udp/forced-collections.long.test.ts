@@ -84,7 +84,7 @@ async function startTraffic(t: Test, family: IpFamily, random: (bound: number) =
         const number = reply.readUInt32BE(4)
         const request = waiting.get(number)
         waiting.delete(number)
-        const fault = request ? request.fault(reply) : 'nobody asked, or answered before'
+        const fault = request ? request.fault(reply) : 'no request, or answered before'
         if (fault) faults.push(`${fault}: ${reply.toString('hex')}`)
       })
     },

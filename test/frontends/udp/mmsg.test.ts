@@ -44,8 +44,8 @@ function received(batch: Batch, n: number): string {
 const WAITS_MAX = 40
 
 /**
- * Receives until `count` datagrams came, and returns what `read` made of each and how many came with each call: a busy kernel brings what was
- * sent a moment later, or in parts.
+ * Receives until `count` datagrams came, and returns what `read` made of each and how many came
+ * with each call: a busy kernel brings what was sent a moment later, or in parts.
  */
 function receiveAll<Read>(batch: Batch, fd: number, count: number, read: (n: number) => Read) {
   const all: Read[] = []

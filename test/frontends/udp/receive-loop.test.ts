@@ -58,7 +58,7 @@ t.test('a loop that is interrupted before it starts returns at once', async t =>
   t.pass('it did')
 })
 
-t.test('a loop whose descriptor is no socket says so instead of spinning', async t => {
+t.test('a loop whose descriptor is not a socket throws instead of spinning', async t => {
   const socket = { fd: -1, family: Family.ipv4, host: '', port: 0, isWildcard: false }
   t.throws(
     () =>

@@ -26,7 +26,10 @@ const NOW = 1_700_000_000
 /** Of BLOCK_MILLIS_MAX each. */
 const WAITS_MAX = 40
 
-/** A sender's address as no client of a test can have it: where it lies in its sockaddr, and its bytes. */
+/**
+ * A sender's address as no client of a test can have it: where it lies in its sockaddr, and its
+ * bytes.
+ */
 type Unsendable = {
   readonly name: string
   readonly host: string
@@ -61,8 +64,9 @@ function connectionId(secret: UdpService['secret'], { family, host }: UdpSocket)
 }
 
 /**
- * Has a loop answer REQUESTS announces, those of `failing` to an address that nothing can be sent to, and returns the transaction ids of the
- * replies that came, and the loop's counts. Undefined where the requests did not come as one batch.
+ * Has a loop answer REQUESTS announces, those of `failing` to an address that nothing can be sent
+ * to, and returns the transaction ids of the replies that came, and the loop's counts. Undefined
+ * where the requests did not come as one batch.
  */
 function answerBatch(t: Test, { host, at, bytes }: Unsendable, failing: readonly number[]) {
   const socket = openUdpSocket({ host, port: 0, receiveBufferBytes: 0, sendBufferBytes: 0 })

@@ -38,7 +38,7 @@ t.test('keys are taken from either form of path, in either case', async t => {
     t.same(parse(path, users), [NONE, USER], path)
 })
 
-t.test('keys that nobody asks for are not looked at', async t => {
+t.test('keys that the rules do not require are ignored', async t => {
   t.same(parse('/nonsense/announce', { keys: false, users: false }), [NONE, NONE])
 })
 

@@ -119,7 +119,7 @@ t.test('malformed queries leave nothing in memory', async t => {
       parseScrape(query, into, 0)
     }
   }
-  // What is compiled stays.
+  // Compiled code stays in memory.
   parseMany(20_000)
   collect()
   const before = process.memoryUsage().heapUsed

@@ -64,7 +64,7 @@ t.test('broken percent-encoding is refused', async t => {
     t.equal(announce(`${HASH}&peer_id=${value}&port=1`), Failure.invalidEncoding, broken)
     t.equal(scrape(`info_hash=${value}`), Failure.invalidEncoding, broken)
   }
-  t.type(announce(`${BASE}&key=%zz&trackerid=%`), 'object', 'what nobody reads may be anything')
+  t.type(announce(`${BASE}&key=%zz&trackerid=%`), 'object', 'an unused parameter may have any value')
 })
 
 t.test(
@@ -214,7 +214,7 @@ t.test('an address is believed where the configuration says so', async t => {
   t.equal(parsed('ipv4=192.0.2.1&ipv6=2001:db8::1', BELIEVING).bothFamilies, true)
 })
 
-t.test('what is no address leaves the connection’s', async t => {
+t.test('an invalid address leaves that of the connection', async t => {
   const none = [
     '',
     '1',
@@ -269,7 +269,7 @@ t.test('a query is 8192 bytes at most', async t => {
   t.equal(scrape(fill(QUERY_BYTES_MAX + 1)), Failure.queryTooLong)
 })
 
-t.test('separators too many, names alone and unknown parameters are passed over', async t => {
+t.test('surplus separators, names without values and unknown parameters are skipped', async t => {
   const plain = announce(BASE)
   for (const query of [
     `&${BASE}`,

@@ -82,7 +82,7 @@ t.test('compact peers are the bytes of the swarm', async t => {
   t.equal(answer({ ipv6 }), `${HEAD}5:peers0:6:peers618:${bytes6}e`)
 })
 
-t.test('who asks over IPv6 is told an IPv6 address and always given `peers6`', async t => {
+t.test('a response over IPv6 has an IPv6 address and always `peers6`', async t => {
   const head = HEAD.replace('4:\xc6\x33\x64\x09', `16:${latin1(EXTERNAL_IPV6)}`)
   t.equal(answer({}, EXTERNAL_IPV6), `${head}5:peers0:6:peers60:e`)
   t.equal(
