@@ -94,17 +94,20 @@ t.test('a client that changes its port replaces itself', async t => {
   }
 })
 
-t.test('a client cannot overwrite or remove a peer by claiming its id from another address', async t => {
-  const engine = newEngine()
-  const victim = { infoHash, ...clientOf(1), left: 1 }
-  const thief = { ...victim, address: Buffer.from([10, 9, 9, 9]), port: 6666 }
-  announceTo(engine, victim)
-  t.match(announceTo(engine, thief), { leechers: 2 })
-  announceTo(engine, { ...thief, event: Event.stopped })
-  t.match(announceTo(engine, { ...thief, peerId: clientOf(2).peerId }), {
-    ipv4: [compactOf(victim)],
-  })
-})
+t.test(
+  'a client cannot overwrite or remove a peer by claiming its id from another address',
+  async t => {
+    const engine = newEngine()
+    const victim = { infoHash, ...clientOf(1), left: 1 }
+    const thief = { ...victim, address: Buffer.from([10, 9, 9, 9]), port: 6666 }
+    announceTo(engine, victim)
+    t.match(announceTo(engine, thief), { leechers: 2 })
+    announceTo(engine, { ...thief, event: Event.stopped })
+    t.match(announceTo(engine, { ...thief, peerId: clientOf(2).peerId }), {
+      ipv4: [compactOf(victim)],
+    })
+  },
+)
 
 t.test('a client that stops is gone, gets no peers, and may say so twice', async t => {
   const engine = newEngine()

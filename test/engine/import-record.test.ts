@@ -101,27 +101,24 @@ t.test('a `completed` that was counted does not count again when it is retried',
   t.match(announceTo(into, done), { seeders: 1, completed: 1 })
 })
 
-t.test(
-  'expired peers and torrents without peers are skipped',
-  async t => {
-    const from = newEngine()
-    const limit = NOW - SETTINGS.peersTimeout
-    announceTo(from, { ...peer, infoHash: hashOf(1) }, limit - 1)
-    announceTo(from, { ...peer, infoHash: hashOf(2) }, limit)
-    announceTo(from, { infoHash: hashOf(2), ...clientOf(2, 6) }, limit - 1)
-    announceTo(from, { infoHash: hashOf(2), ...clientOf(3, 6) }, NOW)
-    announceTo(from, { ...peer, infoHash: hashOf(3), event: Event.completed }, NOW)
-    announceTo(from, { ...peer, infoHash: hashOf(3), event: Event.stopped }, NOW)
-    const into = newEngine()
-    t.match(copyAll(from, into), { torrents: 2, peers: [1, 1], expired: 2 })
-    const found = checkTables(into)
-    t.same(
-      [...found.keys()].sort(),
-      [2, 3].map(n => hashOf(n).toString('hex')),
-    )
-    t.equal(found.get(hashOf(3).toString('hex'))?.completed, 1, 'its downloads are remembered')
-  },
-)
+t.test('expired peers and torrents without peers are skipped', async t => {
+  const from = newEngine()
+  const limit = NOW - SETTINGS.peersTimeout
+  announceTo(from, { ...peer, infoHash: hashOf(1) }, limit - 1)
+  announceTo(from, { ...peer, infoHash: hashOf(2) }, limit)
+  announceTo(from, { infoHash: hashOf(2), ...clientOf(2, 6) }, limit - 1)
+  announceTo(from, { infoHash: hashOf(2), ...clientOf(3, 6) }, NOW)
+  announceTo(from, { ...peer, infoHash: hashOf(3), event: Event.completed }, NOW)
+  announceTo(from, { ...peer, infoHash: hashOf(3), event: Event.stopped }, NOW)
+  const into = newEngine()
+  t.match(copyAll(from, into), { torrents: 2, peers: [1, 1], expired: 2 })
+  const found = checkTables(into)
+  t.same(
+    [...found.keys()].sort(),
+    [2, 3].map(n => hashOf(n).toString('hex')),
+  )
+  t.equal(found.get(hashOf(3).toString('hex'))?.completed, 1, 'its downloads are remembered')
+})
 
 t.test('a restored torrent is swept like one that was announced', async t => {
   const [from, into] = [newEngine(), newEngine()]

@@ -123,7 +123,11 @@ t.test('a dead worker loses its own peers and no others', async t => {
     }
   }
   announceTo(engine, { infoHash, ...websocketClientOf(77_777, 2), left: 1 })
-  t.equal(totals(engine).peers[2], 9000, 'late announces of the dead worker do not restore its peers')
+  t.equal(
+    totals(engine).peers[2],
+    9000,
+    'late announces of the dead worker do not restore its peers',
+  )
   setDead(engine.deadWorkers, 2, false)
   announceTo(engine, { infoHash, ...websocketClientOf(77_777, 2), left: 1 })
   t.equal(totals(engine).peers[2], 9001, 'the number may be given again')

@@ -39,15 +39,22 @@ t.test(
   },
 )
 
-t.test('an empty torrent keeps its downloads until it is not announced for the timeout', async t => {
-  const engine = newEngine()
-  announceTo(engine, { infoHash: hashOf(1), ...clientOf(1), left: 0, event: Event.completed }, NOW)
-  announceTo(engine, { infoHash: hashOf(1), ...clientOf(1), event: Event.stopped }, NOW + 10)
-  sweepAll(engine, NOW + 2000)
-  t.match(scrapeFrom(engine, [hashOf(1)]), [{ seeders: 0, completed: 1 }])
-  sweepAll(engine, NOW + 2701)
-  t.equal(totals(engine).torrents, 0)
-})
+t.test(
+  'an empty torrent keeps its downloads until it is not announced for the timeout',
+  async t => {
+    const engine = newEngine()
+    announceTo(
+      engine,
+      { infoHash: hashOf(1), ...clientOf(1), left: 0, event: Event.completed },
+      NOW,
+    )
+    announceTo(engine, { infoHash: hashOf(1), ...clientOf(1), event: Event.stopped }, NOW + 10)
+    sweepAll(engine, NOW + 2000)
+    t.match(scrapeFrom(engine, [hashOf(1)]), [{ seeders: 0, completed: 1 }])
+    sweepAll(engine, NOW + 2701)
+    t.equal(totals(engine).torrents, 0)
+  },
+)
 
 t.test('threads share the stripes out between them', async t => {
   const engine = newEngine()

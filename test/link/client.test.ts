@@ -85,28 +85,25 @@ t.test('two frames are in flight at most; what comes meanwhile joins the next', 
   t.same(await Promise.all(asked), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
 })
 
-t.test(
-  'a broken link fails each waiting request once, and ignores late replies',
-  async t => {
-    const { link, sent, events, answer } = heldTransport()
-    t.teardown(() => link.close())
-    const failures: number[] = []
-    const waiter = { reply: () => t.fail('a reply'), fail: (code: Failure) => failures.push(code) }
-    for (let n = 0; n < 5; n++) submit(link, n, waiter)
-    await turn()
-    submit(link, 5, waiter)
-    events.down()
-    t.same(failures, Array(6).fill(Failure.unavailable))
-    t.equal(link.waiting, 0)
-    t.equal(link.reserve(96), -1, 'nothing is taken while it is down')
-    events.up()
-    const asked = ask(link, 77)
-    await turn()
-    t.throws(() => answer(0), 'the old frame’s reply is refused')
-    answer(sent.length - 1)
-    t.equal(await asked, 77)
-  },
-)
+t.test('a broken link fails each waiting request once, and ignores late replies', async t => {
+  const { link, sent, events, answer } = heldTransport()
+  t.teardown(() => link.close())
+  const failures: number[] = []
+  const waiter = { reply: () => t.fail('a reply'), fail: (code: Failure) => failures.push(code) }
+  for (let n = 0; n < 5; n++) submit(link, n, waiter)
+  await turn()
+  submit(link, 5, waiter)
+  events.down()
+  t.same(failures, Array(6).fill(Failure.unavailable))
+  t.equal(link.waiting, 0)
+  t.equal(link.reserve(96), -1, 'nothing is taken while it is down')
+  events.up()
+  const asked = ask(link, 77)
+  await turn()
+  t.throws(() => answer(0), 'the old frame’s reply is refused')
+  answer(sent.length - 1)
+  t.equal(await asked, 77)
+})
 
 t.test('a bounded number of requests wait, and there is room again after', async t => {
   const { link, events } = heldTransport()

@@ -231,7 +231,11 @@ t.test('a page of another origin may announce and scrape', async t => {
   for (const target of [announce(1), '/scrape', '/nothing', '/health']) {
     t.equal((await connection.get(target, origin))?.headers[anyOrigin], '*', target)
   }
-  t.equal((await connection.get(announce(1)))?.headers[anyOrigin], undefined, 'the request has no Origin')
+  t.equal(
+    (await connection.get(announce(1)))?.headers[anyOrigin],
+    undefined,
+    'the request has no Origin',
+  )
   for (const target of ['/announce', '/', '/key/announce', '/nothing']) {
     connection.write(
       `OPTIONS ${target} HTTP/1.1\r\nhost: x\r\n${origin}access-control-request-method: GET\r\n\r\n`,

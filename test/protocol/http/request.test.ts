@@ -64,7 +64,11 @@ t.test('broken percent-encoding is refused', async t => {
     t.equal(announce(`${HASH}&peer_id=${value}&port=1`), Failure.invalidEncoding, broken)
     t.equal(scrape(`info_hash=${value}`), Failure.invalidEncoding, broken)
   }
-  t.type(announce(`${BASE}&key=%zz&trackerid=%`), 'object', 'an unused parameter may have any value')
+  t.type(
+    announce(`${BASE}&key=%zz&trackerid=%`),
+    'object',
+    'an unused parameter may have any value',
+  )
 })
 
 t.test(

@@ -138,11 +138,7 @@ t.test('URLData is joined from all its options', async t => {
   t.equal(urlOf(t, []), '')
   t.equal(urlOf(t, [2, 5, '/a?b=']), '/a?b=')
   t.equal(urlOf(t, [1, 1, 2, 3, '/an', 1, 2, 0, 2, 5, 'nounc', 2, 1, 'e', 0]), '/announce')
-  t.equal(
-    urlOf(t, [2, 2, '/a', 77, 4, 'skip', 2, 1, 'b']),
-    '/ab',
-    'an unknown option is skipped',
-  )
+  t.equal(urlOf(t, [2, 2, '/a', 77, 4, 'skip', 2, 1, 'b']), '/ab', 'an unknown option is skipped')
   t.equal(urlOf(t, [2, 2, '/a', 0, 2, 1, 'b']), '/a', 'nothing counts behind EndOfOptions')
   t.equal(urlOf(t, [2, 255, 'x'.repeat(255), 2, 10, 'y'.repeat(10)]).length, 265)
 })
