@@ -87,7 +87,7 @@ t.test('a user downloads so many torrents at once, and seeds any number', async 
   t.equal(say(1, 5, {}, NOW + 9999).failure, Failure.none)
 })
 
-t.test('a limit that is off refuses nobody’s client', async t => {
+t.test('a limit that is off refuses no client', async t => {
   const { say } = trackerWith(0, 0)
   for (let peer = 0; peer < 200; peer++) t.equal(say(1, peer).failure, Failure.none)
 })
