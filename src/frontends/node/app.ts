@@ -1,6 +1,5 @@
 import {
   createServer,
-  type IncomingMessage,
   type Server,
   type ServerOptions,
   type ServerResponse,
@@ -22,6 +21,7 @@ import { addressBytes, Connection, connectionOf, setConnection } from './connect
 import { NodeExchange } from './exchange.ts'
 import { openListener } from './open-listener.ts'
 import { readProxyHeader } from './proxy-socket.ts'
+import { RequestMessage } from './request-message.ts'
 import { isWebSocketRequest, withoutUpgrade } from './upgrade-request.ts'
 import { createWebSocketRoute, type WebSocketRoute } from './websocket.ts'
 
@@ -63,7 +63,8 @@ class NodeApp implements App {
     const { idleTimeout = IDLE_SECONDS_DEFAULT, tls } = options
     // One timer for both is not restarted for each request.
     const isLong = idleTimeout * 1000 >= STALL_MILLIS_MAX
-    const settings: ServerOptions = {
+    const settings: ServerOptions<typeof RequestMessage> = {
+      IncomingMessage: RequestMessage,
       maxHeaderSize: HTTP_HEAD_BYTES_MAX,
       headersTimeout: HEAD_MILLIS_MAX,
       requestTimeout: REQUEST_MILLIS_MAX,
@@ -144,12 +145,12 @@ class NodeApp implements App {
     return connection
   }
 
-  readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+  readonly #onRequest = (request: RequestMessage, response: ServerResponse): void => {
     const connection = this.#connectionOf(request.socket)
     connection.arrived(new NodeExchange(request, response, connection))
   }
 
-  readonly #onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer): void => {
+  readonly #onUpgrade = (request: RequestMessage, stream: Duplex, head: Buffer): void => {
     const socket = stream as Socket
     const route = this.#webSockets
     if (!route || !isWebSocketRequest(request)) {

@@ -1,7 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { HttpRequest, HttpResponse } from '../adapter.ts'
 import { type Connection, NO_BYTES } from './connection.ts'
+import type { RequestMessage } from './request-message.ts'
+import { CAN_END_WITH_TEXT, endWithText } from './whole-response.ts'
 
 /**
  * Bodies up to this size are sent in one write with the head, as a string; larger ones are copied.
@@ -10,7 +12,7 @@ const ONE_WRITE_BYTES_MAX = 16 * 1024
 
 /** A request and its response on node:http, in one object. */
 export class NodeExchange implements HttpRequest, HttpResponse {
-  readonly #request: IncomingMessage
+  readonly #request: RequestMessage
   readonly #response: ServerResponse
   readonly #connection: Connection
   readonly #target: string
@@ -18,20 +20,19 @@ export class NodeExchange implements HttpRequest, HttpResponse {
   #status = 200
   #reason = 'OK'
   readonly #head: string[] = []
+  /** The header lines, as long as all of them are constants; undefined otherwise. */
+  #constantLines: string | undefined = CAN_END_WITH_TEXT ? '' : undefined
   #isHeadSent = false
   #bodyBytes = 0
   #aborted: (() => void) | undefined
   #isSettled = false
 
-  constructor(request: IncomingMessage, response: ServerResponse, connection: Connection) {
+  constructor(request: RequestMessage, response: ServerResponse, connection: Connection) {
     this.#request = request
     this.#response = response
     this.#connection = connection
     this.#target = originForm(request.url ?? '')
     this.#question = this.#target.indexOf('?')
-    response.sendDate = false
-    // HTTP/1.1 keeps a connection without it.
-    if (request.httpVersionMinor === 1) response.removeHeader('connection')
   }
 
   /** Whether the response has its socket: the responses before it are flushed. */
@@ -44,7 +45,7 @@ export class NodeExchange implements HttpRequest, HttpResponse {
     return this.#request.socket
   }
 
-  get request(): IncomingMessage {
+  get request(): RequestMessage {
     return this.#request
   }
 
@@ -54,8 +55,13 @@ export class NodeExchange implements HttpRequest, HttpResponse {
   }
 
   getHeader(key: string): string {
-    const value = this.#request.headers[key]
-    return typeof value === 'string' ? value : (value?.[0] ?? '')
+    // Without `headers`, which Node builds for all of them when it is first read.
+    const { rawHeaders } = this.#request
+    for (let n = 0; n + 1 < rawHeaders.length; n += 2) {
+      const name = rawHeaders[n] as string
+      if (name.length === key.length && name.toLowerCase() === key) return rawHeaders[n + 1] as string
+    }
+    return ''
   }
 
   forEach(visit: (key: string, value: string) => void): void {
@@ -79,21 +85,23 @@ export class NodeExchange implements HttpRequest, HttpResponse {
   }
 
   writeStatus(status: string): this {
+    this.#constantLines = undefined
     this.#status = Number(status.slice(0, 3))
     this.#reason = status.slice(4)
     return this
   }
 
   writeHeader(key: string | ArrayBuffer, value: string | ArrayBuffer): this {
+    if (typeof key === 'string' || typeof value === 'string') this.#constantLines = undefined
+    else if (this.#constantLines !== undefined) this.#constantLines += headerLine(key, value)
     this.#head.push(headerText(key), headerText(value))
     return this
   }
 
   end(body?: string | Uint8Array, closeConnection = false): this {
     if (this.#isSettled) return this
-    if (closeConnection && !this.#isHeadSent) this.#head.push('connection', 'close')
     if (this.#isHeadSent) this.#response.end(body)
-    else this.#endWhole(body ?? '')
+    else this.#endWhole(body ?? '', closeConnection)
     this.#settle()
     return this
   }
@@ -130,9 +138,11 @@ export class NodeExchange implements HttpRequest, HttpResponse {
     this.#request.on('data', (chunk: Buffer) => {
       if (!this.#isSettled) handler(Uint8Array.from(chunk).buffer as ArrayBuffer, false)
     })
-    this.#request.on('end', () => {
+    const end = () => {
       if (!this.#isSettled) handler(NO_BYTES, true)
-    })
+    }
+    if (this.#request.isWithoutBody) setImmediate(end)
+    else this.#request.on('end', end)
     return this
   }
 
@@ -168,24 +178,30 @@ export class NodeExchange implements HttpRequest, HttpResponse {
     this.#aborted = undefined
   }
 
-  #endWhole(body: string | Uint8Array): void {
-    const bytes = Buffer.byteLength(body)
-    this.#head.push('content-length', String(bytes))
-    this.#sendHead()
-    if (typeof body === 'string') {
-      this.#response.end(body)
-    } else if (bytes <= ONE_WRITE_BYTES_MAX) {
-      const view = Buffer.from(body.buffer, body.byteOffset, bytes)
-      this.#response.end(view.toString('latin1'), 'latin1')
-    } else {
-      this.#response.end(Buffer.from(body))
+  #endWhole(body: string | Uint8Array, isLast: boolean): void {
+    const lines = this.#constantLines
+    if (lines !== undefined && typeof body !== 'string' && body.length <= ONE_WRITE_BYTES_MAX) {
+      this.#isHeadSent = true
+      const { httpVersionMinor } = this.#request
+      endWithText(this.#response, httpVersionMinor, lines, latin1(body), isLast)
+      return
     }
+    if (isLast) this.#head.push('connection', 'close')
+    this.#head.push('content-length', String(Buffer.byteLength(body)))
+    this.#sendHead()
+    this.#response.end(typeof body === 'string' ? body : Buffer.from(body))
   }
 
   #sendHead(): void {
     if (this.#isHeadSent) return
     this.#isHeadSent = true
-    this.#response.writeHead(this.#status, this.#reason, this.#head)
+    const response = this.#response
+    response.sendDate = false
+    // HTTP/1.1 keeps a connection without it.
+    if (this.#request.httpVersionMinor === 1 && response.shouldKeepAlive) {
+      response.removeHeader('connection')
+    }
+    response.writeHead(this.#status, this.#reason, this.#head)
   }
 
   #settle(): void {
@@ -208,7 +224,16 @@ function originForm(target: string): string {
   return rest.startsWith('/') ? rest : `/${rest}`
 }
 
+/** The bytes as characters. */
+function latin1(bytes: Uint8Array): string {
+  if (bytes.buffer !== latin1Memory.buffer) latin1Memory = Buffer.from(bytes.buffer)
+  return latin1Memory.toString('latin1', bytes.byteOffset, bytes.byteOffset + bytes.length)
+}
+/** The memory of the last answer: answers are built in the same memory for a long time. */
+let latin1Memory: Buffer = Buffer.alloc(0)
+
 const headerTexts = new WeakMap<ArrayBuffer, string>()
+const headerLines = new WeakMap<ArrayBuffer, { readonly value: ArrayBuffer; readonly line: string }>()
 
 /**
  * The text of a header name or value. A value given as bytes is a constant, so its text is cached.
@@ -221,4 +246,13 @@ function headerText(value: string | ArrayBuffer): string {
     headerTexts.set(value, text)
   }
   return text
+}
+
+/** The header line of two constants. */
+function headerLine(key: ArrayBuffer, value: ArrayBuffer): string {
+  const known = headerLines.get(key)
+  if (known?.value === value) return known.line
+  const line = `${headerText(key)}: ${headerText(value)}\r\n`
+  headerLines.set(key, { value, line })
+  return line
 }

@@ -1,9 +1,10 @@
-import { type IncomingMessage, ServerResponse } from 'node:http'
+import { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { WebSocketServer, type WebSocket as WsSocket } from 'ws'
 import type { UpgradeResponse, WebSocket, WebSocketBehavior } from '../adapter.ts'
 import type { Connection } from './connection.ts'
 import { NodeExchange } from './exchange.ts'
+import type { RequestMessage } from './request-message.ts'
 
 /** RFC 6455 §7.4.1. */
 const ABNORMAL_CLOSURE = 1006
@@ -13,7 +14,7 @@ const [QUEUED, SENT, DROPPED] = [0, 1, 2]
 /** The WebSockets of one app. */
 export type WebSocketRoute = {
   /** Takes a socket over from HTTP. `head` is the bytes that followed the request. */
-  upgrade(request: IncomingMessage, socket: Socket, head: Buffer, connection: Connection): void
+  upgrade(request: RequestMessage, socket: Socket, head: Buffer, connection: Connection): void
   /** Closes every socket. */
   close(): void
 }
@@ -53,7 +54,7 @@ class Handshake<Data> extends NodeExchange implements UpgradeResponse<Data> {
   readonly #accept: (data: Data) => void
 
   constructor(
-    request: IncomingMessage,
+    request: RequestMessage,
     response: ServerResponse,
     connection: Connection,
     accept: (data: Data) => void,
