@@ -59,7 +59,8 @@ export class NodeExchange implements HttpRequest, HttpResponse {
     const { rawHeaders } = this.#request
     for (let n = 0; n + 1 < rawHeaders.length; n += 2) {
       const name = rawHeaders[n] as string
-      if (name.length === key.length && name.toLowerCase() === key) return rawHeaders[n + 1] as string
+      if (name.length === key.length && name.toLowerCase() === key)
+        return rawHeaders[n + 1] as string
     }
     return ''
   }
@@ -233,7 +234,10 @@ function latin1(bytes: Uint8Array): string {
 let latin1Memory: Buffer = Buffer.alloc(0)
 
 const headerTexts = new WeakMap<ArrayBuffer, string>()
-const headerLines = new WeakMap<ArrayBuffer, { readonly value: ArrayBuffer; readonly line: string }>()
+const headerLines = new WeakMap<
+  ArrayBuffer,
+  { readonly value: ArrayBuffer; readonly line: string }
+>()
 
 /**
  * The text of a header name or value. A value given as bytes is a constant, so its text is cached.
