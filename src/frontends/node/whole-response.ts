@@ -14,8 +14,9 @@ const probe = new OutgoingMessage()
 export const CAN_END_WITH_TEXT = '_header' in probe && '_last' in probe
 
 /**
- * Ends a response with status 200, these header lines and this body, whose characters are bytes. The
- * request is one of HTTP/1.`minor` and not HEAD. Nothing is checked: header lines must be constants.
+ * Ends a response with status 200, these header lines and this body, whose characters are bytes. Not
+ * for HEAD. `minor` is the request's minor HTTP version. Header lines must be constants: they are
+ * not checked.
  */
 export function endWithText(
   response: ServerResponse,
