@@ -14,9 +14,9 @@ const probe = new OutgoingMessage()
 export const CAN_END_WITH_TEXT = '_header' in probe && '_last' in probe
 
 /**
- * Ends a response with status 200, these header lines and this body, whose characters are bytes. Not
- * for HEAD. `minor` is the request's minor HTTP version. Header lines must be constants: they are
- * not checked.
+ * Ends the response to a request that is not HEAD, with status 200. Each character of the body is a
+ * byte. `minor` is the request's minor HTTP version. The header lines must be constants, because
+ * they are not checked.
  */
 export function endWithText(
   response: ServerResponse,
