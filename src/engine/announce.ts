@@ -13,7 +13,6 @@ import {
   HASH_BYTES,
   INFO_HASH,
   INTERVAL,
-  IP_BYTES_MAX,
   KEY,
   PEER_ID,
   PORT,
@@ -27,17 +26,17 @@ import { checkInfoHash, checkKeys, findUser } from './access.ts'
 import { account, attachPeer } from './account.ts'
 import type { Announce } from './current-announce.ts'
 import { isDead } from './dead-workers.ts'
+import { tellAnnounce } from './delta-ring.ts'
 import type { Engine } from './engine.ts'
 import { EventKind, logEvent } from './event-log.ts'
 import { evictOldest } from './evict.ts'
+import { isNewCompletion } from './new-completion.ts'
 import { checkLimits, limited, takeRate } from './policy.ts'
 import { removeOwnedPeer } from './remove-peer.ts'
 import { writeConnections, writeCounts, writePeers } from './reply.ts'
 import { type Arena, arenaTorrents, increment } from './tables/arena.ts'
-import { noteCompletion } from './tables/completions.ts'
 import { hasManyOf, surveyAddress } from './tables/count-address.ts'
 import { findPeer } from './tables/find-peer.ts'
-import { hashPeer } from './tables/keyed-hash.ts'
 import {
   COMPLETION_COUNTED,
   COMPLETION_OWED,
@@ -121,6 +120,7 @@ export function announce(engine: Engine, announce: Announce): number {
     logEvent(engine.events, EventKind.started, access.user, announce)
   }
   releaseStripe(held)
+  if (engine.ring !== undefined) tellAnnounce(engine, engine.ring, false)
   writeInterval(engine, announce)
   return end - replyAt
 }
@@ -162,6 +162,7 @@ function stopAnnounced(engine: Engine, announce: Announce, isHeld = false): numb
     }
   }
   releaseStripe(held)
+  if (engine.ring !== undefined) tellAnnounce(engine, engine.ring, true)
   writeInterval(engine, announce)
   return REPLY_HEADER_BYTES
 }
@@ -217,7 +218,8 @@ function hasMaxTorrents({ arenas, limits }: Engine): boolean {
   return torrents >= limits.maxTorrents
 }
 
-function makeTorrent(engine: Engine, announce: Announce): TorrentRef {
+/** Adds the announce's torrent; NO_TORRENT if memory is full. The stripe is held. */
+export function makeTorrent(engine: Engine, announce: Announce): TorrentRef {
   const { held } = engine
   const { request, at, nowSeconds } = announce
   for (let round = 0; ; round++) {
@@ -230,7 +232,8 @@ function makeTorrent(engine: Engine, announce: Announce): TorrentRef {
   }
 }
 
-function stop(engine: Engine, announce: Announce, torrent: TorrentRef): void {
+/** Removes the announcing peer from the torrent. The stripe is held. */
+export function stop(engine: Engine, announce: Announce, torrent: TorrentRef): void {
   const { held } = engine
   const { family } = announce.peer
   const list = listOf(held.arena, torrent, family)
@@ -244,7 +247,11 @@ function stop(engine: Engine, announce: Announce, torrent: TorrentRef): void {
  * Adds the peer or updates it. Returns its slot, NO_SLOT if memory is full, or TOO_MANY if a limit
  * keeps it out.
  */
-function upsert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot | typeof TOO_MANY {
+export function upsert(
+  engine: Engine,
+  announce: Announce,
+  torrent: TorrentRef,
+): Slot | typeof TOO_MANY {
   const { access, settings, held } = engine
   const { arena } = held
   const { at, peer } = announce
@@ -252,7 +259,7 @@ function upsert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot |
   const { peersPerAddress } = engine.limits
   let list = listOf(arena, torrent, family)
   let slot = findPeer(held, list, peer)
-  if (slot === NO_SLOT && peersPerAddress !== 0) {
+  if (slot === NO_SLOT && peersPerAddress !== 0 && !announce.isRemote) {
     const client = at + (family === Family.websocket ? CLIENT_ADDRESS : ADDRESS)
     if (hasManyOf(held, list, peer, client, peersPerAddress)) return TOO_MANY
   }
@@ -270,6 +277,7 @@ function upsert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot |
   const completed = users
     ? account.completed || (seeder && !counted && isOwed)
     : seeder && !counted && (isEvent || isOwed) && isNewCompletion(engine, announce)
+  announce.completed = completed
   if (completed) {
     increment(arena, torrent + TORRENT_COMPLETED)
     increment(arena, held.head + STRIPE_COMPLETED)
@@ -296,19 +304,6 @@ function upsert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot |
   writeDetails(arena, detailAt(arena, list, family, slot), announce, owner)
   if (users && !account.hasEndpoint) attachPeer(engine, announce)
   return slot
-}
-
-/** Whether a download counts: not if the same peer completed the torrent within the last day. */
-function isNewCompletion({ held, limits }: Engine, announce: Announce): boolean {
-  if (!limits.completedOncePerDay) return true
-  const { hash, nowSeconds, peer } = announce
-  const { view, idAt, addressAt, family } = peer
-  // A WebSocket peer has a new connection each time: its client's address counts.
-  const isWebsocket = family === Family.websocket
-  const from = isWebsocket ? announce.at + CLIENT_ADDRESS : addressAt
-  const bytes = isWebsocket ? IP_BYTES_MAX : PEER_ADDRESS[family]
-  const identity = hashPeer(held.hashKey, view, idAt, from, bytes)
-  return noteCompletion(limits.completions, identity ^ Math.imul(hash, 0x85ebca6b), nowSeconds)
 }
 
 /** Inserts the announcing peer; evicts the oldest peers of the stripe if memory is full. */

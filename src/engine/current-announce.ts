@@ -24,6 +24,10 @@ export type Announce = Exchange & {
   hash: number
   /** The peer that announces. */
   readonly peer: SoughtPeer
+  /** The announce counted as a download: set once it has changed the swarm. */
+  completed: boolean
+  /** Another node has answered it, and checked the limits. */
+  isRemote: boolean
 }
 
 export function createAnnounce(): Announce {
@@ -36,6 +40,8 @@ export function createAnnounce(): Announce {
     nowSeconds: 0,
     hash: 0,
     peer: createSoughtPeer(none.view),
+    completed: false,
+    isRemote: false,
   }
 }
 

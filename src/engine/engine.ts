@@ -11,6 +11,7 @@ import { type Account, createAccount } from './account.ts'
 import { assertLayouts } from './assert-layouts.ts'
 import { type Announce, createAnnounce } from './current-announce.ts'
 import { createDeadWorkers, type DeadWorkers, openDeadWorkers } from './dead-workers.ts'
+import type { DeltaRing } from './delta-ring.ts'
 import { createEventLog, type EventLog, openEventLog, type SharedEventLog } from './event-log.ts'
 import {
   createLimits,
@@ -70,6 +71,8 @@ export type Engine = Stripes & {
   readonly events: EventLog | undefined
   limits: Limits
   readonly random: Random
+  /** Where this thread writes what it hears, for other nodes; undefined where there are none. */
+  ring: DeltaRing | undefined
 }
 
 /** The tables of swarms alone, as a thread needs them to read or fill them. */
@@ -143,6 +146,7 @@ export function openEngine(tables: EngineTables, settings: EngineSettings): Engi
     recipient: createRecipient(arena.view),
     survey: { count: 0, hasEndpoint: false },
     random,
+    ring: undefined,
   }
 }
 

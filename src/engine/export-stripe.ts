@@ -63,10 +63,12 @@ export type ExportCursor = {
   family: IpFamily
   slot: number
   readonly runs: RecordRuns
+  /** Torrents without an announce since this Unix second are left out. */
+  readonly since: number
   done: boolean
 }
 
-export function createExportCursor(stripe: number): ExportCursor {
+export function createExportCursor(stripe: number, since = 0): ExportCursor {
   return {
     stripe,
     place: 0,
@@ -76,6 +78,7 @@ export function createExportCursor(stripe: number): ExportCursor {
     family: Family.ipv4,
     slot: 0,
     runs: { flags: 0, first: [0, 0], count: [0, 0] },
+    since,
     done: false,
   }
 }

@@ -57,6 +57,8 @@ export type ImportRules = {
   /** Unix seconds. */
   readonly nowSeconds: number
   readonly settings: ImportSettings
+  /** Whether a peer that the tables do not have, last seen then, has stopped since. */
+  readonly hasStopped?: (record: Bytes, peer: SoughtPeer, at: number, seen: number) => boolean
 }
 
 /** Peers older than the timeout are skipped. Torrents in a database are marked as changed. */
@@ -153,6 +155,10 @@ function importPeer(all: Import, torrent: TorrentRef, number: number): void {
   const list = listOf(arena, torrent, family)
   let slot = findPeer(held, list, peer)
   if (slot === NO_SLOT) {
+    if (rules.hasStopped?.(all.record, peer, at + RECORD_HASH, seen)) {
+      imported.newer++
+      return
+    }
     slot = insertPeer(held, torrent, peer)
     if (slot === NO_SLOT) {
       imported.refused++

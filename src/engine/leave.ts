@@ -2,11 +2,19 @@ import { bytesOf } from '../protocol/bytes.ts'
 import { CONNECTION_WORKER, FAMILIES, Family, INFO_HASH } from '../protocol/records.ts'
 import type { Announce } from './current-announce.ts'
 import { isDead } from './dead-workers.ts'
+import { type DeltaRing, writeDelta, writeRemoval } from './delta-ring.ts'
 import type { Engine } from './engine.ts'
 import { removeOwnedPeer } from './remove-peer.ts'
 import { findPeer } from './tables/find-peer.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
-import { compactAt, listOf, peerCount, torrentPeers } from './tables/peer-list.ts'
+import {
+  compactAt,
+  detailAt,
+  lastSeen,
+  listOf,
+  peerCount,
+  torrentPeers,
+} from './tables/peer-list.ts'
 import { NO_SLOT, NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
 import { holdStripe, holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import { findTorrent, indexSize, markChanged, torrentAt } from './tables/torrents.ts'
@@ -14,8 +22,9 @@ import { findTorrent, indexSize, markChanged, torrentAt } from './tables/torrent
 /** Removal of WebSocket peers whose connection is closed. */
 
 /** Removes the peer of a leave record. No key is checked: the connection is closed in any case. */
-export function leave(engine: Engine, { hash, request, at, peer }: Announce): void {
+export function leave(engine: Engine, announce: Announce): void {
   const { held } = engine
+  const { hash, request, at, peer } = announce
   holdStripeOf(held, hash)
   const torrent = findTorrent(held, hash, request.view, at + INFO_HASH)
   if (torrent !== NO_TORRENT) {
@@ -23,6 +32,7 @@ export function leave(engine: Engine, { hash, request, at, peer }: Announce): vo
     if (slot !== NO_SLOT) remove(engine, torrent, slot)
   }
   releaseStripe(held)
+  if (engine.ring !== undefined) writeDelta(engine.ring, announce, true, false, false)
 }
 
 function remove(engine: Engine, torrent: TorrentRef, slot: Slot): void {
@@ -129,8 +139,19 @@ function leaveTorrent(engine: Engine, torrent: TorrentRef, most: number): number
     const connection = compactAt(arena, list, Family.websocket, slot as Slot)
     const worker = arena.view.getUint32(connection + CONNECTION_WORKER, true)
     if (!isDead(engine.deadWorkers, worker)) continue
+    if (engine.ring !== undefined) tellRemoval(engine, engine.ring, torrent, slot as Slot)
     remove(engine, torrent, slot as Slot)
     removed++
   }
   return removed
+}
+
+function tellRemoval(engine: Engine, ring: DeltaRing, torrent: TorrentRef, slot: Slot): void {
+  const { arena } = engine.held
+  const family = Family.websocket
+  const list = listOf(arena, torrent, family)
+  const compact = compactAt(arena, list, family, slot)
+  const detail = detailAt(arena, list, family, slot)
+  const seen = lastSeen(arena, detail)
+  writeRemoval(ring, { arena, torrent, family, compact, detail }, seen)
 }

@@ -24,7 +24,8 @@ export function noteCompletion(table: Completions, hash: number, nowSeconds: num
   const tag = Math.imul(hash, 0x9e3779b1) & ~HOUR_BITS
   const before = Atomics.load(table, place)
   const isSame = before !== 0 && (before & ~HOUR_BITS) === tag
-  if (isSame && ((hour - before) & HOUR_BITS) < DAY_HOURS) return false
+  // One recorded later, in the next hour, may have overtaken this one on the way from another node.
+  if (isSame && ((hour - before + 1) & HOUR_BITS) <= DAY_HOURS) return false
   Atomics.store(table, place, tag | hour)
   return true
 }

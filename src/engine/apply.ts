@@ -1,0 +1,260 @@
+import { allocate, type Bytes } from '../protocol/bytes.ts'
+import {
+  COUNTS_EVENT,
+  DELTA_ADDRESS,
+  DELTA_ADDRESS_BYTES,
+  DELTA_BITS,
+  DELTA_COUNTS_BYTES,
+  DELTA_FAMILY_BITS,
+  DELTA_PORT,
+  DELTA_SEEN,
+  DeltaBit,
+  deltaBytes,
+  seenOf,
+} from '../protocol/delta-record.ts'
+import {
+  ADDRESS,
+  CLIENT_ADDRESS,
+  CONNECTION_BYTES,
+  EVENT,
+  Event,
+  FAMILY,
+  Family,
+  HASH_BYTES,
+  INFO_HASH,
+  IP_BYTES_MAX,
+  LEFT,
+  PORT,
+  UPLOADED,
+  USER_KEY,
+  WEBSOCKET_ANNOUNCE_BYTES,
+} from '../protocol/records.ts'
+import { findUser } from './access.ts'
+import { account } from './account.ts'
+import { makeTorrent, stop, upsert } from './announce.ts'
+import { readAnnounce } from './current-announce.ts'
+import type { Engine } from './engine.ts'
+import { isNewCompletion } from './new-completion.ts'
+import type { PeerPlace, RecentStops } from './recent-stops.ts'
+import { type Arena, increment } from './tables/arena.ts'
+import { findPeer } from './tables/find-peer.ts'
+import {
+  COMPLETION_COUNTED,
+  DETAIL_USER,
+  STRIPE_COMPLETED,
+  TORRENT_COMPLETED,
+} from './tables/layout.ts'
+import { detailAt, isCompletionCounted, lastSeen, listOf, seederCount } from './tables/peer-list.ts'
+import { NO_LIST, NO_SLOT, NO_TORRENT, type TorrentRef } from './tables/references.ts'
+import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
+import { findTorrent, markChanged } from './tables/torrents.ts'
+
+/** Counts of the deltas of other nodes, by result. */
+export type Applied = {
+  /** Changed the tables. */
+  applied: number
+  /** The tables had something newer, or the peer has stopped since. */
+  older: number
+  /** Timed out before they arrived. */
+  expired: number
+}
+
+/** Applies deltas of other nodes to the tables. One per thread. */
+export type Applier = {
+  readonly engine: Engine
+  readonly stops: RecentStops
+  readonly counts: Applied
+  readonly request: Bytes
+  /** Unix seconds, set before a batch is applied. */
+  nowSeconds: number
+  readonly place: { -readonly [Field in keyof PeerPlace]: PeerPlace[Field] }
+}
+
+/** `engine` is of this thread alone and has no ring: what is applied is not told again. */
+export function createApplier(engine: Engine, stops: RecentStops): Applier {
+  return {
+    engine,
+    stops,
+    counts: { applied: 0, older: 0, expired: 0 },
+    request: allocate(WEBSOCKET_ANNOUNCE_BYTES),
+    nowSeconds: 0,
+    place: { bytes: Buffer.alloc(0), family: Family.ipv4, address: 0, hash: 0, id: 0 },
+  }
+}
+
+/** Whether whole deltas of known kinds fill the bytes from `at` to `end`, `count` of them. */
+export function areDeltas(u8: Uint8Array, at: number, end: number, count: number): boolean {
+  let found = 0
+  let next = at
+  while (next < end) {
+    const bytes = deltaBytes(u8[next]!)
+    if (bytes === 0) return false
+    next += bytes
+    found++
+  }
+  return next === end && found === count
+}
+
+/** Deltas in memory. */
+export type DeltaBytes = { readonly bytes: Buffer; readonly view: DataView }
+
+/**
+ * Applies the delta at `at`, which `areDeltas` has checked, and returns its length. It was made at
+ * most DELTA_AGE_MAX seconds before `base`. A peer that the tables know from a later announce, or
+ * that has stopped since, stays as it is: deltas of several nodes may arrive in any order. Limits
+ * are not checked again, because the first node did that.
+ */
+export function applyDelta(
+  applier: Applier,
+  { bytes, view }: DeltaBytes,
+  at: number,
+  base: number,
+): number {
+  const { engine, counts, request, nowSeconds } = applier
+  const { announce, held } = engine
+  const bits = bytes[at + DELTA_BITS]!
+  const length = deltaBytes(bits)
+  // A clock that is ahead must not keep a peer for longer than the timeout.
+  const seen = Math.min(nowSeconds, seenOf(bytes[at + DELTA_SEEN]!, base))
+  if (seen < nowSeconds - engine.settings.peersTimeout) {
+    counts.expired++
+    return length
+  }
+  readDelta(request, view, at, bits)
+  announce.request = request
+  announce.at = 0
+  announce.nowSeconds = seen
+  announce.isRemote = true
+  readAnnounce(announce, engine.hashKey)
+  engine.access.user =
+    (bits & DeltaBit.user) === 0 ? 0 : findUser(engine.access, request.view, USER_KEY)
+  holdStripeOf(held, announce.hash)
+  const torrent = findTorrent(held, announce.hash, request.view, INFO_HASH)
+  const isNews = isNewer(applier, bytes, at, torrent)
+  if (isNews) change(engine, torrent)
+  else if ((bits & DeltaBit.completed) !== 0) countLate(engine, torrent)
+  releaseStripe(held)
+  if ((bits & DeltaBit.stopped) !== 0) applier.stops.note(bytes, at, seen)
+  if (isNews) counts.applied++
+  else counts.older++
+  return length
+}
+
+/** Makes an announce request of the delta. */
+function readDelta({ u8, view }: Bytes, from: DataView, at: number, bits: number): void {
+  const family = (bits & DELTA_FAMILY_BITS) as Family
+  const stopped = (bits & DeltaBit.stopped) !== 0
+  u8[FAMILY] = family
+  u8[EVENT] = stopped
+    ? Event.stopped
+    : (bits & DeltaBit.completed) !== 0
+      ? Event.completed
+      : Event.none
+  view.setUint16(PORT, from.getUint16(at + DELTA_PORT, true), true)
+  let next = at + DELTA_ADDRESS
+  const isWebsocket = family === Family.websocket
+  next = copyWords(view, ADDRESS, from, next, isWebsocket ? CONNECTION_BYTES : addressOf(family))
+  if (isWebsocket) next = copyWords(view, CLIENT_ADDRESS, from, next, IP_BYTES_MAX)
+  next = copyWords(view, INFO_HASH, from, next, 2 * HASH_BYTES)
+  for (let n = UPLOADED; n < LEFT + 8; n += 4) view.setInt32(n, 0)
+  if ((bits & DeltaBit.counts) !== 0) {
+    for (let field = 0; field < 3; field++) {
+      view.setUint32(UPLOADED + field * 8, from.getUint32(next + field * 6, true), true)
+      view.setUint32(UPLOADED + field * 8 + 4, from.getUint16(next + field * 6 + 4, true), true)
+    }
+    u8[EVENT] = from.getUint8(next + COUNTS_EVENT)
+    next += DELTA_COUNTS_BYTES
+  } else if ((bits & DeltaBit.seeder) === 0) view.setUint32(LEFT, LEFT_UNKNOWN, true)
+  if ((bits & DeltaBit.user) !== 0) copyWords(view, USER_KEY, from, next, HASH_BYTES)
+}
+
+/** Bytes left of a leecher whose delta has no counts. */
+const LEFT_UNKNOWN = 1
+
+function addressOf(family: Family): number {
+  return DELTA_ADDRESS_BYTES[family]
+}
+
+/** Copies `bytes`, a multiple of four, and returns where the source goes on. */
+function copyWords(
+  target: DataView,
+  to: number,
+  source: DataView,
+  from: number,
+  bytes: number,
+): number {
+  for (let n = 0; n < bytes; n += 4) target.setInt32(to + n, source.getInt32(from + n))
+  return from + bytes
+}
+
+/** Whether the announce is not older than what is known of its peer. The stripe is held. */
+function isNewer(
+  { engine, place, stops }: Applier,
+  bytes: Buffer,
+  at: number,
+  torrent: TorrentRef,
+): boolean {
+  const { announce, held } = engine
+  const { nowSeconds: seen, peer } = announce
+  const list = torrent === NO_TORRENT ? NO_LIST : listOf(held.arena, torrent, peer.family)
+  const slot = list === NO_LIST ? NO_SLOT : findPeer(held, list, peer)
+  if (slot !== NO_SLOT)
+    return lastSeen(held.arena, detailAt(held.arena, list, peer.family, slot)) <= seen
+  place.bytes = bytes
+  place.family = peer.family
+  place.address = at + DELTA_ADDRESS
+  place.hash = place.address + DELTA_ADDRESS_BYTES[peer.family]
+  place.id = place.hash + HASH_BYTES
+  return !stops.hasStopped(place, seen)
+}
+
+/** Changes the swarm as the announce says. The stripe is held. */
+function change(engine: Engine, torrent: TorrentRef): void {
+  const { access, announce } = engine
+  if (access.rules.users) {
+    if (access.user === 0) forgetAccount(engine)
+    else account(engine, announce, torrent)
+  }
+  if (announce.request.u8[EVENT] === Event.stopped) {
+    if (torrent !== NO_TORRENT) stop(engine, announce, torrent)
+    return
+  }
+  const target = torrent === NO_TORRENT ? makeTorrent(engine, announce) : torrent
+  if (target !== NO_TORRENT) upsert(engine, announce, target)
+}
+
+/** Counts the download of an announce that arrived after a later one of its peer. */
+function countLate(engine: Engine, known: TorrentRef): void {
+  const { access, announce, held, settings } = engine
+  const torrent = known === NO_TORRENT ? makeTorrent(engine, announce) : known
+  if (torrent === NO_TORRENT) return
+  const { arena } = held
+  if (access.rules.users) {
+    if (access.user === 0) return
+    account(engine, announce, torrent)
+    if (!engine.account.completed) return
+  } else {
+    const { family } = announce.peer
+    const list = listOf(arena, torrent, family)
+    const slot = list === NO_LIST ? NO_SLOT : findPeer(held, list, announce.peer)
+    const detail = slot === NO_SLOT ? 0 : detailAt(arena, list, family, slot)
+    if (detail !== 0 && isCompletionCounted(arena, detail)) return
+    if (!isNewCompletion(engine, announce)) return
+    if (detail !== 0 && slot < seederCount(arena, list)) setCompletionCounted(arena, detail)
+  }
+  increment(arena, torrent + TORRENT_COMPLETED)
+  increment(arena, held.head + STRIPE_COMPLETED)
+  if (settings.persistent) markChanged(held, torrent)
+}
+
+function setCompletionCounted({ u16 }: Arena, detail: number): void {
+  u16[(detail + DETAIL_USER + 2) >> 1]! |= COMPLETION_COUNTED >>> 16
+}
+
+/** A peer without a known user belongs to no session. */
+function forgetAccount({ account }: Engine): void {
+  account.completed = false
+  account.counted = false
+  account.hasEndpoint = true
+  account.hasOthers = false
+}

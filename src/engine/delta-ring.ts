@@ -1,0 +1,232 @@
+import {
+  COUNTS_EVENT,
+  DELTA_ADDRESS,
+  DELTA_ADDRESS_BYTES,
+  DELTA_BITS,
+  DELTA_BYTES_MAX,
+  DELTA_COUNTS_BYTES,
+  DELTA_PORT,
+  DELTA_SEEN,
+  DeltaBit,
+  deltaBytes,
+} from '../protocol/delta-record.ts'
+import {
+  ADDRESS,
+  CLIENT_ADDRESS,
+  CONNECTION_BYTES,
+  DOWNLOADED,
+  EVENT,
+  Family,
+  HASH_BYTES,
+  INFO_HASH,
+  IP_BYTES_MAX,
+  PORT,
+  UPLOADED,
+  USER_KEY,
+} from '../protocol/records.ts'
+import type { Announce } from './current-announce.ts'
+import type { Engine } from './engine.ts'
+import type { Arena } from './tables/arena.ts'
+import { DETAIL_PEER_ID, TORRENT_HASH } from './tables/layout.ts'
+import type { TorrentRef } from './tables/references.ts'
+
+/**
+ * The deltas of one thread for the nodes thread: a ring in shared memory with one writer and one
+ * reader. Positions grow without end, modulo 2^32; a delta never wraps: where the rest of the ring
+ * is too short for the longest one, RING_SKIP stands and the next delta begins at the start.
+ */
+export type DeltaRing = {
+  readonly words: Int32Array<SharedArrayBuffer>
+  readonly u8: Uint8Array<SharedArrayBuffer>
+  readonly view: DataView<SharedArrayBuffer>
+  /** Bytes for deltas, a power of two. */
+  readonly size: number
+  /** Deltas carry the counts of clients even where there are no users. */
+  readonly withCounts: boolean
+}
+
+export type SharedDeltaRing = {
+  readonly memory: SharedArrayBuffer
+  readonly withCounts: boolean
+}
+
+/** Head of the memory, in words: each alone in its cache line. */
+const WRITTEN = 0
+const READ = 16
+const DROPPED = 32 // wraps
+const HEAD_BYTES = 192
+
+/** In place of DELTA_BITS: the next delta is at the start of the ring. */
+const RING_SKIP = 0xff
+
+/** Some 80,000 deltas, which is a few tenths of a second of a thread at full speed. */
+export const RING_BYTES = 4 * 2 ** 20
+
+export function createDeltaRing(withCounts: boolean, bytes = RING_BYTES): SharedDeltaRing {
+  return { memory: new SharedArrayBuffer(HEAD_BYTES + bytes), withCounts }
+}
+
+export function openDeltaRing({ memory, withCounts }: SharedDeltaRing): DeltaRing {
+  return {
+    words: new Int32Array(memory, 0, HEAD_BYTES >> 2),
+    u8: new Uint8Array(memory, HEAD_BYTES),
+    view: new DataView(memory, HEAD_BYTES),
+    size: memory.byteLength - HEAD_BYTES,
+    withCounts,
+  }
+}
+
+/**
+ * Offset for a delta of at most DELTA_BYTES_MAX; -1, and counted, if the reader is that far behind.
+ */
+function reserve(ring: DeltaRing): number {
+  const { words, size, u8 } = ring
+  const written = words[WRITTEN]!
+  const free = size - ((written - Atomics.load(words, READ)) | 0)
+  const at = written & (size - 1)
+  const rest = size - at
+  const skipped = rest < DELTA_BYTES_MAX ? rest : 0
+  if (free < skipped + DELTA_BYTES_MAX) {
+    Atomics.add(words, DROPPED, 1)
+    return -1
+  }
+  if (skipped === 0) return at
+  u8[at] = RING_SKIP
+  Atomics.store(words, WRITTEN, (written + skipped) | 0)
+  return 0
+}
+
+function commit({ words }: DeltaRing, bytes: number): void {
+  Atomics.store(words, WRITTEN, (words[WRITTEN]! + bytes) | 0)
+}
+
+/**
+ * Writes the delta of an announce. `completed`: it counted as a download. `withUser`: users are
+ * credited, so that the other nodes need counts and user key.
+ */
+export function writeDelta(
+  ring: DeltaRing,
+  { request, at, peer, nowSeconds }: Announce,
+  stopped: boolean,
+  completed: boolean,
+  withUser: boolean,
+): void {
+  const target = reserve(ring)
+  if (target === -1) return
+  const { u8, view } = ring
+  const from = request.view
+  const { family } = peer
+  const bits =
+    family |
+    (peer.seeder ? DeltaBit.seeder : 0) |
+    (stopped ? DeltaBit.stopped : 0) |
+    (completed ? DeltaBit.completed : 0) |
+    (withUser || ring.withCounts ? DeltaBit.counts : 0) |
+    (withUser ? DeltaBit.user : 0)
+  u8[target + DELTA_BITS] = bits
+  u8[target + DELTA_SEEN] = nowSeconds & 0xff
+  view.setUint16(target + DELTA_PORT, from.getUint16(at + PORT, true), true)
+  let to = target + DELTA_ADDRESS
+  const isWebsocket = family === Family.websocket
+  to = copyWords(view, to, from, at + ADDRESS, isWebsocket ? CONNECTION_BYTES : addressOf(family))
+  if (isWebsocket) to = copyWords(view, to, from, at + CLIENT_ADDRESS, IP_BYTES_MAX)
+  to = copyWords(view, to, from, at + INFO_HASH, 2 * HASH_BYTES)
+  if ((bits & DeltaBit.counts) !== 0) {
+    for (let field = 0; field < 3; field++) {
+      const source = at + UPLOADED + field * (DOWNLOADED - UPLOADED)
+      view.setUint32(to + field * 6, from.getUint32(source, true), true)
+      view.setUint16(to + field * 6 + 4, from.getUint16(source + 4, true), true)
+    }
+    view.setUint16(to + COUNTS_EVENT, request.u8[at + EVENT]!, true)
+    to += DELTA_COUNTS_BYTES
+  }
+  if (withUser) copyWords(view, to, from, at + USER_KEY, HASH_BYTES)
+  commit(ring, deltaBytes(bits))
+}
+
+/** Writes the announce that `engine` has just answered; `stopped` if its peer is gone. */
+export function tellAnnounce(engine: Engine, ring: DeltaRing, stopped: boolean): void {
+  const { access, announce } = engine
+  const withUser = access.rules.users && access.user !== 0
+  writeDelta(ring, announce, stopped, !stopped && announce.completed, withUser)
+}
+
+function addressOf(family: Family): number {
+  return DELTA_ADDRESS_BYTES[family]
+}
+
+/** Copies `bytes`, a multiple of four, and returns the end of the copy. */
+function copyWords(
+  target: DataView,
+  to: number,
+  source: DataView,
+  from: number,
+  bytes: number,
+): number {
+  for (let n = 0; n < bytes; n += 4) target.setInt32(to + n, source.getInt32(from + n))
+  return to + bytes
+}
+
+/** A peer in the tables that is being removed, though its client did not say so. */
+export type RemovedPeer = {
+  readonly arena: Arena
+  readonly torrent: TorrentRef
+  readonly family: Family
+  /** Offsets of its compact form and its details. */
+  readonly compact: number
+  readonly detail: number
+}
+
+/** Writes the delta of a peer whose connection is gone. */
+export function writeRemoval(ring: DeltaRing, peer: RemovedPeer, nowSeconds: number): void {
+  const target = reserve(ring)
+  if (target === -1) return
+  const { u8, view } = ring
+  const { arena, family } = peer
+  const bits = family | DeltaBit.stopped
+  u8[target + DELTA_BITS] = bits
+  u8[target + DELTA_SEEN] = nowSeconds & 0xff
+  view.setUint16(target + DELTA_PORT, 0)
+  let to = target + DELTA_ADDRESS
+  to = copyWords(view, to, arena.view, peer.compact, addressOf(family))
+  to = copyWords(view, to, arena.view, peer.torrent + TORRENT_HASH, HASH_BYTES)
+  copyWords(view, to, arena.view, peer.detail + DETAIL_PEER_ID, HASH_BYTES)
+  commit(ring, deltaBytes(bits))
+}
+
+/**
+ * Copies whole deltas to `out` at `at`, as many as fit before `end`, and frees them. Adds their
+ * number to `count.deltas`. Returns where they end. Only the reader calls this.
+ */
+export function readDeltas(
+  ring: DeltaRing,
+  out: Uint8Array,
+  at: number,
+  end: number,
+  count: { deltas: number },
+): number {
+  const { words, u8, size } = ring
+  const written = Atomics.load(words, WRITTEN)
+  let read = words[READ]!
+  let to = at
+  while (read !== written) {
+    const from = read & (size - 1)
+    if (u8[from] === RING_SKIP) {
+      read = (read + size - from) | 0
+      continue
+    }
+    const bytes = deltaBytes(u8[from]!)
+    if (to + bytes > end) break
+    out.set(u8.subarray(from, from + bytes), to)
+    to += bytes
+    read = (read + bytes) | 0
+    count.deltas++
+  }
+  Atomics.store(words, READ, read)
+  return to
+}
+
+/** Deltas that did not fit since the start, modulo 2^32. */
+export function droppedDeltas({ words }: DeltaRing): number {
+  return Atomics.load(words, DROPPED) >>> 0
+}

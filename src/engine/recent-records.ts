@@ -1,0 +1,74 @@
+import type { Bytes } from '../protocol/bytes.ts'
+import { COMPACT_BYTES, Family, type IpFamily } from '../protocol/records.ts'
+import {
+  detailSeen,
+  RECORD_DETAIL_BYTES,
+  RECORD_HEAD_BYTES,
+  RECORD_PEERS,
+  recordPeers,
+} from './torrent-record.ts'
+
+/**
+ * Removes the peers that were last seen before `since` from the whole records between `at` and
+ * `end` (torrent-record.ts), in place. Returns where the records end then.
+ */
+export function dropOldPeers(records: Bytes, at: number, end: number, since: number): number {
+  const { u8, view } = records
+  let from = at
+  let to = at
+  while (from < end) {
+    const counts = [recordPeers(view, from, Family.ipv4), recordPeers(view, from, Family.ipv6)]
+    const head = to
+    u8.copyWithin(to, from, from + RECORD_HEAD_BYTES)
+    from += RECORD_HEAD_BYTES
+    to += RECORD_HEAD_BYTES
+    for (const family of [Family.ipv4, Family.ipv6] as const) {
+      const count = counts[family] as number
+      const kept = recentPeers(view, from, family, count, since)
+      to = copyPeers(records, { from, to, family, count, kept })
+      from += count * (COMPACT_BYTES[family] + RECORD_DETAIL_BYTES)
+      view.setUint16(head + RECORD_PEERS[family], kept.length, true)
+    }
+  }
+  return to
+}
+
+function recentPeers(
+  view: DataView,
+  from: number,
+  family: IpFamily,
+  count: number,
+  since: number,
+): number[] {
+  const details = from + count * COMPACT_BYTES[family]
+  const kept: number[] = []
+  for (let peer = 0; peer < count; peer++) {
+    if (detailSeen(view, details + peer * RECORD_DETAIL_BYTES) >= since) kept.push(peer)
+  }
+  return kept
+}
+
+type PeerRun = {
+  readonly from: number
+  readonly to: number
+  readonly family: IpFamily
+  readonly count: number
+  readonly kept: readonly number[]
+}
+
+/** Copies compact forms, then details, of the kept peers; the copy is never ahead of its source. */
+function copyPeers({ u8 }: Bytes, { from, to, family, count, kept }: PeerRun): number {
+  const width = COMPACT_BYTES[family]
+  const details = from + count * width
+  let next = to
+  for (const peer of kept) {
+    u8.copyWithin(next, from + peer * width, from + (peer + 1) * width)
+    next += width
+  }
+  for (const peer of kept) {
+    const detail = details + peer * RECORD_DETAIL_BYTES
+    u8.copyWithin(next, detail, detail + RECORD_DETAIL_BYTES)
+    next += RECORD_DETAIL_BYTES
+  }
+  return next
+}

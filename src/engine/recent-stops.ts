@@ -1,0 +1,94 @@
+import {
+  DELTA_ADDRESS,
+  DELTA_ADDRESS_BYTES,
+  DELTA_BITS,
+  DELTA_FAMILY_BITS,
+  DELTA_SEEN,
+  DeltaBit,
+  deltaBytes,
+  seenOf,
+} from '../protocol/delta-record.ts'
+import { type Family, HASH_BYTES } from '../protocol/records.ts'
+import { PEER_ADDRESS } from './tables/layout.ts'
+
+/** Seconds after which the older half is forgotten, and stops of one half at most. */
+const HALF_SECONDS = 300
+const HALF_STOPS_MAX = 100_000
+
+type Stop = { readonly seen: number; readonly delta: Uint8Array }
+
+/**
+ * The peers that stopped in the last minutes, wherever they did. An announce from before the stop
+ * can arrive after it, over another node, and would otherwise bring the peer back until it times
+ * out.
+ */
+export class RecentStops {
+  #newer = new Map<string, Stop>()
+  #older = new Map<string, Stop>()
+  #turnSeconds = 0
+
+  /** Notes the `stopped` delta at `at`, of the Unix second `seen`. */
+  note(bytes: Buffer, at: number, seen: number): void {
+    if (seen >= this.#turnSeconds || this.#newer.size >= HALF_STOPS_MAX) {
+      this.#older = this.#newer
+      this.#newer = new Map()
+      this.#turnSeconds = seen + HALF_SECONDS
+    }
+    const bits = (bytes[at + DELTA_BITS]! & DELTA_FAMILY_BITS) | DeltaBit.stopped
+    const delta = Uint8Array.from(bytes.subarray(at, at + deltaBytes(bits)))
+    delta[DELTA_BITS] = bits
+    delta[DELTA_SEEN] = seen & 0xff
+    const family = (bits & DELTA_FAMILY_BITS) as Family
+    const address = at + DELTA_ADDRESS
+    const ids = address + DELTA_ADDRESS_BYTES[family]
+    const key = keyOf(bytes, family, address, ids, ids + HASH_BYTES)
+    const known = this.#newer.get(key) ?? this.#older.get(key)
+    if (known === undefined || known.seen < seen) this.#newer.set(key, { seen, delta })
+  }
+
+  /** Whether the peer stopped after `seen`. The offsets are those of its address, hash and id. */
+  hasStopped({ bytes, family, address, hash, id }: PeerPlace, seen: number): boolean {
+    if (this.#newer.size + this.#older.size === 0) return false
+    const key = keyOf(bytes, family, address, hash, id)
+    const stop = this.#newer.get(key) ?? this.#older.get(key)
+    return stop !== undefined && stop.seen > seen
+  }
+
+  /** The stops since the Unix second `since`, as deltas, with their seconds. */
+  *since(since: number): Generator<Stop> {
+    for (const half of [this.#older, this.#newer]) {
+      for (const stop of half.values()) if (stop.seen >= since) yield stop
+    }
+  }
+}
+
+/** Where the parts of a peer's identity are. */
+export type PeerPlace = {
+  readonly bytes: Buffer
+  readonly family: Family
+  readonly address: number
+  readonly hash: number
+  readonly id: number
+}
+
+function keyOf(bytes: Buffer, family: Family, address: number, hash: number, id: number): string {
+  return (
+    bytes.toString('latin1', address, address + PEER_ADDRESS[family]) +
+    bytes.toString('latin1', hash, hash + HASH_BYTES) +
+    bytes.toString('latin1', id, id + HASH_BYTES)
+  )
+}
+
+/** Notes the `stopped` deltas from `at` to `end`, which were made just before `base`. */
+export function noteStops(
+  stops: RecentStops,
+  bytes: Buffer,
+  at: number,
+  end: number,
+  base: number,
+): void {
+  for (let next = at; next < end; next += deltaBytes(bytes[next]!)) {
+    if ((bytes[next]! & DeltaBit.stopped) === 0) continue
+    stops.note(bytes, next, seenOf(bytes[next + DELTA_SEEN]!, base))
+  }
+}

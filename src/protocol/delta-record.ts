@@ -1,0 +1,64 @@
+import { Family, HASH_BYTES } from './records.ts'
+
+/**
+ * A delta: what one announce changed in a swarm, as nodes tell each other. Offsets in bytes from
+ * its start; integers little-endian, hashes, ids and addresses as on the wire. All lengths are
+ * multiples of four.
+ *
+ * The address follows the head, then info hash and peer id. With DeltaBit.counts,
+ * DELTA_COUNTS_BYTES follow, and with DeltaBit.user the 20 bytes of the user's key.
+ */
+export const DELTA_BITS = 0 //    u8, DeltaBit above the family in the two lowest bits
+export const DELTA_SEEN = 1 //    u8, low byte of the Unix second of the announce
+export const DELTA_PORT = 2 //    u16
+export const DELTA_ADDRESS = 4 // DELTA_ADDRESS_BYTES of the family
+
+export const DELTA_FAMILY_BITS = 3
+
+export const DeltaBit = {
+  /** Nothing is left to download. */
+  seeder: 4,
+  /** The peer is gone. */
+  stopped: 8,
+  /** The announce counted as a download. */
+  completed: 16,
+  /** The counts that the client reported follow. */
+  counts: 32,
+  /** The key of the client's user follows. */
+  user: 64,
+} as const
+
+/** Bytes of an address: a WebSocket peer has its connection (8) and its client's address (16). */
+export const DELTA_ADDRESS_BYTES = [4, 16, 24] as const
+
+/** The counts, from their start. */
+export const COUNTS_UPLOADED = 0 //    u48, bytes
+export const COUNTS_DOWNLOADED = 6 //  u48, bytes
+export const COUNTS_LEFT = 12 //       u48, bytes
+export const COUNTS_EVENT = 18 //      u8, Event of the announce; one unused byte follows
+export const DELTA_COUNTS_BYTES = 20
+
+/** Seconds that a delta may be older than the time by which DELTA_SEEN is completed. */
+export const DELTA_AGE_MAX = 255
+
+/** Bytes of a delta with these DELTA_BITS; 0 if no delta has them. */
+export function deltaBytes(bits: number): number {
+  const address = DELTA_ADDRESS_BYTES[bits & DELTA_FAMILY_BITS]
+  if (address === undefined || bits > 127) return 0
+  return (
+    DELTA_ADDRESS +
+    address +
+    2 * HASH_BYTES +
+    ((bits & DeltaBit.counts) === 0 ? 0 : DELTA_COUNTS_BYTES) +
+    ((bits & DeltaBit.user) === 0 ? 0 : HASH_BYTES)
+  )
+}
+
+export const DELTA_BYTES_MAX = deltaBytes(Family.websocket | DeltaBit.counts | DeltaBit.user)
+
+/**
+ * The Unix second of the announce, of a delta that was made at most DELTA_AGE_MAX before `base`.
+ */
+export function seenOf(low: number, base: number): number {
+  return base - ((base - low) & 0xff)
+}

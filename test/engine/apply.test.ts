@@ -1,0 +1,199 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { applyDelta, areDeltas } from '../../src/engine/apply.ts'
+import { createDeltaRing, droppedDeltas, openDeltaRing } from '../../src/engine/delta-ring.ts'
+import { readTorrent } from '../../src/engine/inspect.ts'
+import { allocate } from '../../src/protocol/bytes.ts'
+import { DeltaBit, deltaBytes, seenOf } from '../../src/protocol/delta-record.ts'
+import { Event } from '../../src/protocol/records.ts'
+import { writeAnnounce } from '../fixtures/announce-request.ts'
+import { EngineNode, NODE_SETTINGS, type TestBatch } from '../fixtures/engine-node.ts'
+import { seededRandom } from '../fixtures/seeded-random.ts'
+
+const START = 1_700_000_000
+const request = allocate(256)
+
+function id(text: string): Buffer {
+  return Buffer.from(text.padEnd(20, '.'))
+}
+
+/** One random announce of a small world. A client is of one family, and may go to any node. */
+function randomAnnounce(random: (bound: number) => number): void {
+  const client = random(12)
+  const family = client % 3
+  const address = Buffer.alloc([4, 16, 8][family] as number, 1)
+  address.writeUInt32BE(client * 7919, address.length - 4)
+  const dice = random(10)
+  writeAnnounce(request, {
+    infoHash: Buffer.alloc(20, 1 + random(3)),
+    peerId: id(`-MU0100-${client >> 1}`),
+    address,
+    port: 1 + random(65_535),
+    event: dice < 2 ? Event.stopped : dice < 4 ? Event.completed : Event.none,
+    left: random(2) * 4096,
+  })
+}
+
+type Faults = { late: boolean; twice: boolean; lost: boolean }
+
+/** Runs a world of several nodes, and returns them with one engine that got everything. */
+function run(seed: number, faults: Faults): { nodes: EngineNode[]; reference: EngineNode } {
+  const random = seededRandom(seed)
+  const nodes = Array.from({ length: 2 + random(3) }, (_, n) => new EngineNode(n))
+  const reference = new EngineNode(99)
+  const waiting = new Map<string, TestBatch[]>()
+  let now = START
+  const deliver = (to: EngineNode, queue: TestBatch[]) => {
+    const batch = queue.shift()
+    if (!batch || (faults.lost && random(6) === 0)) return
+    if (faults.twice && random(4) === 0) queue.unshift(batch)
+    const before = to.lastBase(batch.from)
+    const from = nodes[batch.from]
+    if (to.receive(batch, now) && from) to.fetch(from, before - 2, now)
+  }
+  const flush = (node: EngineNode) => {
+    const batch = node.flush(now)
+    for (const to of nodes) {
+      if (to === node) continue
+      const key = `${node.index} ${to.index}`
+      const queue = waiting.get(key) ?? []
+      waiting.set(key, queue)
+      queue.push(batch)
+      if (!faults.late) deliver(to, queue)
+    }
+  }
+  for (let step = 0; step < 300; step++) {
+    now++
+    randomAnnounce(random)
+    const node = nodes[random(nodes.length)] as EngineNode
+    node.announce(request, now)
+    reference.announce(request, now)
+    if (!faults.late) for (const each of nodes) flush(each)
+    else if (random(3) === 0) flush(nodes[random(nodes.length)] as EngineNode)
+    for (const [key, queue] of waiting) {
+      if (queue.length > 0 && random(4) === 0) {
+        deliver(nodes[Number(key.split(' ')[1])] as EngineNode, queue)
+      }
+    }
+  }
+  // At rest: all that was heard is sent, and a last batch, which is not lost, shows every gap.
+  const before = nodes.map(to => nodes.map(from => to.lastBase(from.index)))
+  for (const node of nodes) flush(node)
+  for (const [key, queue] of waiting) {
+    const to = nodes[Number(key.split(' ')[1])] as EngineNode
+    for (const batch of queue) to.receive(batch, now)
+  }
+  if (faults.lost) {
+    for (const [n, to] of nodes.entries()) {
+      for (const [m, from] of nodes.entries()) {
+        if (to !== from) to.fetch(from, (before[n]?.[m] ?? 0) - 2, now)
+      }
+    }
+  }
+  return { nodes, reference }
+}
+
+t.test('deltas that arrive in order give every node the swarm of one engine', async t => {
+  fc.assert(
+    fc.property(fc.integer(), seed => {
+      const { nodes, reference } = run(seed, { late: false, twice: false, lost: false })
+      const expected = reference.swarm()
+      for (const node of nodes) if (!t.strictSame(node.swarm(), expected)) return false
+      return true
+    }),
+    { numRuns: 5 },
+  )
+})
+
+t.test(
+  'deltas late, twice and in any order between nodes give the swarm of one engine',
+  async t => {
+    fc.assert(
+      fc.property(fc.integer(), seed => {
+        const { nodes, reference } = run(seed, { late: true, twice: true, lost: false })
+        const expected = reference.swarm()
+        for (const node of nodes) if (!t.strictSame(node.swarm(), expected)) return false
+        return true
+      }),
+      { numRuns: 12 },
+    )
+  },
+)
+
+t.test('lost batches are made good by what a node heard since', async t => {
+  fc.assert(
+    fc.property(fc.integer(), seed => {
+      const { nodes, reference } = run(seed, { late: true, twice: true, lost: true })
+      // Records have no WebSocket peers (8 bytes of address), which announce every two minutes.
+      const ip = ({ peers }: { peers: string[] }) =>
+        peers.filter(peer => !/^\S+ \S+ [0-9a-f]{16} /.test(peer))
+      const expected = ip(reference.swarm())
+      for (const node of nodes) if (!t.strictSame(ip(node.swarm()), expected)) return false
+      return true
+    }),
+    { numRuns: 12 },
+  )
+})
+
+t.test('a delta has the length that its bits say, and others are refused', async t => {
+  t.equal(deltaBytes(0), 48, 'IPv4')
+  t.equal(deltaBytes(1), 60, 'IPv6')
+  t.equal(deltaBytes(2 | DeltaBit.counts | DeltaBit.user), 68 + 40, 'WebSocket, with all')
+  t.equal(deltaBytes(3), 0, 'no family')
+  t.equal(deltaBytes(128), 0, 'an unknown bit')
+  t.equal(seenOf(START & 0xff, START), START)
+  t.equal(seenOf((START - 255) & 0xff, START), START - 255)
+  const bytes = Buffer.alloc(100)
+  t.ok(areDeltas(bytes, 0, 96, 2))
+  t.notOk(areDeltas(bytes, 0, 96, 1), 'another number')
+  t.notOk(areDeltas(bytes, 0, 95, 2), 'half a delta')
+  bytes[48] = 3
+  t.notOk(areDeltas(bytes, 0, 96, 2), 'an unknown family')
+})
+
+t.test('a ring that is full drops deltas, counts them and goes on', async t => {
+  const node = new EngineNode(0, undefined, 4096)
+  for (let n = 0; n < 200; n++) {
+    writeAnnounce(request, {
+      infoHash: id('torrent'),
+      peerId: id(`peer ${n}`),
+      address: Buffer.from([10, 0, 0, n]),
+      left: 1,
+    })
+    node.announce(request, START)
+  }
+  const dropped = droppedDeltas(node.engine.ring ?? openDeltaRing(createDeltaRing(false)))
+  const first = node.flush(START)
+  t.ok(
+    first.count > 50 && first.count + dropped === 200,
+    `${first.count} deltas, ${dropped} dropped`,
+  )
+  for (let round = 0; round < 500; round++) {
+    node.announce(request, START + round)
+    const batch = node.flush(START + round)
+    if (batch.count !== 1 || !areDeltas(batch.bytes, 0, batch.bytes.length, 1)) {
+      t.fail(`round ${round}: ${batch.count} deltas`)
+    }
+  }
+})
+
+t.test('a clock that is ahead keeps no peer for longer, and what timed out is skipped', async t => {
+  const node = new EngineNode(0)
+  const other = new EngineNode(1)
+  writeAnnounce(request, {
+    infoHash: id('torrent'),
+    peerId: id('peer'),
+    address: Buffer.from([10, 0, 0, 1]),
+  })
+  node.announce(request, START + 60)
+  other.receive(node.flush(START + 60), START)
+  t.match(other.swarm().peers, [new RegExp(`seeder ${START}$`)])
+  const { applier } = other
+  node.announce(request, START + 61)
+  const { bytes } = node.flush(START + 61)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  applier.nowSeconds = START + 61 + NODE_SETTINGS.peersTimeout + 1
+  applyDelta(applier, { bytes, view }, 0, START + 61)
+  t.equal(applier.counts.expired, 1)
+  t.equal(readTorrent(other.engine, id('torrent'))?.seeders, 1)
+})
