@@ -11,91 +11,137 @@ import {
 } from '../engine/access-tables.ts'
 import { AdminError, type Outcome, storeFirst } from './admin.ts'
 
-/** Keys of the tracker, each with the second at which it expires. */
-export type Keys = {
-  /**
-   * Remaining lifetime of each key in seconds, 0 for no end; undefined if the key is unknown or
-   * expired.
-   */
-  of(hashes: readonly string[]): (number | undefined)[]
-  set(entries: readonly (readonly [hash: string, timeoutSeconds: number])[]): Promise<Outcome[]>
-  remove(hashes: readonly string[]): Promise<Outcome[]>
-  clear(): Promise<void>
-  load(): Promise<number>
-  /** Deletes expired keys and returns how many there were. */
-  removeEnded(): Promise<number>
-  readonly size: number
+export type KeysOptions = {
+  readonly isEnabled: () => boolean
+  readonly table: AccessTable
+  /** Undefined where nothing is stored. */
+  readonly rows: Table<KeyRow> | undefined
+  /** Whether the row of a key that is removed is deleted too. That of an expired key always is. */
+  readonly deletesRows: boolean
+  /** Unix time by the system clock: keys expire by it, whatever it is set to. */
+  readonly realSeconds: () => number
+  /** Unix time by a clock that runs evenly. */
+  readonly nowSeconds: () => number
 }
 
 /** The latest second at which a key can expire. A later one means never. */
 const END_MAX = ENTRY_VALUE_MAX
 
-export function createKeys(
-  isEnabled: () => boolean,
-  table: AccessTable,
-  rows: Table<KeyRow> | undefined,
-  nowSeconds: () => number,
-): Keys {
-  const endOf = (hash: string) => readEntry(table, hash)
-  const isGood = (end: number | undefined): end is number =>
-    end !== undefined && (end === 0 || end > nowSeconds())
+/** Keys of the tracker, each with the Unix second at which it expires, 0 for never. */
+export class Keys {
+  readonly #options: KeysOptions
 
-  async function remove(hashes: readonly string[]): Promise<Outcome[]> {
-    await storeFirst(rows?.remove(hashes))
+  constructor(options: KeysOptions) {
+    this.#options = options
+  }
+
+  get size(): number {
+    return entryCount(this.#options.table)
+  }
+
+  /** Seconds that each is still valid for, 0 for ever; undefined if it is unknown or expired. */
+  of(hashes: readonly string[]): (number | undefined)[] {
+    const now = this.#options.realSeconds()
     return hashes.map(hash => {
-      const good = isGood(endOf(hash))
-      return removeEntry(table, hash) && good ? 'deleted' : 'unknown'
+      const end = readEntry(this.#options.table, hash)
+      if (!isValid(end, now)) return undefined
+      return end === 0 ? 0 : end - now
     })
   }
 
-  return {
-    get size() {
-      return entryCount(table)
-    },
-    of: hashes =>
-      hashes.map(hash => {
-        const end = endOf(hash)
-        if (!isGood(end)) return undefined
-        return end === 0 ? 0 : end - nowSeconds()
-      }),
-    async set(entries) {
-      const now = nowSeconds()
-      const ends = entries.map(([hash, timeout]) => ({
-        hash,
-        timeout: timeout === 0 || now + timeout > END_MAX ? 0 : now + timeout,
-      }))
-      await storeFirst(rows?.save(ends))
-      return ends.map(({ hash, timeout }) => {
-        const known = isGood(endOf(hash))
-        if (!setEntry(table, hash, timeout)) {
-          throw new AdminError('database error', 'keys are full')
-        }
-        return known ? 'updated' : 'added'
-      })
-    },
-    remove,
-    async clear() {
-      if (!isEnabled()) throw new AdminError('not enabled', 'keys not enabled')
-      await storeFirst(rows?.clear())
-      clearEntries(table)
-    },
-    async load() {
-      if (!rows) return 0
-      for await (const chunk of rows.load()) {
-        for (const { hash, timeout } of chunk) {
-          const end = timeout > END_MAX ? 0 : timeout
-          if (isGood(end)) setEntry(table, hash, end)
-        }
-      }
-      return entryCount(table)
-    },
-    async removeEnded() {
-      const ended: string[] = []
-      eachEntry(table, (hash, end) => {
-        if (!isGood(end)) ended.push(hash)
-      })
-      if (ended.length > 0) await remove(ended)
-      return ended.length
-    },
+  async set(
+    entries: readonly (readonly [hash: string, timeoutSeconds: number])[],
+  ): Promise<Outcome[]> {
+    const { realSeconds, rows, table } = this.#options
+    const now = realSeconds()
+    const ends = entries.map(([hash, timeout]) => ({
+      hash,
+      timeout: timeout === 0 || now + timeout > END_MAX ? 0 : now + timeout,
+    }))
+    await storeFirst(rows?.save(ends))
+    return ends.map(({ hash, timeout }) => {
+      const known = isValid(readEntry(table, hash), now)
+      if (!setEntry(table, hash, timeout)) throw new AdminError('database error', 'keys are full')
+      return known ? 'updated' : 'added'
+    })
   }
+
+  async remove(hashes: readonly string[]): Promise<Outcome[]> {
+    const { deletesRows, realSeconds, rows, table } = this.#options
+    if (deletesRows) await storeFirst(rows?.remove(hashes))
+    return hashes.map(hash => {
+      const valid = isValid(readEntry(table, hash), realSeconds())
+      return removeEntry(table, hash) && valid ? 'deleted' : 'unknown'
+    })
+  }
+
+  async clear(): Promise<void> {
+    const { isEnabled, rows, table } = this.#options
+    if (!isEnabled()) throw new AdminError('not enabled', 'keys not enabled')
+    await storeFirst(rows?.clear())
+    clearEntries(table)
+  }
+
+  /** Enters the keys of the database, expired ones among them, which `removeExpired` deletes. */
+  async load(): Promise<number> {
+    const { rows, table } = this.#options
+    if (!rows) return 0
+    for await (const chunk of rows.load()) {
+      for (const { hash, timeout } of chunk) setEntry(table, hash, timeout > END_MAX ? 0 : timeout)
+    }
+    return entryCount(table)
+  }
+
+  /**
+   * Deletes expired keys and returns their number. They have expired by both clocks: after a jump of
+   * the system clock, its keys are refused, but they are still there once the clock is right again.
+   */
+  async removeExpired(): Promise<number> {
+    const { nowSeconds, realSeconds, rows, table } = this.#options
+    const now = Math.min(nowSeconds(), realSeconds())
+    const expired: string[] = []
+    eachEntry(table, (hash, end) => {
+      if (!isValid(end, now)) expired.push(hash)
+    })
+    if (expired.length === 0) return 0
+    await storeFirst(rows?.remove(expired))
+    const again: KeyRow[] = []
+    for (const hash of expired) {
+      const timeout = readEntry(table, hash)
+      // A key that was set again meanwhile stays.
+      if (isValid(timeout, now)) again.push({ hash, timeout })
+      else removeEntry(table, hash)
+    }
+    if (again.length > 0) await storeFirst(rows?.save(again))
+    return expired.length - again.length
+  }
+
+  /** Writes the rest of each lifetime, so that Torrust-Actix counts on from there. */
+  async storeLifetimes(): Promise<void> {
+    const { realSeconds, rows, table } = this.#options
+    const now = realSeconds()
+    let chunk: KeyRow[] = []
+    const chunks: KeyRow[][] = [chunk]
+    eachEntry(table, (hash, end) => {
+      if (end <= now) return
+      if (chunk.length === LIFETIMES_AT_ONCE) {
+        chunk = []
+        chunks.push(chunk)
+      }
+      chunk.push({ hash, timeout: end })
+    })
+    const until = performance.now() + LIFETIMES_MILLIS_MAX
+    for (const part of chunks) {
+      if (performance.now() > until) return
+      if (part.length > 0) await rows?.update(part)
+    }
+  }
+}
+
+/** Rows, and the time, that `storeLifetimes` may take: a stop must end in time. */
+const LIFETIMES_AT_ONCE = 1000
+const LIFETIMES_MILLIS_MAX = 5000
+
+function isValid(end: number | undefined, now: number): end is number {
+  return end !== undefined && (end === 0 || end > now)
 }

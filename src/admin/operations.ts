@@ -4,10 +4,11 @@ import type { Engine } from '../engine/engine.ts'
 import { dropPeers } from '../engine/leave.ts'
 import type { Logger } from '../log.ts'
 import type { Admin, Stats } from './admin.ts'
-import { createKeys, type Keys } from './keys.ts'
+import { Keys } from './keys.ts'
 import { createList, type List } from './lists.ts'
 import { createOverview, type OverviewReader, type OverviewSources } from './overview.ts'
 import { readPage } from './pages.ts'
+import { withoutDeletes } from './stored-rows.ts'
 import { type TorrentRules, Torrents } from './torrents.ts'
 import { Users } from './users.ts'
 
@@ -63,7 +64,10 @@ export type AdministrationOptions = {
  * primary.
  */
 export function createAdministration(options: AdministrationOptions): Administration {
-  const { database, engine, nowSeconds } = options
+  const { engine, nowSeconds } = options
+  const { deleteRows } = options.torrentRules
+  const database =
+    options.database && !deleteRows ? withoutDeletes(options.database) : options.database
   const { access } = engine
   const isOn = (rule: 'whitelist' | 'blacklist' | 'keys') => () => access.rules[rule]
   const drop = (hash: string) => dropPeers(engine, Buffer.from(hash, 'hex'))
@@ -81,8 +85,15 @@ export function createAdministration(options: AdministrationOptions): Administra
     database?.blacklist,
     { by: 'added', dropPeers: drop },
   )
-  const keys = createKeys(isOn('keys'), access.keys, database?.keys, nowSeconds)
-  const users = new Users(options)
+  const keys = new Keys({
+    isEnabled: isOn('keys'),
+    table: access.keys,
+    rows: database?.keys,
+    deletesRows: deleteRows,
+    realSeconds: access.realSeconds,
+    nowSeconds,
+  })
+  const users = new Users({ ...options, database })
   const kept = options.keepTorrents ? database?.torrents : undefined
   const torrents = new Torrents(engine, kept, options.torrentRules, nowSeconds)
   const overview = createOverview({
@@ -113,9 +124,9 @@ export function createAdministration(options: AdministrationOptions): Administra
     removeListed: (list, hashes) => lists[list].remove(hashes),
     clearList: list => lists[list].clear(),
     keys: async hashes => keys.of(hashes),
-    setKeys: keys.set,
-    removeKeys: keys.remove,
-    clearKeys: keys.clear,
+    setKeys: async entries => keys.set(entries),
+    removeKeys: async hashes => keys.remove(hashes),
+    clearKeys: async () => keys.clear(),
     userKeys: async ids => users.keysOf(ids),
     users: async keys => users.of(keys),
     setUsers: async entries => users.set(entries),

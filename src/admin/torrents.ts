@@ -19,8 +19,10 @@ import { AdminError, type Outcome, type PeerPage, storeFirst, type Torrent } fro
 export type TorrentRules = {
   /** Add announced torrents that the database does not have. */
   readonly insertVacant: boolean
-  /** Remove torrents from the database that were not announced within the timeout. */
-  readonly removeAction: boolean
+  /** Delete the rows of torrents that are deleted through the API. */
+  readonly deleteRows: boolean
+  /** Delete torrents from the database that had no announce for the timeout. */
+  readonly deleteSilent: boolean
   readonly updateCompleted: boolean
   readonly updatePeers: boolean
   /** Seconds. */
@@ -89,7 +91,7 @@ export class Torrents {
   }
 
   async remove(hashes: readonly string[]): Promise<Outcome[]> {
-    await storeFirst(this.#rows?.remove(hashes))
+    if (this.#rules.deleteRows) await storeFirst(this.#rows?.remove(hashes))
     return hashes.map(hash => (deleteTorrent(this.#engine, bytesOf(hash)) ? 'deleted' : 'unknown'))
   }
 
@@ -134,7 +136,7 @@ export class Torrents {
     if (!this.#rows) return written
     for await (const stripe of this.#eachStripe()) {
       written += await this.#flushStripe(this.#rows, stripe)
-      if (this.#rules.removeAction) await this.#removeSilent(this.#rows, stripe)
+      if (this.#rules.deleteSilent) await this.#removeSilent(this.#rows, stripe)
     }
     return written
   }

@@ -75,7 +75,8 @@ export class Persistence implements Part {
       keepTorrents: structure.torrents.persistent,
       torrentRules: {
         insertVacant: settings.insert_vacant,
-        removeAction: settings.remove_action,
+        deleteRows: settings.remove_action,
+        deleteSilent: settings.delete_silent_torrents,
         updateCompleted: settings.update_completed,
         updatePeers: settings.update_peers,
         get peersTimeout() {
@@ -151,13 +152,22 @@ export class Persistence implements Part {
     clearInterval(this.#sampling)
     const written = (await this.#writeBehind?.stop()) ?? true
     const isWhole = this.#database ? await writeRest(this.administration, this.#log) : true
+    if (written && isWhole) await this.#storeLifetimes()
     await this.#database?.close()
     return written && isWhole ? ExitStatus.ok : ExitStatus.unavailable
   }
 
+  async #storeLifetimes(): Promise<void> {
+    try {
+      await this.administration.keys.storeLifetimes()
+    } catch (error) {
+      this.#log.warn({ err: error }, 'could not store the remaining lifetimes of keys')
+    }
+  }
+
   async #deleteExpiredKeys(): Promise<void> {
     try {
-      await this.administration.keys.removeEnded()
+      await this.administration.keys.removeExpired()
       this.#keysCleanedSeconds = this.#nowSeconds()
     } catch (error) {
       this.#log.error({ err: error }, 'could not delete expired keys')

@@ -68,6 +68,7 @@ export const DATABASE_SECTIONS = {
       'persistent',
       'insert_vacant',
       'remove_action',
+      'delete_silent_torrents',
       'update_completed',
       'update_peers',
       'chunk_size',
@@ -104,8 +105,11 @@ export const DATABASE_SECTIONS = {
       insert_vacant: switchedOff(
         'Add announced torrents to the database. With false, only torrents that are already in it are updated.',
       ),
-      remove_action: switchedOff(
-        'Delete torrents from the database when the tracker removes them from memory.',
+      remove_action: switchedOn(
+        'Delete from the database what is deleted through the API. With false, the default of Torrust-Actix, the rows stay, and what they hold is back after a restart.',
+      ),
+      delete_silent_torrents: switchedOff(
+        'Delete torrents from the database, with their counts, that had no announce for tracker_config.peers_timeout.',
       ),
       update_completed: switchedOn("Write each torrent's count of completed downloads."),
       update_peers: switchedOff("Write each torrent's counts of seeders and leechers."),
@@ -174,10 +178,18 @@ export const DATABASE_SECTIONS = {
       bin_type_hash: binary('the key'),
       column_timeout: column(
         'timeout',
-        'the Unix time in seconds at which the key expires; 0 means never',
+        'the lifetime of the key in seconds, which Torrust-Actix adds to the time at which it loads the key; 0 means that it never expires',
       ),
       persistent: persistent('keys'),
     },
+  },
+  'database_structure.key_ends': {
+    description:
+      'The table of the times at which keys expire, for muster alone, so that a restart does not renew a key. It is created when the database is first used.',
+    list: false,
+    environment: 'DATABASE_STRUCTURE__KEY_ENDS__',
+    restart: 'all',
+    keys: { table_name: tableName('key_ends') },
   },
   'database_structure.users': {
     description: 'The table of users.',

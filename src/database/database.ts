@@ -58,7 +58,7 @@ export type TorrentRow = {
 
 export type ListRow = { readonly hash: string }
 
-/** `timeout` is when the key expires, in Unix seconds; 0 for never. */
+/** `timeout` is the Unix second at which the key expires; 0 for never. */
 export type KeyRow = { readonly hash: string; readonly timeout: number }
 
 /** `id` is a UUID or a decimal number, depending on `id_uuid`; `updated` in Unix seconds. */

@@ -8,6 +8,7 @@ import { faultsOfTable } from './check.ts'
 import { createTable } from './create.ts'
 import type { Database, Table } from './database.ts'
 import type { Dialect } from './dialect.ts'
+import { keysTable } from './keys.ts'
 import { createLedger } from './ledger.ts'
 import { acceptsTls } from './probe-tls.ts'
 import { tableShapes } from './shapes.ts'
@@ -80,8 +81,10 @@ function overDialect(
   const transact = transactions(dialect, timeoutMillis)
   const store: Store = { dialect, transact, chunkSize }
   const shapes = tableShapes(structure, dialect.fold)
+  // The table of the keys' ends is created when it is first used.
   const used = Object.entries(shapes)
     .filter(([name]) => name !== 'torrents' || structure.torrents.persistent)
+    .filter(([name]) => name !== 'keyEnds')
     .map(([, shape]) => shape)
   const turns: Turns[] = []
   const ordered = <Row>(table: Table<Row>) => {
@@ -97,7 +100,9 @@ function overDialect(
     blacklist: structure.blacklist.persistent
       ? ordered(hashTable(store, shapes.blacklist))
       : unstored(),
-    keys: structure.keys.persistent ? ordered(hashTable(store, shapes.keys)) : unstored(),
+    keys: structure.keys.persistent
+      ? ordered(keysTable(store, shapes))
+      : unstored(),
     users: structure.users.persistent ? ordered(usersTable(store, shapes.users)) : unstored(),
     async createTables() {
       try {

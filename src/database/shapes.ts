@@ -1,6 +1,7 @@
 import type { DatabaseStructureConfig, ListTableConfig } from '../config/config.ts'
 import type { Column, ColumnOutline } from './columns.ts'
-import type { KeyRow, ListRow, TorrentRow, UserRow } from './database.ts'
+import type { ListRow, TorrentRow, UserRow } from './database.ts'
+import type { KeyShapes } from './keys.ts'
 
 /** A table, its primary key, and its other columns. */
 export type TableOutline = {
@@ -19,11 +20,10 @@ export type Shape<Row> = Omit<TableOutline, 'primary' | 'others'> & {
   readonly others: readonly Column<Row>[]
 }
 
-export type Shapes = {
+export type Shapes = KeyShapes & {
   readonly torrents: Shape<TorrentRow>
   readonly whitelist: Shape<ListRow>
   readonly blacklist: Shape<ListRow>
-  readonly keys: Shape<KeyRow>
   readonly users: Shape<UserRow> & { readonly indexed: Column<UserRow> }
 }
 
@@ -35,7 +35,7 @@ export function tableShapes(
   config: DatabaseStructureConfig,
   fold: (name: string) => string,
 ): Shapes {
-  const { torrents, keys } = config
+  const { torrents } = config
   return {
     torrents: {
       section: 'torrents',
@@ -54,24 +54,7 @@ export function tableShapes(
     },
     whitelist: list('whitelist', config.whitelist, fold),
     blacklist: list('blacklist', config.blacklist, fold),
-    keys: {
-      section: 'keys',
-      table: fold(keys.table_name),
-      primary: {
-        name: fold(keys.column_hash),
-        kind: keys.bin_type_hash ? 'binary' : 'hex',
-        field: 'hash',
-        key: 'column_hash',
-      },
-      others: [
-        {
-          name: fold(keys.column_timeout),
-          kind: 'number',
-          field: 'timeout',
-          key: 'column_timeout',
-        },
-      ],
-    },
+    ...keyShapes(config, fold),
     users: users(config.users, fold),
   }
 }
@@ -133,5 +116,36 @@ function users(
     },
     others: [indexed, ...counts],
     indexed,
+  }
+}
+
+function keyShapes(
+  { keys, key_ends: keyEnds }: DatabaseStructureConfig,
+  fold: (name: string) => string,
+): KeyShapes {
+  const kind = keys.bin_type_hash ? 'binary' : 'hex'
+  return {
+    keys: {
+      section: 'keys',
+      table: fold(keys.table_name),
+      primary: { name: fold(keys.column_hash), kind, field: 'hash', key: 'column_hash' },
+      others: [
+        {
+          name: fold(keys.column_timeout),
+          kind: 'number',
+          field: 'timeout',
+          key: 'column_timeout',
+        },
+      ],
+    },
+    keyEnds: {
+      section: 'key_ends',
+      table: fold(keyEnds.table_name),
+      primary: { name: 'hash', kind, field: 'hash', key: 'table_name' },
+      others: [
+        { name: 'lifetime', kind: 'number', field: 'lifetime', key: 'table_name' },
+        { name: 'ends_at', kind: 'number', field: 'end', key: 'table_name' },
+      ],
+    },
   }
 }

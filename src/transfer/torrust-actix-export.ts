@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { lifetimeOf, unixSeconds } from '../database/key-times.ts'
 import type { Database, Table, UserRow } from '../database/database.ts'
 import { exactJson } from '../json.ts'
 import { writeFileWhole } from './export.ts'
@@ -14,7 +15,8 @@ import {
 
 /**
  * Writes the database to the files that Torrust-Actix's --import reads: lists of info hashes, and
- * maps from a hash to its values. Memory use does not depend on the number of rows.
+ * maps from a hash to its values. A key has a lifetime, because Torrust-Actix stores the number as it
+ * is and adds it to the time at which it loads the key. Memory use does not depend on the number of rows.
  */
 export async function exportTorrustActix(
   database: Database,
@@ -52,7 +54,7 @@ async function* jsonOf<K extends Kind>(
 
 /** One entry of the file of a table: `"hash"` or `"hash":value`. */
 function entryOf(row: Rows[Kind]): string {
-  if ('timeout' in row) return `"${row.hash}":${row.timeout}`
+  if ('timeout' in row) return `"${row.hash}":${lifetimeOf(row.timeout, unixSeconds())}`
   if ('id' in row) return userEntry(row)
   return 'completed' in row ? `"${row.hash}":{"completed":${row.completed}}` : `"${row.hash}"`
 }

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { endOf, unixSeconds } from '../database/key-times.ts'
 import { ExitStatus, OperatorError } from '../errors.ts'
 import type { ImportRow } from './import.ts'
 import { faultOfRow, KINDS, type Kind, type TorrustActixFiles, toRow } from './rows.ts'
@@ -53,6 +54,7 @@ function rowOf(kind: Kind, name: string, value: unknown): object {
   >
   const number = (field: string) => Number(fields[field] ?? 0)
   const own = Array.isArray(value) ? value[1] : value
+  const now = unixSeconds()
   switch (kind) {
     case 'torrent':
       return {
@@ -63,7 +65,7 @@ function rowOf(kind: Kind, name: string, value: unknown): object {
         completed: typeof own === 'number' ? own : number('completed'),
       }
     case 'key':
-      return { hash: name, timeout: typeof own === 'number' ? own : number('timeout') }
+      return { hash: name, timeout: endOf(typeof own === 'number' ? own : number('timeout'), now) }
     case 'user': {
       const id = fields['user_uuid'] ?? fields['uuid'] ?? fields['user_id'] ?? fields['id']
       return {

@@ -16,7 +16,8 @@ function overviewOf(overrides: Partial<OverviewSources> = {}) {
     undefined,
     {
       insertVacant: false,
-      removeAction: false,
+      deleteRows: true,
+      deleteSilent: false,
       updateCompleted: false,
       updatePeers: false,
       peersTimeout: SETTINGS.peersTimeout,

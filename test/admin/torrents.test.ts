@@ -27,7 +27,8 @@ async function tracker(t: Test, rules: Partial<TorrentRules>) {
     database.torrents,
     {
       insertVacant: false,
-      removeAction: false,
+      deleteRows: true,
+      deleteSilent: false,
       updateCompleted: true,
       updatePeers: false,
       peersTimeout: SETTINGS.peersTimeout,
@@ -78,7 +79,7 @@ t.test('without update_completed the count of downloads stays as it was entered'
   t.match(await rows(), { [hex(1)]: { seeds: 1, peers: 1, completed: 5 } })
 })
 
-t.test('a torrent of the database stays without peers; with remove_action it goes', async t => {
+t.test('a torrent of the database stays without peers; with delete_silent_torrents it is deleted', async t => {
   const kept = await tracker(t, {})
   kept.clock.now = LATER
   kept.sweep()
@@ -87,7 +88,7 @@ t.test('a torrent of the database stays without peers; with remove_action it goe
   kept.sweep()
   t.match(kept.torrents.of([hex(1), hex(2)]), [{ completed: 6, seeders: 0 }, undefined])
 
-  const removed = await tracker(t, { removeAction: true })
+  const removed = await tracker(t, { deleteSilent: true })
   await removed.torrents.flush()
   removed.clock.now = LATER
   removed.sweep()

@@ -1,0 +1,131 @@
+import type { Kysely } from 'kysely'
+import { encode } from './columns.ts'
+import { createTable } from './create.ts'
+import type { KeyRow, Table } from './database.ts'
+import type { Tables } from './dialect.ts'
+import { endOf, lifetimeOf, unixSeconds } from './key-times.ts'
+import type { Shape } from './shapes.ts'
+import { decodeRow, deleteWhere, inParts, STATEMENT_ROWS_MAX, upsert } from './statements.ts'
+import { clearRows, hashTable, type Store } from './table.ts'
+
+/** A row of the table of keys as Torrust-Actix has it: a lifetime that starts when it is loaded. */
+export type LifetimeRow = { readonly hash: string; readonly timeout: number }
+
+/** When a key ends whose row in the table of keys has this lifetime. */
+export type KeyEndRow = { readonly hash: string; readonly lifetime: number; readonly end: number }
+
+export type KeyShapes = {
+  readonly keys: Shape<LifetimeRow>
+  readonly keyEnds: Shape<KeyEndRow>
+}
+
+/**
+ * Keys. The table of keys has lifetimes, as in Torrust-Actix, which adds them to the time at which
+ * it loads them. A table beside it has the time at which each key ends, so that a restart does not
+ * renew it. The end counts as long as the table of keys still has the lifetime that it was stored
+ * with: a row that another program changed has a new lifetime, which starts when it is loaded.
+ */
+export function keysTable(
+  store: Store,
+  { keys, keyEnds }: KeyShapes,
+): Table<KeyRow> {
+  const { dialect, transact, chunkSize } = store
+  const lifetimes = hashTable(store, keys)
+  const encoded = (hash: string) => encode(keys.primary.kind, hash)
+  let prepared: Promise<void> | undefined
+  const prepare = () => {
+    prepared ??= createTable(dialect, dialect.kysely, keyEnds).catch(error => {
+      prepared = undefined
+      throw error
+    })
+    return prepared
+  }
+
+  async function write(db: Kysely<Tables>, rows: readonly KeyRow[]): Promise<void> {
+    const now = unixSeconds()
+    const ends = rows.map(({ hash, timeout }) => ({
+      hash,
+      lifetime: lifetimeOf(timeout, now),
+      end: timeout,
+    }))
+    const own = ends.map(({ hash, lifetime }) => ({ hash, timeout: lifetime }))
+    await upsert(db, dialect, keys, own)
+    await upsert(db, dialect, keyEnds, ends)
+  }
+
+  async function save(rows: readonly KeyRow[]): Promise<void> {
+    await prepare()
+    for (const part of inParts([...byHash(rows).values()], chunkSize)) {
+      await transact(db => write(db, part))
+    }
+  }
+
+  return {
+    async *load() {
+      await prepare()
+      for await (const chunk of lifetimes.load()) {
+        const ends = await rowsOf(dialect.kysely, keyEnds, chunk.map(({ hash }) => hash))
+        const now = unixSeconds()
+        const changed: KeyRow[] = []
+        yield chunk.map(({ hash, timeout }) => {
+          const known = ends.get(hash)
+          if (known?.lifetime === timeout) return { hash, timeout: known.end }
+          const row = { hash, timeout: endOf(timeout, now) }
+          changed.push(row)
+          return row
+        })
+        await save(changed)
+      }
+    },
+    save,
+    async update(rows) {
+      await prepare()
+      for (const part of inParts([...byHash(rows).values()], chunkSize)) {
+        await transact(async db => {
+          const known = await rowsOf(db, keys, part.map(({ hash }) => hash))
+          await write(db, part.filter(({ hash }) => known.has(hash)))
+        })
+      }
+    },
+    async remove(hashes) {
+      await prepare()
+      for (const part of inParts(hashes.toSorted(), chunkSize)) {
+        await transact(async db => {
+          await deleteWhere(db, keys, keys.primary, part.map(encoded))
+          await deleteWhere(db, keyEnds, keyEnds.primary, part.map(encoded))
+        })
+      }
+    },
+    async clear() {
+      await prepare()
+      await clearRows(store, keys)
+      await clearRows(store, keyEnds)
+    },
+  }
+}
+
+/** The last row of each hash, in the order of the hashes. */
+function byHash(rows: readonly KeyRow[]): Map<string, KeyRow> {
+  const sorted = rows.toSorted((a, b) => (a.hash < b.hash ? -1 : a.hash > b.hash ? 1 : 0))
+  return new Map(sorted.map(row => [row.hash, row]))
+}
+
+/** The rows of these hashes, by hash. */
+async function rowsOf<Row extends LifetimeRow | KeyEndRow>(
+  db: Kysely<Tables>,
+  shape: Shape<Row>,
+  hashes: readonly string[],
+): Promise<Map<string, Row>> {
+  const { table, primary, others } = shape
+  const rows = new Map<string, Row>()
+  for (const part of inParts(hashes, STATEMENT_ROWS_MAX)) {
+    const names = [primary.name, ...others.map(({ name }) => name)]
+    const values = part.map(hash => encode(primary.kind, hash))
+    const page = db.selectFrom(table).select(names).where(primary.name, 'in', values)
+    for (const found of await page.execute()) {
+      const row = decodeRow(shape, found)
+      if (row) rows.set(row.hash, row)
+    }
+  }
+  return rows
+}
