@@ -29,6 +29,9 @@ export function engineRules(config: Config): EngineRules {
       keys: tracker.keys_enabled,
       users: tracker.users_enabled,
       anonymousScrape: tracker.allow_anonymous_scrape,
+      usersRequired: tracker.users_required,
+      scrapeNeedsKey: tracker.scrape_needs_key,
+      refuseInactiveUsers: tracker.refuse_inactive_users,
     },
   }
 }

@@ -1,4 +1,5 @@
 import { NUMWANT_MAX } from '../protocol/limits.ts'
+import { ACCESS_KEYS } from './access-schema.ts'
 import { ACCOUNTING_SECTION } from './accounting-schema.ts'
 import { CACHE_SECTION } from './cache-schema.ts'
 import { DATABASE_SECTIONS } from './database-schema.ts'
@@ -17,19 +18,9 @@ export const SCHEMA = {
     description: 'Access rules, and the intervals that the tracker sends to clients.',
     list: false,
     environment: 'TRACKER__',
-    restart: ['prometheus_id'],
+    restart: ['prometheus_id', 'key_format'],
     keys: {
-      whitelist_enabled: switchedOff('Accept announces only for torrents on the whitelist.'),
-      blacklist_enabled: switchedOff('Reject announces for torrents on the blacklist.'),
-      keys_enabled: switchedOff(
-        'Require a tracker key in the path, such as /announce/KEY or /KEY/announce.',
-      ),
-      users_enabled: switchedOff(
-        "Require a user's key in the path, after the tracker key if keys are enabled too. Transferred bytes are added to the user.",
-      ),
-      allow_anonymous_scrape: switchedOff(
-        'Accept scrapes without a key, where keys or users are enabled. Otherwise a scrape over HTTP needs the keys in its path. A scrape over UDP has the keys of the last announce from its address, or those in its options (BEP 41).',
-      ),
+      ...ACCESS_KEYS,
       api_key: {
         type: 'string',
         default: '',

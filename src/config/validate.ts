@@ -1,6 +1,7 @@
 import { Ajv, type ErrorObject } from 'ajv'
 import type { OperatorError } from '../errors.ts'
 import { configError } from '../errors.ts'
+import { isTrackerPath } from '../protocol/http/path.ts'
 import { parseCidr, parseIpv4, parseIpv6 } from '../protocol/ip.ts'
 import { parseCacheAddress } from './cache-address.ts'
 import type { Config, ConfigText } from './config.ts'
@@ -39,6 +40,7 @@ const ajv = new Ajv({ allErrors: true, strict: true, useDefaults: true, allowUni
 ajv.addFormat('bind-address', text => parseBindAddress(text) !== undefined)
 ajv.addFormat('cidr', text => parseCidr(text) !== undefined)
 ajv.addFormat('peer-id-prefix', /^[!-~]{1,20}$/)
+ajv.addFormat('tracker-path', isTrackerPath)
 ajv.addFormat('header-name', /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/)
 ajv.addFormat(
   'size',
@@ -211,6 +213,11 @@ function crossChecks(config: Config): string[] {
         `${tracker.numwant_default}`,
       ),
     )
+  }
+  const ambiguous = tracker.scrape_paths.find(path => tracker.announce_paths.includes(path))
+  if (ambiguous !== undefined) {
+    const rule = 'must differ from the paths in announce_paths'
+    lines.push(wrong('tracker_config.scrape_paths', rule, JSON.stringify(ambiguous)))
   }
   lines.push(
     ...sharedAddresses('http_server', servers),

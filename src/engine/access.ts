@@ -1,4 +1,5 @@
 import { Failure } from '../protocol/failures.ts'
+import { HASH_BYTES } from '../protocol/records.ts'
 import { createFactors, type FactorTables, openFactors, type SharedFactors } from './factors.ts'
 import {
   ABSENT,
@@ -36,6 +37,12 @@ export type AccessRules = {
   readonly users: boolean
   /** Whether scrapes need no key. */
   readonly anonymousScrape?: boolean
+  /** Whether announces need the key of a user, where users are on. Default true. */
+  readonly usersRequired?: boolean
+  /** Whether scrapes need keys; without, only those that they have are checked. Default true. */
+  readonly scrapeNeedsKey?: boolean
+  /** Whether users that are not active are refused. Default true. */
+  readonly refuseInactiveUsers?: boolean
 }
 
 /** Every client may announce every torrent. */
@@ -78,6 +85,8 @@ export type Access = {
   readonly inForce: Factors
   /** Number of the user that sent the current request; 0 for none. */
   user: number
+  /** Unix time by the system clock, by which keys expire. */
+  realSeconds: () => number
   /** Reused for each announce of a user. */
   readonly credit: Credit
 }
@@ -105,31 +114,45 @@ export function openAccess(shared: SharedAccess): Access {
     factors: openFactors(shared.factors),
     inForce: { upload: ONE, download: ONE, until: 0 },
     user: 0,
+    realSeconds: () => Math.floor(Date.now() / 1000),
     credit: { uploaded: 0, downloaded: 0, completed: 0, flags: 0, nowSeconds: 0 },
   }
 }
 
-/** Checks the key at `keyAt` and the user key at `userKeyAt`, and remembers the user. */
+/**
+ * Checks the key at `keyAt` and the user key at `userKeyAt`, and remembers the user. A key that may
+ * be absent, and is, has 20 zero bytes.
+ */
 export function checkKeys(
   access: Access,
   view: DataView,
   keyAt: number,
   userKeyAt: number,
-  nowSeconds: number,
+  isScrape = false,
 ): Failure {
   const { rules } = access
   access.user = 0
-  if (rules.keys) {
+  const isOptional = isScrape && rules.scrapeNeedsKey === false
+  if (rules.keys && !(isOptional && isAbsent(view, keyAt))) {
     const ends = findValue(access.keys, view, keyAt)
-    if (ends === ABSENT || (ends !== 0 && ends <= nowSeconds)) return Failure.unknownKey
+    if (ends === ABSENT || (ends !== 0 && ends <= access.realSeconds())) return Failure.unknownKey
   }
   if (rules.users) {
+    const mayLack = isOptional || rules.usersRequired === false
+    if (mayLack && isAbsent(view, userKeyAt)) return Failure.none
     const user = findValue(access.userKeys, view, userKeyAt)
     if (user === ABSENT) return Failure.unknownUserKey
-    if (!isActiveUser(access.users, user)) return Failure.inactiveUser
+    if (rules.refuseInactiveUsers !== false && !isActiveUser(access.users, user)) {
+      return Failure.inactiveUser
+    }
     access.user = user
   }
   return Failure.none
+}
+
+function isAbsent(view: DataView, at: number): boolean {
+  for (let n = 0; n < HASH_BYTES; n += 4) if (view.getInt32(at + n) !== 0) return false
+  return true
 }
 
 /** The number of the user whose key is at `userKeyAt`, active or not; 0 for none. */

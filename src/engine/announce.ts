@@ -96,7 +96,7 @@ export function announce(engine: Engine, announce: Announce): number {
   holdStripeOf(held, announce.hash)
   if (isOfDeadWorker(engine, announce)) return stopAnnounced(engine, announce, true)
   let torrent = findTorrent(held, announce.hash, request.view, at + INFO_HASH)
-  if (access.rules.users) {
+  if (access.user !== 0) {
     account(engine, announce, torrent)
     const { refusal } = engine.account
     if (refusal !== Failure.none) return refuse(engine, announce, refusal)
@@ -127,11 +127,11 @@ export function announce(engine: Engine, announce: Announce): number {
 
 /** The checks that do not need the torrent. */
 function checkAnnounce({ access, limits, hashKey }: Engine, announce: Announce): Failure {
-  const { at, nowSeconds } = announce
+  const { at } = announce
   const { view } = announce.request
   return (
     (limits.isChecked ? checkLimits(limits, hashKey, announce) : Failure.none) ||
-    checkKeys(access, view, at + KEY, at + USER_KEY, nowSeconds) ||
+    checkKeys(access, view, at + KEY, at + USER_KEY) ||
     checkInfoHash(access, announce.hash, view, at + INFO_HASH)
   )
 }
@@ -148,7 +148,7 @@ function stopAnnounced(engine: Engine, announce: Announce, isHeld = false): numb
   const { view } = request
   takeRate(limits, hashKey, request, at, nowSeconds)
   const isAllowed =
-    checkKeys(access, view, at + KEY, at + USER_KEY, nowSeconds) === Failure.none &&
+    checkKeys(access, view, at + KEY, at + USER_KEY) === Failure.none &&
     checkInfoHash(access, announce.hash, view, at + INFO_HASH) === Failure.none
   access.user = findUser(access, view, at + USER_KEY)
   if (!isHeld) holdStripeOf(held, announce.hash)

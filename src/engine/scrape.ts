@@ -28,11 +28,11 @@ import { findTorrent, torrentCompleted } from './tables/torrents.ts'
  * Returns the length of the reply.
  */
 export function scrape(engine: Engine, exchange: Exchange): number {
-  const { request, at, reply, replyAt, nowSeconds } = exchange
+  const { request, at, reply, replyAt } = exchange
   const { u8, view } = request
   const failure = engine.access.rules.anonymousScrape
     ? Failure.none
-    : checkKeys(engine.access, view, at + SCRAPE_KEY, at + SCRAPE_USER_KEY, nowSeconds)
+    : checkKeys(engine.access, view, at + SCRAPE_KEY, at + SCRAPE_USER_KEY, true)
   if (failure !== Failure.none) {
     reply.u8[replyAt + FAILURE] = failure
     return SCRAPE_HEADER_BYTES

@@ -57,12 +57,19 @@ function backendOf(
   return server.proxy_protocol ? 'node' : backend
 }
 
-/** The keys that the path of a request must contain. */
+/** Where a request has its keys, and which it must have. */
 export function pathRules({ tracker_config: tracker }: Config): PathRules {
   return {
     keys: tracker.keys_enabled,
     users: tracker.users_enabled,
     anonymousScrape: tracker.allow_anonymous_scrape,
+    usersRequired: tracker.users_required,
+    scrapeNeedsKey: tracker.scrape_needs_key,
+    announcePaths: tracker.announce_paths,
+    scrapePaths: tracker.scrape_paths,
+    keyParameter: tracker.key_parameter,
+    userKeyParameter: tracker.user_key_parameter,
+    keyFormat: tracker.key_format,
   }
 }
 

@@ -7,7 +7,7 @@ import {
 } from '../../counters/frontend.ts'
 import { type Link, refusedFailure } from '../../link/link.ts'
 import { Failure, type FailureAnswers } from '../../protocol/failures.ts'
-import { type PathRules, parsePathKeys, pathKind } from '../../protocol/http/path.ts'
+import { type PathRules, TrackerPaths } from '../../protocol/http/path.ts'
 import { parseAnnounce, parseScrape } from '../../protocol/http/request.ts'
 import { SCRAPE_HASHES_MAX } from '../../protocol/limits.ts'
 import {
@@ -107,6 +107,7 @@ const SCRAPE_BYTES_MAX = SCRAPE_REQUEST_HEADER_BYTES + SCRAPE_HASHES_MAX * HASH_
 /** Everything that answers the requests of one HTTP tracker. */
 type Listener = {
   readonly options: HttpServerOptions
+  readonly paths: TrackerPaths
   readonly proxies: ProxyRules
   readonly link: Link
   readonly answers: HttpAnswers
@@ -132,10 +133,11 @@ export async function startHttpServer(
   const app = backend.createApp({ tls, idleTimeout, gate, believesProxyHeader })
   const { failures, minInterval, websocketInterval: interval } = options
   const answers = new HttpAnswers(minInterval, failures, counters)
-  const route: WebsocketRoute = { proxies, pathRules, interval, failures }
+  const paths = new TrackerPaths(pathRules)
+  const route: WebsocketRoute = { proxies, paths, interval, failures }
   if (options.websocket) websocket?.addRoute(app, route)
   const index = loadIndexPage(options.index ?? '')
-  addRoutes(app, { options, proxies, link, answers, counters, index })
+  addRoutes(app, { options, paths, proxies, link, answers, counters, index })
   const listening = await listen(backend, app, options.host, options.port)
   return {
     port: listening.port,
@@ -159,11 +161,15 @@ export async function startHttpServer(
 }
 
 function addRoutes(app: App, listener: Listener): void {
-  app.any('/announce', (response, request) => announce(listener, response, request, '/announce'))
-  app.any('/scrape', (response, request) => scrape(listener, response, request, '/scrape'))
+  const { paths } = listener
+  for (const [path, kind] of paths.literals) {
+    if (kind === Kind.announce) {
+      app.any(path, (response, request) => announce(listener, response, request, path))
+    } else app.any(path, (response, request) => scrape(listener, response, request, path))
+  }
   app.any('/*', (response, request) => {
     const path = request.getUrl()
-    const kind = pathKind(path)
+    const kind = paths.kindOf(path)
     if (kind === Kind.announce) announce(listener, response, request, path)
     else if (kind === Kind.scrape) scrape(listener, response, request, path)
     else other(listener, response, request, path)
@@ -171,16 +177,17 @@ function addRoutes(app: App, listener: Listener): void {
 }
 
 function announce(listener: Listener, response: HttpResponse, request: HttpRequest, path: string) {
-  const { answers, link, options, proxies } = listener
+  const { answers, link, options, paths, proxies } = listener
   if (!isReadable(request)) return refuse(listener, response, request)
   const address = clientAddress(response, request, proxies)
   const at = link.reserve(ANNOUNCE_BYTES)
   if (at === -1) return answers.fail(response, request, address, refusedFailure(link))
   const { open } = link
+  const query = request.getQuery() ?? ''
   const failure =
-    parsePathKeys(path, options.pathRules, open, at + KEY, at + USER_KEY) ||
+    paths.readKeys(path, query, open, at + KEY, at + USER_KEY) ||
     (address ? writeClientAddress(address, open, at) : Failure.unknownOrigin) ||
-    parseAnnounce(request.getQuery() ?? '', open, at, options)
+    parseAnnounce(paths.query(query), open, at, options)
   if (failure !== Failure.none || !address) {
     return answers.fail(response, request, address, failure)
   }
@@ -188,18 +195,18 @@ function announce(listener: Listener, response: HttpResponse, request: HttpReque
 }
 
 function scrape(listener: Listener, response: HttpResponse, request: HttpRequest, path: string) {
-  const { answers, link, options, proxies } = listener
+  const { answers, link, paths, proxies } = listener
   if (!isReadable(request)) return refuse(listener, response, request)
   const address = clientAddress(response, request, proxies)
   const at = link.reserve(SCRAPE_BYTES_MAX)
   if (at === -1) return answers.fail(response, request, address, refusedFailure(link))
   const { open } = link
-  const { pathRules } = options
+  const query = request.getQuery() ?? ''
   const failure =
-    (pathRules.anonymousScrape
+    (paths.rules.anonymousScrape
       ? Failure.none
-      : parsePathKeys(path, pathRules, open, at + SCRAPE_KEY, at + SCRAPE_USER_KEY)) ||
-    parseScrape(request.getQuery() ?? '', open, at)
+      : paths.readKeys(path, query, open, at + SCRAPE_KEY, at + SCRAPE_USER_KEY, true)) ||
+    parseScrape(paths.query(query), open, at)
   if (failure !== Failure.none) return answers.fail(response, request, address, failure)
   const hashes = open.view.getUint16(at + HASH_COUNT, true) * HASH_BYTES
   const bytes = SCRAPE_REQUEST_HEADER_BYTES + hashes

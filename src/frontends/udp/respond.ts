@@ -2,7 +2,7 @@ import { count, countUdpFailure, UdpCounter, type UdpCounters } from '../../coun
 import type { Answer } from '../../link/link.ts'
 import { allocate, type Bytes } from '../../protocol/bytes.ts'
 import { Failure, type FailureAnswers } from '../../protocol/failures.ts'
-import { type PathRules, parsePathKeys } from '../../protocol/http/path.ts'
+import { type PathRules, TrackerPaths } from '../../protocol/http/path.ts'
 import { type CidrList, compileCidrs } from '../../protocol/ip.ts'
 import {
   ADDRESS,
@@ -78,6 +78,7 @@ export type UdpService = {
 export type Responder = {
   readonly service: UdpService
   readonly family: IpFamily
+  readonly paths: TrackerPaths
   /**
    * The request records, overwritten by every datagram: an announce at 0, a scrape at SCRAPE_AT.
    */
@@ -102,7 +103,8 @@ export function createResponder(service: UdpService, family: IpFamily): Responde
 
 function createPlainResponder(service: UdpService, family: IpFamily): Responder {
   const record = allocate(SCRAPE_AT + SCRAPE_RECORD_BYTES)
-  return { service, family, record, proxied: undefined }
+  const paths = new TrackerPaths(service.rules.pathRules)
+  return { service, family, paths, record, proxied: undefined }
 }
 
 /**
@@ -170,7 +172,7 @@ function announce(
   addressAt: number,
   replyAt: number,
 ): number {
-  const { family, record, service } = responder
+  const { family, paths, record, service } = responder
   const transactionId = memory.view.getInt32(at + PACKET_TRANSACTION_ID)
   record.u8[FAMILY] = family
   for (let n = 0; n < ADDRESS_BYTES[family]; n += 4) {
@@ -184,7 +186,7 @@ function announce(
     failure = memory.u8[replyAt + FAILURE] as number
   }
   if (failure !== Failure.none) return fail(responder, memory, replyAt, transactionId, failure)
-  if (needsKeys(service.rules.pathRules)) {
+  if (needsKeys(paths.rules)) {
     storeKeys(service.provenKeys, memory.view, addressAt, ADDRESS_BYTES[family], record)
   }
   count(service.counters, family, UdpCounter.announce, 1)
@@ -195,15 +197,14 @@ function announce(
  * Reads the keys, where they are required, from the path in the options of the announce at `at`.
  */
 function readAnnounceKeys(
-  { record, service }: Responder,
+  { paths, record }: Responder,
   memory: Bytes,
   at: number,
   length: number,
 ): Failure {
-  const { pathRules } = service.rules
-  if (!needsKeys(pathRules)) return Failure.none
+  if (!needsKeys(paths.rules)) return Failure.none
   const bytes = readUrlData(memory.u8, at + ANNOUNCE_PACKET_BYTES, at + length, urlData, 0)
-  return parsePathKeys(urlData.toString('latin1', 0, bytes), pathRules, record, KEY, USER_KEY)
+  return readUrlKeys(paths, bytes, record, KEY, USER_KEY)
 }
 
 function needsKeys({ keys, users }: PathRules): boolean {
@@ -241,23 +242,37 @@ function scrape(
  * scrape without options has the keys that its address announced with.
  */
 function readScrapeKeys(
-  { family, record, service }: Responder,
+  { family, paths, record, service }: Responder,
   memory: Bytes,
   at: number,
   end: number,
   addressAt: number,
 ): Failure {
-  const { pathRules } = service.rules
-  if (!needsKeys(pathRules) || pathRules.anonymousScrape) return Failure.none
+  if (!needsKeys(paths.rules) || paths.rules.anonymousScrape) return Failure.none
   if (at === end) {
     const { provenKeys: proven } = service
     const bytes = ADDRESS_BYTES[family]
     const isKnown = recallKeys(proven, memory.view, addressAt, bytes, record, SCRAPE_AT)
-    return isKnown ? Failure.none : Failure.missingKey
+    if (isKnown) return Failure.none
   }
   const bytes = readUrlData(memory.u8, at, end, urlData, 0)
-  const path = urlData.toString('latin1', 0, bytes)
-  return parsePathKeys(path, pathRules, record, SCRAPE_AT + SCRAPE_KEY, SCRAPE_AT + SCRAPE_USER_KEY)
+  const [keyAt, userKeyAt] = [SCRAPE_AT + SCRAPE_KEY, SCRAPE_AT + SCRAPE_USER_KEY]
+  return readUrlKeys(paths, bytes, record, keyAt, userKeyAt, true)
+}
+
+/** Reads the keys from the first bytes of `urlData`, the path and query of the tracker's URL. */
+function readUrlKeys(
+  paths: TrackerPaths,
+  bytes: number,
+  record: Bytes,
+  keyAt: number,
+  userKeyAt: number,
+  isScrape = false,
+): Failure {
+  const url = urlData.toString('latin1', 0, bytes)
+  const queryAt = url.indexOf('?') + 1
+  const query = queryAt === 0 ? undefined : url.slice(queryAt)
+  return paths.readKeys(url, query, record, keyAt, userKeyAt, isScrape)
 }
 
 function fail(

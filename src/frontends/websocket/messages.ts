@@ -268,8 +268,7 @@ function onScrape(tracker: Tracker, session: Session, message: ScrapeMessage) {
   const refuse = (failure: Failure) => fail(tracker, session, failure, 'scrape', only)
   const { handshake } = session
   const { link } = tracker
-  const { anonymousScrape } = handshake.route.pathRules
-  if (!anonymousScrape && handshake.keyFailure !== Failure.none) return refuse(handshake.keyFailure)
+  if (handshake.scrapeKeyFailure !== Failure.none) return refuse(handshake.scrapeKeyFailure)
   const recordBytes = scrapeRecordBytes(message)
   const at = link.reserve(recordBytes)
   if (at === -1) return refuse(refusedFailure(link))

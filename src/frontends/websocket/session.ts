@@ -1,5 +1,5 @@
 import type { Failure, FailureAnswers } from '../../protocol/failures.ts'
-import type { PathRules } from '../../protocol/http/path.ts'
+import type { TrackerPaths } from '../../protocol/http/path.ts'
 import type { IpFamily } from '../../protocol/records.ts'
 import type { WebSocket } from '../adapter.ts'
 import type { ProxyRules } from '../client-address.ts'
@@ -11,7 +11,7 @@ import { TokenBucket } from './token-bucket.ts'
 /** Rules of the listener that a socket arrived on. */
 export type WebsocketRoute = {
   readonly proxies: ProxyRules
-  readonly pathRules: PathRules
+  readonly paths: TrackerPaths
   /** Seconds between a client's announces. */
   readonly interval: number
   /** Texts and intervals of failures. */
@@ -31,6 +31,8 @@ export type Handshake = {
    */
   readonly keys: Uint8Array
   readonly keyFailure: Failure
+  /** The same for scrapes, which may need fewer keys. */
+  readonly scrapeKeyFailure: Failure
   /** The listener that the request arrived on. */
   readonly route: WebsocketRoute
   /** Set once the socket is open. */

@@ -1,6 +1,6 @@
 import { countFrontend, FrontendCounter, familyOf, Protocol } from '../../counters/frontend.ts'
 import { bytesOf } from '../../protocol/bytes.ts'
-import { parsePathKeys } from '../../protocol/http/path.ts'
+import { Failure } from '../../protocol/failures.ts'
 import { formatAddress } from '../../protocol/ip.ts'
 import { Family, HASH_BYTES, type IpFamily } from '../../protocol/records.ts'
 import type { HttpRequest, UpgradeContext, UpgradeResponse } from '../adapter.ts'
@@ -26,7 +26,7 @@ export function upgrade(
     respond(response, '400 Bad Request', 'the proxy did not name your address')
     return
   }
-  const handshake = readHandshake(address, request.getUrl(), route)
+  const handshake = readHandshake(address, request, route)
   const { socketsPerAddress } = tracker.limits
   if (tracker.addresses.isFull(handshake.counted, socketsPerAddress)) {
     const fields = {
@@ -69,18 +69,27 @@ function respond(
   })
 }
 
-function readHandshake(address: Uint8Array, path: string, route: WebsocketRoute): Handshake {
+function readHandshake(
+  address: Uint8Array,
+  request: HttpRequest,
+  route: WebsocketRoute,
+): Handshake {
   const family: IpFamily = address.length === 16 ? Family.ipv6 : Family.ipv4
   const client = new Uint8Array(16)
   client.set(address, 16 - address.length)
   if (family === Family.ipv4) client.fill(0xff, 10, 12)
   const keys = bytesOf(new Uint8Array(KEYS_BYTES))
+  const { paths } = route
+  const [path, query] = [request.getUrl(), request.getQuery()]
+  const read = (isScrape: boolean) => paths.readKeys(path, query, keys, 0, HASH_BYTES, isScrape)
+  const scrapeKeyFailure = paths.rules.anonymousScrape ? Failure.none : read(true)
   return {
     family,
     client,
     counted: countedAddress(address),
     route,
-    keyFailure: parsePathKeys(path, route.pathRules, keys, 0, HASH_BYTES),
+    keyFailure: read(false),
+    scrapeKeyFailure,
     keys: keys.u8,
     session: undefined,
   }

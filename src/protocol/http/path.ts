@@ -1,68 +1,216 @@
-import { type Bytes, readHex } from '../bytes.ts'
+import type { Bytes } from '../bytes.ts'
 import { Failure } from '../failures.ts'
+import { KEY_PATTERN, type KeyFormat, readKey } from '../key.ts'
 import { HASH_BYTES, Kind } from '../records.ts'
 
-/** The keys that a path must contain: a key of the tracker, a key of a user. */
+/** Where a request has its keys, and which it must have: a key of the tracker, one of a user. */
 export type PathRules = {
   readonly keys: boolean
   readonly users: boolean
-  /** Whether scrapes need no key. */
+  /** Whether scrapes need no key, and none is read. */
   readonly anonymousScrape?: boolean
+  /** Whether an announce must have the key of a user, where users are on. Default true. */
+  readonly usersRequired?: boolean
+  /** Whether a scrape must have keys. Without, those that it has are checked. Default true. */
+  readonly scrapeNeedsKey?: boolean
+  /**
+   * Paths of announces, such as `/announce`. One without placeholders also stands before or behind
+   * one or two keys. `{key}` and `{user_key}` fix their places.
+   */
+  readonly announcePaths?: readonly string[]
+  readonly scrapePaths?: readonly string[]
+  /** Parameters of the query with the keys; empty for none. */
+  readonly keyParameter?: string
+  readonly userKeyParameter?: string
+  readonly keyFormat?: KeyFormat
 }
 
-/** Hex digits of a key. */
-const KEY_DIGITS = HASH_BYTES * 2
+export const ANNOUNCE_PATHS = ['/announce']
+export const SCRAPE_PATHS = ['/scrape']
 
-/** Segments of the longest path, `/key/userkey/announce`. */
-const PARTS_MAX = 3
-
-/**
- * The kind of request of a path: `/announce` or `/scrape`, alone, after one or two keys
- * (`/key/userkey/announce`) or before them (`/announce/key/userkey`). 0 for anything else. A query
- * may follow.
- */
-export function pathKind(path: string): Kind | 0 {
-  const parts = partsOf(path)
-  if (parts.length < 1 || parts.length > PARTS_MAX) return 0
-  return kindOf(parts[0]) || kindOf(parts[parts.length - 1])
+/** A form of path: a regular expression, and the places of the keys among its groups. */
+type Form = {
+  readonly kind: Kind
+  readonly pattern: RegExp
+  /** Groups of the two keys; 0 for a form without. */
+  readonly key: number
+  readonly userKey: number
 }
 
 /**
- * Writes the keys of the path to the record, at `keyAt` and `userKeyAt`. Only the keys that the
- * rules require are read. If the rules require one and the path has two, the tracker's key is the
- * first and the user's the last.
+ * Rules of paths, compiled once for each listener. Not thread-safe and not cloneable: every thread
+ * compiles its own.
  */
-export function parsePathKeys(
-  path: string,
-  rules: PathRules,
-  into: Bytes,
-  keyAt: number,
-  userKeyAt: number,
-): Failure {
-  if (!rules.keys && !rules.users) return Failure.none
-  const parts = partsOf(path)
-  const keys = kindOf(parts[0]) ? parts.slice(1) : parts.slice(0, -1)
-  if (rules.keys) {
-    const failure = parseKey(keys[0], into, keyAt, Failure.invalidKey)
-    if (failure !== Failure.none) return failure
+export class TrackerPaths {
+  readonly rules: PathRules
+  /** Paths without keys, which a server can route to at once. */
+  readonly literals: readonly (readonly [path: string, kind: Kind])[]
+  readonly #forms: readonly Form[]
+  readonly #format: KeyFormat
+  readonly #keyParameter: string
+  readonly #userKeyParameter: string
+  /** The path that was matched last, and what was found in it. */
+  #path = ''
+  #kind: Kind | 0 = 0
+  #key: string | undefined
+  #userKey: string | undefined
+
+  constructor(rules: PathRules) {
+    this.rules = rules
+    this.#format = rules.keyFormat ?? 'hex'
+    this.#keyParameter = rules.keyParameter ?? ''
+    this.#userKeyParameter = rules.userKeyParameter ?? ''
+    const paths = [
+      ...(rules.announcePaths ?? ANNOUNCE_PATHS).map(path => [path, Kind.announce] as const),
+      ...(rules.scrapePaths ?? SCRAPE_PATHS).map(path => [path, Kind.scrape] as const),
+    ]
+    this.literals = paths.filter(([path]) => !path.includes('{'))
+    this.#forms = paths.flatMap(([path, kind]) => formsOf(path, kind, this.#format))
   }
-  if (!rules.users) return Failure.none
-  const userKey = rules.keys ? keys[1] : keys.at(-1)
-  return parseKey(userKey, into, userKeyAt, Failure.invalidUserKey)
+
+  /** What a path asks for, 0 for neither an announce nor a scrape. A query may follow. */
+  kindOf(path: string): Kind | 0 {
+    this.#match(path)
+    return this.#kind
+  }
+
+  /**
+   * Writes the keys of the path, or else of the query, to `keyAt` and `userKeyAt`. Only the keys
+   * that the rules ask for are read. A key that may be absent, and is, becomes 20 zero bytes. Where
+   * the rules ask for one key and the path has two, the tracker's is the first and the user's the
+   * last.
+   */
+  readKeys(
+    path: string,
+    query: string | undefined,
+    into: Bytes,
+    keyAt: number,
+    userKeyAt: number,
+    isScrape = false,
+  ): Failure {
+    const { keys, scrapeNeedsKey = true, users, usersRequired = true } = this.rules
+    if (!keys && !users) return Failure.none
+    this.#match(path)
+    const isOptional = isScrape && !scrapeNeedsKey
+    if (keys) {
+      const text = this.#key ?? parameter(query, this.#keyParameter)
+      const failure = this.#read(text, isOptional, into, keyAt, Failure.invalidKey)
+      if (failure !== Failure.none || !users) return failure
+    }
+    const text =
+      this.#userKey ??
+      (keys ? undefined : this.#key) ??
+      parameter(query, this.#userKeyParameter) ??
+      (keys ? undefined : parameter(query, this.#keyParameter))
+    const mayLack = isOptional || !usersRequired
+    return this.#read(text, mayLack, into, userKeyAt, Failure.invalidUserKey)
+  }
+
+  /** The query, with the second `?` that some clients put behind one that is in the URL already. */
+  query(text: string): string {
+    return this.#keyParameter === '' ? text : text.replace('?', '&')
+  }
+
+  #read(
+    text: string | undefined,
+    mayLack: boolean,
+    { u8 }: Bytes,
+    at: number,
+    invalid: Failure,
+  ): Failure {
+    if (text !== undefined) return readKey(text, this.#format, u8, at, invalid)
+    if (!mayLack) return Failure.missingKey
+    u8.fill(0, at, at + HASH_BYTES)
+    return Failure.none
+  }
+
+  #match(whole: string): void {
+    if (whole === this.#path) return
+    this.#path = whole
+    this.#kind = 0
+    this.#key = undefined
+    this.#userKey = undefined
+    const path = plain(whole)
+    for (const { kind, pattern, key, userKey } of this.#forms) {
+      const found = pattern.exec(path)
+      if (!found) continue
+      this.#kind = kind
+      this.#key = key === 0 ? undefined : found[key]
+      this.#userKey = userKey === 0 ? undefined : found[userKey]
+      return
+    }
+  }
 }
 
-function partsOf(path: string): string[] {
+/** The path without its query, with one slash before each part. */
+function plain(path: string): string {
   const query = path.indexOf('?')
-  return (query === -1 ? path : path.slice(0, query)).split('/').filter(part => part !== '')
+  const text = query === -1 ? path : path.slice(0, query)
+  if (text.startsWith('/') && !text.includes('//') && !text.endsWith('/')) return text
+  return `/${text.split('/').filter(part => part !== '').join('/')}`
 }
 
-function kindOf(part: string | undefined): Kind | 0 {
-  if (part === 'announce') return Kind.announce
-  return part === 'scrape' ? Kind.scrape : 0
+/** Whether a text can be one of `announcePaths` or `scrapePaths`. */
+export function isTrackerPath(path: string): boolean {
+  const isPath = /^(\/([\w.~-]|\{key\}|\{user_key\})+)+$/.test(path)
+  return isPath && ['{key}', '{user_key}'].every(place => path.split(place).length <= 2)
 }
 
-function parseKey(text: string | undefined, into: Bytes, at: number, invalid: Failure): Failure {
-  if (text === undefined) return Failure.missingKey
-  if (text.length !== KEY_DIGITS) return invalid
-  return readHex(text, into.u8, at) ? Failure.none : Failure.undecodableKey
+const PART = '([^/]+)'
+
+/**
+ * The forms of one configured path. `/announce` stands for `/announce`, `/KEY/announce`,
+ * `/KEY/USERKEY/announce`, `/announce/KEY`, `/announce/KEY/USERKEY` and for `/KEY/USERKEYannounce`,
+ * which is the form of Torrust-Actix.
+ */
+function formsOf(path: string, kind: Kind, format: KeyFormat): Form[] {
+  if (path.includes('{')) return [formWithPlaces(path, kind)]
+  const text = escaped(path)
+  const form = (pattern: string): Form => ({
+    kind,
+    pattern: new RegExp(`^${pattern}$`),
+    key: 1,
+    userKey: 2,
+  })
+  const joined = `/${PART}/(${KEY_PATTERN[format]})${text.slice(1)}`
+  return [
+    form(`(?:/${PART}(?:/${PART})?)?${text}`),
+    form(`${text}/${PART}(?:/${PART})?`),
+    ...(path.lastIndexOf('/') === 0 ? [form(joined)] : []),
+  ]
+}
+
+function formWithPlaces(path: string, kind: Kind): Form {
+  const places = [...path.matchAll(/\{(key|user_key)\}/g)].map(([, name]) => name)
+  const text = path.split(/\{(?:key|user_key)\}/).map(escaped)
+  return {
+    kind,
+    pattern: new RegExp(`^${text.join(PART)}$`),
+    key: places.indexOf('key') + 1,
+    userKey: places.indexOf('user_key') + 1,
+  }
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+}
+
+/** Value of a parameter in a query; undefined where there is none. */
+function parameter(query: string | undefined, name: string): string | undefined {
+  if (!query || name === '') return undefined
+  const start = query.startsWith(`${name}=`) ? 0 : query.indexOf(`&${name}=`) + 1
+  if (start === 0 && !query.startsWith(`${name}=`)) return undefined
+  const value = query.slice(start + name.length + 1)
+  const end = value.search(/[&?]/)
+  const text = end === -1 ? value : value.slice(0, end)
+  if (text === '') return undefined
+  return text.includes('%') ? unescaped(text) : text
+}
+
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }

@@ -219,7 +219,7 @@ t.test('keys of the path apply to every message', async t => {
   )
   for (const [path, reason] of [
     ['/', 'missing key'],
-    ['/announce/short', 'invalid key: not 40 hexadecimal digits'],
+    ['/announce/short', 'invalid key: wrong length or characters'],
     [`/announce/${'ab'.repeat(20)}`, 'invalid or expired key'],
   ] as const) {
     const a = await open(path)

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
 import t from 'tap'
 import { allocate } from '../../../src/protocol/bytes.ts'
 import { Failure } from '../../../src/protocol/failures.ts'
-import { type PathRules, parsePathKeys, pathKind } from '../../../src/protocol/http/path.ts'
+import { isTrackerPath, type PathRules, TrackerPaths } from '../../../src/protocol/http/path.ts'
 import { Kind } from '../../../src/protocol/records.ts'
 
 const KEY = '0123456789abcdef0123456789ABCDEF01234567'
@@ -10,10 +11,13 @@ const both: PathRules = { keys: true, users: true }
 const keys: PathRules = { keys: true, users: false }
 const users: PathRules = { keys: false, users: true }
 
+const pathKind = (path: string, rules = users) => new TrackerPaths(rules).kindOf(path)
+
 /** The failure, or the two keys as the record has them, in hex. */
-function parse(path: string, rules: PathRules): number | [string, string] {
+function parse(path: string, rules: PathRules, isScrape = false): number | [string, string] {
   const into = allocate(48)
-  const failure = parsePathKeys(path, rules, into, 2, 24)
+  const [plain = '', query] = path.split('?')
+  const failure = new TrackerPaths(rules).readKeys(plain, query, into, 2, 24, isScrape)
   const hex = (at: number) => Buffer.from(into.u8.slice(at, at + 20)).toString('hex')
   return failure === Failure.none ? [hex(2), hex(24)] : failure
 }
@@ -51,6 +55,82 @@ t.test('what is wrong with a key is said', async t => {
   t.equal(parse('/abc/announce', users), Failure.invalidUserKey)
   t.equal(parse(`/${'g'.repeat(40)}/announce`, keys), Failure.undecodableKey)
   t.equal(parse(`/${'%'.repeat(40)}/announce`, keys), Failure.undecodableKey)
+})
+
+const PASSKEY = 'Abcdefgh-ijkl_mnop.qrst~'
+const text: PathRules = { ...users, keyFormat: 'text' }
+const digest = createHash('sha256').update(PASSKEY).digest('hex').slice(0, 40)
+
+t.test('every form of address that private trackers use can be configured', async t => {
+  const php: PathRules = { ...text, announcePaths: ['/announce.php'], scrapePaths: ['/scrape.php'] }
+  for (const [path, rules] of [
+    [`/announce/${PASSKEY}`, text],
+    [`/${PASSKEY}/announce`, text],
+    [`/announce.php?passkey=${PASSKEY}&x=1`, { ...php, keyParameter: 'passkey' }],
+    [`/announce.php?x=1&pid=${PASSKEY}`, { ...php, keyParameter: 'pid' }],
+    [`/ann?uk=${PASSKEY}`, { ...text, announcePaths: ['/ann'], keyParameter: 'uk' }],
+    [`/tracker/announce/${PASSKEY}`, { ...text, announcePaths: ['/tracker/announce'] }],
+    [`/${PASSKEY}/announce.php`, php],
+    [`/a/${PASSKEY}`, { ...text, announcePaths: ['/a'] }],
+    [`/tracker/${PASSKEY}/announce`, { ...text, announcePaths: ['/tracker/{key}/announce'] }],
+    [`/t-${PASSKEY}.php`, { ...text, announcePaths: ['/t-{user_key}.php'] }],
+  ] as const) {
+    t.equal(pathKind(path, rules), Kind.announce, path)
+    t.same(parse(path, rules), [NONE, digest], path)
+  }
+  t.equal(pathKind('/scrape.php', php), Kind.scrape)
+  t.equal(pathKind('/announce', php), 0, 'the default path is not served then')
+  t.equal(pathKind(`/${PASSKEY}/announceXphp`, php), 0, 'a dot is a dot')
+  const placed = { ...both, announcePaths: ['/{user_key}/{key}/a'] }
+  t.same(parse(`/${USER}/${KEY}/a`, placed), [key, USER])
+  const named = { ...both, keyParameter: 'k', userKeyParameter: 'u' }
+  t.same(parse(`/announce?u=${USER}&k=${KEY}`, named), [key, USER])
+  t.same(parse(`/${KEY}/announce?u=${USER}`, named), [key, USER])
+})
+
+t.test('a second question mark ends the key, and a parameter may be escaped', async t => {
+  const rules = { ...text, keyParameter: 'passkey' }
+  t.same(parse(`/announce?passkey=${PASSKEY.replace('~', '%7E')}`, rules), [NONE, digest])
+  const paths = new TrackerPaths(rules)
+  t.equal(paths.query(`passkey=${PASSKEY}?info_hash=1`), `passkey=${PASSKEY}&info_hash=1`)
+  for (const query of ['', 'passkey=', 'xpasskey=abcdefgh', 'x=passkey', 'passkey'])
+    t.equal(parse(`/announce?${query}`, rules), Failure.missingKey, query)
+})
+
+t.test('text keys have 8 to 64 characters of a URL; 40 hexadecimal digits mean the same', async t => {
+  t.same(parse(`/announce/${USER.toUpperCase()}`, text), [NONE, USER])
+  for (const bad of ['short12', 'x'.repeat(65), 'with%20space', 'umlaut-ä-ö-ü'])
+    t.equal(parse(`/announce/${bad}`, text), Failure.invalidUserKey, bad)
+  t.not(String(parse('/announce/abcdefgh', text)), String(parse('/announce/Abcdefgh', text)))
+})
+
+t.test('the form of Torrust-Actix joins the second key and the last part', async t => {
+  t.equal(pathKind(`/${KEY}/${USER}announce`, both), Kind.announce)
+  t.equal(pathKind(`/${KEY}/${USER}scrape`, both), Kind.scrape)
+  t.same(parse(`/${KEY}/${USER}announce`, both), [key, USER])
+  t.same(parse(`/${KEY}/${USER}scrape`, keys), [key, NONE])
+  t.same(parse(`/${KEY}/${USER}announce`, users), [NONE, USER])
+  t.equal(pathKind(`/${KEY}/shortannounce`, both), 0)
+})
+
+t.test('keys that may be absent are zeros, and wrong ones are refused all the same', async t => {
+  const optional = { ...both, usersRequired: false }
+  t.same(parse(`/${KEY}/announce`, optional), [key, NONE])
+  t.equal(parse('/announce', optional), Failure.missingKey, 'the tracker key is required')
+  t.equal(parse(`/${KEY}/short/announce`, optional), Failure.invalidUserKey)
+  t.same(parse('/announce', { ...users, usersRequired: false }), [NONE, NONE])
+  const open = { ...both, scrapeNeedsKey: false }
+  t.same(parse('/scrape', open, true), [NONE, NONE])
+  t.same(parse(`/${KEY}/scrape`, open, true), [key, NONE])
+  t.equal(parse('/short/scrape', open, true), Failure.invalidKey)
+  t.equal(parse('/announce', open), Failure.missingKey, 'announces need them')
+})
+
+t.test('paths of the configuration', async t => {
+  for (const path of ['/announce', '/a', '/announce.php', '/tracker/{key}/announce', '/{key}/{user_key}'])
+    t.ok(isTrackerPath(path), path)
+  for (const path of ['', '/', 'announce', '/a//b', '/a/', '/a b', '/{key}/{key}', '/{pass}', '/*', '/:a', '/a?b'])
+    t.notOk(isTrackerPath(path), path)
 })
 
 t.test('no path throws', async t => {
