@@ -5,6 +5,7 @@ import {
   ENTRY_VALUE_MAX,
   eachEntry,
   entryCount,
+  entryKey,
   readEntry,
   removeEntry,
   setEntry,
@@ -100,8 +101,8 @@ export class Keys {
     const { nowSeconds, realSeconds, rows, table } = this.#options
     const now = Math.min(nowSeconds(), realSeconds())
     const expired: string[] = []
-    eachEntry(table, (hash, end) => {
-      if (!isValid(end, now)) expired.push(hash)
+    eachEntry(table, (hex, end) => {
+      if (!isValid(end, now)) expired.push(entryKey(table, hex))
     })
     if (expired.length === 0) return 0
     await storeFirst(rows?.remove(expired))
@@ -122,13 +123,13 @@ export class Keys {
     const now = realSeconds()
     let chunk: KeyRow[] = []
     const chunks: KeyRow[][] = [chunk]
-    eachEntry(table, (hash, end) => {
+    eachEntry(table, (hex, end) => {
       if (end <= now) return
       if (chunk.length === LIFETIMES_AT_ONCE) {
         chunk = []
         chunks.push(chunk)
       }
-      chunk.push({ hash, timeout: end })
+      chunk.push({ hash: entryKey(table, hex), timeout: end })
     })
     const until = performance.now() + LIFETIMES_MILLIS_MAX
     for (const part of chunks) {

@@ -1,4 +1,4 @@
-import { type AccessTable, eachEntry } from '../engine/access-tables.ts'
+import { type AccessTable, eachEntry, entryKey } from '../engine/access-tables.ts'
 import type { Engine } from '../engine/engine.ts'
 import { torrentsOfStripe } from '../engine/inspect.ts'
 import type { EntryList, HashPage } from './admin.ts'
@@ -62,8 +62,8 @@ function pageOfTable(table: AccessTable, cursor: string, count: number): HashPag
     if (key > cursor && groupOf(key) <= last) hashes.push(key)
   })
   hashes.sort()
-  const page = hashes.slice(0, count)
-  const next = hashes.length > count ? page.at(-1) : undefined
+  const next = hashes.length > count ? hashes[count - 1] : undefined
+  const page = hashes.slice(0, count).map(hex => entryKey(table, hex))
   return next === undefined ? { hashes: page } : { hashes: page, next }
 }
 

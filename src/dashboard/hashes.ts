@@ -18,6 +18,21 @@ export function readHashes(text: string): string[] {
   return [...new Set(words.map(word => word.toLowerCase()))]
 }
 
+const KEY = /^[\w.~-]{8,64}$/
+
+/** Whether a word can be a key. The tracker may accept only keys of 40 hexadecimal digits. */
+export function isKey(text: string): boolean {
+  return KEY.test(text)
+}
+
+/** Returns the distinct keys of a text, as `readHashes` does with hashes. */
+export function readKeys(text: string): string[] {
+  const words = text.split(/[\s,;]+/).filter(word => word !== '')
+  const wrong = words.find(word => !isKey(word))
+  if (wrong !== undefined) throw new Error(`“${cut(wrong)}” is not a key.`)
+  return [...new Set(words.map(word => (isHash(word) ? word.toLowerCase() : word)))]
+}
+
 export function cut(text: string): string {
   return text.length > ECHO_CHARACTERS_MAX ? `${text.slice(0, ECHO_CHARACTERS_MAX)}…` : text
 }

@@ -10,7 +10,7 @@ import {
   onSubmit,
   showResults,
 } from './forms.ts'
-import { makeHash, readHashes } from './hashes.ts'
+import { makeHash, readKeys } from './hashes.ts'
 import { removedText } from './lists.ts'
 
 async function lookUp(keys: readonly string[]) {
@@ -48,7 +48,7 @@ export function startKeys(): void {
 
   onSubmit(form, message, async action => {
     hideResults('keys-results')
-    const keys = readHashes(text.value)
+    const keys = readKeys(text.value)
     const outcomes =
       action === 'add'
         ? await add(keys, Number(amount.value) * Number(unit.value))

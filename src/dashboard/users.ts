@@ -11,7 +11,7 @@ import {
   onSubmit,
   showResults,
 } from './forms.ts'
-import { cut, isHash, makeHash, readHashes } from './hashes.ts'
+import { cut, isKey, makeHash, readKeys } from './hashes.ts'
 import { removedText } from './lists.ts'
 
 /** A user as the API accepts it: id, key, uploaded, downloaded, completed, updated, active. */
@@ -50,7 +50,7 @@ function readUser(line: string, now: number): UserEntry {
     .split(/[\s,;]+/)
     .filter(word => word !== '')
   const counts = [uploaded, downloaded, completed].map(count)
-  if (!isHash(key)) throw new Error(`“${cut(line)}”: the key is not 40 hexadecimal digits.`)
+  if (!isKey(key)) throw new Error(`“${cut(line)}”: the key has invalid characters or length.`)
   if (counts.some(Number.isNaN)) throw new Error(`“${cut(line)}”: a count is not a whole number.`)
   if (active !== '0' && active !== '1') throw new Error(`“${cut(line)}”: active is 1 or 0.`)
   const [up = 0, down = 0, done = 0] = counts
@@ -69,7 +69,7 @@ function startLookup(): void {
 
   onSubmit(form, message, async action => {
     hideResults('users-results')
-    const keys = readHashes(text.value)
+    const keys = readKeys(text.value)
     if (action === 'remove') {
       const outcomes = await askInChunks('DELETE', '/api/users', keys, 'users')
       const texts = outcomes.map(([key, outcome]) => [key, removedText(outcome)] as const)

@@ -5,6 +5,7 @@ import type { TableOutline } from './shapes.ts'
 const WORDS: Readonly<Record<ColumnKind, string>> = {
   binary: '20 bytes',
   hex: '40 hexadecimal digits',
+  key: 'a key of up to 64 characters',
   uuid: 'a UUID as text',
   serial: 'a whole number',
   id: 'a whole number',
@@ -57,5 +58,6 @@ export async function columnFaults(
 /** The configured storage of hashes may be wrong, rather than the table. */
 function hint(kind: ColumnKind): string {
   if (kind === 'binary') return ' (bin_type_* = true)'
+  if (kind === 'key') return ' (tracker_config.key_format = "text")'
   return kind === 'hex' ? ' (bin_type_* = false)' : ''
 }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
+import { normalKey } from '../protocol/key.ts'
 
 /**
- * Content of a column. `binary` is 20 bytes and `hex` 40 hexadecimal digits; `serial` is a number
- * that is a primary key; `bytes` needs 64 bits; `number` accepts any integer type; `flag` is 1 or
- * 0.
+ * Content of a column. `binary` is 20 bytes and `hex` 40 hexadecimal digits; `key` is a key of 8 to
+ * 64 characters; `serial` is a number that is a primary key; `bytes` needs 64 bits; `number` accepts
+ * any integer type; `flag` is 1 or 0.
  */
-export type ColumnKind = 'binary' | 'hex' | 'uuid' | 'serial' | 'id' | 'number' | 'bytes' | 'flag'
+export type ColumnKind = 'binary' | 'hex' | 'key' | 'uuid' | 'serial' | 'id' | 'number' | 'bytes' | 'flag'
 
 /** The largest value of a `bytes` column: the largest that a signed 64-bit column holds. */
 export const TOTAL_MAX = 2n ** 63n - 1n
@@ -31,6 +32,9 @@ export function encode(kind: ColumnKind, value: unknown): unknown {
       return Buffer.from(hash(value), 'hex')
     case 'hex':
       return hash(value)
+    case 'key':
+      assert.ok(typeof value === 'string' && normalKey(value, 'text') === value, 'a key is valid')
+      return value
     case 'uuid':
       assert.ok(typeof value === 'string' && value.length === 36, 'a UUID has 36 characters')
       return value
@@ -61,6 +65,8 @@ export function decode(
       const hex = String(value).trimEnd().toLowerCase()
       return HASH.test(hex) ? hex : undefined
     }
+    case 'key':
+      return normalKey(String(value).trimEnd(), 'text')
     case 'uuid':
       return String(value).trimEnd()
     case 'serial':

@@ -19,6 +19,8 @@ const SQL_MODE = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO
 const TYPES: Readonly<Record<ColumnKind, string>> = {
   binary: 'binary(20)',
   hex: 'varchar(40)',
+  // The default collation would take keys that differ in case for one.
+  key: 'varchar(64) character set ascii collate ascii_bin',
   uuid: 'varchar(36)',
   serial: 'bigint unsigned not null auto_increment primary key',
   id: 'bigint unsigned',
@@ -30,6 +32,7 @@ const TYPES: Readonly<Record<ColumnKind, string>> = {
 const FITTING: Readonly<Record<ColumnKind, RegExp>> = {
   binary: /^binary\(20\)$|^varbinary|blob$/,
   hex: /^(var)?char|text$/,
+  key: /^(var)?char|text$/,
   uuid: /^(var)?char|text$|^uuid$/,
   serial: /^int|^bigint|^decimal/,
   id: /^int|^bigint|^decimal/,
@@ -39,7 +42,7 @@ const FITTING: Readonly<Record<ColumnKind, RegExp>> = {
 }
 
 /** Length that a column must have, if its type states one. */
-const LENGTHS: Readonly<Partial<Record<ColumnKind, number>>> = { binary: 20, hex: 40, uuid: 36 }
+const LENGTHS: Readonly<Partial<Record<ColumnKind, number>>> = { binary: 20, hex: 40, key: 64, uuid: 36 }
 
 /** Deadlocks and lock timeouts, a row that changed meanwhile, a lost connection. */
 const PASSING = new Set([

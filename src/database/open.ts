@@ -4,6 +4,7 @@ import { sql } from 'kysely'
 import type { DatabaseConfig, DatabaseStructureConfig } from '../config/config.ts'
 import { parseDatabasePath } from '../config/database-path.ts'
 import { configError, OperatorError } from '../errors.ts'
+import type { KeyFormat } from '../protocol/key.ts'
 import { faultsOfTable } from './check.ts'
 import { createTable } from './create.ts'
 import type { Database, Table } from './database.ts'
@@ -25,11 +26,12 @@ import { usersTable } from './users.ts'
 export async function openDatabase(
   config: DatabaseConfig,
   structure: DatabaseStructureConfig,
+  format: KeyFormat = 'hex',
 ): Promise<Database> {
   const timeoutMillis = config.statement_timeout * 1000
   const dialect = await openDialect(config, timeoutMillis)
   const chunkSize = config.chunk_size || Number.MAX_SAFE_INTEGER
-  const database = overDialect(dialect, structure, chunkSize, timeoutMillis)
+  const database = overDialect(dialect, structure, format, chunkSize, timeoutMillis)
   try {
     await database.ping()
   } catch (error) {
@@ -74,13 +76,14 @@ function unstored<Row>(): Table<Row> {
 function overDialect(
   dialect: Dialect,
   structure: DatabaseStructureConfig,
+  format: KeyFormat,
   chunkSize: number,
   timeoutMillis: number,
 ): Database {
   const { kysely } = dialect
   const transact = transactions(dialect, timeoutMillis)
   const store: Store = { dialect, transact, chunkSize }
-  const shapes = tableShapes(structure, dialect.fold)
+  const shapes = tableShapes(structure, format, dialect.fold)
   // The table of the keys' ends is created when it is first used.
   const used = Object.entries(shapes)
     .filter(([name]) => name !== 'torrents' || structure.torrents.persistent)

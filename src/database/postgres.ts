@@ -12,6 +12,7 @@ const CONNECTIONS_MAX = 4
 const TYPES: Readonly<Record<ColumnKind, string>> = {
   binary: 'bytea',
   hex: 'character(40)',
+  key: 'character varying(64)',
   uuid: 'character(36)',
   serial: 'bigserial primary key',
   id: 'bigint',
@@ -23,6 +24,7 @@ const TYPES: Readonly<Record<ColumnKind, string>> = {
 const FITTING: Readonly<Record<ColumnKind, RegExp>> = {
   binary: /^bytea$/,
   hex: /^text$|^character/,
+  key: /^text$|^character varying/,
   uuid: /^text$|^uuid$|^character/,
   serial: /^integer$|^bigint$|^numeric/,
   id: /^integer$|^bigint$|^numeric/,

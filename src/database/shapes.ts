@@ -1,5 +1,6 @@
 import type { DatabaseStructureConfig, ListTableConfig } from '../config/config.ts'
-import type { Column, ColumnOutline } from './columns.ts'
+import type { KeyFormat } from '../protocol/key.ts'
+import type { Column, ColumnKind, ColumnOutline } from './columns.ts'
 import type { ListRow, TorrentRow, UserRow } from './database.ts'
 import type { KeyShapes } from './keys.ts'
 
@@ -33,6 +34,7 @@ export type Shapes = KeyShapes & {
  */
 export function tableShapes(
   config: DatabaseStructureConfig,
+  format: KeyFormat,
   fold: (name: string) => string,
 ): Shapes {
   const { torrents } = config
@@ -54,8 +56,8 @@ export function tableShapes(
     },
     whitelist: list('whitelist', config.whitelist, fold),
     blacklist: list('blacklist', config.blacklist, fold),
-    ...keyShapes(config, fold),
-    users: users(config.users, fold),
+    ...keyShapes(config, format, fold),
+    users: users(config.users, format, fold),
   }
 }
 
@@ -81,12 +83,13 @@ function list(
 
 function users(
   config: DatabaseStructureConfig['users'],
+  format: KeyFormat,
   fold: (name: string) => string,
 ): Shapes['users'] {
   const idKey = config.id_uuid ? 'column_uuid' : 'column_id'
   const indexed: Column<UserRow> = {
     name: fold(config.column_key),
-    kind: config.bin_type_key ? 'binary' : 'hex',
+    kind: keyKind(format, config.bin_type_key),
     field: 'key',
     key: 'column_key',
   }
@@ -121,9 +124,10 @@ function users(
 
 function keyShapes(
   { keys, key_ends: keyEnds }: DatabaseStructureConfig,
+  format: KeyFormat,
   fold: (name: string) => string,
 ): KeyShapes {
-  const kind = keys.bin_type_hash ? 'binary' : 'hex'
+  const kind = keyKind(format, keys.bin_type_hash)
   return {
     keys: {
       section: 'keys',
@@ -148,4 +152,10 @@ function keyShapes(
       ],
     },
   }
+}
+
+/** Keys that may be other than 40 hexadecimal digits are stored as text. */
+function keyKind(format: KeyFormat, isBinary: boolean): ColumnKind {
+  if (format === 'text') return 'key'
+  return isBinary ? 'binary' : 'hex'
 }

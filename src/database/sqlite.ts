@@ -38,6 +38,7 @@ const PRAGMAS = ['journal_mode = wal', 'synchronous = full', 'cache_size = -6553
 const TYPES: Readonly<Record<ColumnKind, string>> = {
   binary: 'blob',
   hex: 'text',
+  key: 'text',
   uuid: 'text',
   serial: 'integer primary key autoincrement',
   id: 'integer',
@@ -101,7 +102,7 @@ export function openSqlite(file: string): Dialect {
 /** SQLite's type affinity: a column stores a value unchanged unless its type converts it. */
 function fits(kind: ColumnKind, type: string): boolean {
   if (kind === 'binary') return type === '' || /blob|binary/.test(type)
-  if (kind === 'hex' || kind === 'uuid') return /char|clob|text/.test(type)
+  if (kind === 'hex' || kind === 'key' || kind === 'uuid') return /char|clob|text/.test(type)
   return !/char|clob|text|blob|real|floa|doub/.test(type) && type !== ''
 }
 

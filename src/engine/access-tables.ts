@@ -1,3 +1,4 @@
+import { isHexKey, writeKeyBytes } from '../protocol/key.ts'
 import {
   ABSENT,
   clearTable,
@@ -21,9 +22,15 @@ export const ENTRY_VALUE_MAX = 2 ** 32 - 2
 const keyBytes = Buffer.alloc(20)
 const keyView = new DataView(keyBytes.buffer, keyBytes.byteOffset, keyBytes.length)
 
-/** The 20 bytes of 40 hexadecimal digits; the next call overwrites them. */
+/**
+ * The names of entries that their 20 bytes do not tell, by those bytes in hexadecimal digits. They
+ * are known to the thread that changes the tables.
+ */
+const names = new WeakMap<AccessTable, Map<string, string>>()
+
+/** The 20 bytes of a key; the next call overwrites them. */
 function viewOf(key: string): DataView {
-  keyBytes.write(key, 'hex')
+  writeKeyBytes(key, keyBytes, 0)
   return keyView
 }
 
@@ -35,24 +42,39 @@ export function readEntry(table: AccessTable, key: string): number | undefined {
 
 /** Adds an entry or changes its value. Returns false if the table is full. */
 export function setEntry(table: AccessTable, key: string, value: number): boolean {
-  return setValue(table, viewOf(key), 0, value)
+  const isSet = setValue(table, viewOf(key), 0, value)
+  if (!isSet || isHexKey(key)) return isSet
+  const known = names.get(table) ?? new Map<string, string>()
+  names.set(table, known.set(keyBytes.toString('hex'), key))
+  return true
 }
 
 /** Removes an entry. Returns whether it existed. */
 export function removeEntry(table: AccessTable, key: string): boolean {
-  return removeValue(table, viewOf(key), 0)
+  const view = viewOf(key)
+  names.get(table)?.delete(keyBytes.toString('hex'))
+  return removeValue(table, view, 0)
 }
 
 export function clearEntries(table: AccessTable): void {
   clearTable(table)
+  names.delete(table)
 }
 
 export function entryCount(table: AccessTable): number {
   return keyCount(table)
 }
 
-/** Calls `visit` for each entry. It must not change the table. */
-export function eachEntry(table: AccessTable, visit: (key: string, value: number) => void): void {
+/** The key of an entry by the hexadecimal digits of its 20 bytes. */
+export function entryKey(table: AccessTable, hex: string): string {
+  return names.get(table)?.get(hex) ?? hex
+}
+
+/**
+ * Calls `visit` for each entry with the hexadecimal digits of its 20 bytes. It must not change the
+ * table.
+ */
+export function eachEntry(table: AccessTable, visit: (hex: string, value: number) => void): void {
   eachKey(table, (bytes, at, value) => {
     visit(Buffer.from(bytes.slice(at, at + keyBytes.length)).toString('hex'), value)
   })

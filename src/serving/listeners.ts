@@ -95,6 +95,7 @@ export function apiListeners(
       tls: certificates.pairOf('api_server', n),
       token,
       swagger: config.tracker_config.swagger,
+      keyFormat: config.tracker_config.key_format,
       userIdUuid: config.database_structure.users.id_uuid,
       repeatStatus: server.repeat_status,
       compatibility: server.compatibility,

@@ -20,7 +20,11 @@ export type TransferCommand =
  * the end.
  */
 export async function transfer(command: TransferCommand, config: Config): Promise<void> {
-  const database = await openDatabase(config.database, config.database_structure)
+  const database = await openDatabase(
+    config.database,
+    config.database_structure,
+    config.tracker_config.key_format,
+  )
   try {
     if (!command.does.startsWith('export')) await database.createTables()
     await database.checkTables()

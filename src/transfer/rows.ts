@@ -35,6 +35,8 @@ export function tableOf<K extends Kind>(database: Database, kind: K): Table<Rows
 }
 
 const hash = { type: 'string', pattern: '^[0-9a-f]{40}$' } as const
+/** A key: 40 hexadecimal digits, or with key_format = "text" what protocol/key.ts allows. */
+const key = { type: 'string', pattern: '^([0-9a-f]{40}|[\\w.~-]{8,64})$' } as const
 const count = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const
 
 /** Bytes: a number, or its digits if it is too large for JSON's exact numbers. */
@@ -49,11 +51,11 @@ const VALID = {
   torrent: ajv.compile(shape({ hash, seeds: count, peers: count, completed: count })),
   whitelist: ajv.compile(shape({ hash })),
   blacklist: ajv.compile(shape({ hash })),
-  key: ajv.compile(shape({ hash, timeout: count })),
+  key: ajv.compile(shape({ hash: key, timeout: count })),
   user: ajv.compile(
     shape({
       id: { type: 'string', minLength: 1 },
-      key: hash,
+      key,
       uploaded: bytes,
       downloaded: bytes,
       completed: count,

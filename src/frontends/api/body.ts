@@ -1,3 +1,4 @@
+import type { KeyFormat } from '../../protocol/key.ts'
 import type { Exchange } from './exchange.ts'
 import { BODY_BYTES_MAX } from './limits.ts'
 import type { BodyRule } from './openapi.ts'
@@ -11,7 +12,11 @@ export type BodyResult = { readonly body: unknown } | { readonly refusal: Reply 
  * returns. The promise never settles if the client disconnects. A body over the limit is refused at
  * once, and the rest of it is dropped.
  */
-export function readBody(exchange: Exchange, rule: BodyRule): Promise<BodyResult> {
+export function readBody(
+  exchange: Exchange,
+  rule: BodyRule,
+  format: KeyFormat,
+): Promise<BodyResult> {
   return new Promise(resolve => {
     const chunks: Uint8Array[] = []
     let bytes = 0
@@ -24,14 +29,14 @@ export function readBody(exchange: Exchange, rule: BodyRule): Promise<BodyResult
       }
       // The server reuses the chunk's memory, so it is copied.
       chunks.push(new Uint8Array(chunk.slice(0)))
-      if (isLast) resolve(parseBody(Buffer.concat(chunks, bytes), rule))
+      if (isLast) resolve(parseBody(Buffer.concat(chunks, bytes), rule, format))
     })
   })
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-function parseBody(bytes: Uint8Array, rule: BodyRule): BodyResult {
+function parseBody(bytes: Uint8Array, rule: BodyRule, format: KeyFormat): BodyResult {
   if (bytes.length === 0 && !rule.isRequired) return { body: undefined }
   let body: unknown
   try {
@@ -39,6 +44,6 @@ function parseBody(bytes: Uint8Array, rule: BodyRule): BodyResult {
   } catch {
     return { refusal: BAD_JSON_BODY }
   }
-  const refusal = rule.check(body)
+  const refusal = rule.check(body, format)
   return refusal ? { refusal } : { body }
 }

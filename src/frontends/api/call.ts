@@ -1,4 +1,5 @@
 import type { Admin } from '../../admin/admin.ts'
+import type { KeyFormat } from '../../protocol/key.ts'
 import { ENTRIES_PER_CALL } from './limits.ts'
 import type { RepeatStatus, Reply } from './replies.ts'
 
@@ -8,6 +9,7 @@ export type Services = {
   /** Whether the ids of users are UUIDs. Otherwise they are numbers. */
   readonly userIdUuid: boolean
   readonly repeatStatus: RepeatStatus
+  readonly keyFormat: KeyFormat
 }
 
 /** One request for an operation of the document. */

@@ -1,3 +1,4 @@
+import { type KeyFormat, normalKey } from '../../protocol/key.ts'
 import { type Reply, statusReply } from './replies.ts'
 
 /** Name of a hash in answers. */
@@ -20,6 +21,17 @@ export function readHash(text: string, name: HashName): string | Reply {
   if (isHash(text)) return text.toLowerCase()
   const isClose = text.length === 40 || /^[0-9a-f]+$/i.test(text)
   return isClose ? invalid(name, text) : statusReply(400, `bad ${name}`)
+}
+
+/** Returns a key of the tracker or of a user as it is stored, or the refusal. */
+export function readKey(text: string, name: HashName, format: KeyFormat): string | Reply {
+  if (format === 'hex') return readHash(text, name)
+  return normalKey(text, format) ?? invalid(name, text)
+}
+
+/** Returns the distinct keys of a list as they are stored, in the list's order. */
+export function uniqueKeys(list: readonly string[], format: KeyFormat): string[] {
+  return [...new Set(list.map(text => normalKey(text, format) ?? text))]
 }
 
 /** Refuses a value, and repeats it if it is short. */

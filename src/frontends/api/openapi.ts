@@ -1,6 +1,7 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import type { HashName } from './hashes.ts'
 import { invalid } from './hashes.ts'
+import { type KeyFormat, normalKey } from '../../protocol/key.ts'
 import document from './openapi.json' with { type: 'json' }
 import { BAD_JSON_BODY, type Reply } from './replies.ts'
 
@@ -19,7 +20,7 @@ export type Operation = {
 export type BodyRule = {
   readonly isRequired: boolean
   /** Returns the refusal of a body that does not match the document's schema. */
-  check(body: unknown): Reply | undefined
+  check(body: unknown, format: KeyFormat): Reply | undefined
 }
 
 type DocumentedOperation = {
@@ -76,7 +77,11 @@ function bodyRule(
   const validate: ValidateFunction = ajv.compile({ $ref: `document${$ref}` })
   return {
     isRequired: required,
-    check(body) {
+    check(body, format) {
+      // The document describes keys of 40 hexadecimal digits.
+      if (format === 'text' && hashName && hashName !== 'info_hash') {
+        return checkTextKeys(body, hashName)
+      }
       if (validate(body)) return undefined
       const [error] = validate.errors ?? []
       return error?.keyword === 'pattern' && hashName
@@ -84,4 +89,13 @@ function bodyRule(
         : BAD_JSON_BODY
     },
   }
+}
+
+function checkTextKeys(body: unknown, name: HashName): Reply | undefined {
+  if (!Array.isArray(body)) return BAD_JSON_BODY
+  for (const text of body) {
+    if (typeof text !== 'string') return BAD_JSON_BODY
+    if (normalKey(text, 'text') === undefined) return invalid(name, text)
+  }
+  return undefined
 }

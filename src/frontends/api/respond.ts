@@ -77,6 +77,7 @@ export function createResponder(options: ApiServerOptions, admin: Admin): Respon
     admin,
     userIdUuid: options.userIdUuid,
     repeatStatus: options.repeatStatus,
+    keyFormat: options.keyFormat ?? 'hex',
   }
   const isForeign = createHostGuard(options)
   const rules = compileProxyRules(options)
@@ -90,7 +91,7 @@ export function createResponder(options: ApiServerOptions, admin: Admin): Respon
 
   async function perform(exchange: Exchange, operation: Operation, call: Omit<Call, 'body'>) {
     try {
-      const read = operation.body ? await readBody(exchange, operation.body) : NO_BODY
+      const read = operation.body ? await readBody(exchange, operation.body, services.keyFormat) : NO_BODY
       if (exchange.isSettled) return
       await exchange.send(
         'refusal' in read

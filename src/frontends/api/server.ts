@@ -6,6 +6,7 @@ import {
   familyOf,
   Protocol,
 } from '../../counters/frontend.ts'
+import type { KeyFormat } from '../../protocol/key.ts'
 import type { BackendName, ConnectionGate, TlsKeyPair } from '../adapter.ts'
 import { chooseBackend, loadBackend } from '../backend.ts'
 import { compileProxyRules, socketAddress, trustsAddress } from '../client-address.ts'
@@ -27,6 +28,8 @@ export type ApiServerOptions = {
   readonly swagger: boolean
   /** Whether the ids of users are UUIDs. Otherwise they are numbers. */
   readonly userIdUuid: boolean
+  /** What keys look like; by default 40 hexadecimal digits. */
+  readonly keyFormat?: KeyFormat
   /**
    * Status of a change that finds its effect already there, and of a removal that finds nothing.
    */

@@ -179,7 +179,7 @@ t.test('where keys are required, an announce has those of its path', async t => 
   t.equal(why(Buffer.alloc(0)), 'missing key')
   t.equal(why(urlData('/announce')), 'missing key')
   t.equal(why(urlData(`/${key}/announce`)), 'missing key')
-  t.match(why(urlData('/abc/announce')), /^invalid key: not 40/)
+  t.match(why(urlData('/abc/announce')), /^invalid key: wrong length/)
   t.match(why(urlData(`/${'x'.repeat(40)}/announce`)), /^invalid key: not hex/)
   t.equal(asked.length, 0)
   announce(urlData(`/${key}/${userKey}/announce?a=b`))

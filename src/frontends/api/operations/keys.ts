@@ -1,18 +1,19 @@
+import { normalKey } from '../../../protocol/key.ts'
 import { type Handler, inBatches } from '../call.ts'
-import { isHash, readCount, readHash, uniqueHashes } from '../hashes.ts'
+import { readCount, readKey, uniqueKeys } from '../hashes.ts'
 import { BAD_JSON_BODY, jsonReply, OK, repeatReply, statusReply } from '../replies.ts'
 
 export const keyHandlers: Record<string, Handler> = {
-  async getKey({ admin, param }) {
-    const hash = readHash(param('keyhash'), 'key_hash')
+  async getKey({ admin, keyFormat, param }) {
+    const hash = readKey(param('keyhash'), 'key_hash', keyFormat)
     if (typeof hash !== 'string') return hash
     const [timeout] = await admin.keys([hash])
     if (timeout === undefined) return statusReply(404, `unknown key_hash ${hash}`)
     return jsonReply({ status: 'ok', timeout })
   },
 
-  async postKey({ admin, param, repeatStatus }) {
-    const hash = readHash(param('keyhash'), 'key_hash')
+  async postKey({ admin, keyFormat, param, repeatStatus }) {
+    const hash = readKey(param('keyhash'), 'key_hash', keyFormat)
     if (typeof hash !== 'string') return hash
     const timeout = readCount(param('timeout'), 'timeout')
     if (typeof timeout !== 'number') return timeout
@@ -20,16 +21,16 @@ export const keyHandlers: Record<string, Handler> = {
     return outcome === 'added' ? OK : repeatReply(repeatStatus, 304, `key_hash updated ${hash}`)
   },
 
-  async deleteKey({ admin, param, repeatStatus }) {
-    const hash = readHash(param('keyhash'), 'key_hash')
+  async deleteKey({ admin, keyFormat, param, repeatStatus }) {
+    const hash = readKey(param('keyhash'), 'key_hash', keyFormat)
     if (typeof hash !== 'string') return hash
     const [outcome] = await admin.removeKeys([hash])
     return outcome === 'deleted' ? OK : repeatReply(repeatStatus, 304, `unknown key_hash ${hash}`)
   },
 
   /** Unknown keys are omitted, because 0 means a key that never expires. */
-  async getKeys({ admin, body }) {
-    const hashes = uniqueHashes(body as string[])
+  async getKeys({ admin, body, keyFormat }) {
+    const hashes = uniqueKeys(body as string[], keyFormat)
     const timeouts = await inBatches(hashes, batch => admin.keys(batch))
     const known = hashes
       .map((hash, n) => [hash, timeouts[n]] as const)
@@ -38,12 +39,13 @@ export const keyHandlers: Record<string, Handler> = {
   },
 
   /** Reports an invalid hash in its place, and sets the other keys. */
-  async postKeys({ admin, body }) {
+  async postKeys({ admin, body, keyFormat }) {
     const entries = new Map<string, number>()
     const texts = new Map<string, string>()
     for (const [text, timeout] of Object.entries(body as Record<string, number>)) {
       if (timeout < 0) return BAD_JSON_BODY
-      if (isHash(text)) entries.set(text.toLowerCase(), timeout)
+      const key = normalKey(text, keyFormat)
+      if (key !== undefined) entries.set(key, timeout)
       else texts.set(text, 'invalid key_hash')
     }
     const list = [...entries]
@@ -54,8 +56,8 @@ export const keyHandlers: Record<string, Handler> = {
     return jsonReply({ status: 'ok', keys: Object.fromEntries(texts) })
   },
 
-  async deleteKeys({ admin, body }) {
-    const hashes = uniqueHashes(body as string[])
+  async deleteKeys({ admin, body, keyFormat }) {
+    const hashes = uniqueKeys(body as string[], keyFormat)
     const outcomes = await inBatches(hashes, batch => admin.removeKeys(batch))
     return jsonReply({
       status: 'ok',

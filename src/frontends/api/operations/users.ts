@@ -1,14 +1,15 @@
 import type { Admin, User, UserEntry } from '../../../admin/admin.ts'
+import { type KeyFormat, normalKey } from '../../../protocol/key.ts'
 import { type Call, type Handler, inBatches } from '../call.ts'
-import { invalid, isHash, readBytes, readCount, readHash, uniqueHashes } from '../hashes.ts'
+import { invalid, readBytes, readCount, readKey, uniqueKeys } from '../hashes.ts'
 import { BAD_JSON_BODY, jsonReply, OK, type Reply, repeatReply, statusReply } from '../replies.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 export const userHandlers: Record<string, Handler> = {
-  async getUser({ admin, param, userIdUuid }) {
+  async getUser({ admin, keyFormat, param, userIdUuid }) {
     const name = param('userhash')
-    const hash = await readUserKey(admin, name, userIdUuid)
+    const hash = await readUserKey(admin, name, userIdUuid, keyFormat)
     if (typeof hash === 'object') return hash
     const [user] = hash === undefined ? [] : await admin.users([hash])
     return user ? jsonReply(userJson(user)) : statusReply(404, `unknown user_hash ${hash ?? name}`)
@@ -23,9 +24,9 @@ export const userHandlers: Record<string, Handler> = {
       : repeatReply(call.repeatStatus, 304, `user_hash updated ${user.key}`)
   },
 
-  async deleteUser({ admin, param, repeatStatus, userIdUuid }) {
+  async deleteUser({ admin, keyFormat, param, repeatStatus, userIdUuid }) {
     const name = param('userhash')
-    const hash = await readUserKey(admin, name, userIdUuid)
+    const hash = await readUserKey(admin, name, userIdUuid, keyFormat)
     if (typeof hash === 'object') return hash
     const [outcome] = hash === undefined ? [] : await admin.removeUsers([hash])
     return outcome === 'deleted'
@@ -33,8 +34,8 @@ export const userHandlers: Record<string, Handler> = {
       : repeatReply(repeatStatus, 304, `unknown user_hash ${hash ?? name}`)
   },
 
-  async getUsers({ admin, body }) {
-    const hashes = uniqueHashes(body as string[])
+  async getUsers({ admin, body, keyFormat }) {
+    const hashes = uniqueKeys(body as string[], keyFormat)
     const users = await inBatches(hashes, batch => admin.users(batch))
     return jsonReply({
       status: 'ok',
@@ -48,10 +49,10 @@ export const userHandlers: Record<string, Handler> = {
   },
 
   /** One invalid entry refuses the whole list. The last of several entries for one key wins. */
-  async postUsers({ admin, body, userIdUuid }) {
+  async postUsers({ admin, body, keyFormat, userIdUuid }) {
     const users = new Map<string, UserEntry>()
     for (const entry of body as unknown[][]) {
-      const user = readBodyUser(entry, userIdUuid)
+      const user = readBodyUser(entry, userIdUuid, keyFormat)
       if ('status' in user) return user
       users.set(user.key, user)
     }
@@ -68,8 +69,8 @@ export const userHandlers: Record<string, Handler> = {
     })
   },
 
-  async deleteUsers({ admin, body }) {
-    const hashes = uniqueHashes(body as string[])
+  async deleteUsers({ admin, body, keyFormat }) {
+    const hashes = uniqueKeys(body as string[], keyFormat)
     const outcomes = await inBatches(hashes, batch => admin.removeUsers(batch))
     return jsonReply({
       status: 'ok',
@@ -93,8 +94,9 @@ async function readUserKey(
   admin: Admin,
   name: string,
   isUuid: boolean,
+  format: KeyFormat,
 ): Promise<string | Reply | undefined> {
-  if (!isUserId(name, isUuid)) return readHash(name, 'user_hash')
+  if (!isUserId(name, isUuid)) return readKey(name, 'user_hash', format)
   const [key] = await admin.userKeys([name])
   return key
 }
@@ -119,8 +121,8 @@ export function userJson({ id, key, active, torrentsActive, ...counts }: User): 
   }
 }
 
-function readPathUser({ param, userIdUuid }: Call): UserEntry | Reply {
-  const key = readHash(param('key'), 'key_hash')
+function readPathUser({ keyFormat, param, userIdUuid }: Call): UserEntry | Reply {
+  const key = readKey(param('key'), 'key_hash', keyFormat)
   if (typeof key !== 'string') return key
   const id = readId(param('id'), userIdUuid)
   if (typeof id !== 'string') return id
@@ -141,21 +143,26 @@ function readPathUser({ param, userIdUuid }: Call): UserEntry | Reply {
  * Reads `[id, key, uploaded, downloaded, completed, updated, active]`. The document's schema checks
  * only the length.
  */
-function readBodyUser(entry: readonly unknown[], isUuid: boolean): UserEntry | Reply {
-  const [idValue, key, uploaded, downloaded, completed, updated, active] = entry
-  if (typeof key !== 'string' || (typeof idValue !== 'string' && !isCount(idValue))) {
+function readBodyUser(
+  entry: readonly unknown[],
+  isUuid: boolean,
+  format: KeyFormat,
+): UserEntry | Reply {
+  const [idValue, keyText, uploaded, downloaded, completed, updated, active] = entry
+  if (typeof keyText !== 'string' || (typeof idValue !== 'string' && !isCount(idValue))) {
     return BAD_JSON_BODY
   }
   if (!isCount(uploaded) || !isCount(downloaded) || !isCount(completed) || !isCount(updated)) {
     return BAD_JSON_BODY
   }
   if (active !== 0 && active !== 1) return BAD_JSON_BODY
-  if (!isHash(key)) return invalid('key_hash', key)
+  const key = normalKey(keyText, format)
+  if (key === undefined) return invalid('key_hash', keyText)
   const id = readId(String(idValue), isUuid)
   if (typeof id !== 'string') return id
   return {
     id,
-    key: key.toLowerCase(),
+    key,
     uploaded: BigInt(uploaded),
     downloaded: BigInt(downloaded),
     completed,
