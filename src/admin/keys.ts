@@ -94,8 +94,8 @@ export class Keys {
   }
 
   /**
-   * Deletes expired keys and returns their number. They have expired by both clocks: after a jump of
-   * the system clock, its keys are refused, but they are still there once the clock is right again.
+   * Deletes expired keys and returns their number. They have expired by both clocks: a jump of the
+   * system clock has keys refused, but they are still there once the clock is right again.
    */
   async removeExpired(): Promise<number> {
     const { nowSeconds, realSeconds, rows, table } = this.#options

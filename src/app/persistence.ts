@@ -4,6 +4,7 @@ import { SAMPLE_SECONDS } from '../admin/overview.ts'
 import { WriteBehind } from '../admin/write-behind.ts'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
+import type { Batch } from '../database/ledger.ts'
 import { openDatabase } from '../database/open.ts'
 import type { Engine } from '../engine/engine.ts'
 import { ExitStatus } from '../errors.ts'
@@ -22,6 +23,8 @@ export type PersistenceOptions = {
   readonly metrics: () => Promise<string>
   readonly processes: () => readonly ProcessNumbers[]
   readonly isReady: () => boolean
+  /** Receives what is credited to users, after it is in the database. */
+  readonly onCredited?: (batch: Batch) => void
   readonly certificates: Pick<Admin, 'certificates' | 'reloadCertificates'>
   readonly onTorrentsChanged: (hashes: readonly string[]) => void
 }

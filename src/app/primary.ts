@@ -17,6 +17,7 @@ import {
 } from '../engine/engine.ts'
 import { sumFamilies, totals } from '../engine/totals.ts'
 import { ExitStatus, unavailableError } from '../errors.ts'
+import { type Events, eventLogSize, startEvents } from '../events/events.ts'
 import { createParts, type Parts } from '../lifecycle.ts'
 import { createLog, type Logger } from '../log.ts'
 import { renderMetrics } from '../metrics/exposition.ts'
@@ -131,10 +132,13 @@ export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig)
 }
 
 /** Throws an OperatorError if the process may not allocate that much memory. */
-function reserveTables({ accounting, engine }: Config, access: AccessRules): EngineTables {
+function reserveTables(
+  { accounting, engine, events }: Config,
+  access: AccessRules,
+): EngineTables {
   const memoryBytes = engine.memory
   try {
-    return createTables(memoryBytes, access, accounting.sessions)
+    return createTables(memoryBytes, access, accounting.sessions, eventLogSize(events))
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     throw unavailableError(
@@ -156,7 +160,9 @@ async function start(run: Run): Promise<void> {
     claimUdp,
   )
   parts.throwIfStopping()
-  const persistence = await openPersistence(run)
+  // Stopped after the database, whose last write credits users.
+  const events = await openEvents(run)
+  const persistence = await openPersistence(run, events)
   parts.throwIfStopping()
   const snapshots = openSnapshots(run, persistence)
   const engineThreads = await openEngineThreads(run, folder)
@@ -181,7 +187,14 @@ async function start(run: Run): Promise<void> {
   log.info({ workers: serving.workers, engine_threads: config.engine.threads }, 'ready')
 }
 
-async function openPersistence(run: Run): Promise<Persistence> {
+/** Undefined where the configuration has no receivers of events. */
+async function openEvents({ config, engine, log, parts }: Run): Promise<Events | undefined> {
+  const events = await startEvents({ config: config.events, eventLog: engine.events, log })
+  if (events) parts.add(events)
+  return events
+}
+
+async function openPersistence(run: Run, events: Events | undefined): Promise<Persistence> {
   const { certificates, config, engine, log, nowSeconds, parts, processes, reload } = run
   const id = config.tracker_config.prometheus_id
   const startedSeconds = nowSeconds()
@@ -202,12 +215,14 @@ async function openPersistence(run: Run): Promise<Persistence> {
     metrics: () => renderMetrics(collect(), id),
     isReady: () => parts.isReady,
     processes: createProcessNumbers(processes),
+    ...(events && { onCredited: events.credited }),
     certificates: {
       certificates: async () => certificates.list(),
       reloadCertificates: filter => reload.certificates(filter),
     },
     onTorrentsChanged: hashes => publisher?.note(hashes),
   })
+  events?.setUsers(number => persistence.administration.users.idOf(number))
   parts.add(persistence)
   publisher = startCountPublisher(config.cache, {
     engine,

@@ -3,6 +3,7 @@ import { ACCESS_KEYS } from './access-schema.ts'
 import { ACCOUNTING_SECTION } from './accounting-schema.ts'
 import { CACHE_SECTION } from './cache-schema.ts'
 import { DATABASE_SECTIONS } from './database-schema.ts'
+import { EVENTS_SECTION } from './events-schema.ts'
 import { FAILURES_SECTION } from './failures-schema.ts'
 import { filePath, type SectionSchema, seconds, switchedOff, switchedOn } from './key-schema.ts'
 import { LIMITS_SECTION } from './limits-schema.ts'
@@ -164,6 +165,7 @@ export const SCHEMA = {
   failures: FAILURES_SECTION,
   websocket: WEBSOCKET_SECTION,
   accounting: ACCOUNTING_SECTION,
+  events: EVENTS_SECTION,
   ...DATABASE_SECTIONS,
   cache: CACHE_SECTION,
   snapshot: {

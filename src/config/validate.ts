@@ -11,6 +11,7 @@ import {
   parseDatabasePath,
   readDatabasePath,
 } from './database-path.ts'
+import { EVENT_KINDS } from './events-schema.ts'
 import type { KeySchema } from './key-schema.ts'
 import { applyProfile } from './limits-schema.ts'
 import { jsonSchema, sectionAt, sectionNamesAt } from './schema.ts'
@@ -40,6 +41,7 @@ const ajv = new Ajv({ allErrors: true, strict: true, useDefaults: true, allowUni
 ajv.addFormat('bind-address', text => parseBindAddress(text) !== undefined)
 ajv.addFormat('cidr', text => parseCidr(text) !== undefined)
 ajv.addFormat('peer-id-prefix', /^[!-~]{1,20}$/)
+ajv.addFormat('event-kind', new RegExp(`^(${EVENT_KINDS.join('|')})$`))
 ajv.addFormat('tracker-path', isTrackerPath)
 ajv.addFormat('header-name', /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/)
 ajv.addFormat(

@@ -10,9 +10,9 @@ export function lifetimeOf(end: number, now: number): number {
 }
 
 /**
- * The Unix second at which a key ends, from a number of Torrust-Actix: a lifetime that starts `now`,
- * or from END_MIN on the end itself, as earlier versions of muster and its own exports have it. 0 is
- * never.
+ * The Unix second at which a key ends, from a number of Torrust-Actix: a lifetime that starts
+ * `now`, or from END_MIN on the end itself, as earlier versions of muster and its own exports have
+ * it. 0 is never.
  */
 export function endOf(timeout: number, now: number): number {
   return timeout === 0 || timeout >= END_MIN ? timeout : now + timeout

@@ -34,7 +34,7 @@ export function keysTable(
   const encoded = (hash: string) => encode(keys.primary.kind, hash)
   let prepared: Promise<void> | undefined
   const prepare = () => {
-    prepared ??= createTable(dialect, dialect.kysely, keyEnds).catch(error => {
+    prepared ??= createEndsTable(store, keyEnds).catch(error => {
       prepared = undefined
       throw error
     })
@@ -64,16 +64,8 @@ export function keysTable(
     async *load() {
       await prepare()
       for await (const chunk of lifetimes.load()) {
-        const ends = await rowsOf(dialect.kysely, keyEnds, chunk.map(({ hash }) => hash))
-        const now = unixSeconds()
-        const changed: KeyRow[] = []
-        yield chunk.map(({ hash, timeout }) => {
-          const known = ends.get(hash)
-          if (known?.lifetime === timeout) return { hash, timeout: known.end }
-          const row = { hash, timeout: endOf(timeout, now) }
-          changed.push(row)
-          return row
-        })
+        const { rows, changed } = await withEnds(dialect.kysely, keyEnds, chunk)
+        yield rows
         await save(changed)
       }
     },
@@ -103,6 +95,42 @@ export function keysTable(
     },
   }
 }
+
+/** The rows with the times at which they end, and those whose lifetime starts now. */
+async function withEnds(
+  db: Kysely<Tables>,
+  shape: Shape<KeyEndRow>,
+  lifetimes: readonly LifetimeRow[],
+): Promise<{ rows: KeyRow[]; changed: KeyRow[] }> {
+  const hashes = lifetimes.map(({ hash }) => hash)
+  const ends = await rowsOf(db, shape, hashes)
+  const now = unixSeconds()
+  const changed: KeyRow[] = []
+  const rows = lifetimes.map(({ hash, timeout }) => {
+    const known = ends.get(hash)
+    if (known?.lifetime === timeout) return { hash, timeout: known.end }
+    const row = { hash, timeout: endOf(timeout, now) }
+    changed.push(row)
+    return row
+  })
+  return { rows, changed }
+}
+
+/** Creates the table if it does not exist. Tries again after a connection that broke. */
+async function createEndsTable(
+  { dialect }: Pick<Store, 'dialect'>,
+  shape: Shape<KeyEndRow>,
+  attempts = CREATE_ATTEMPTS,
+): Promise<void> {
+  try {
+    await createTable(dialect, dialect.kysely, shape)
+  } catch (error) {
+    if (attempts === 1 || !dialect.mayRetry(error)) throw error
+    await createEndsTable({ dialect }, shape, attempts - 1)
+  }
+}
+
+const CREATE_ATTEMPTS = 5
 
 /** The last row of each hash, in the order of the hashes. */
 function byHash(rows: readonly KeyRow[]): Map<string, KeyRow> {

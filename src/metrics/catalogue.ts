@@ -201,6 +201,25 @@ export const CATALOGUE = {
     'Changes that wait to be written: stripes of the tables with changed torrents, and changed users.',
     { what: 'torrents, users' },
   ),
+  muster_events_sent_total: counter('events', 'Events that a receiver has.', {
+    receiver: 'webhook, nats, redis',
+  }),
+  muster_events_dropped_total: counter(
+    'events',
+    'Events that were dropped because events.queue waited already: for one receiver, or for all of them before they were read from the engine.',
+    { receiver: 'webhook, nats, redis, all' },
+  ),
+  muster_events_failures_total: counter(
+    'batches',
+    'Batches that a receiver did not take. They are sent again.',
+    { receiver: 'webhook, nats, redis' },
+  ),
+  muster_events_waiting: gauge('events', 'Events that wait to be sent.', {
+    receiver: 'webhook, nats, redis, all',
+  }),
+  muster_events_lag_seconds: gauge('seconds', 'How long the oldest event has waited.', {
+    receiver: 'webhook, nats, redis',
+  }),
   muster_access_entries: gauge('entries', 'Entries of lists, keys and users.', {
     table: 'whitelist, blacklist, keys, users',
   }),

@@ -185,7 +185,7 @@ function announce(listener: Listener, response: HttpResponse, request: HttpReque
   const { open } = link
   const query = request.getQuery() ?? ''
   const failure =
-    paths.readKeys(path, query, open, at + KEY, at + USER_KEY) ||
+    paths.readAnnounceKeys(path, query, open, at + KEY, at + USER_KEY) ||
     (address ? writeClientAddress(address, open, at) : Failure.unknownOrigin) ||
     parseAnnounce(paths.query(query), open, at, options)
   if (failure !== Failure.none || !address) {
@@ -203,9 +203,7 @@ function scrape(listener: Listener, response: HttpResponse, request: HttpRequest
   const { open } = link
   const query = request.getQuery() ?? ''
   const failure =
-    (paths.rules.anonymousScrape
-      ? Failure.none
-      : paths.readKeys(path, query, open, at + SCRAPE_KEY, at + SCRAPE_USER_KEY, true)) ||
+    paths.readScrapeKeys(path, query, open, at + SCRAPE_KEY, at + SCRAPE_USER_KEY) ||
     parseScrape(paths.query(query), open, at)
   if (failure !== Failure.none) return answers.fail(response, request, address, failure)
   const hashes = open.view.getUint16(at + HASH_COUNT, true) * HASH_BYTES

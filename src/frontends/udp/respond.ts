@@ -204,7 +204,8 @@ function readAnnounceKeys(
 ): Failure {
   if (!needsKeys(paths.rules)) return Failure.none
   const bytes = readUrlData(memory.u8, at + ANNOUNCE_PACKET_BYTES, at + length, urlData, 0)
-  return readUrlKeys(paths, bytes, record, KEY, USER_KEY)
+  const [path, query] = readUrl(bytes)
+  return paths.readAnnounceKeys(path, query, record, KEY, USER_KEY)
 }
 
 function needsKeys({ keys, users }: PathRules): boolean {
@@ -256,23 +257,16 @@ function readScrapeKeys(
     if (isKnown) return Failure.none
   }
   const bytes = readUrlData(memory.u8, at, end, urlData, 0)
-  const [keyAt, userKeyAt] = [SCRAPE_AT + SCRAPE_KEY, SCRAPE_AT + SCRAPE_USER_KEY]
-  return readUrlKeys(paths, bytes, record, keyAt, userKeyAt, true)
+  const [path, query] = readUrl(bytes)
+  const keyAt = SCRAPE_AT + SCRAPE_KEY
+  return paths.readScrapeKeys(path, query, record, keyAt, SCRAPE_AT + SCRAPE_USER_KEY)
 }
 
-/** Reads the keys from the first bytes of `urlData`, the path and query of the tracker's URL. */
-function readUrlKeys(
-  paths: TrackerPaths,
-  bytes: number,
-  record: Bytes,
-  keyAt: number,
-  userKeyAt: number,
-  isScrape = false,
-): Failure {
+/** Path and query of the tracker's URL, from the first bytes of `urlData`. */
+function readUrl(bytes: number): [path: string, query: string | undefined] {
   const url = urlData.toString('latin1', 0, bytes)
-  const queryAt = url.indexOf('?') + 1
-  const query = queryAt === 0 ? undefined : url.slice(queryAt)
-  return paths.readKeys(url, query, record, keyAt, userKeyAt, isScrape)
+  const queryAt = url.indexOf('?')
+  return queryAt === -1 ? [url, undefined] : [url.slice(0, queryAt), url.slice(queryAt + 1)]
 }
 
 function fail(

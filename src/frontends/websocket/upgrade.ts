@@ -1,6 +1,5 @@
 import { countFrontend, FrontendCounter, familyOf, Protocol } from '../../counters/frontend.ts'
 import { bytesOf } from '../../protocol/bytes.ts'
-import { Failure } from '../../protocol/failures.ts'
 import { formatAddress } from '../../protocol/ip.ts'
 import { Family, HASH_BYTES, type IpFamily } from '../../protocol/records.ts'
 import type { HttpRequest, UpgradeContext, UpgradeResponse } from '../adapter.ts'
@@ -81,14 +80,13 @@ function readHandshake(
   const keys = bytesOf(new Uint8Array(KEYS_BYTES))
   const { paths } = route
   const [path, query] = [request.getUrl(), request.getQuery()]
-  const read = (isScrape: boolean) => paths.readKeys(path, query, keys, 0, HASH_BYTES, isScrape)
-  const scrapeKeyFailure = paths.rules.anonymousScrape ? Failure.none : read(true)
+  const scrapeKeyFailure = paths.readScrapeKeys(path, query, keys, 0, HASH_BYTES)
   return {
     family,
     client,
     counted: countedAddress(address),
     route,
-    keyFailure: read(false),
+    keyFailure: paths.readAnnounceKeys(path, query, keys, 0, HASH_BYTES),
     scrapeKeyFailure,
     keys: keys.u8,
     session: undefined,

@@ -75,34 +75,56 @@ export class TrackerPaths {
   }
 
   /**
-   * Writes the keys of the path, or else of the query, to `keyAt` and `userKeyAt`. Only the keys
-   * that the rules ask for are read. A key that may be absent, and is, becomes 20 zero bytes. Where
-   * the rules ask for one key and the path has two, the tracker's is the first and the user's the
-   * last.
+   * Writes the keys of an announce, from its path or else from its query, to `keyAt` and
+   * `userKeyAt`. Only the keys that the rules ask for are read. A key that may be absent, and is,
+   * becomes 20 zero bytes. Where the rules ask for one key and the path has two, the tracker's is
+   * the first and the user's the last.
    */
-  readKeys(
+  readAnnounceKeys(
     path: string,
     query: string | undefined,
     into: Bytes,
     keyAt: number,
     userKeyAt: number,
-    isScrape = false,
   ): Failure {
-    const { keys, scrapeNeedsKey = true, users, usersRequired = true } = this.rules
-    if (!keys && !users) return Failure.none
+    if (!this.rules.keys && !this.rules.users) return Failure.none
     this.#match(path)
-    const isOptional = isScrape && !scrapeNeedsKey
+    return this.#readKeys(false, query, into, keyAt, userKeyAt)
+  }
+
+  /** The same for a scrape, which may need fewer keys. */
+  readScrapeKeys(
+    path: string,
+    query: string | undefined,
+    into: Bytes,
+    keyAt: number,
+    userKeyAt: number,
+  ): Failure {
+    if (this.rules.anonymousScrape) return Failure.none
+    this.#match(path)
+    return this.#readKeys(this.rules.scrapeNeedsKey === false, query, into, keyAt, userKeyAt)
+  }
+
+  #readKeys(
+    areOptional: boolean,
+    query: string | undefined,
+    into: Bytes,
+    keyAt: number,
+    userKeyAt: number,
+  ): Failure {
+    const { keys, users, usersRequired = true } = this.rules
     if (keys) {
       const text = this.#key ?? parameter(query, this.#keyParameter)
-      const failure = this.#read(text, isOptional, into, keyAt, Failure.invalidKey)
-      if (failure !== Failure.none || !users) return failure
+      const failure = this.#read(text, areOptional, into, keyAt, Failure.invalidKey)
+      if (failure !== Failure.none) return failure
     }
+    if (!users) return Failure.none
     const text =
       this.#userKey ??
       (keys ? undefined : this.#key) ??
       parameter(query, this.#userKeyParameter) ??
       (keys ? undefined : parameter(query, this.#keyParameter))
-    const mayLack = isOptional || !usersRequired
+    const mayLack = areOptional || !usersRequired
     return this.#read(text, mayLack, into, userKeyAt, Failure.invalidUserKey)
   }
 

@@ -17,7 +17,10 @@ const pathKind = (path: string, rules = users) => new TrackerPaths(rules).kindOf
 function parse(path: string, rules: PathRules, isScrape = false): number | [string, string] {
   const into = allocate(48)
   const [plain = '', query] = path.split('?')
-  const failure = new TrackerPaths(rules).readKeys(plain, query, into, 2, 24, isScrape)
+  const paths = new TrackerPaths(rules)
+  const failure = isScrape
+    ? paths.readScrapeKeys(plain, query, into, 2, 24)
+    : paths.readAnnounceKeys(plain, query, into, 2, 24)
   const hex = (at: number) => Buffer.from(into.u8.slice(at, at + 20)).toString('hex')
   return failure === Failure.none ? [hex(2), hex(24)] : failure
 }
