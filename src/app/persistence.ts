@@ -36,7 +36,9 @@ export type PersistenceOptions = {
 export async function startPersistence(options: PersistenceOptions): Promise<Persistence> {
   const { config, log } = options
   const { database: settings, database_structure: structure } = config
-  const database = settings.persistent ? await openDatabase(settings, structure, config.tracker_config.key_format) : undefined
+  const database = settings.persistent
+    ? await openDatabase(settings, structure, config.tracker_config.key_format)
+    : undefined
   const persistence = new Persistence(options, database)
   try {
     if (settings.engine === 'sqlite3') await database?.createTables()

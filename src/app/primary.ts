@@ -132,10 +132,7 @@ export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig)
 }
 
 /** Throws an OperatorError if the process may not allocate that much memory. */
-function reserveTables(
-  { accounting, engine, events }: Config,
-  access: AccessRules,
-): EngineTables {
+function reserveTables({ accounting, engine, events }: Config, access: AccessRules): EngineTables {
   const memoryBytes = engine.memory
   try {
     return createTables(memoryBytes, access, accounting.sessions, eventLogSize(events))

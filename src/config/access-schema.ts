@@ -47,9 +47,7 @@ export const ACCESS_KEYS = {
   key_parameter: parameter(
     'Query parameter that has the key if the path has none, such as "passkey" for /announce?passkey=KEY. It is the tracker key, or the user\'s key if only users are enabled.',
   ),
-  user_key_parameter: parameter(
-    "Query parameter that has the user's key if the path has none.",
-  ),
+  user_key_parameter: parameter("Query parameter that has the user's key if the path has none."),
   key_format: {
     type: 'string',
     enum: ['hex', 'text'],

@@ -1,4 +1,10 @@
-import { type KeySchema, type SectionSchema, type StringKey, seconds, switchedOff } from './key-schema.ts'
+import {
+  type KeySchema,
+  type SectionSchema,
+  type StringKey,
+  seconds,
+  switchedOff,
+} from './key-schema.ts'
 
 export const EVENT_KINDS = ['started', 'completed', 'stopped', 'flagged', 'credited'] as const
 

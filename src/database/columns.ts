@@ -6,7 +6,16 @@ import { normalKey } from '../protocol/key.ts'
  * 64 characters; `serial` is a number that is a primary key; `bytes` needs 64 bits; `number` accepts
  * any integer type; `flag` is 1 or 0.
  */
-export type ColumnKind = 'binary' | 'hex' | 'key' | 'uuid' | 'serial' | 'id' | 'number' | 'bytes' | 'flag'
+export type ColumnKind =
+  | 'binary'
+  | 'hex'
+  | 'key'
+  | 'uuid'
+  | 'serial'
+  | 'id'
+  | 'number'
+  | 'bytes'
+  | 'flag'
 
 /** The largest value of a `bytes` column: the largest that a signed 64-bit column holds. */
 export const TOTAL_MAX = 2n ** 63n - 1n

@@ -19,7 +19,9 @@ export async function createTable(
     )
   for (const { name, kind } of others) {
     create = create.addColumn(name, sql.raw(dialect.type(kind)), column =>
-      kind === 'binary' || kind === 'hex' || kind === 'key' ? column.notNull() : column.notNull().defaultTo(0),
+      kind === 'binary' || kind === 'hex' || kind === 'key'
+        ? column.notNull()
+        : column.notNull().defaultTo(0),
     )
   }
   await create.execute()

@@ -25,10 +25,7 @@ export type KeyShapes = {
  * renew it. The end counts as long as the table of keys still has the lifetime that it was stored
  * with: a row that another program changed has a new lifetime, which starts when it is loaded.
  */
-export function keysTable(
-  store: Store,
-  { keys, keyEnds }: KeyShapes,
-): Table<KeyRow> {
+export function keysTable(store: Store, { keys, keyEnds }: KeyShapes): Table<KeyRow> {
   const { dialect, transact, chunkSize } = store
   const lifetimes = hashTable(store, keys)
   const encoded = (hash: string) => encode(keys.primary.kind, hash)
@@ -74,8 +71,15 @@ export function keysTable(
       await prepare()
       for (const part of inParts([...byHash(rows).values()], chunkSize)) {
         await transact(async db => {
-          const known = await rowsOf(db, keys, part.map(({ hash }) => hash))
-          await write(db, part.filter(({ hash }) => known.has(hash)))
+          const known = await rowsOf(
+            db,
+            keys,
+            part.map(({ hash }) => hash),
+          )
+          await write(
+            db,
+            part.filter(({ hash }) => known.has(hash)),
+          )
         })
       }
     },

@@ -42,7 +42,12 @@ const FITTING: Readonly<Record<ColumnKind, RegExp>> = {
 }
 
 /** Length that a column must have, if its type states one. */
-const LENGTHS: Readonly<Partial<Record<ColumnKind, number>>> = { binary: 20, hex: 40, key: 64, uuid: 36 }
+const LENGTHS: Readonly<Partial<Record<ColumnKind, number>>> = {
+  binary: 20,
+  hex: 40,
+  key: 64,
+  uuid: 36,
+}
 
 /** Deadlocks and lock timeouts, a row that changed meanwhile, a lost connection. */
 const PASSING = new Set([

@@ -103,9 +103,7 @@ function overDialect(
     blacklist: structure.blacklist.persistent
       ? ordered(hashTable(store, shapes.blacklist))
       : unstored(),
-    keys: structure.keys.persistent
-      ? ordered(keysTable(store, shapes))
-      : unstored(),
+    keys: structure.keys.persistent ? ordered(keysTable(store, shapes)) : unstored(),
     users: structure.users.persistent ? ordered(usersTable(store, shapes.users)) : unstored(),
     async createTables() {
       try {

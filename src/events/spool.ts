@@ -34,7 +34,10 @@ export class Spool {
   /** Replaces the file. Only its owner can read it: addresses of clients are in it. */
   write(lines: readonly string[]): void {
     this.#left = 0
-    if (lines.length === 0) return rmSync(this.path, { force: true })
+    if (lines.length === 0) {
+      rmSync(this.path, { force: true })
+      return
+    }
     mkdirSync(dirname(this.path), { recursive: true, mode: 0o750 })
     const beside = `${this.path}.part`
     writeFileSync(beside, `${lines.join('\n')}\n`, { mode: 0o600, flush: true })

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { lifetimeOf, unixSeconds } from '../database/key-times.ts'
 import type { Database, Table, UserRow } from '../database/database.ts'
+import { lifetimeOf, unixSeconds } from '../database/key-times.ts'
 import { exactJson } from '../json.ts'
 import { writeFileWhole } from './export.ts'
 import {

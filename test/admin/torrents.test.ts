@@ -79,23 +79,26 @@ t.test('without update_completed the count of downloads stays as it was entered'
   t.match(await rows(), { [hex(1)]: { seeds: 1, peers: 1, completed: 5 } })
 })
 
-t.test('a torrent of the database stays without peers; with delete_silent_torrents it is deleted', async t => {
-  const kept = await tracker(t, {})
-  kept.clock.now = LATER
-  kept.sweep()
-  t.match(await kept.rows(), { [hex(1)]: { completed: 6 } })
-  // A changed torrent waits for the flush before it is removed.
-  kept.sweep()
-  t.match(kept.torrents.of([hex(1), hex(2)]), [{ completed: 6, seeders: 0 }, undefined])
+t.test(
+  'a torrent of the database stays without peers; with delete_silent_torrents it is deleted',
+  async t => {
+    const kept = await tracker(t, {})
+    kept.clock.now = LATER
+    kept.sweep()
+    t.match(await kept.rows(), { [hex(1)]: { completed: 6 } })
+    // A changed torrent waits for the flush before it is removed.
+    kept.sweep()
+    t.match(kept.torrents.of([hex(1), hex(2)]), [{ completed: 6, seeders: 0 }, undefined])
 
-  const removed = await tracker(t, { deleteSilent: true })
-  await removed.torrents.flush()
-  removed.clock.now = LATER
-  removed.sweep()
-  t.same(await removed.rows(), {})
-  removed.sweep()
-  t.same(removed.torrents.of([hex(1)]), [undefined])
-})
+    const removed = await tracker(t, { deleteSilent: true })
+    await removed.torrents.flush()
+    removed.clock.now = LATER
+    removed.sweep()
+    t.same(await removed.rows(), {})
+    removed.sweep()
+    t.same(removed.torrents.of([hex(1)]), [undefined])
+  },
+)
 
 t.test('what could not be written is written with the next try', async t => {
   const { database, rows, torrents } = await tracker(t, {})

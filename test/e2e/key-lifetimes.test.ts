@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'libsql'
 import t from 'tap'
@@ -6,7 +6,6 @@ import { literal, torrustActixTables } from '../database/fixtures/torrust-actix-
 import { announce, hex, KEY, startWithApi, USER } from '../fixtures/admin-client.ts'
 import { getBencoded } from '../fixtures/http-client.ts'
 import { launch, temporaryFolder } from '../fixtures/start-tracker.ts'
-import { writeFileSync } from 'node:fs'
 
 const SHAPE = { binary: true, uuid: true }
 const FILE = 'data.db'
@@ -101,7 +100,8 @@ t.test('remove_action decides whether a deletion through the API lasts', async t
     // Long enough for torrents to be silent, and for several writes.
     await new Promise(resolve => setTimeout(resolve, 4000))
     t.equal(await tracker.stop(), 0)
-    const count = (table: string) => Number(query(folder, `select count(*) as n from ${table}`)[0]?.['n'])
+    const count = (table: string) =>
+      Number(query(folder, `select count(*) as n from ${table}`)[0]?.['n'])
     t.equal(count('torrents'), removes ? 1 : 2, 'a torrent without announces stays')
     t.equal(count('whitelist'), removes ? 0 : 1)
     t.equal(count('keys'), removes ? 0 : 1)

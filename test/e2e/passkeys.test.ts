@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { type AdminClient, announce, startWithApi, UUID } from '../fixtures/admin-client.ts'
 import { type Dictionary, getBencoded, latin1, query } from '../fixtures/http-client.ts'
-import { temporaryFolder, type Tracker } from '../fixtures/start-tracker.ts'
+import { type Tracker, temporaryFolder } from '../fixtures/start-tracker.ts'
 import { clientOf, hashOf } from '../fixtures/tracker-client.ts'
 import {
   announceOf,
@@ -17,13 +17,7 @@ const PASSKEY = 'Zq8-passkey_of.a~site'
 const OTHER = 'zQ8-passkey_of.a~site'
 
 const PATHS = {
-  announce_paths: [
-    '/announce',
-    '/announce.php',
-    '/ann',
-    '/tracker/announce',
-    '/t/{key}/announce',
-  ],
+  announce_paths: ['/announce', '/announce.php', '/ann', '/tracker/announce', '/t/{key}/announce'],
   scrape_paths: ['/scrape', '/scrape.php'],
   key_parameter: 'passkey',
 }

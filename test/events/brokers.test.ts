@@ -36,42 +36,46 @@ async function until(fits: () => boolean | Promise<boolean>): Promise<void> {
 
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => n)
 
-t.test('NATS: a subscriber has every event, also after the server was killed', {
-  skip: withoutNats,
-}, async t => {
-  const port = await freePort()
-  const command = ['nats-server', '-a', '127.0.0.1', '-p', String(port), '--auth', 'a-token']
-  const server = await startServer(t, command, port)
-  const seen = new Set<number>()
-  const subscribe = async () => {
-    const subscriber = await connect({ servers: `127.0.0.1:${port}`, token: 'a-token' })
-    t.teardown(() => subscriber.close())
-    subscriber.subscribe('site.events', {
-      callback: (_, message) => {
-        seen.add(message.json<{ n: number }>().n)
-      },
-    })
-    await subscriber.flush()
-  }
-  await subscribe()
-  const url = `nats://a-token@127.0.0.1:${port}`
-  const options = { url, subject: 'site.events', jetstream: false, timeoutMillis: TIMEOUT_MILLIS }
-  const outbox = open(t, createNats(options))
-  addTo(outbox, 0, 1000)
-  await until(() => seen.size === 1000)
-  await killServer(server)
-  addTo(outbox, 1000, 1500)
-  await until(() => outbox.failures > 0)
-  t.equal(outbox.waiting, 500)
-  // A subscriber that comes later than the events misses them: that is NATS without JetStream.
-  await startServer(t, command, port)
-  await subscribe()
-  await until(() => outbox.waiting === 0)
-  addTo(outbox, 1500, 2000)
-  await until(() => seen.has(1999))
-  t.equal(outbox.sent, 2000)
-  t.ok(numbers(1000).every(n => seen.has(n)) && seen.has(1500))
-})
+t.test(
+  'NATS: a subscriber has every event, also after the server was killed',
+  {
+    skip: withoutNats,
+  },
+  async t => {
+    const port = await freePort()
+    const command = ['nats-server', '-a', '127.0.0.1', '-p', String(port), '--auth', 'a-token']
+    const server = await startServer(t, command, port)
+    const seen = new Set<number>()
+    const subscribe = async () => {
+      const subscriber = await connect({ servers: `127.0.0.1:${port}`, token: 'a-token' })
+      t.teardown(() => subscriber.close())
+      subscriber.subscribe('site.events', {
+        callback: (_, message) => {
+          seen.add(message.json<{ n: number }>().n)
+        },
+      })
+      await subscriber.flush()
+    }
+    await subscribe()
+    const url = `nats://a-token@127.0.0.1:${port}`
+    const options = { url, subject: 'site.events', jetstream: false, timeoutMillis: TIMEOUT_MILLIS }
+    const outbox = open(t, createNats(options))
+    addTo(outbox, 0, 1000)
+    await until(() => seen.size === 1000)
+    await killServer(server)
+    addTo(outbox, 1000, 1500)
+    await until(() => outbox.failures > 0)
+    t.equal(outbox.waiting, 500)
+    // A subscriber that comes later than the events misses them: that is NATS without JetStream.
+    await startServer(t, command, port)
+    await subscribe()
+    await until(() => outbox.waiting === 0)
+    addTo(outbox, 1500, 2000)
+    await until(() => seen.has(1999))
+    t.equal(outbox.sent, 2000)
+    t.ok(numbers(1000).every(n => seen.has(n)) && seen.has(1500))
+  },
+)
 
 t.test('NATS: JetStream has stored every event once', { skip: withoutNats }, async t => {
   const port = await freePort()
@@ -102,38 +106,51 @@ t.test('NATS: JetStream has stored every event once', { skip: withoutNats }, asy
   t.match(await ask('STREAM.INFO.EVENTS'), { state: { messages: 150 } })
 })
 
-t.test('Redis: the stream has every event, also after the server was killed', {
-  skip: withoutRedis,
-}, async t => {
-  const port = await freePort()
-  const folder = temporaryFolder(t)
-  const command = [
-    'redis-server',
-    ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--requirepass', 'secret'],
-    ...['--appendonly', 'yes', '--appendfsync', 'always'],
-  ]
-  const server = await startServer(t, command, port)
-  const url = `redis://:secret@127.0.0.1:${port}/0`
-  const options = { url, stream: 'site:events', length: 0, timeoutMillis: TIMEOUT_MILLIS }
-  const outbox = open(t, createRedis(options))
-  addTo(outbox, 0, 500)
-  await until(() => outbox.waiting === 0)
-  await killServer(server)
-  addTo(outbox, 500, 1000)
-  await until(() => outbox.failures > 0)
-  await startServer(t, command, port)
-  await until(() => outbox.waiting === 0)
-  const redis = new Redis(url)
-  t.teardown(() => redis.disconnect())
-  const entries = await redis.xrange('site:events', '-', '+')
-  const seen = new Set(
-    entries.map(([, [field, text = '']]) => {
-      t.equal(field, 'event')
-      return (JSON.parse(text) as { n: number }).n
-    }),
-  )
-  t.same([...seen], numbers(1000))
-})
+t.test(
+  'Redis: the stream has every event, also after the server was killed',
+  {
+    skip: withoutRedis,
+  },
+  async t => {
+    const port = await freePort()
+    const folder = temporaryFolder(t)
+    const command = [
+      'redis-server',
+      ...[
+        '--port',
+        String(port),
+        '--bind',
+        '127.0.0.1',
+        '--dir',
+        folder,
+        '--requirepass',
+        'secret',
+      ],
+      ...['--appendonly', 'yes', '--appendfsync', 'always'],
+    ]
+    const server = await startServer(t, command, port)
+    const url = `redis://:secret@127.0.0.1:${port}/0`
+    const options = { url, stream: 'site:events', length: 0, timeoutMillis: TIMEOUT_MILLIS }
+    const outbox = open(t, createRedis(options))
+    addTo(outbox, 0, 500)
+    await until(() => outbox.waiting === 0)
+    await killServer(server)
+    addTo(outbox, 500, 1000)
+    await until(() => outbox.failures > 0)
+    await startServer(t, command, port)
+    await until(() => outbox.waiting === 0)
+    const redis = new Redis(url)
+    t.teardown(() => redis.disconnect())
+    const entries = await redis.xrange('site:events', '-', '+')
+    const seen = new Set(
+      entries.map(([, [field, text = '']]) => {
+        t.equal(field, 'event')
+        return (JSON.parse(text) as { n: number }).n
+      }),
+    )
+    t.same([...seen], numbers(1000))
+  },
+)
 
 t.test('Redis: a stream is trimmed', { skip: withoutRedis }, async t => {
   const port = await freePort()

@@ -46,7 +46,10 @@ t.test('a receiver that fails in every way has each event at least once, in orde
   await receiver.until(() => receiver.events.length >= n)
 
   const seen = receiver.events.map(event => event['n'] as number)
-  t.same([...new Set(seen)], Array.from({ length: n }, (_, number) => number))
+  t.same(
+    [...new Set(seen)],
+    Array.from({ length: n }, (_, number) => number),
+  )
   while (outbox.waiting > 0) await new Promise(resolve => setTimeout(resolve, 5))
   t.match(outbox, { sent: n, dropped: 0, lagSeconds: 0 })
   for (const { headers, body } of receiver.batches) {
@@ -83,7 +86,10 @@ t.test('a full queue drops what is new, and counts it', async t => {
     release()
     await new Promise(resolve => setTimeout(resolve, 1))
   }
-  t.same(taken, Array.from({ length: 20 }, (_, n) => line(n)))
+  t.same(
+    taken,
+    Array.from({ length: 20 }, (_, n) => line(n)),
+  )
   outbox.add('x'.repeat(21 * 1024))
   t.match(outbox, { dropped: 31 }, 'long lines do not fill the memory')
 })
@@ -96,7 +102,10 @@ t.test('a stop returns what the receiver does not take in time', async t => {
   }
   const outbox = open(t, receiver, { timeoutMillis: 600_000 })
   for (let n = 0; n < 35; n++) outbox.add(line(n))
-  t.same(await outbox.stop(50), Array.from({ length: 35 }, (_, n) => line(n)))
+  t.same(
+    await outbox.stop(50),
+    Array.from({ length: 35 }, (_, n) => line(n)),
+  )
   const taking = open(t, { ...receiver, send: async () => undefined }, { delayMillis: 600_000 })
   for (let n = 0; n < 5; n++) taking.add(line(n))
   t.same(await taking.stop(60_000), [], 'what still waits for more is sent at once')

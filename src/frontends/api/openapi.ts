@@ -1,7 +1,7 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+import { type KeyFormat, normalKey } from '../../protocol/key.ts'
 import type { HashName } from './hashes.ts'
 import { invalid } from './hashes.ts'
-import { type KeyFormat, normalKey } from '../../protocol/key.ts'
 import document from './openapi.json' with { type: 'json' }
 import { BAD_JSON_BODY, type Reply } from './replies.ts'
 

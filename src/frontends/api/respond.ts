@@ -91,7 +91,9 @@ export function createResponder(options: ApiServerOptions, admin: Admin): Respon
 
   async function perform(exchange: Exchange, operation: Operation, call: Omit<Call, 'body'>) {
     try {
-      const read = operation.body ? await readBody(exchange, operation.body, services.keyFormat) : NO_BODY
+      const read = operation.body
+        ? await readBody(exchange, operation.body, services.keyFormat)
+        : NO_BODY
       if (exchange.isSettled) return
       await exchange.send(
         'refusal' in read

@@ -169,7 +169,10 @@ function plain(path: string): string {
   const query = path.indexOf('?')
   const text = query === -1 ? path : path.slice(0, query)
   if (text.startsWith('/') && !text.includes('//') && !text.endsWith('/')) return text
-  return `/${text.split('/').filter(part => part !== '').join('/')}`
+  return `/${text
+    .split('/')
+    .filter(part => part !== '')
+    .join('/')}`
 }
 
 /** Whether a text can be one of `announcePaths` or `scrapePaths`. */

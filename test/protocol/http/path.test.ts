@@ -100,12 +100,15 @@ t.test('a second question mark ends the key, and a parameter may be escaped', as
     t.equal(parse(`/announce?${query}`, rules), Failure.missingKey, query)
 })
 
-t.test('text keys have 8 to 64 characters of a URL; 40 hexadecimal digits mean the same', async t => {
-  t.same(parse(`/announce/${USER.toUpperCase()}`, text), [NONE, USER])
-  for (const bad of ['short12', 'x'.repeat(65), 'with%20space', 'umlaut-ä-ö-ü'])
-    t.equal(parse(`/announce/${bad}`, text), Failure.invalidUserKey, bad)
-  t.not(String(parse('/announce/abcdefgh', text)), String(parse('/announce/Abcdefgh', text)))
-})
+t.test(
+  'text keys have 8 to 64 characters of a URL; 40 hexadecimal digits mean the same',
+  async t => {
+    t.same(parse(`/announce/${USER.toUpperCase()}`, text), [NONE, USER])
+    for (const bad of ['short12', 'x'.repeat(65), 'with%20space', 'umlaut-ä-ö-ü'])
+      t.equal(parse(`/announce/${bad}`, text), Failure.invalidUserKey, bad)
+    t.not(String(parse('/announce/abcdefgh', text)), String(parse('/announce/Abcdefgh', text)))
+  },
+)
 
 t.test('the form of Torrust-Actix joins the second key and the last part', async t => {
   t.equal(pathKind(`/${KEY}/${USER}announce`, both), Kind.announce)
@@ -130,9 +133,27 @@ t.test('keys that may be absent are zeros, and wrong ones are refused all the sa
 })
 
 t.test('paths of the configuration', async t => {
-  for (const path of ['/announce', '/a', '/announce.php', '/tracker/{key}/announce', '/{key}/{user_key}'])
+  for (const path of [
+    '/announce',
+    '/a',
+    '/announce.php',
+    '/tracker/{key}/announce',
+    '/{key}/{user_key}',
+  ])
     t.ok(isTrackerPath(path), path)
-  for (const path of ['', '/', 'announce', '/a//b', '/a/', '/a b', '/{key}/{key}', '/{pass}', '/*', '/:a', '/a?b'])
+  for (const path of [
+    '',
+    '/',
+    'announce',
+    '/a//b',
+    '/a/',
+    '/a b',
+    '/{key}/{key}',
+    '/{pass}',
+    '/*',
+    '/:a',
+    '/a?b',
+  ])
     t.notOk(isTrackerPath(path), path)
 })
 
