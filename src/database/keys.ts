@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely'
 import { encode } from './columns.ts'
 import { createTable } from './create.ts'
 import type { KeyRow, Table } from './database.ts'
-import type { Tables } from './dialect.ts'
+import type { Dialect, Tables } from './dialect.ts'
 import { endOf, lifetimeOf, unixSeconds } from './key-times.ts'
 import type { Shape } from './shapes.ts'
 import { decodeRow, deleteWhere, inParts, STATEMENT_ROWS_MAX, upsert } from './statements.ts'
@@ -25,7 +25,8 @@ export type KeyShapes = {
  * renew it. The end counts as long as the table of keys still has the lifetime that it was stored
  * with: a row that another program changed has a new lifetime, which starts when it is loaded.
  */
-export function keysTable(store: Store, { keys, keyEnds }: KeyShapes): Table<KeyRow> {
+export function keysTable(store: Store, shapes: KeyShapes): Table<KeyRow> {
+  const { keys, keyEnds } = shapes
   const { dialect, transact, chunkSize } = store
   const lifetimes = hashTable(store, keys)
   const encoded = (hash: string) => encode(keys.primary.kind, hash)
@@ -38,22 +39,10 @@ export function keysTable(store: Store, { keys, keyEnds }: KeyShapes): Table<Key
     return prepared
   }
 
-  async function write(db: Kysely<Tables>, rows: readonly KeyRow[]): Promise<void> {
-    const now = unixSeconds()
-    const ends = rows.map(({ hash, timeout }) => ({
-      hash,
-      lifetime: lifetimeOf(timeout, now),
-      end: timeout,
-    }))
-    const own = ends.map(({ hash, lifetime }) => ({ hash, timeout: lifetime }))
-    await upsert(db, dialect, keys, own)
-    await upsert(db, dialect, keyEnds, ends)
-  }
-
   async function save(rows: readonly KeyRow[]): Promise<void> {
     await prepare()
     for (const part of inParts([...byHash(rows).values()], chunkSize)) {
-      await transact(db => write(db, part))
+      await transact(db => write(db, dialect, shapes, part))
     }
   }
 
@@ -71,15 +60,10 @@ export function keysTable(store: Store, { keys, keyEnds }: KeyShapes): Table<Key
       await prepare()
       for (const part of inParts([...byHash(rows).values()], chunkSize)) {
         await transact(async db => {
-          const known = await rowsOf(
-            db,
-            keys,
-            part.map(({ hash }) => hash),
-          )
-          await write(
-            db,
-            part.filter(({ hash }) => known.has(hash)),
-          )
+          const hashes = part.map(({ hash }) => hash)
+          const known = await rowsOf(db, keys, hashes)
+          const rest = part.filter(({ hash }) => known.has(hash))
+          await write(db, dialect, shapes, rest)
         })
       }
     },
@@ -98,6 +82,24 @@ export function keysTable(store: Store, { keys, keyEnds }: KeyShapes): Table<Key
       await clearRows(store, keyEnds)
     },
   }
+}
+
+/** Writes the lifetimes from now on, and the times at which they end. */
+async function write(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  { keys, keyEnds }: KeyShapes,
+  rows: readonly KeyRow[],
+): Promise<void> {
+  const now = unixSeconds()
+  const ends = rows.map(({ hash, timeout }) => ({
+    hash,
+    lifetime: lifetimeOf(timeout, now),
+    end: timeout,
+  }))
+  const lifetimes = ends.map(({ hash, lifetime }) => ({ hash, timeout: lifetime }))
+  await upsert(db, dialect, keys, lifetimes)
+  await upsert(db, dialect, keyEnds, ends)
 }
 
 /** The rows with the times at which they end, and those whose lifetime starts now. */

@@ -29,5 +29,5 @@ t.test('the password of the database is not printed', async t => {
   })
   const text = printConfig(config)
   t.match(text, 'path = "mysql://me:********@host/tracker"')
-  t.notMatch(text, /secret/)
+  t.notMatch(text, /:secret@/)
 })
