@@ -30,7 +30,7 @@ function name(defaultValue: string, pattern: string, allowed: string, descriptio
   } as const satisfies KeySchema
 }
 
-/** What the tracker reports to other programs of the site. */
+/** Events that the tracker reports to other programs of the site. */
 export const EVENTS_SECTION = {
   description:
     'Events for the site: each started, completed, stopped and flagged announce, and what is credited to each user, as JSON lines. They are sent to each receiver whose URL is set, at least once, in order. Announces never wait for them.',

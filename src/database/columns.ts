@@ -3,8 +3,8 @@ import { normalKey } from '../protocol/key.ts'
 
 /**
  * Content of a column. `binary` is 20 bytes and `hex` 40 hexadecimal digits; `key` is a key of 8 to
- * 64 characters; `serial` is a number that is a primary key; `bytes` needs 64 bits; `number` accepts
- * any integer type; `flag` is 1 or 0.
+ * 64 characters; `serial` is a number that is a primary key; `bytes` needs 64 bits; `number`
+ * accepts any integer type; `flag` is 1 or 0.
  */
 export type ColumnKind =
   | 'binary'

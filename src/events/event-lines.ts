@@ -2,7 +2,7 @@ import { EventKind, type EventRecord } from '../engine/event-log.ts'
 import { exactJson } from '../json.ts'
 import { formatAddress } from '../protocol/ip.ts'
 
-/** What one user was credited in a batch. Bytes are exact; see database/ledger.ts. */
+/** The credit of one user in a batch. Bytes are exact; see database/ledger.ts. */
 export type CreditedUser = {
   readonly user: string
   readonly uploaded: bigint

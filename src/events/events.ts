@@ -21,7 +21,7 @@ export type EventsOptions = {
 const READ_MILLIS = 100
 const EVENTS_AT_ONCE = 1000
 
-/** How long a stop waits for receivers. What they do not take waits in the spool. */
+/** Maximum wait of a stop for the receivers. Lines that they do not accept go to the spool. */
 const STOP_MILLIS = 5000
 
 /** Whether any receiver is configured. */

@@ -67,7 +67,9 @@ function connectionOptions({ url, timeoutMillis }: NatsOptions) {
   }
 }
 
-/** Publishes a line to JetStream and waits for its acknowledgement. The id makes it ignore repeats. */
+/**
+ * Publishes a line to JetStream and waits for its acknowledgement. The id makes it ignore repeats.
+ */
 async function store(
   nats: NatsConnection,
   subject: string,

@@ -29,8 +29,9 @@ const BACKOFF_MILLIS = 500
 const BACKOFF_MILLIS_MAX = 30_000
 
 /**
- * Sends lines to a receiver in order, in batches. A batch that fails is sent again, unchanged, until
- * it succeeds: each line arrives at least once. Only `add` can drop lines, when too many wait.
+ * Sends lines to a receiver in order, in batches. A batch that fails is sent again, unchanged,
+ * until it succeeds: each line arrives at least once. Only `add` can drop lines, when too many
+ * wait.
  */
 export class Outbox {
   readonly #options: OutboxOptions

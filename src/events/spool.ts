@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { dirname } from 'node:path'
 
 /**
- * The file in which the lines for one receiver wait while the tracker is stopped. It is removed when
- * they have arrived, so that a crash before loses none of them.
+ * The file in which the lines for one receiver wait while the tracker is stopped. It is removed
+ * when they have arrived, so that a crash before loses none of them.
  */
 export class Spool {
   readonly path: string

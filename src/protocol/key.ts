@@ -4,9 +4,9 @@ import { Failure } from './failures.ts'
 import { HASH_BYTES } from './records.ts'
 
 /**
- * What keys of the tracker and of users look like: `hex` is 40 hexadecimal digits in either case;
- * `text` is also 8 to 64 characters that a URL needs no escapes for (RFC 3986, unreserved), in which
- * case matters.
+ * Format of the keys of the tracker and of users. `hex` is 40 hexadecimal digits in either case;
+ * `text` is also 8 to 64 characters that a URL needs no escapes for (RFC 3986, unreserved), in
+ * which case matters.
  */
 export type KeyFormat = 'hex' | 'text'
 
@@ -22,7 +22,9 @@ export const KEY_PATTERN: Readonly<Record<KeyFormat, string>> = {
   text: '[\\w.~-]{8,64}',
 }
 
-/** A key as it is stored and listed: hexadecimal digits in lower case. Undefined if it is invalid. */
+/**
+ * A key as it is stored and listed: hexadecimal digits in lower case. Undefined if it is invalid.
+ */
 export function normalKey(text: string, format: KeyFormat): string | undefined {
   if (HEX.test(text)) return text.toLowerCase()
   return format === 'text' && TEXT.test(text) ? text : undefined

@@ -15,8 +15,9 @@ import {
 
 /**
  * Writes the database to the files that Torrust-Actix's --import reads: lists of info hashes, and
- * maps from a hash to its values. A key has a lifetime, because Torrust-Actix stores the number as it
- * is and adds it to the time at which it loads the key. Memory use does not depend on the number of rows.
+ * maps from a hash to its values. A key has a lifetime, because Torrust-Actix stores the number as
+ * it is and adds it to the time at which it loads the key. Memory use does not depend on the number
+ * of rows.
  */
 export async function exportTorrustActix(
   database: Database,

@@ -28,7 +28,7 @@ export type ApiServerOptions = {
   readonly swagger: boolean
   /** Whether the ids of users are UUIDs. Otherwise they are numbers. */
   readonly userIdUuid: boolean
-  /** What keys look like; by default 40 hexadecimal digits. */
+  /** Format of keys; by default 40 hexadecimal digits. */
   readonly keyFormat?: KeyFormat
   /**
    * Status of a change that finds its effect already there, and of a removal that finds nothing.

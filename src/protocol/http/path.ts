@@ -68,7 +68,7 @@ export class TrackerPaths {
     this.#forms = paths.flatMap(([path, kind]) => formsOf(path, kind, this.#format))
   }
 
-  /** What a path asks for, 0 for neither an announce nor a scrape. A query may follow. */
+  /** The kind of request of a path, 0 for any other path. A query may follow. */
   kindOf(path: string): Kind | 0 {
     this.#match(path)
     return this.#kind
