@@ -2,24 +2,17 @@ import { Failure } from '../protocol/failures.ts'
 import {
   ADDRESS,
   CLIENT_ADDRESS,
-  COMPACT_BYTES,
-  CONNECTION_CLIENT,
   CONNECTION_WORKER,
   EVENT,
   Event,
   FAILURE,
   Family,
   FLAGS,
-  HASH_BYTES,
   INFO_HASH,
   INTERVAL,
   KEY,
-  PEER_ID,
-  PORT,
-  PORT_BYTES,
   REPLY_FLAGS,
   REPLY_HEADER_BYTES,
-  UPLOADED,
   USER_KEY,
 } from '../protocol/records.ts'
 import { checkInfoHash, checkKeys, findUser } from './access.ts'
@@ -30,21 +23,18 @@ import { tellAnnounce } from './delta-ring.ts'
 import type { Engine } from './engine.ts'
 import { EventKind, logEvent } from './event-log.ts'
 import { evictOldest } from './evict.ts'
+import { expirePeers } from './expire.ts'
 import { isNewCompletion } from './new-completion.ts'
 import { checkLimits, limited, takeRate } from './policy.ts'
 import { removeOwnedPeer } from './remove-peer.ts'
 import { writeConnections, writeCounts, writePeers } from './reply.ts'
-import { type Arena, arenaTorrents, increment } from './tables/arena.ts'
-import { hasManyOf, surveyAddress } from './tables/count-address.ts'
+import { arenaTorrents, increment } from './tables/arena.ts'
+import { hasManyOf } from './tables/count-address.ts'
 import { findPeer } from './tables/find-peer.ts'
 import {
   COMPLETION_COUNTED,
   COMPLETION_OWED,
-  DETAIL_PEER_ID,
-  DETAIL_SEEN,
-  DETAIL_UPLOADED,
   DETAIL_USER,
-  PEER_ADDRESS,
   STRIPE_COMPLETED,
   STRIPE_REFUSED,
   TORRENT_COMPLETED,
@@ -55,21 +45,14 @@ import {
   isCompletionCounted,
   isCompletionOwed,
   listOf,
-  peerCount,
   seederCount,
 } from './tables/peer-list.ts'
 import { randomBelow } from './tables/random.ts'
-import {
-  type ListRef,
-  NO_LIST,
-  NO_SLOT,
-  NO_TORRENT,
-  type Slot,
-  type TorrentRef,
-} from './tables/references.ts'
+import { NO_LIST, NO_SLOT, NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
 import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import { insertPeer, setSeeder } from './tables/swarm.ts'
 import { addTorrent, findTorrent, markChanged, touchTorrent } from './tables/torrents.ts'
+import { writeDetails, writeIdentity, writePort } from './write-peer.ts'
 
 /** Rounds of eviction for one announce before its peer is left out. */
 const EVICTIONS_MAX = 2
@@ -108,9 +91,13 @@ export function announce(engine: Engine, announce: Announce): number {
     torrent = makeTorrent(engine, announce)
     if (torrent === NO_TORRENT) return refuse(engine, announce, Failure.outOfMemory)
   }
-  const slot = upsert(engine, announce, torrent)
+  let slot = upsert(engine, announce, torrent)
   if (slot === TOO_MANY) return refuse(engine, announce, Failure.tooManyPeers)
   if (slot === NO_SLOT) return refuse(engine, announce, Failure.outOfMemory)
+  if (expirePeers(engine, torrent, announce.nowSeconds) > 0) {
+    const { peer } = announce
+    slot = findPeer(held, listOf(held.arena, torrent, peer.family), peer)
+  }
   const end =
     announce.peer.family === Family.websocket
       ? writeConnections(engine, announce, torrent, slot)
@@ -156,6 +143,7 @@ function stopAnnounced(engine: Engine, announce: Announce, isHeld = false): numb
   if (access.user !== 0 && !isHeld) account(engine, announce, torrent)
   if (torrent !== NO_TORRENT) {
     stop(engine, announce, torrent)
+    expirePeers(engine, torrent, nowSeconds)
     if (isAllowed) writeCounts(engine, announce, torrent)
     if (engine.events && !isHeld && (isAllowed || access.user !== 0)) {
       logEvent(engine.events, EventKind.stopped, access.user, announce)
@@ -317,77 +305,4 @@ function insert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot {
       return NO_SLOT
     }
   }
-}
-
-/** Writes the parts that do not change while a peer is known: address and peer id. */
-function writeIdentity(
-  { u8 }: Arena,
-  compact: number,
-  detail: number,
-  { request, at, peer }: Announce,
-): void {
-  const from = request.u8
-  const bytes = PEER_ADDRESS[peer.family]
-  for (let n = 0; n < bytes; n++) u8[compact + n] = from[at + ADDRESS + n]!
-  if (peer.family === Family.websocket) {
-    const client = compact + CONNECTION_CLIENT
-    for (let n = 0; n < 16; n++) u8[client + n] = from[at + CLIENT_ADDRESS + n]!
-  }
-  const id = detail + DETAIL_PEER_ID
-  for (let n = 0; n < HASH_BYTES; n++) u8[id + n] = from[at + PEER_ID + n]!
-}
-
-/**
- * Maximum number of visible peers of one address in a list that has others, too, with limits on.
- */
-const VISIBLE_PER_ADDRESS = 4
-
-/**
- * Writes the peer's port, or 0 to hide the peer from responses. A visible peer with the same port
- * stays visible.
- */
-function writePort(engine: Engine, announce: Announce, list: ListRef, slot: Slot): void {
-  const { arena } = engine.held
-  const { request, at, peer } = announce
-  const port = request.view.getUint16(at + PORT, true)
-  const portAt = compactAt(arena, list, peer.family, slot) + COMPACT_BYTES[peer.family] - PORT_BYTES
-  if (port !== 0 && arena.view.getUint16(portAt) === port) return
-  const isShown = peer.family === Family.websocket || isVisible(engine, announce, list, slot, port)
-  arena.view.setUint16(portAt, isShown ? port : 0)
-}
-
-/**
- * Whether responses may contain the peer: not if another peer of the list has the same address and
- * port, and, with limits on, not if its address has its share of the visible peers.
- */
-function isVisible(
-  { held, limits, survey }: Engine,
-  { peer }: Announce,
-  list: ListRef,
-  slot: Slot,
-  port: number,
-): boolean {
-  if (port === 0) return false
-  surveyAddress(held, list, peer, port, slot, survey)
-  if (survey.hasEndpoint) return false
-  if (limits.peersPerAddress === 0 || survey.count < VISIBLE_PER_ADDRESS) return true
-  return survey.count + 1 === peerCount(held.arena, list)
-}
-
-function writeDetails({ u16 }: Arena, detail: number, announce: Announce, owner: number): void {
-  const { at, nowSeconds } = announce
-  const { view } = announce.request
-  for (let field = 0; field < 3; field++) {
-    const target = (detail + DETAIL_UPLOADED + field * 6) >> 1
-    const low = view.getUint32(at + UPLOADED + field * 8, true)
-    u16[target] = low & 0xffff
-    u16[target + 1] = low >>> 16
-    u16[target + 2] = view.getUint16(at + UPLOADED + field * 8 + 4, true)
-  }
-  const seen = (detail + DETAIL_SEEN) >> 1
-  u16[seen] = nowSeconds & 0xffff
-  u16[seen + 1] = nowSeconds >>> 16
-  const ownerAt = (detail + DETAIL_USER) >> 1
-  u16[ownerAt] = owner & 0xffff
-  u16[ownerAt + 1] = owner >>> 16
 }

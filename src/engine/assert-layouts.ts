@@ -74,6 +74,7 @@ function assertTorrentsAndPeers(): void {
       ['active', layout.TORRENT_ACTIVE, 4],
       ['flags', layout.TORRENT_FLAGS, 4],
       ['lists', layout.TORRENT_LISTS, 2 * layout.LIST_BYTES],
+      ['oldest', layout.TORRENT_OLDEST, 4],
     ],
     layout.TORRENT_BYTES,
     4,
@@ -106,6 +107,7 @@ function assertTorrentsAndPeers(): void {
     assert.equal(COMPACT_BYTES[family] % 2, 0, 'compact peers are copied in units of two bytes')
     assert.equal(layout.PEER_ADDRESS[family] % 4, 0, 'addresses are compared word by word')
     assert.ok(layout.PEER_ADDRESS[family] + PORT_BYTES <= COMPACT_BYTES[family])
+    assert.equal((COMPACT_BYTES[family] + layout.DETAIL_BYTES) % 4, 0, 'tags are whole words')
   }
   assert.equal(CONNECTION_CLIENT, CONNECTION_BYTES, 'the client address follows the connection')
   assert.ok(CONNECTION_CLIENT + IP_BYTES_MAX + PORT_BYTES <= COMPACT_BYTES[2])

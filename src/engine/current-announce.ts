@@ -28,6 +28,8 @@ export type Announce = Exchange & {
   completed: boolean
   /** Another node has answered it, and checked the limits. */
   isRemote: boolean
+  /** Unix seconds: peers whose last announce is before it are not handed out; 0 for no bound. */
+  oldest: number
 }
 
 export function createAnnounce(): Announce {
@@ -39,6 +41,7 @@ export function createAnnounce(): Announce {
     replyAt: 0,
     nowSeconds: 0,
     hash: 0,
+    oldest: 0,
     peer: createSoughtPeer(none.view),
     completed: false,
     isRemote: false,

@@ -20,8 +20,10 @@ import {
   addTorrent,
   findTorrent,
   markChanged,
+  setTorrentOldest,
   torrentActive,
   torrentCompleted,
+  torrentOldest,
   touchTorrent,
 } from './tables/torrents.ts'
 import {
@@ -177,6 +179,7 @@ function importPeer(all: Import, torrent: TorrentRef, number: number): void {
   const ownDetail = detailAt(arena, list, family, slot)
   copyIn(arena, ownDetail, all.record.u8, detail, DETAIL_SEEN)
   arena.view.setUint32(ownDetail + DETAIL_SEEN, seen, true)
+  if (seen < torrentOldest(arena, torrent)) setTorrentOldest(arena, torrent, seen)
   // User numbers differ between processes: the peer has no owner until it announces.
   const owner = view.getUint32(detail + DETAIL_USER, true) & COMPLETION_COUNTED
   arena.view.setUint32(ownDetail + DETAIL_USER, owner, true)

@@ -34,6 +34,8 @@ import { torrentCompleted } from './tables/torrents.ts'
 
 /** Additional peers that are picked when some of the first ones are of no use to the client. */
 const SPARE_PEERS = 64
+/** The same where expired peers may be among them. */
+const SPARE_PEERS_EXPIRED = 1024
 
 /**
  * Picks peers for the client, whose peer is in `slot`, and writes those of use to it after the
@@ -41,7 +43,7 @@ const SPARE_PEERS = 64
  */
 export function writePeers(
   engine: Engine,
-  { request, at, reply, replyAt, peer }: Announce,
+  { request, at, reply, replyAt, peer, oldest }: Announce,
   torrent: TorrentRef,
   slot: Slot,
 ): number {
@@ -55,6 +57,8 @@ export function writePeers(
   const [ipv4, ipv6] = engine.picks
   openPicks(ipv4, held.arena, listOf(held.arena, torrent, Family.ipv4), Family.ipv4)
   openPicks(ipv6, held.arena, listOf(held.arena, torrent, Family.ipv6), Family.ipv6)
+  ipv4.oldest = oldest
+  ipv6.oldest = oldest
   const peers = replyAt + REPLY_HEADER_BYTES
   const own = engine.picks[family]
   const width = COMPACT_BYTES[family]
@@ -86,8 +90,9 @@ function otherOf(family: IpFamily): IpFamily {
 /** Picks again, with spare peers; false if all peers of the list were picked before. */
 function pickMore(picks: Picks, wanted: number, slot: Slot, forSeeder: boolean): boolean {
   if (peerCount(picks.arena, picks.list) <= wanted) return false
+  const spare = picks.oldest === 0 ? SPARE_PEERS : SPARE_PEERS_EXPIRED
   openPicks(picks, picks.arena, picks.list, picks.family)
-  return pickPeers(picks, wanted + SPARE_PEERS, slot, forSeeder) > 0
+  return pickPeers(picks, wanted + spare, slot, forSeeder) > 0
 }
 
 /**
@@ -127,7 +132,7 @@ function dropOthers({ access, account, announce }: Engine, picks: Picks): number
 /** Writes other WebSocket peers for a WebSocket peer, always with their ids. */
 export function writeConnections(
   engine: Engine,
-  { request, at, reply, replyAt, peer }: Announce,
+  { request, at, reply, replyAt, peer, oldest }: Announce,
   torrent: TorrentRef,
   slot: Slot,
 ): number {
@@ -135,10 +140,13 @@ export function writeConnections(
   const [picks] = engine.picks
   const family = Family.websocket
   openPicks(picks, arena, listOf(arena, torrent, family), family)
-  const wanted = request.view.getUint16(at + NUMWANT, true)
-  const picked = pickPeers(picks, wanted, slot, peer.seeder) - dropOthers(engine, picks)
+  picks.oldest = oldest
+  pickPeers(picks, request.view.getUint16(at + NUMWANT, true), slot, peer.seeder)
+  dropOthers(engine, picks)
+  const first = replyAt + REPLY_HEADER_BYTES
+  const end = copyCompact(picks, reply.view, first)
+  const picked = (end - first) / COMPACT_BYTES[family]
   reply.view.setUint16(replyAt + PEER_COUNT[family], picked, true)
-  const end = copyCompact(picks, reply.view, replyAt + REPLY_HEADER_BYTES)
   return copyPeerIds(picks, reply.view, end)
 }
 

@@ -17,6 +17,7 @@ import { checkInfoHash, checkKeys } from './access.ts'
 import type { Exchange } from './current-announce.ts'
 import { readExtra } from './endpoints.ts'
 import type { Engine } from './engine.ts'
+import { expirePeers } from './expire.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import { torrentPeers, torrentSeeders } from './tables/peer-list.ts'
 import { NO_TORRENT } from './tables/references.ts'
@@ -45,16 +46,15 @@ export function scrape(engine: Engine, exchange: Exchange): number {
     for (let byte = 0; byte < HASH_BYTES; byte++) {
       reply.u8[entry + ENTRY_HASH + byte] = u8[hashAt + byte]!
     }
-    scrapeOne(engine, view, hashAt, reply.view, entry)
+    scrapeOne(engine, exchange, hashAt, entry)
   }
   return SCRAPE_HEADER_BYTES + count * ENTRY_BYTES
 }
 
 function scrapeOne(
   engine: Engine,
-  view: DataView,
+  { request: { view }, reply: { view: reply }, nowSeconds }: Exchange,
   hashAt: number,
-  reply: DataView,
   entry: number,
 ): void {
   const { access, held } = engine
@@ -64,6 +64,7 @@ function scrapeOne(
   const isListed = checkInfoHash(access, hash, view, hashAt) === Failure.none
   const torrent = isListed ? findTorrent(held, hash, view, hashAt) : NO_TORRENT
   const isKnown = torrent !== NO_TORRENT
+  if (isKnown) expirePeers(engine, torrent, nowSeconds)
   const extra = readExtra(engine, hash, view, hashAt)
   const seeders = isKnown ? torrentSeeders(arena, torrent) : 0
   const leechers = isKnown ? torrentPeers(arena, torrent) - seeders - extra.leechers : 0

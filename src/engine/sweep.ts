@@ -2,16 +2,15 @@ import { Failure } from '../protocol/failures.ts'
 import { FAMILIES, Family } from '../protocol/records.ts'
 import { checkInfoHash } from './access.ts'
 import type { Engine } from './engine.ts'
-import { removeOwnedPeer } from './remove-peer.ts'
-import { type Arena, increment } from './tables/arena.ts'
+import { expirePeer } from './expire.ts'
+import type { Arena } from './tables/arena.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
-import { STRIPE_EXPIRED, TORRENT_HASH } from './tables/layout.ts'
+import { TORRENT_HASH } from './tables/layout.ts'
 import { detailAt, lastSeen, listOf, peerCount, torrentPeers } from './tables/peer-list.ts'
 import { NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
 import { holdStripe, releaseStripe } from './tables/stripe.ts'
 import {
   indexSize,
-  markChanged,
   removeTorrentAt,
   torrentActive,
   torrentAt,
@@ -19,7 +18,7 @@ import {
 } from './tables/torrents.ts'
 
 /** Peers and empty entries checked while a stripe's lock is held: some ten microseconds. */
-const SLICE_STEPS_MAX = 1024
+const SLICE_STEPS_MAX = 512
 
 /**
  * Progress of a sweep through the stripes `stripe`, `stripe + stride` and so on, through the
@@ -136,9 +135,7 @@ function sweepTorrent(engine: Engine, cursor: SweepCursor, limit: number, most: 
       steps++
       const slot = --cursor.slot as Slot
       if (lastSeen(arena, detailAt(arena, list, family, slot)) >= limit) continue
-      removeOwnedPeer(engine, torrent, family, slot)
-      increment(arena, held.head + STRIPE_EXPIRED)
-      if (engine.settings.notePeers) markChanged(held, torrent)
+      expirePeer(engine, torrent, family, slot)
     }
     if (family === LAST_FAMILY) return steps
     cursor.family = (family + 1) as Family

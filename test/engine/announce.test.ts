@@ -8,7 +8,9 @@ import {
   clientOf,
   compactOf,
   hashOf,
+  NOW,
   newEngine,
+  SETTINGS,
   scrapeFrom,
 } from '../fixtures/tracker-client.ts'
 
@@ -219,7 +221,7 @@ t.test('what a client uploaded, downloaded and has left is kept to 48 bits', asy
 t.test(
   'a full memory evicts the oldest of the stripe and counts them; who finds no space is told',
   async t => {
-    const engine = newEngine(2 ** 20)
+    const engine = newEngine(2 ** 20, { ...SETTINGS, peersTimeout: 86_400 })
     const announces = 60_000
     for (let n = 0; n < announces; n++) {
       const reply = announceTo(
@@ -241,7 +243,7 @@ t.test(
 )
 
 t.test('one huge swarm in a full memory goes on answering', async t => {
-  const engine = newEngine(2 ** 20)
+  const engine = newEngine(2 ** 20, { ...SETTINGS, peersTimeout: 86_400 })
   for (let n = 0; n < 40_000; n++)
     announceTo(engine, { infoHash, ...clientOf(n), left: 1 }, 1_700_000_000 + n)
   checkTables(engine)
@@ -250,3 +252,36 @@ t.test('one huge swarm in a full memory goes on answering', async t => {
     50,
   )
 })
+
+for (const [name, peers] of [
+  ['a small swarm', 40],
+  ['a list with an index', 300],
+  ['a list of segments', 1500],
+] as const) {
+  t.test(
+    `a peer past the timeout is not handed out before the sweep removes it: ${name}`,
+    async t => {
+      const engine = newEngine()
+      const client = { infoHash, ...clientOf(1), left: 1, numwant: 200 }
+      // Half of the peers announce again, and the clock passes the timeout of the others.
+      for (let n = 2; n < peers + 2; n++)
+        announceTo(engine, { infoHash, ...clientOf(n), left: n % 3 })
+      const again = NOW + SETTINGS.peersTimeout
+      for (let n = 2; n < peers + 2; n += 2) {
+        announceTo(engine, { infoHash, ...clientOf(n), left: n % 3 }, again)
+      }
+      const live = new Set<string>()
+      for (let n = 2; n < peers + 2; n += 2) live.add(compactOf(clientOf(n)))
+      const handedOut = new Set<string>()
+      for (let n = 0; n < 50; n++) {
+        for (const peer of announceTo(engine, client, again + 1).ipv4) handedOut.add(peer)
+      }
+      t.same(
+        [...handedOut].filter(peer => !live.has(peer)),
+        [],
+      )
+      t.ok(handedOut.size > live.size / 3, `${handedOut.size} of ${live.size} live peers`)
+      checkTables(engine)
+    },
+  )
+}

@@ -4,6 +4,7 @@ import { hashPeer } from './keyed-hash.ts'
 import { DETAIL_BYTES, DETAIL_PEER_ID, PEER_ADDRESS } from './layout.ts'
 import { indexFind } from './peer-index.ts'
 import { compactAt, detailAt, peerCount, peerIndexOf, seederCount } from './peer-list.ts'
+import { hasTags, nextTag, tagOf, tagsAt } from './peer-tags.ts'
 import { type ListRef, NO_SLOT, type Slot } from './references.ts'
 import type { HeldStripe } from './stripe.ts'
 
@@ -52,12 +53,34 @@ export function findPeer(held: HeldStripe, list: ListRef, peer: SoughtPeer): Slo
   // A peer is mostly in the same half of the list as at its last announce, so that half comes
   // first.
   const first = peer.seeder ? 0 : seederCount(arena, list)
-  const slot = scanPeers(arena, list, first, peerCount(arena, list), peer)
+  const count = peerCount(arena, list)
+  if (hasTags(held, list)) {
+    const slot = findByTag(held, list, peer, first, count)
+    return slot !== NO_SLOT || first === 0 ? slot : findByTag(held, list, peer, 0, first)
+  }
+  const slot = scanPeers(arena, list, first, count, peer)
   if (slot !== NO_SLOT || first === 0) return slot
   return scanPeers(arena, list, 0, first, peer)
 }
 
-/** The slot of a small list, from `first` to `end` - 1, that holds the peer. */
+function findByTag(
+  held: HeldStripe,
+  list: ListRef,
+  peer: SoughtPeer,
+  first: number,
+  end: number,
+): Slot {
+  const { arena, hashKey } = held
+  const tags = tagsAt(held, list, peer.family)
+  const tag = tagOf(hashKey, peer.view, peer.idAt, peer.addressAt, peer.family)
+  let slot = nextTag(arena, tags, tag, first, end)
+  while (slot !== NO_SLOT && !isPeer(arena, list, slot as Slot, peer)) {
+    slot = nextTag(arena, tags, tag, slot + 1, end)
+  }
+  return slot as Slot
+}
+
+/** The slot of a list without tags, from `first` to `end` - 1, that holds the peer. */
 function scanPeers(
   arena: Arena,
   list: ListRef,

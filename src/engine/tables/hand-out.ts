@@ -1,7 +1,7 @@
 import { isInReach, MAY_BE_LOCAL, Scope, scopeOfIpv4, scopeOfIpv6 } from '../../protocol/ip.ts'
 import { COMPACT_BYTES, Family, HASH_BYTES, PORT_BYTES } from '../../protocol/records.ts'
 import { DETAIL_PEER_ID, SEGMENT_PEERS } from './layout.ts'
-import { compactAt, detailAt } from './peer-list.ts'
+import { compactAt, detailAt, lastSeen } from './peer-list.ts'
 import type { Picks } from './pick.ts'
 import type { Slot } from './references.ts'
 
@@ -56,8 +56,8 @@ function isDeadPort(swappedPort: number): boolean {
 const PAIR_BYTES = COMPACT_BYTES[Family.ipv4] * 2
 
 /**
- * Copies the compact bytes of the picked IPv4 or IPv6 peers that are of use to the client, at most
- * `most`, to `at`. Returns where they end.
+ * Copies the compact bytes of the picked IPv4 or IPv6 peers that are of use to the client and have
+ * not expired, at most `most`, to `at`. Returns where they end.
  */
 export function copyUseful(
   picks: Picks,
@@ -66,6 +66,7 @@ export function copyUseful(
   into: DataView,
   at: number,
 ): number {
+  if (picks.oldest !== 0) return copyLive(picks, recipient, most, into, at)
   return picks.family === Family.ipv4
     ? copyIpv4(picks, recipient, most, into, at)
     : copyIpv6(picks, recipient, most, into, at)
@@ -131,6 +132,33 @@ function copyIpv4(
   return end
 }
 
+/** Copies the picked peers that have announced since `picks.oldest`. */
+function copyLive(
+  picks: Picks,
+  recipient: Recipient,
+  most: number,
+  into: DataView,
+  at: number,
+): number {
+  const { arena, list, family, runCount, runs, oldest } = picks
+  const isUseful = family === Family.ipv4 ? isUsefulIpv4 : isUsefulIpv6
+  const width = COMPACT_BYTES[family]
+  const stop = at + most * width
+  let end = at
+  for (let run = 0; run < runCount; run++) {
+    const first = runs[run * 2]!
+    const last = first + runs[run * 2 + 1]!
+    for (let slot = first; slot < last && end < stop; slot++) {
+      if (lastSeen(arena, detailAt(arena, list, family, slot as Slot)) < oldest) continue
+      const from = compactAt(arena, list, family, slot as Slot)
+      if (!isUseful(arena.view, from, recipient)) continue
+      for (let n = 0; n < width; n += 2) into.setInt16(end + n, arena.view.getInt16(from + n))
+      end += width
+    }
+  }
+  return end
+}
+
 function copyIpv6(
   picks: Picks,
   recipient: Recipient,
@@ -188,7 +216,7 @@ export function copyUsefulIds(
   into: DataView,
   at: number,
 ): number {
-  const { arena, list, family, runCount, runs } = picks
+  const { arena, list, family, runCount, runs, oldest } = picks
   const isUseful = family === Family.ipv4 ? isUsefulIpv4 : isUsefulIpv6
   const stop = at + most * HASH_BYTES
   let end = at
@@ -197,7 +225,9 @@ export function copyUsefulIds(
     const last = first + runs[run * 2 + 1]!
     for (let slot = first; slot < last && end < stop; slot++) {
       if (!isUseful(arena.view, compactAt(arena, list, family, slot as Slot), recipient)) continue
-      const id = detailAt(arena, list, family, slot as Slot) + DETAIL_PEER_ID
+      const detail = detailAt(arena, list, family, slot as Slot)
+      if (oldest !== 0 && lastSeen(arena, detail) < oldest) continue
+      const id = detail + DETAIL_PEER_ID
       for (let n = 0; n < HASH_BYTES; n += 4) into.setInt32(end + n, arena.view.getInt32(id + n))
       end += HASH_BYTES
     }

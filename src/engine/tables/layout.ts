@@ -69,7 +69,9 @@ export const TORRENT_ACTIVE = 24 // u32, Unix seconds of the last announce
 export const TORRENT_FLAGS = 28
 export const TORRENT_FLAG_BITS = 3
 export const TORRENT_LISTS = 32 // the peer lists of IPv4 and IPv6
-export const TORRENT_BYTES = 64
+/** u32, Unix seconds: every peer of the torrent has announced since. 0 is not known. */
+export const TORRENT_OLDEST = 64
+export const TORRENT_BYTES = 68
 
 export const TorrentFlag = {
   /**
@@ -92,6 +94,8 @@ export const LIST_SEEDERS = 8 // u32
 export const LIST_CAPACITY = 12
 export const LIST_BYTES = 16
 
+/** Lists with a capacity of up to so many peers are scanned; the block of others has tags. */
+export const SCAN_PEERS_MAX = 16
 /** A small list is one block, a large one a directory of segments of this many peers. */
 export const SEGMENT_PEERS = 512
 /**
@@ -103,7 +107,8 @@ export const INDEX_REF_MIN = 4096
 
 /**
  * A block or segment of capacity C holds C compact peers of COMPACT_BYTES (records.ts), then C
- * details. The first PEER_ADDRESS compact bytes are, with the peer id, the identity of a peer.
+ * details, and in a small list their tags (peer-tags.ts). The first PEER_ADDRESS compact bytes are,
+ * with the peer id, the identity of a peer.
  */
 export const PEER_ADDRESS = [
   COMPACT_BYTES[Family.ipv4] - PORT_BYTES,

@@ -1,5 +1,4 @@
 import { COMPACT_BYTES, type Family } from '../../protocol/records.ts'
-import type { Arena } from './arena.ts'
 import { allocateBlock, blockBytes, freeBlock, resizeInPlace } from './blocks.ts'
 import {
   DETAIL_BYTES,
@@ -19,6 +18,7 @@ import {
   indexShrink,
 } from './peer-index.ts'
 import { hashOfSlot, peerCount, peerIndexOf, segmentBytes } from './peer-list.ts'
+import { hasTags, tagBytes, tagsOf, writeTags } from './peer-tags.ts'
 import type { ListRef, Slot } from './references.ts'
 import type { HeldStripe } from './stripe.ts'
 
@@ -45,37 +45,57 @@ function resizeBlock(held: HeldStripe, list: ListRef, family: Family, wanted: nu
   const old = arena.u32[(list + LIST_BLOCK) >> 2]!
   const oldCapacity = arena.u32[(list + LIST_CAPACITY) >> 2]!
   const capacity = Math.min(SEGMENT_PEERS, wanted)
-  const bytes = segmentBytes(family, capacity)
-  const oldDetails = detailsOf(old, family, oldCapacity)
-  const count = peerCount(arena, list)
+  const bytes = segmentBytes(family, capacity) + tagBytes(capacity)
+  const hadTags = hasTags(held, list)
   let block = old
   if (capacity < oldCapacity) {
-    moveDetails(arena, oldDetails, detailsOf(block, family, capacity), count)
+    movePeers(held, list, family, block, capacity)
     resizeInPlace(arena, stripe, block, bytes)
   } else if (oldCapacity > 0 && resizeInPlace(arena, stripe, block, bytes)) {
-    moveDetails(arena, oldDetails, detailsOf(block, family, capacity), count)
+    movePeers(held, list, family, block, capacity)
   } else {
     block = allocateBlock(arena, stripe, bytes)
     if (block === 0) return false
     if (oldCapacity > 0) {
-      arena.u8.copyWithin(block, old, old + count * COMPACT_BYTES[family])
-      moveDetails(arena, oldDetails, detailsOf(block, family, capacity), count)
+      movePeers(held, list, family, block, capacity)
       freeBlock(arena, stripe, old)
     }
   }
   arena.u32[(list + LIST_BLOCK) >> 2] = block
   arena.u32[(list + LIST_CAPACITY) >> 2] = capacity
+  if (!hadTags && hasTags(held, list)) writeTags(held, list, family, peerCount(arena, list))
   return true
+}
+
+/**
+ * Copies compact bytes, details and tags of a small list to `block`, which has another capacity. It
+ * may be the block that they are in.
+ */
+function movePeers(
+  { arena }: HeldStripe,
+  list: ListRef,
+  family: Family,
+  block: number,
+  capacity: number,
+): void {
+  const { u8 } = arena
+  const from = arena.u32[(list + LIST_BLOCK) >> 2]!
+  const fromCapacity = arena.u32[(list + LIST_CAPACITY) >> 2]!
+  const count = peerCount(arena, list)
+  const tags = tagsOf(from, family, fromCapacity)
+  const toTags = tagsOf(block, family, capacity)
+  const bytes = Math.min(tagBytes(fromCapacity), tagBytes(capacity), count)
+  // The part that moves furthest is copied first, into space that nothing uses yet.
+  if (capacity > fromCapacity) u8.copyWithin(toTags, tags, tags + bytes)
+  const details = detailsOf(from, family, fromCapacity)
+  u8.copyWithin(detailsOf(block, family, capacity), details, details + count * DETAIL_BYTES)
+  if (capacity < fromCapacity) u8.copyWithin(toTags, tags, tags + bytes)
+  if (from !== block) u8.copyWithin(block, from, from + count * COMPACT_BYTES[family])
 }
 
 /** Offset of the first detail in a block for `capacity` peers. */
 function detailsOf(block: number, family: Family, capacity: number): number {
   return block + capacity * COMPACT_BYTES[family]
-}
-
-/** Copies the details of `count` peers; the two ranges may overlap. */
-function moveDetails({ u8 }: Arena, from: number, to: number, count: number): void {
-  u8.copyWithin(to, from, from + count * DETAIL_BYTES)
 }
 
 /**
@@ -165,8 +185,8 @@ function dropSegment(held: HeldStripe, list: ListRef, count: number): void {
 }
 
 /**
- * Turns a large list into a small one. All its peers are in the first segment, because
- * SMALL_AGAIN_PEERS is less than one segment holds.
+ * Turns a large list into a small one. All its peers are in the first segment, the block of a small
+ * list before, which holds more than SMALL_AGAIN_PEERS and has space for their tags.
  */
 function makeSmall(held: HeldStripe, list: ListRef, family: Family, count: number): void {
   const { arena, head: stripe } = held
@@ -178,5 +198,6 @@ function makeSmall(held: HeldStripe, list: ListRef, family: Family, count: numbe
   arena.u32[(list + LIST_BLOCK) >> 2] = arena.u32[refs]!
   arena.u32[(list + LIST_CAPACITY) >> 2] = SEGMENT_PEERS
   freeBlock(arena, stripe, directory)
+  writeTags(held, list, family, count)
   resizeBlock(held, list, family, count + (count >> 2))
 }

@@ -27,9 +27,10 @@ import { type ByteOffset, type ListRef, NO_LIST, type Slot, type TorrentRef } fr
 import type { HeldStripe } from './stripe.ts'
 
 /**
- * The peers of one family of one torrent. Slots 0 to seeders - 1 hold seeders, the rest leechers. A
- * list of at most SEGMENT_PEERS is one block and is scanned; a longer one is segments behind a
- * directory, with a peer index. The caller holds the stripe's lock throughout.
+ * One family's peers of one torrent. Slots 0 to seeders - 1 hold seeders, the rest leechers. A list
+ * of at most SEGMENT_PEERS is one block, which is scanned (up to SCAN_PEERS_MAX) or has tags
+ * (peer-tags.ts). A longer one is segments behind a directory, with an index (peer-index.ts). The
+ * caller holds the stripe's lock throughout.
  */
 
 /**

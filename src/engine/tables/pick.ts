@@ -1,8 +1,8 @@
 import { COMPACT_BYTES, Family, HASH_BYTES } from '../../protocol/records.ts'
 import type { Arena } from './arena.ts'
 import { hasPeerId } from './find-peer.ts'
-import { DETAIL_PEER_ID, SEGMENT_PEERS } from './layout.ts'
-import { compactAt, detailAt, peerCount, seederCount } from './peer-list.ts'
+import { DETAIL_PEER_ID } from './layout.ts'
+import { compactAt, detailAt, lastSeen, peerCount, seederCount } from './peer-list.ts'
 import { type Random, randomBelow } from './random.ts'
 import { type ListRef, NO_LIST, type Slot } from './references.ts'
 
@@ -16,6 +16,8 @@ export type Picks = {
   arena: Arena
   list: ListRef
   family: Family
+  /** Unix seconds: peers that announced last before it are picked, but not copied; 0 for none. */
+  oldest: number
   /** First slot and length of each run. */
   readonly runs: Int32Array
   runCount: number
@@ -29,7 +31,7 @@ const SEEDER_QUARTERS = 3
 
 export function createPicks(random: Random, arena: Arena): Picks {
   const runs = new Int32Array(RUNS_MAX * 2)
-  return { random, arena, list: NO_LIST, family: Family.ipv4, runs, runCount: 0 }
+  return { random, arena, list: NO_LIST, family: Family.ipv4, oldest: 0, runs, runCount: 0 }
 }
 
 /** Points `picks` at a list, with no peer picked. The stripe must stay held while it is used. */
@@ -112,20 +114,21 @@ export function dropPeerId(picks: Picks, view: DataView, idAt: number): number {
   return 0
 }
 
-/** Copies the picked peers' compact bytes to `at` and returns where they end. */
+/**
+ * Copies the compact bytes of the picked peers that have not expired to `at`. Returns where they
+ * end.
+ */
 export function copyCompact(picks: Picks, into: DataView, at: number): number {
-  const { arena, list, family, runCount, runs } = picks
+  const { arena, list, family, oldest, runCount, runs } = picks
   const width = COMPACT_BYTES[family]
   let end = at
   for (let run = 0; run < runCount; run++) {
-    let slot = runs[run * 2]!
-    let left = runs[run * 2 + 1]!
-    while (left > 0) {
-      const here = Math.min(left, SEGMENT_PEERS - (slot & (SEGMENT_PEERS - 1)))
-      copyOut(arena.view, compactAt(arena, list, family, slot as Slot), here * width, into, end)
-      end += here * width
-      slot += here
-      left -= here
+    const first = runs[run * 2]!
+    const last = first + runs[run * 2 + 1]!
+    for (let slot = first; slot < last; slot++) {
+      if (lastSeen(arena, detailAt(arena, list, family, slot as Slot)) < oldest) continue
+      copyOut(arena.view, compactAt(arena, list, family, slot as Slot), width, into, end)
+      end += width
     }
   }
   return end
@@ -138,7 +141,7 @@ function copyOut(from: DataView, at: number, bytes: number, into: DataView, into
   if (words < bytes) into.setInt16(intoAt + words, from.getInt16(at + words, true), true)
 }
 
-/** Copies the picked peers' ids, 20 bytes each, in the same order, and returns where they end. */
+/** Copies the 20-byte ids of the same peers in the same order, and returns where they end. */
 export function copyPeerIds(picks: Picks, into: DataView, at: number): number {
   const { arena, list, family, runCount, runs } = picks
   let end = at
@@ -146,8 +149,9 @@ export function copyPeerIds(picks: Picks, into: DataView, at: number): number {
     const first = runs[run * 2]!
     const count = runs[run * 2 + 1]!
     for (let slot = first; slot < first + count; slot++) {
-      const id = detailAt(arena, list, family, slot as Slot) + DETAIL_PEER_ID
-      copyOut(arena.view, id, HASH_BYTES, into, end)
+      const detail = detailAt(arena, list, family, slot as Slot)
+      if (lastSeen(arena, detail) < picks.oldest) continue
+      copyOut(arena.view, detail + DETAIL_PEER_ID, HASH_BYTES, into, end)
       end += HASH_BYTES
     }
   }

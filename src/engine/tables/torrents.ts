@@ -12,6 +12,7 @@ import {
   TORRENT_FLAG_BITS,
   TORRENT_FLAGS,
   TORRENT_HASH,
+  TORRENT_OLDEST,
   TorrentFlag,
 } from './layout.ts'
 import { NO_TORRENT, type StripeHead, type TorrentRef } from './references.ts'
@@ -167,6 +168,15 @@ export function touchTorrent(arena: Arena, torrent: TorrentRef, nowSeconds: numb
 
 export function torrentActive(arena: Arena, torrent: TorrentRef): number {
   return arena.u32[(torrent + TORRENT_ACTIVE) >> 2]!
+}
+
+/** Unix seconds since which every peer of the torrent has announced; 0 if that is not known. */
+export function torrentOldest(arena: Arena, torrent: TorrentRef): number {
+  return arena.u32[(torrent + TORRENT_OLDEST) >> 2]!
+}
+
+export function setTorrentOldest(arena: Arena, torrent: TorrentRef, seconds: number): void {
+  arena.u32[(torrent + TORRENT_OLDEST) >> 2] = seconds
 }
 
 export function torrentCompleted(arena: Arena, torrent: TorrentRef): number {

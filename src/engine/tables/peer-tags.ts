@@ -1,0 +1,136 @@
+import { COMPACT_BYTES, type Family } from '../../protocol/records.ts'
+import type { Arena } from './arena.ts'
+import type { HashKey } from './keyed-hash.ts'
+import {
+  DETAIL_BYTES,
+  DETAIL_PEER_ID,
+  LIST_BLOCK,
+  LIST_CAPACITY,
+  PEER_ADDRESS,
+  SCAN_PEERS_MAX,
+} from './layout.ts'
+import { compactAt, detailAt } from './peer-list.ts'
+import type { ListRef, Slot } from './references.ts'
+import type { HeldStripe } from './stripe.ts'
+
+/**
+ * Tags of a list of one block: a byte of each peer's hash, at the end of the block, in the order of
+ * the slots. A search compares four tags at once and touches the peers whose tag fits, which is one
+ * in 256 of the others. Lists with a capacity of up to SCAN_PEERS_MAX do not have tags.
+ */
+
+/** Bytes of the tags of a block of this capacity, a multiple of 4. */
+export function tagBytes(capacity: number): number {
+  return capacity > SCAN_PEERS_MAX ? (capacity + 3) & ~3 : 0
+}
+
+/** Offset of the first tag of a list of one block. */
+export function tagsAt({ arena }: HeldStripe, list: ListRef, family: Family): number {
+  const capacity = arena.u32[(list + LIST_CAPACITY) >> 2]!
+  return tagsOf(arena.u32[(list + LIST_BLOCK) >> 2]!, family, capacity)
+}
+
+/** Offset of the first tag in a block of this capacity. */
+export function tagsOf(block: number, family: Family, capacity: number): number {
+  return block + capacity * (COMPACT_BYTES[family] + DETAIL_BYTES)
+}
+
+/** Whether a list of one block has tags. */
+export function hasTags({ arena }: HeldStripe, list: ListRef): boolean {
+  return arena.u32[(list + LIST_CAPACITY) >> 2]! > SCAN_PEERS_MAX
+}
+
+/** Offsets in a peer id of the words that differ between clients of one kind (BEP 20). */
+const ID_RANDOM = 12
+const ID_LAST = 16
+
+/**
+ * Tag of a peer's identity. It costs a fraction of a keyed hash of all bytes. A client that chooses
+ * ids of one tag makes the search in one list as slow as a scan of its block, and no slower.
+ */
+export function tagOf(
+  key: HashKey,
+  view: DataView,
+  idAt: number,
+  addressAt: number,
+  family: Family,
+): number {
+  const address = view.getInt32(addressAt + PEER_ADDRESS[family] - 4, true)
+  let hash = Math.imul(view.getInt32(idAt + ID_RANDOM, true) ^ key[0], 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 15) ^ view.getInt32(idAt + ID_LAST, true), 0xc2b2ae35)
+  hash = Math.imul(hash ^ (hash >>> 13) ^ address ^ key[1], 0x27d4eb2f)
+  return hash >>> 24
+}
+
+const EACH_BYTE = 0x0101_0101
+const HIGH_BITS = 0x8080_8080
+
+/**
+ * The first slot from `from` to `end` - 1 whose tag in the list's `tags` (`tagsAt`) is `tag`, or a
+ * slot close behind one of these; -1 if there is none. The caller compares the peer, and continues
+ * behind the slot returned.
+ */
+export function nextTag(
+  { i32 }: Arena,
+  tags: number,
+  tag: number,
+  from: number,
+  end: number,
+): number {
+  const first = tags >> 2
+  const pattern = Math.imul(tag, EACH_BYTE)
+  const last = (end + 3) >> 2
+  let skipped = -1 << ((from & 3) << 3)
+  for (let word = from >> 2; word < last; word++) {
+    // A byte that equals the tag becomes 0, and a byte that is 0 leaves its highest bit.
+    const difference = i32[first + word]! ^ pattern
+    const found = (difference - EACH_BYTE) & ~difference & HIGH_BITS & skipped
+    if (found !== 0) {
+      const slot = (word << 2) + ((31 - Math.clz32(found & -found)) >> 3)
+      return slot < end ? slot : -1
+    }
+    skipped = -1
+  }
+  return -1
+}
+
+export function setTag(
+  held: HeldStripe,
+  list: ListRef,
+  family: Family,
+  slot: Slot,
+  tag: number,
+): void {
+  held.arena.u8[tagsAt(held, list, family) + slot] = tag
+}
+
+export function copyTag(
+  held: HeldStripe,
+  list: ListRef,
+  family: Family,
+  from: Slot,
+  to: Slot,
+): void {
+  const { u8 } = held.arena
+  const tags = tagsAt(held, list, family)
+  u8[tags + to] = u8[tags + from]!
+}
+
+export function swapTags(held: HeldStripe, list: ListRef, family: Family, a: Slot, b: Slot): void {
+  const { u8 } = held.arena
+  const tags = tagsAt(held, list, family)
+  const tag = u8[tags + a]!
+  u8[tags + a] = u8[tags + b]!
+  u8[tags + b] = tag
+}
+
+/** Writes the tags of the first `count` peers, of a block that did not have tags. */
+export function writeTags(held: HeldStripe, list: ListRef, family: Family, count: number): void {
+  const { arena, hashKey } = held
+  const tags = tagsAt(held, list, family)
+  for (let slot = 0 as Slot; slot < count; slot++) {
+    const id = detailAt(arena, list, family, slot) + DETAIL_PEER_ID
+    const compact = compactAt(arena, list, family, slot)
+    arena.u8[tags + slot] = tagOf(hashKey, arena.view, id, compact, family)
+  }
+}

@@ -1,0 +1,107 @@
+import {
+  ADDRESS,
+  CLIENT_ADDRESS,
+  COMPACT_BYTES,
+  CONNECTION_CLIENT,
+  Family,
+  HASH_BYTES,
+  PEER_ID,
+  PORT,
+  PORT_BYTES,
+  UPLOADED,
+} from '../protocol/records.ts'
+import type { Announce } from './current-announce.ts'
+import type { Engine } from './engine.ts'
+import type { Arena } from './tables/arena.ts'
+import { surveyAddress } from './tables/count-address.ts'
+import {
+  DETAIL_PEER_ID,
+  DETAIL_SEEN,
+  DETAIL_UPLOADED,
+  DETAIL_USER,
+  PEER_ADDRESS,
+} from './tables/layout.ts'
+import { compactAt, peerCount } from './tables/peer-list.ts'
+import type { ListRef, Slot } from './tables/references.ts'
+
+/** Writes the parts that do not change while a peer is known: address and peer id. */
+export function writeIdentity(
+  { u8 }: Arena,
+  compact: number,
+  detail: number,
+  { request, at, peer }: Announce,
+): void {
+  const from = request.u8
+  const bytes = PEER_ADDRESS[peer.family]
+  for (let n = 0; n < bytes; n++) u8[compact + n] = from[at + ADDRESS + n]!
+  if (peer.family === Family.websocket) {
+    const client = compact + CONNECTION_CLIENT
+    for (let n = 0; n < 16; n++) u8[client + n] = from[at + CLIENT_ADDRESS + n]!
+  }
+  const id = detail + DETAIL_PEER_ID
+  for (let n = 0; n < HASH_BYTES; n++) u8[id + n] = from[at + PEER_ID + n]!
+}
+
+/**
+ * Maximum number of visible peers of one address in a list that has others, too, with limits on.
+ */
+const VISIBLE_PER_ADDRESS = 4
+
+/**
+ * Writes the peer's port, or 0 to hide the peer from responses. A visible peer with the same port
+ * stays visible.
+ */
+export function writePort(engine: Engine, announce: Announce, list: ListRef, slot: Slot): void {
+  const { arena } = engine.held
+  const { request, at, peer } = announce
+  const port = request.view.getUint16(at + PORT, true)
+  const portAt = compactAt(arena, list, peer.family, slot) + COMPACT_BYTES[peer.family] - PORT_BYTES
+  if (port !== 0 && arena.view.getUint16(portAt) === port) return
+  const isShown = peer.family === Family.websocket || isVisible(engine, announce, list, slot, port)
+  arena.view.setUint16(portAt, isShown ? port : 0)
+}
+
+/**
+ * Whether responses may contain the peer: not if another peer of the list has the same address and
+ * port, and, with limits on, not if its address has its share of the visible peers.
+ */
+function isVisible(
+  { held, limits, survey }: Engine,
+  { peer }: Announce,
+  list: ListRef,
+  slot: Slot,
+  port: number,
+): boolean {
+  if (port === 0) return false
+  surveyAddress(held, list, peer, port, slot, survey)
+  if (survey.hasEndpoint) return false
+  if (limits.peersPerAddress === 0 || survey.count < VISIBLE_PER_ADDRESS) return true
+  return survey.count + 1 === peerCount(held.arena, list)
+}
+
+/**
+ * Writes what an announce says anew each time. `owner` is the user's number with the bits of
+ * DETAIL_USER.
+ */
+export function writeDetails(
+  { u16 }: Arena,
+  detail: number,
+  announce: Announce,
+  owner: number,
+): void {
+  const { at, nowSeconds } = announce
+  const { view } = announce.request
+  for (let field = 0; field < 3; field++) {
+    const target = (detail + DETAIL_UPLOADED + field * 6) >> 1
+    const low = view.getUint32(at + UPLOADED + field * 8, true)
+    u16[target] = low & 0xffff
+    u16[target + 1] = low >>> 16
+    u16[target + 2] = view.getUint16(at + UPLOADED + field * 8 + 4, true)
+  }
+  const seen = (detail + DETAIL_SEEN) >> 1
+  u16[seen] = nowSeconds & 0xffff
+  u16[seen + 1] = nowSeconds >>> 16
+  const ownerAt = (detail + DETAIL_USER) >> 1
+  u16[ownerAt] = owner & 0xffff
+  u16[ownerAt + 1] = owner >>> 16
+}
