@@ -133,6 +133,8 @@ export type Overview = {
       }
     | undefined
   readonly processes: readonly ProcessNumbers[]
+  /** The machines that serve this swarm, this one first; empty without `[nodes]`. */
+  readonly nodes: readonly NodeNumbers[]
   /**
    * Samples `SAMPLE_SECONDS` apart, the oldest first: announces per second by protocol, and peers.
    */
@@ -143,6 +145,23 @@ export type Overview = {
   readonly top: readonly Torrent[]
   /** Clients of a sample of their peers, with the number of peers that use each. */
   readonly clients: readonly { readonly client: string; readonly peers: number }[]
+}
+
+export type NodeNumbers = {
+  readonly name: string
+  readonly version: string
+  /** Whether it is heard, or, of this node, whether a NATS server is connected. */
+  readonly up: boolean
+  /** Whether it has the swarms of the others. */
+  readonly joined: boolean
+  /** Seconds from an announce there until it was known here; 0 of this node. */
+  readonly lag: number
+  readonly torrents: number
+  readonly peers: number
+  /** Announces per second from its own clients. */
+  readonly announces: number
+  /** Whether settings differ from those of this node. */
+  readonly differs: boolean
 }
 
 export type ProcessNumbers = {

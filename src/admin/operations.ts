@@ -52,7 +52,10 @@ export type AdministrationOptions = {
   readonly nowSeconds: () => number
   readonly stats: () => Stats
   readonly metrics: () => Promise<string>
-  readonly overview: Pick<OverviewSources, 'version' | 'database' | 'processes' | 'clientOf'>
+  readonly overview: Pick<
+    OverviewSources,
+    'version' | 'database' | 'processes' | 'nodes' | 'clientOf'
+  >
   readonly isReady: () => boolean
   readonly certificates: Pick<Admin, 'certificates' | 'reloadCertificates'>
   /** Called with the info hashes of torrents that were set or removed through the API. */

@@ -1,6 +1,6 @@
 import type { Engine } from '../engine/engine.ts'
 import { totals } from '../engine/totals.ts'
-import type { Overview, ProcessNumbers, Stats, Torrent } from './admin.ts'
+import type { NodeNumbers, Overview, ProcessNumbers, Stats, Torrent } from './admin.ts'
 import type { Torrents } from './torrents.ts'
 
 /** Seconds between two samples of the history, and their number: the last five minutes. */
@@ -26,6 +26,7 @@ export type OverviewSources = {
   readonly stats: () => Stats
   readonly database: () => Overview['database']
   readonly processes: () => readonly ProcessNumbers[]
+  readonly nodes: () => readonly NodeNumbers[]
   /** The client's name by its peer id. */
   readonly clientOf: (peerId: string) => string
   /** Milliseconds of a monotonic clock. */
@@ -99,6 +100,7 @@ export function createOverview(sources: OverviewSources): OverviewReader {
         memory: { taken: bytesTaken, reserved: bytesReserved },
         database: sources.database(),
         processes: sources.processes(),
+        nodes: sources.nodes(),
         history,
         top,
         clients,

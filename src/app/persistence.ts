@@ -1,4 +1,4 @@
-import type { Admin, ProcessNumbers, Stats } from '../admin/admin.ts'
+import type { Admin, NodeNumbers, ProcessNumbers, Stats } from '../admin/admin.ts'
 import { type Administration, createAdministration } from '../admin/operations.ts'
 import { SAMPLE_SECONDS } from '../admin/overview.ts'
 import { WriteBehind } from '../admin/write-behind.ts'
@@ -22,6 +22,7 @@ export type PersistenceOptions = {
   readonly stats: () => Stats
   readonly metrics: () => Promise<string>
   readonly processes: () => readonly ProcessNumbers[]
+  readonly nodes: () => readonly NodeNumbers[]
   readonly isReady: () => boolean
   /** Receives what is credited to users, after it is in the database. */
   readonly onCredited?: (batch: Batch) => void
@@ -98,6 +99,7 @@ export class Persistence implements Part {
             written: this.#writeBehind.writtenSeconds,
           },
         processes: options.processes,
+        nodes: options.nodes,
         clientOf: clientOfPeerId,
       },
     })

@@ -29,6 +29,7 @@ import {
   type ServiceManager,
   takeNotifySettings,
 } from '../native/sd-notify.ts'
+import type { Nodes, Rings } from '../nodes/nodes.ts'
 import { type Certificates, openCertificates } from '../serving/certificates.ts'
 import { claimTcpListeners, startServing } from '../serving/http-servers.ts'
 import { pathRules } from '../serving/listeners.ts'
@@ -41,6 +42,7 @@ import { startUdpThreads, type UdpThreads } from '../threads/udp-threads.ts'
 import { startWatchdog } from '../threads/watchdog.ts'
 import { musterVersion } from '../version.ts'
 import { lockDataFolders } from './data-lock.ts'
+import { nodeNumbers, openNodes } from './nodes.ts'
 import { type Persistence, startPersistence } from './persistence.ts'
 import { type ClaimedUdp, Reload } from './reload.ts'
 import { engineRules } from './rules.ts'
@@ -62,6 +64,8 @@ type Run = {
   readonly clockOffset: number
   readonly nowSeconds: () => number
   readonly processes: Processes
+  /** The other nodes, once they are opened. */
+  readonly others: { nodes?: Nodes }
   /** The counters of the UDP threads, once they are started. */
   readonly udpCounters: UdpCounters[]
   readonly manager: ServiceManager
@@ -107,6 +111,7 @@ export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig)
     engine,
     clockOffset,
     udpCounters,
+    others: {},
     manager,
   }
   try {
@@ -162,7 +167,9 @@ async function start(run: Run): Promise<void> {
   const persistence = await openPersistence(run, events)
   parts.throwIfStopping()
   const snapshots = openSnapshots(run, persistence)
-  const engineThreads = await openEngineThreads(run, folder)
+  const opened = openNodes(run)
+  if (opened) joinNodes(run, opened.nodes, snapshots)
+  const engineThreads = await openEngineThreads(run, folder, opened?.engineRings)
   parts.throwIfStopping()
   processes.started(0, process.pid)
   const { listeners } = claimed
@@ -171,14 +178,15 @@ async function start(run: Run): Promise<void> {
   claimed.release()
   parts.throwIfStopping()
   claimedUdp.release()
-  const udpThreads = await openUdpThreads(run, claimedUdp.listeners)
+  const udpThreads = await openUdpThreads(run, claimedUdp.listeners, opened?.udpRings)
   logListeners(listeners, log)
   warnOfMissingFamily(listeners.http, claimedUdp.listeners, log)
   const status = () => statusLine(run.engine, overview.announceRate)
   const threads = [...engineThreads.watched, ...udpThreads.watched]
+  if (opened) threads.push(opened.nodes.watched)
   parts.add(startWatchdog({ manager, threads, status, log }))
   const udp = claimedUdp.listeners
-  const servers = { claimed, udp, serving, engineThreads, udpThreads }
+  const servers = { claimed, udp, serving, engineThreads, udpThreads, nodes: opened?.nodes }
   reload.begin({ ...run, ...servers, persistence, snapshots, status })
   parts.ready()
   log.info({ workers: serving.workers, engine_threads: config.engine.threads }, 'ready')
@@ -213,6 +221,7 @@ async function openPersistence(run: Run, events: Events | undefined): Promise<Pe
     isReady: () => parts.isReady,
     processes: createProcessNumbers(processes),
     ...(events && { onCredited: events.credited }),
+    nodes: () => nodeNumbers(run.others.nodes, engine),
     certificates: {
       certificates: async () => certificates.list(),
       reloadCertificates: filter => reload.certificates(filter),
@@ -253,12 +262,20 @@ function openSnapshots(run: Run, persistence: Persistence): Snapshots | undefine
   return snapshots
 }
 
-async function openEngineThreads(run: Run, folder: string) {
+/** Has the nodes fetch what was announced elsewhere since the last snapshot. */
+function joinNodes({ others, parts }: Run, nodes: Nodes, snapshots: Snapshots | undefined): void {
+  others.nodes = nodes
+  parts.add(nodes)
+  const restored = snapshots?.restored ?? Promise.resolve(0)
+  void restored.then(since => nodes.restored(since))
+}
+
+async function openEngineThreads(run: Run, folder: string, rings: Rings = []) {
   const { clockOffset, config, died, parts, settings, tables } = run
   const { threads } = config.engine
   const sweepSeconds = config.tracker_config.peers_cleanup_interval
   const engineThreads = startEngineThreads(
-    { tables, settings, clockOffset, threads, sweepSeconds },
+    { tables, settings, clockOffset, threads, sweepSeconds, rings },
     folder,
     (index, error) => died(`engine-${index}`, error),
   )
@@ -267,9 +284,14 @@ async function openEngineThreads(run: Run, folder: string) {
   return engineThreads
 }
 
-async function openUdpThreads(run: Run, listeners: readonly ClaimedUdp[]): Promise<UdpThreads> {
-  const { clockOffset, died, log, parts, settings, tables, udpCounters } = run
-  const options = { listeners, tables, settings, clockOffset, log, died }
+async function openUdpThreads(
+  run: Run,
+  listeners: readonly ClaimedUdp[],
+  rings: Rings = [],
+): Promise<UdpThreads> {
+  const { clockOffset, config, died, log, parts, settings, tables, udpCounters } = run
+  const nodesSecret = config.nodes.secret
+  const options = { listeners, tables, settings, clockOffset, rings, nodesSecret, log, died }
   const udpThreads = await startUdpThreads(options)
   parts.add(udpThreads)
   udpCounters.push(...udpThreads.counters)

@@ -6,6 +6,7 @@ import { type Engine, type EngineTables, setRules } from '../engine/engine.ts'
 import type { Parts } from '../lifecycle.ts'
 import { type Logger, pinoLevel } from '../log.ts'
 import type { ServiceManager } from '../native/sd-notify.ts'
+import type { Nodes } from '../nodes/nodes.ts'
 import type { Certificates } from '../serving/certificates.ts'
 import { type ClaimedTcp, claimTcpListeners, type Serving } from '../serving/http-servers.ts'
 import { pathRules } from '../serving/listeners.ts'
@@ -13,6 +14,7 @@ import type { FrontendListeners } from '../serving/local-servers.ts'
 import type { EngineThreads } from '../threads/engine-threads.ts'
 import { type UdpListener, udpListeners } from '../threads/udp-listeners.ts'
 import type { UdpThreads } from '../threads/udp-threads.ts'
+import { settingsDigest } from './nodes.ts'
 import type { Persistence } from './persistence.ts'
 import { engineRules } from './rules.ts'
 import type { Snapshots } from './snapshots.ts'
@@ -39,6 +41,7 @@ export type Running = {
   readonly tables: EngineTables
   readonly engineThreads: EngineThreads
   readonly udpThreads: UdpThreads
+  readonly nodes: Nodes | undefined
   readonly persistence: Persistence
   readonly snapshots: Snapshots | undefined
   /** The text that `systemctl status` shows. */
@@ -160,6 +163,7 @@ async function applyRules(running: Running, config: Config): Promise<void> {
     await persistence.administration.users.accounts.load()
   }
   setRules(engine, tables, rules)
+  running.nodes?.setRules(rules, settingsDigest(config))
   engineThreads.setRules(rules, config.tracker_config.peers_cleanup_interval)
   persistence.setIntervals(config)
   snapshots?.setInterval(config.snapshot.interval)

@@ -37,8 +37,11 @@ export type Snapshots = Part & {
   /** Writes a snapshot now, unless the last one is still being restored. */
   write(): Promise<void>
   setInterval(seconds: number): void
-  /** Resolves when the last snapshot is restored, or could not be. */
-  readonly restored: Promise<void>
+  /**
+   * Resolves when the last snapshot is restored, or could not be: to the Unix second at which it
+   * was written, or 0.
+   */
+  readonly restored: Promise<number>
 }
 
 /**
@@ -71,13 +74,17 @@ export function startSnapshots(options: SnapshotsOptions): Snapshots {
     else options.died('snapshot', error)
   }
 
-  async function restore(): Promise<void> {
+  async function restore(): Promise<number> {
+    let created = 0
     try {
-      tellRestored(await pool.restore({ tables, settings, file, nowSeconds: nowSeconds() }), log)
+      const report = await pool.restore({ tables, settings, file, nowSeconds: nowSeconds() })
+      tellRestored(report, log)
+      created = report.contents?.createdSeconds ?? 0
     } catch (error) {
       failed(error, 'could not restore the swarms')
     }
     isRestoring = false
+    return created
   }
 
   async function write(): Promise<void> {

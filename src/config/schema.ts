@@ -7,6 +7,7 @@ import { EVENTS_SECTION } from './events-schema.ts'
 import { FAILURES_SECTION } from './failures-schema.ts'
 import { filePath, type SectionSchema, seconds, switchedOff, switchedOn } from './key-schema.ts'
 import { LIMITS_SECTION } from './limits-schema.ts'
+import { NODES_SECTION } from './nodes-schema.ts'
 import { SERVER_SECTIONS } from './server-schemas.ts'
 import { WEBSOCKET_SECTION } from './websocket-schema.ts'
 
@@ -168,6 +169,7 @@ export const SCHEMA = {
   events: EVENTS_SECTION,
   ...DATABASE_SECTIONS,
   cache: CACHE_SECTION,
+  nodes: NODES_SECTION,
   snapshot: {
     description:
       'The swarms on disk. They are written periodically and at shutdown, and restored at startup while the tracker is already serving.',

@@ -14,6 +14,7 @@ import {
 import { EVENT_KINDS } from './events-schema.ts'
 import type { KeySchema } from './key-schema.ts'
 import { applyProfile } from './limits-schema.ts'
+import { isNatsServer, nodesChecks } from './nodes-checks.ts'
 import { jsonSchema, sectionAt, sectionNamesAt } from './schema.ts'
 
 const SIZE = /^(\d+)\s*(KiB|MiB|GiB)$/
@@ -39,6 +40,7 @@ export function parseBindAddress(text: string): { host: string; port: number } |
 
 const ajv = new Ajv({ allErrors: true, strict: true, useDefaults: true, allowUnionTypes: true })
 ajv.addFormat('bind-address', text => parseBindAddress(text) !== undefined)
+ajv.addFormat('nats-server', isNatsServer)
 ajv.addFormat('cidr', text => parseCidr(text) !== undefined)
 ajv.addFormat('peer-id-prefix', /^[!-~]{1,20}$/)
 ajv.addFormat('event-kind', new RegExp(`^(${EVENT_KINDS.join('|')})$`))
@@ -221,6 +223,7 @@ function crossChecks(config: Config): string[] {
     const rule = 'must differ from the paths in announce_paths'
     lines.push(wrong('tracker_config.scrape_paths', rule, JSON.stringify(ambiguous)))
   }
+  lines.push(...nodesChecks(config).map(([name, rule, found]) => wrong(name, rule, found)))
   lines.push(
     ...sharedAddresses('http_server', servers),
     ...sharedAddresses('api_server', config.api_server),

@@ -27,6 +27,18 @@ export type Overview = {
     readonly lag: number
     readonly resident: number
   }[]
+  readonly nodes: readonly {
+    readonly name: string
+    readonly version: string
+    readonly up: boolean
+    readonly joined: boolean
+    /** Seconds. */
+    readonly lag: number
+    readonly peers: number
+    /** Per second. */
+    readonly announces: number
+    readonly differs: boolean
+  }[]
   readonly history: Readonly<Record<HistoryLine, readonly number[]>>
   readonly top: readonly (TorrentCounts & { readonly info_hash: string })[]
   readonly clients: readonly { readonly client: string; readonly peers: number }[]

@@ -38,6 +38,7 @@ export function createOverviewView(): OverviewView {
       showTop(overview)
       showClients(overview)
       showProcesses(overview)
+      showNodes(overview)
       showEntries(overview)
     },
     redraw() {
@@ -152,6 +153,29 @@ function showProcesses({ processes }: Overview): void {
       { text: formatBytes(resident), class: 'number' },
     ]),
   )
+}
+
+/** The first node is the one that serves this page; without others the table is hidden. */
+function showNodes({ nodes }: Overview): void {
+  byId('nodes-card').hidden = nodes.length === 0
+  const all = nodes.reduce((sum, { announces }) => sum + announces, 0)
+  fillTable(
+    byId('nodes', HTMLTableElement),
+    nodes.map((node, n) => [
+      { text: n === 0 ? `${node.name} (this one)` : node.name },
+      { text: nodeStateText(node, n === 0) },
+      { text: n === 0 ? '' : `${Math.round(node.lag * 1000)} ms`, class: 'number' },
+      { text: formatNumber(node.peers), class: 'number' },
+      { text: formatNumber(node.announces), class: 'number' },
+      { text: all === 0 ? '' : formatPercent(node.announces / all), class: 'number' },
+    ]),
+  )
+}
+
+function nodeStateText({ differs, joined, up }: Overview['nodes'][number], isOwn: boolean): string {
+  if (!up) return isOwn ? 'NATS unreachable' : 'silent'
+  if (!joined) return 'joining'
+  return differs ? 'other settings' : 'up'
 }
 
 /**

@@ -12,6 +12,7 @@ const FAMILY = { family: 'ipv4, ipv6' }
 const PEERS = { family: 'ipv4, ipv6, websocket' }
 const PROCESS = { process: 'primary, worker-1, worker-2, …' }
 const THREAD = { thread: 'engine-0, engine-1, …' }
+const NODE = { node: 'name of another node' }
 const NONE = {}
 
 function counter(unit: string, help: string, labels: Metric['labels'] = NONE): Metric {
@@ -267,6 +268,45 @@ export const CATALOGUE = {
     'seconds',
     'Delay of a timer; the longest of each second.',
     PROCESS,
+  ),
+
+  muster_nodes_connected: gauge('', '1 while a NATS server is connected.'),
+  muster_nodes_joined: gauge('', '1 once this node has the swarms of the other nodes.'),
+  muster_nodes_up: gauge('', '1 while the node sends heartbeats.', NODE),
+  muster_nodes_lag_seconds: gauge(
+    'seconds',
+    'Age of the last batch of announces of the node on arrival, by the clocks of both.',
+    NODE,
+  ),
+  muster_nodes_clock_seconds: gauge('seconds', 'Time by which the node’s clock is ahead.', NODE),
+  muster_nodes_settings_differ: gauge(
+    '',
+    '1 while the node has other settings of [tracker_config], [limits] or [accounting].',
+    NODE,
+  ),
+  muster_nodes_backlog_bytes: gauge('bytes', 'Size of the batches that wait to be sent.'),
+  muster_nodes_connections_total: counter('connections', 'Connections to NATS servers.'),
+  muster_nodes_batches_total: counter('batches', 'Batches of announces.', {
+    direction: 'sent, received',
+  }),
+  muster_nodes_refused_batches_total: counter(
+    'batches',
+    'Batches of other nodes that were malformed or of another version.',
+  ),
+  muster_nodes_deltas_total: counter(
+    'announces',
+    'Announces sent to other nodes, and those of others: applied, older than what was known, or expired.',
+    { result: 'sent, applied, older, expired' },
+  ),
+  muster_nodes_dropped_total: counter(
+    'announces',
+    'Announces that were not sent: no NATS server was reachable for too long, or the thread was too slow.',
+  ),
+  muster_nodes_gaps_total: counter('gaps', 'Times that batches of another node were missing.'),
+  muster_nodes_transfers_total: counter(
+    'transfers',
+    'Transfers of swarms from another node, after a start or a gap.',
+    { result: 'complete, failed' },
   ),
 } as const satisfies Readonly<Record<`muster_${string}`, Metric>>
 

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { unixSeconds } from '../clock.ts'
 import { EngineCounter, frameSeconds } from '../counters/engine.ts'
 import { answer, answerBytesMax } from '../engine/answer.ts'
+import { openDeltaRing } from '../engine/delta-ring.ts'
 import { openEngine, setRules } from '../engine/engine.ts'
 import { createLeaveCursor, leaveSlice } from '../engine/leave.ts'
 import { createSweepCursor, sweepSlice, sweepSlicesPerPass } from '../engine/sweep.ts'
@@ -19,6 +20,7 @@ const SWEEP_BEHIND_TICK_MILLIS = 5
 
 const start = workerData as EngineThreadStart
 const engine = openEngine(start.tables, start.settings)
+if (start.ring) engine.ring = openDeltaRing(start.ring)
 nameThread(`engine-${start.index}`)
 const servers: LinkServer[] = []
 const { counters } = start

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { type MessagePort, Worker } from 'node:worker_threads'
 import { createEngineCounters } from '../counters/engine.ts'
+import type { SharedDeltaRing } from '../engine/delta-ring.ts'
 import type { EngineRules } from '../engine/engine.ts'
 import type { Part } from '../lifecycle.ts'
 import { threadUrl } from '../thread-url.ts'
@@ -22,12 +23,20 @@ export type EngineThreads = Part & {
   setRules(rules: EngineRules, sweepSeconds: number): void
 }
 
+export type EngineThreadsStart = Omit<
+  EngineThreadStart,
+  'index' | 'ring' | 'socketPath' | 'rounds' | 'counters'
+> & {
+  /** One for each thread where there are other nodes, else none. */
+  readonly rings?: readonly SharedDeltaRing[]
+}
+
 /**
  * Starts the engine threads. `died` is called when a thread ends without being stopped: it may have
  * held a lock, so this process cannot continue.
  */
 export function startEngineThreads(
-  start: Omit<EngineThreadStart, 'index' | 'socketPath' | 'rounds' | 'counters'>,
+  start: EngineThreadsStart,
   folder: string,
   died: (index: number, error: unknown) => void,
 ): EngineThreads {
@@ -39,6 +48,7 @@ export function startEngineThreads(
     const workerData: EngineThreadStart = {
       ...start,
       index,
+      ring: start.rings?.[index],
       socketPath: socketPathFor(index),
       rounds,
       counters,

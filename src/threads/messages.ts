@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { EngineCounters } from '../counters/engine.ts'
 import type { UdpCounters } from '../counters/udp.ts'
+import type { SharedDeltaRing } from '../engine/delta-ring.ts'
 import type { EngineRules, EngineSettings, EngineTables } from '../engine/engine.ts'
 import type { ReceiveCalls } from '../frontends/udp/mmsg.ts'
 import type { Control } from '../frontends/udp/receive-loop.ts'
@@ -18,6 +19,8 @@ export type EngineThreadStart = {
   readonly clockOffset: number
   readonly index: number
   readonly threads: number
+  /** For the announces that other nodes learn of. */
+  readonly ring: SharedDeltaRing | undefined
   /** Unix socket to serve links on. */
   readonly socketPath: string
   /** Seconds for one full sweep of the thread's share of the stripes. */
@@ -48,6 +51,8 @@ export type UdpThreadStart = {
   readonly tables: EngineTables
   readonly clockOffset: number
   readonly secret: ConnectionSecret
+  /** For the announces that other nodes learn of. */
+  readonly ring: SharedDeltaRing | undefined
   /** Memory of frontends/udp/proven-keys.ts. */
   readonly provenKeys: SharedArrayBuffer
   readonly counters: UdpCounters

@@ -1,6 +1,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { unixSeconds } from '../clock.ts'
 import { answer } from '../engine/answer.ts'
+import { openDeltaRing } from '../engine/delta-ring.ts'
 import { openEngine, setRules } from '../engine/engine.ts'
 import { startDgramServer } from '../frontends/udp/dgram.ts'
 import { openProvenKeys } from '../frontends/udp/proven-keys.ts'
@@ -20,6 +21,7 @@ const DGRAM_ROUND_MILLIS = 250
 
 const start = workerData as UdpThreadStart
 const engine = openEngine(start.tables, start.rules.engine.settings)
+if (start.ring) engine.ring = openDeltaRing(start.ring)
 engine.access.rules = start.rules.engine.access
 let rules = start.rules.listener
 const provenKeys = openProvenKeys(start.provenKeys, start.secret)

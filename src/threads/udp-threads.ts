@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { createUdpCounters, type UdpCounters } from '../counters/udp.ts'
+import type { SharedDeltaRing } from '../engine/delta-ring.ts'
 import type { EngineRules, EngineSettings, EngineTables } from '../engine/engine.ts'
 import { unavailableError } from '../errors.ts'
 import { checkMmsg, type ReceiveCalls } from '../frontends/udp/mmsg.ts'
@@ -28,6 +29,10 @@ export type UdpThreadsOptions = {
   readonly tables: EngineTables
   readonly settings: EngineSettings
   readonly clockOffset: number
+  /** One for each thread where there are other nodes, else none. */
+  readonly rings?: readonly SharedDeltaRing[]
+  /** Secret that all nodes share; "" makes a key of this process. */
+  readonly nodesSecret?: string
   readonly log: Logger
   /** Called when a thread ends without being stopped: it may have held a lock. */
   readonly died: (name: string, error: unknown) => void
@@ -50,7 +55,7 @@ export type UdpThreads = Part & {
  */
 export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpThreads> {
   const { listeners, log, settings, tables } = options
-  const secret = createConnectionSecret()
+  const secret = createConnectionSecret(options.nodesSecret)
   const provenKeys = createProvenKeys()
   const engine: EngineRules = { settings, access: tables.access.rules }
   const threads: UdpThread[] = []
@@ -72,6 +77,7 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
           name: `udp-${threads.length}`,
           listener,
           n,
+          ring: options.rings?.[threads.length],
           method,
           socket,
           secret,
@@ -113,6 +119,7 @@ type UdpThreadOptions = {
   readonly listener: UdpListener
   /** Index of the listener. */
   readonly n: number
+  readonly ring: SharedDeltaRing | undefined
   readonly method: Method
   /** Undefined for dgram, which opens its own socket. */
   readonly socket: UdpSocket | undefined
@@ -148,6 +155,7 @@ class UdpThread {
       tables: options.tables,
       clockOffset: options.clockOffset,
       secret,
+      ring: start.ring,
       provenKeys,
       counters: this.counters,
       control: this.control,

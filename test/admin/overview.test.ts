@@ -37,6 +37,7 @@ function overviewOf(overrides: Partial<OverviewSources> = {}) {
     version: '1.2.3',
     stats: () => stats as Stats,
     database: () => undefined,
+    nodes: () => [],
     processes: () => [],
     clientOf: id => Buffer.from(id, 'hex').toString('latin1', 1, 3),
     now: () => clock.now,

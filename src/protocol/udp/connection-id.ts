@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto'
+import { hkdfSync, randomFillSync } from 'node:crypto'
 
 /**
  * Stateless connection ids (BEP 15): SipHash-2-4 (Aumasson and Bernstein), with a key made at
@@ -18,8 +18,12 @@ export type ConnectionSecret = Int32Array
  */
 export const SLOT_SECONDS = 120
 
-/** Creates the key that all threads of a tracker must share. */
-export function createConnectionSecret(): ConnectionSecret {
+/**
+ * Creates the key that all threads of a tracker must share. From a secret that several trackers
+ * share, each of them derives the same key (HKDF, RFC 5869), so that an id is valid on all of them.
+ */
+export function createConnectionSecret(shared = ''): ConnectionSecret {
+  if (shared !== '') return new Int32Array(hkdfSync('sha256', shared, '', 'muster udp', 16))
   return randomFillSync(new Int32Array(4))
 }
 

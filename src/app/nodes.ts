@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { NodeNumbers } from '../admin/admin.ts'
+import type { Config } from '../config/config.ts'
+import { createDeltaRing, type SharedDeltaRing } from '../engine/delta-ring.ts'
+import type { Engine, EngineSettings, EngineTables } from '../engine/engine.ts'
+import { sumFamilies, totals } from '../engine/totals.ts'
+import type { Logger } from '../log.ts'
+import { Nodes } from '../nodes/nodes.ts'
+import { musterVersion } from '../version.ts'
+
+export type OpenNodesOptions = {
+  readonly config: Config
+  readonly tables: EngineTables
+  readonly settings: EngineSettings
+  readonly clockOffset: number
+  readonly log: Logger
+  readonly died: (thread: string, error: unknown) => void
+}
+
+/** The other nodes, and a ring for each thread that answers announces. */
+export type OpenNodes = {
+  readonly nodes: Nodes
+  readonly engineRings: readonly SharedDeltaRing[]
+  readonly udpRings: readonly SharedDeltaRing[]
+}
+
+/** Undefined where the configuration has no other nodes. */
+export function openNodes(options: OpenNodesOptions): OpenNodes | undefined {
+  const { clockOffset, config, died, log, settings, tables } = options
+  const { engine, nodes: section, udp_server: udp } = config
+  if (section.servers.length === 0) return undefined
+  const udpThreads = udp.reduce((sum, server) => sum + (server.enabled ? server.udp_threads : 0), 0)
+  const ringsOf = (count: number) =>
+    Array.from({ length: count }, () => createDeltaRing(section.counts))
+  const engineRings = ringsOf(engine.threads)
+  const udpRings = ringsOf(udpThreads)
+  const name = section.name || hostname().replace(/[^A-Za-z0-9_-]/g, '-')
+  const start = {
+    tables,
+    settings,
+    clockOffset,
+    rings: [...engineRings, ...udpRings],
+    nats: {
+      servers: section.servers,
+      name,
+      user: section.user,
+      password: section.password,
+      tlsCa: section.tls_ca,
+      tlsCert: section.tls_cert,
+      tlsKey: section.tls_key,
+    },
+    cluster: section.cluster,
+    name,
+    version: musterVersion(),
+    backlogBytesMax: section.backlog * 2 ** 20,
+    joinSeconds: section.join_timeout,
+    digest: settingsDigest(config),
+  }
+  return { nodes: new Nodes({ start, log, died }), engineRings, udpRings }
+}
+
+/** The nodes for the dashboard, this one first. */
+export function nodeNumbers(nodes: Nodes | undefined, engine: Engine): NodeNumbers[] {
+  const state = nodes?.state
+  if (!nodes || !state) return []
+  const { peers, torrents } = totals(engine)
+  const own: NodeNumbers = {
+    name: nodes.name,
+    version: musterVersion(),
+    up: state.connected,
+    joined: state.joined,
+    lag: 0,
+    torrents,
+    peers: sumFamilies(peers),
+    announces: Math.round(state.rate),
+    differs: false,
+  }
+  const others = state.nodes.map(({ clock, rate, refused, ...node }) => ({
+    ...node,
+    announces: Math.round(rate),
+  }))
+  return [own, ...others]
+}
+
+/** A digest of the settings that all nodes should share. */
+export function settingsDigest({ accounting, limits, tracker_config }: Config): string {
+  const { api_key, api_key_file, prometheus_id, swagger, ...tracker } = tracker_config
+  const text = JSON.stringify([tracker, limits, accounting])
+  return createHash('sha256').update(text).digest('hex').slice(0, 16)
+}

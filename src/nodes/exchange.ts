@@ -1,0 +1,300 @@
+import { type Applier, applyDelta, createApplier } from '../engine/apply.ts'
+import type { DeltaRing } from '../engine/delta-ring.ts'
+import type { Engine } from '../engine/engine.ts'
+import { RecentStops } from '../engine/recent-stops.ts'
+import { sumFamilies, totals } from '../engine/totals.ts'
+import { BATCH_HEAD_BYTES, type BatchHead, readBatch } from './batch.ts'
+import type { Bus } from './bus.ts'
+import { Changes } from './changes.ts'
+import { Joining } from './joining.ts'
+import { type Heartbeat, type Member, Members, readHeartbeat } from './members.ts'
+import { NODE_COUNTERS, type NodeCounters, type NodesState } from './messages.ts'
+import { Outbox } from './outbox.ts'
+import { SyncSource } from './sync-source.ts'
+import { Transfers } from './transfers.ts'
+
+export type Log = (level: 'info' | 'warn' | 'error', fields: object, message: string) => void
+
+export type ExchangeOptions = {
+  readonly bus: Bus
+  /** An engine of this thread alone, without a ring. */
+  readonly engine: Engine
+  readonly rings: readonly DeltaRing[]
+  readonly cluster: string
+  readonly name: string
+  readonly version: string
+  readonly backlogBytesMax: number
+  readonly joinSeconds: number
+  readonly nowSeconds: () => number
+  readonly log: Log
+  /** Passes on an administrative change of another node. */
+  readonly onChange: (change: Uint8Array) => void
+  /** Administrative changes may have been missed. */
+  readonly onMissed: () => void
+}
+
+/** Seconds that clocks may differ before it is logged. */
+const CLOCK_SECONDS_MAX = 2
+
+/** Keeps the tables of this node and those of the others equal. */
+export class Exchange {
+  readonly #options: ExchangeOptions
+  readonly #epoch: number
+  readonly #id = Math.floor(Math.random() * 2 ** 32)
+  readonly #stops = new RecentStops()
+  readonly #applier: Applier
+  readonly #outbox: Outbox
+  readonly #members = new Members()
+  readonly #transfers: Transfers
+  readonly #joining: Joining
+  readonly #changes: Changes
+  readonly #counters = Object.fromEntries(NODE_COUNTERS.map(name => [name, 0])) as NodeCounters
+  readonly #warned = new Set<string>()
+  #heard = 0
+  #rate = 0
+  #rateMillis = performance.now()
+  digest = ''
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options
+    const { backlogBytesMax, bus, engine, joinSeconds, name, nowSeconds, rings } = options
+    this.#epoch = nowSeconds()
+    this.#applier = createApplier(engine, this.#stops)
+    const swarm = this.#subject(`swarm.0.${name}`)
+    this.#outbox = new Outbox({
+      rings,
+      stops: this.#stops,
+      epoch: this.#epoch,
+      nowSeconds,
+      backlogBytesMax,
+      send: batch => bus.publish(swarm, batch),
+    })
+    this.#transfers = new Transfers({
+      ...options,
+      applier: this.#applier,
+      subjectOf: node => this.#subject(`sync.${node}`),
+      isUp: node => this.#members.get(node)?.isUp === true,
+      beforeMerge: () => this.#outbox.drain(),
+      counters: this.#counters,
+    })
+    this.#joining = new Joining({
+      ...options,
+      epoch: this.#epoch,
+      joinSeconds,
+      members: this.#members,
+      transfers: this.#transfers,
+    })
+    this.#changes = new Changes(this.#epoch, options.onChange, options.onMissed)
+    this.#listen(new SyncSource(engine, this.#stops))
+  }
+
+  #subject(rest: string): string {
+    return `muster.${this.#options.cluster}.${rest}`
+  }
+
+  #listen(source: SyncSource): void {
+    const { bus, name } = this.#options
+    bus.subscribe(this.#subject('swarm.*.*'), (subject, data) => this.#onBatch(subject, data))
+    bus.subscribe(this.#subject('here.*'), (_, data) => this.#onHeartbeat(data))
+    bus.subscribe(this.#subject('admin'), (_, data) => this.#changes.receive(data, this.#members))
+    bus.respond(this.#subject(`sync.${name}`), data => source.answer(data))
+  }
+
+  /** The last snapshot is restored. */
+  restored(since: number): void {
+    this.#joining.restored(since)
+  }
+
+  /** A server is connected, perhaps again. */
+  connected(): void {
+    this.#counters.connections++
+    this.beat()
+    this.#outbox.flush()
+    this.#joining.connected()
+    if (this.#counters.connections > 1) this.#changes.reconnected()
+  }
+
+  /** Sends what this node heard. */
+  flush(): void {
+    this.#outbox.flush()
+  }
+
+  publishChange(change: Uint8Array): void {
+    this.#options.bus.publish(
+      this.#subject('admin'),
+      this.#changes.wrap(this.#options.name, change),
+    )
+  }
+
+  /** Sends a heartbeat, and looks after the other nodes. */
+  beat(): void {
+    const { bus, log, name } = this.#options
+    this.#measure()
+    bus.publish(this.#subject(`here.${name}`), Buffer.from(JSON.stringify(this.#heartbeat())))
+    for (const member of this.#members.takeSilent(performance.now())) {
+      log('warn', { node: member.name }, 'a node is silent; its peers stay until they time out')
+    }
+    this.#joining.check()
+    this.#transfers.resume()
+  }
+
+  #measure(): void {
+    const heard = this.#outbox.sent + this.#outbox.dropped
+    const now = performance.now()
+    const seconds = (now - this.#rateMillis) / 1000
+    if (seconds < 1) return
+    this.#rate = (heard - this.#heard) / seconds
+    this.#heard = heard
+    this.#rateMillis = now
+  }
+
+  #heartbeat(): Heartbeat {
+    const { engine, name, version } = this.#options
+    const { peers, torrents } = totals(engine)
+    return {
+      name,
+      epoch: this.#epoch,
+      id: this.#id,
+      version,
+      sequence: this.#outbox.sequence,
+      changes: this.#changes.sent,
+      millis: Date.now(),
+      torrents,
+      peers: sumFamilies(peers),
+      heard: this.#outbox.sent,
+      joined: this.#joining.isJoined,
+      alone: this.#joining.isAlone,
+      settings: this.digest,
+    }
+  }
+
+  #onHeartbeat(data: Buffer): void {
+    const heartbeat = readHeartbeat(data)
+    const { log, name } = this.#options
+    if (!heartbeat) {
+      this.#warnOnce('heartbeat', {}, 'a node sends heartbeats of another version')
+      return
+    }
+    if (heartbeat.name === name) {
+      const message = 'another node has the name of this one; give each node its own nodes.name'
+      this.#warnOnce(`name ${heartbeat.id}`, { name }, message, 'error')
+      return
+    }
+    const member = this.#members.of(heartbeat.name)
+    if (!member) return
+    const isBack = this.#members.note(member, heartbeat, performance.now())
+    if (isBack) {
+      log('info', { node: member.name, version: heartbeat.version }, 'a node is here')
+      // It learns of this node at once.
+      this.beat()
+    }
+    this.#checkHeartbeat(member, heartbeat)
+    this.#joining.check()
+    this.#joining.catchUp(member, heartbeat)
+    this.#checkSequence(member, heartbeat)
+    this.#changes.compare(member, heartbeat)
+  }
+
+  #checkHeartbeat({ clockSeconds, name: node }: Member, { id, settings }: Heartbeat): void {
+    if (Math.abs(clockSeconds) > CLOCK_SECONDS_MAX) {
+      const seconds = Math.round(clockSeconds)
+      this.#warnOnce(`clock ${id}`, { node, seconds }, 'the clock of a node differs; run NTP')
+    }
+    if (settings !== this.digest) {
+      const message =
+        'a node has other settings of [tracker_config] or [limits]; they should be the same'
+      this.#warnOnce(`settings ${id} ${settings}`, { node }, message)
+    }
+  }
+
+  /** A batch that came before the heartbeat on the same connection is either here or lost. */
+  #checkSequence(member: Member, { epoch, sequence }: Heartbeat): void {
+    const { stream } = member
+    if (!stream || stream.epoch !== epoch) {
+      member.stream = { epoch, sequence, base: this.#options.nowSeconds() }
+    } else if (((sequence - stream.sequence) | 0) > 0) {
+      this.#noteGap(member, stream.base)
+      stream.sequence = sequence
+    }
+  }
+
+  #noteGap(member: Member, base: number): void {
+    this.#counters.gaps++
+    this.#transfers.want(member.name, Math.max(1, base - GAP_SECONDS))
+  }
+
+  #onBatch(subject: string, data: Buffer): void {
+    const node = subject.slice(subject.lastIndexOf('.') + 1)
+    const member = node === this.#options.name ? undefined : this.#members.of(node)
+    if (!member) return
+    const head = readBatch(data)
+    if (typeof head === 'string') {
+      this.#counters.refusedBatches++
+      member.refused++
+      this.#warnOnce(`batch ${node} ${head}`, { node, reason: head }, 'a batch is refused')
+      return
+    }
+    this.#counters.receivedBatches++
+    const { stream } = member
+    if (stream && stream.epoch === head.epoch) {
+      const step = (head.sequence - stream.sequence) | 0
+      if (step <= 0) return
+      if (step > 1 || head.dropped) this.#noteGap(member, stream.base)
+    }
+    this.#apply(data, head)
+    member.stream = { epoch: head.epoch, sequence: head.sequence, base: head.base }
+    member.lagSeconds = Math.max(0, (Date.now() - head.millis) / 1000)
+  }
+
+  #apply(bytes: Buffer, { base }: BatchHead): void {
+    // The peers that stopped here must be known first.
+    this.#outbox.drain()
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    const deltas = { bytes, view }
+    this.#applier.nowSeconds = this.#options.nowSeconds()
+    for (let at = BATCH_HEAD_BYTES; at < bytes.length; ) {
+      at += applyDelta(this.#applier, deltas, at, base)
+    }
+  }
+
+  #warnOnce(key: string, fields: object, message: string, level: 'warn' | 'error' = 'warn'): void {
+    if (this.#warned.has(key) || this.#warned.size > WARNINGS_MAX) return
+    this.#warned.add(key)
+    this.#options.log(level, fields, message)
+  }
+
+  state(): NodesState {
+    const counters = this.#counters
+    const { applied, expired, older } = this.#applier.counts
+    counters.appliedDeltas = applied
+    counters.olderDeltas = older
+    counters.expiredDeltas = expired
+    counters.sentDeltas = this.#outbox.sent
+    counters.sentBatches = this.#outbox.batches
+    counters.droppedDeltas = this.#outbox.dropped
+    return {
+      connected: this.#options.bus.isUp,
+      joined: this.#joining.isJoined,
+      backlogBytes: this.#outbox.waitingBytes,
+      rate: this.#rate,
+      counters: { ...counters },
+      nodes: this.#members.all().map(member => ({
+        name: member.name,
+        version: member.heartbeat?.version ?? '',
+        up: member.isUp,
+        joined: member.heartbeat?.joined ?? false,
+        lag: member.lagSeconds,
+        clock: member.clockSeconds,
+        peers: member.heartbeat?.peers ?? 0,
+        torrents: member.heartbeat?.torrents ?? 0,
+        rate: member.rate,
+        differs: member.heartbeat !== undefined && member.heartbeat.settings !== this.digest,
+        refused: member.refused,
+      })),
+    }
+  }
+}
+
+/** Seconds before the last batch from which on a transfer begins. */
+const GAP_SECONDS = 2
+const WARNINGS_MAX = 1000

@@ -1,0 +1,113 @@
+import { type DeltaRing, droppedDeltas, readDeltas } from '../engine/delta-ring.ts'
+import { noteStops, type RecentStops } from '../engine/recent-stops.ts'
+import { BATCH_BYTES_MAX, BATCH_HEAD_BYTES, writeBatchHead } from './batch.ts'
+
+export type OutboxOptions = {
+  readonly rings: readonly DeltaRing[]
+  readonly stops: RecentStops
+  /** Unix second at which this node started. */
+  readonly epoch: number
+  readonly nowSeconds: () => number
+  /** Bytes of batches that wait while no server is connected. */
+  readonly backlogBytesMax: number
+  /** Returns false where the batch cannot be sent now. */
+  readonly send: (batch: Buffer) => boolean
+}
+
+/** Bytes sent in one call, so that a backlog does not block the thread. */
+const SEND_BYTES_MAX = 4 * 2 ** 20
+
+/**
+ * The announces that this node heard: reads the rings, makes batches, and sends them in order.
+ */
+export class Outbox {
+  readonly #options: OutboxOptions
+  readonly #pending = Buffer.alloc(BATCH_BYTES_MAX)
+  readonly #count = { deltas: 0 }
+  readonly #waiting: Buffer[] = []
+  #end = BATCH_HEAD_BYTES
+  #ringsDropped = 0
+  #isGap = false
+  /** Of the last batch that was made. */
+  sequence = 0
+  waitingBytes = 0
+  /** Deltas sent, and deltas lost before they were. */
+  sent = 0
+  dropped = 0
+  batches = 0
+
+  constructor(options: OutboxOptions) {
+    this.#options = options
+  }
+
+  /** Reads the rings. The peers that stopped here are known afterwards. */
+  drain(): void {
+    const { nowSeconds, rings, stops } = this.#options
+    let dropped = 0
+    for (const ring of rings) {
+      for (;;) {
+        const from = this.#end
+        const before = this.#count.deltas
+        this.#end = readDeltas(ring, this.#pending, from, BATCH_BYTES_MAX, this.#count)
+        if (this.#count.deltas === before) break
+        noteStops(stops, this.#pending, from, this.#end, nowSeconds())
+        if (this.#end > BATCH_BYTES_MAX - ROOM_MIN) this.#seal()
+      }
+      dropped += droppedDeltas(ring)
+    }
+    if (dropped !== this.#ringsDropped) {
+      this.dropped += dropped - this.#ringsDropped
+      this.#ringsDropped = dropped
+      this.#isGap = true
+    }
+  }
+
+  /** Sends everything that was read, as far as it can be sent. */
+  flush(): void {
+    this.drain()
+    if (this.#count.deltas > 0 || this.#isGap) this.#seal()
+    let bytes = 0
+    while (bytes < SEND_BYTES_MAX) {
+      const [batch] = this.#waiting
+      if (!batch || !this.#options.send(batch)) return
+      this.#waiting.shift()
+      this.waitingBytes -= batch.length
+      bytes += batch.length
+      this.batches++
+      this.sent += countOf(batch)
+    }
+  }
+
+  #seal(): void {
+    const { backlogBytesMax, epoch, nowSeconds } = this.#options
+    const batch = Buffer.from(this.#pending.subarray(0, this.#end))
+    this.sequence = (this.sequence + 1) >>> 0
+    writeBatchHead(batch, {
+      epoch,
+      sequence: this.sequence,
+      base: nowSeconds(),
+      count: this.#count.deltas,
+      dropped: this.#isGap,
+      millis: Date.now(),
+    })
+    this.#end = BATCH_HEAD_BYTES
+    this.#count.deltas = 0
+    this.#isGap = false
+    this.#waiting.push(batch)
+    this.waitingBytes += batch.length
+    // The numbers of the others show that these are missing.
+    while (this.waitingBytes > backlogBytesMax) {
+      const oldest = this.#waiting.shift()
+      if (!oldest) return
+      this.waitingBytes -= oldest.length
+      this.dropped += countOf(oldest)
+    }
+  }
+}
+
+/** Below this the longest delta may not fit. */
+const ROOM_MIN = 128
+
+function countOf(batch: Buffer): number {
+  return batch.readUInt16LE(16)
+}

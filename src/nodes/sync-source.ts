@@ -1,0 +1,138 @@
+import type { Engine } from '../engine/engine.ts'
+import { createExportCursor, type ExportCursor, exportChunk } from '../engine/export-stripe.ts'
+import { dropOldPeers } from '../engine/recent-records.ts'
+import type { RecentStops } from '../engine/recent-stops.ts'
+import { RECORD_BYTES_MAX } from '../engine/torrent-record.ts'
+import { allocate, bytesOf } from '../protocol/bytes.ts'
+import {
+  CHUNK_BYTES_MAX,
+  CHUNK_HEAD_BYTES,
+  readSyncRequest,
+  SyncState,
+  writeChunkHead,
+} from './sync-chunk.ts'
+
+/** Transfers at the same time; another node asks again later. */
+const TRANSFERS_MAX = 4
+const FORGOTTEN_MILLIS = 30_000
+/** Time for one chunk: batches of other nodes wait meanwhile. */
+const CHUNK_MILLIS = 8
+
+type Transfer = {
+  readonly since: number
+  cursor: ExportCursor
+  /** Stops that are to follow the records. */
+  stops: Iterator<{ seen: number; delta: Uint8Array }> | undefined
+  last: Buffer
+  lastNumber: number
+  usedMillis: number
+}
+
+/**
+ * Gives other nodes what this one knows since some second: torrent records, then the peers that
+ * stopped. The receiver asks for one chunk after the other and so sets the pace; a chunk that got
+ * lost is given again.
+ */
+export class SyncSource {
+  readonly #engine: Engine
+  readonly #stops: RecentStops
+  readonly #transfers = new Map<number, Transfer>()
+  readonly #memory = allocate(CHUNK_BYTES_MAX)
+  #lastTransfer = 0
+
+  constructor(engine: Engine, stops: RecentStops) {
+    this.#engine = engine
+    this.#stops = stops
+  }
+
+  /** Answers a request; undefined for what is not one. */
+  answer(data: Buffer): Buffer | undefined {
+    const request = readSyncRequest(data)
+    if (!request) return undefined
+    const now = performance.now()
+    for (const [id, { usedMillis }] of this.#transfers) {
+      if (now - usedMillis > FORGOTTEN_MILLIS) this.#transfers.delete(id)
+    }
+    const id = request.transfer === 0 ? this.#begin(request.since) : request.transfer
+    const transfer = this.#transfers.get(id)
+    if (!transfer)
+      return chunkOf(Buffer.alloc(CHUNK_HEAD_BYTES), id, request.chunk, SyncState.refused)
+    transfer.usedMillis = now
+    if (request.chunk === transfer.lastNumber) return transfer.last
+    transfer.last = this.#next(transfer, id, request.chunk)
+    transfer.lastNumber = request.chunk
+    return transfer.last
+  }
+
+  #begin(since: number): number {
+    if (this.#transfers.size >= TRANSFERS_MAX) return 0
+    this.#lastTransfer++
+    this.#transfers.set(this.#lastTransfer, {
+      since,
+      cursor: createExportCursor(0, since),
+      stops: undefined,
+      last: Buffer.alloc(0),
+      lastNumber: -1,
+      usedMillis: 0,
+    })
+    return this.#lastTransfer
+  }
+
+  #next(transfer: Transfer, id: number, number: number): Buffer {
+    const until = performance.now() + CHUNK_MILLIS
+    const out = this.#memory
+    const { stripeCount } = this.#engine
+    let end = CHUNK_HEAD_BYTES
+    while (transfer.cursor.stripe < stripeCount) {
+      if (end + RECORD_BYTES_MAX > CHUNK_BYTES_MAX || performance.now() > until) break
+      const from = end
+      end = exportChunk(this.#engine, transfer.cursor, out, from)
+      if (transfer.since > 0) end = dropOldPeers(out, from, end, transfer.since)
+      if (transfer.cursor.done) {
+        transfer.cursor = createExportCursor(transfer.cursor.stripe + 1, transfer.since)
+      }
+    }
+    const recordsBytes = end - CHUNK_HEAD_BYTES
+    let isDone = false
+    if (transfer.cursor.stripe >= stripeCount) {
+      transfer.stops ??= this.#stops.since(transfer.since)
+      const from = end
+      end = writeStops(transfer.stops, bytesOf(out.u8), end)
+      isDone = end === from
+    }
+    const chunk = Buffer.from(out.u8.subarray(0, end))
+    const state = isDone ? SyncState.done : SyncState.more
+    return chunkOf(chunk, id, number, state, recordsBytes)
+  }
+}
+
+/** Writes stops while they fit, and returns where they end. */
+function writeStops(
+  stops: Iterator<{ seen: number; delta: Uint8Array }>,
+  { u8, view }: ReturnType<typeof bytesOf>,
+  at: number,
+): number {
+  let end = at
+  while (end + STOP_BYTES_MAX <= CHUNK_BYTES_MAX) {
+    const { done, value } = stops.next()
+    if (done) break
+    view.setUint32(end, value.seen, true)
+    u8.set(value.delta, end + 4)
+    end += 4 + value.delta.length
+  }
+  return end
+}
+
+const STOP_BYTES_MAX = 128
+
+function chunkOf(
+  chunk: Buffer,
+  transfer: number,
+  number: number,
+  state: SyncState,
+  recordsBytes = 0,
+): Buffer {
+  const stopsBytes = chunk.length - CHUNK_HEAD_BYTES - recordsBytes
+  writeChunkHead(chunk, { transfer, number, state, recordsBytes, stopsBytes, sessionsBytes: 0 })
+  return chunk
+}
