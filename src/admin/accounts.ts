@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Database } from '../database/database.ts'
-import type { Batch, LedgerRow, SessionRow, UserChange } from '../database/ledger.ts'
+import type { Ledger } from '../database/ledger.ts'
+import type { Batch, LedgerRow, SessionRow, UserChange } from '../database/ledger-rows.ts'
 import type { Engine } from '../engine/engine.ts'
 import {
   type ChangedSession,
@@ -110,6 +111,12 @@ export class Accounts {
   /** Drops the unwritten changes of these users, who are being removed. */
   forget(ids: readonly string[]): void {
     for (const id of ids) this.#setAside.delete(id)
+  }
+
+  /** The ledger, once its tables exist; undefined without a database. */
+  ledger(): Promise<Ledger> | undefined {
+    const { database } = this.#options
+    return database && this.#prepare(database).then(() => database.ledger)
   }
 
   #prepare({ ledger }: Pick<Database, 'ledger'>): Promise<void> {

@@ -45,6 +45,36 @@ export type Admin = {
   removeUsers(keys: readonly string[]): Promise<Outcome[]>
   clearUsers(): Promise<void>
 
+  /** Flags and factors of a user; undefined for an unknown one. */
+  account(key: string): Promise<UserAccount | undefined>
+  /** The keys of flagged users, at most `count`. */
+  flaggedUsers(count: number): Promise<readonly string[]>
+  /** Clears the flags of a user. Resolves to false for an unknown one. */
+  clearFlags(key: string): Promise<boolean>
+  /**
+   * Numbers of a user in each torrent, at most `count`, in the order of the info hashes after
+   * `cursor`; undefined for an unknown user. Rejects with `not enabled` without users or a
+   * database.
+   */
+  userTorrents(
+    key: string,
+    cursor: string,
+    count: number,
+    hitAndRun?: HitAndRun,
+  ): Promise<TransferPage | undefined>
+  /** Numbers of each user in a torrent, in the order of the ids after `cursor`. */
+  torrentUsers(
+    hash: string,
+    cursor: string,
+    count: number,
+    filter: { readonly isCompleted?: boolean; readonly hitAndRun?: HitAndRun },
+  ): Promise<TransferPage>
+
+  /** A page of the factors of credited bytes. */
+  factors(cursor: string, count: number): Promise<FactorPage>
+  setFactors(entries: readonly FactorEntry[]): Promise<Outcome[]>
+  removeFactors(entries: readonly Pick<FactorEntry, 'scope' | 'id'>[]): Promise<Outcome[]>
+
   stats(): Promise<Stats>
   /** Data of the dashboard. */
   overview(): Promise<Overview>
@@ -113,6 +143,54 @@ export type User = UserEntry & {
   /** Info hash and Unix seconds of the last announce for each torrent that the user is in. */
   readonly torrentsActive: readonly (readonly [hash: string, seen: number])[]
 }
+
+/** Users that completed a torrent, have left it, and have seeded for fewer seconds. */
+export type HitAndRun = { readonly seedingBelow: number }
+
+export type UserAccount = {
+  readonly grewTooFast: boolean
+  /** Torrents that the user is downloading. */
+  readonly downloading: number
+  readonly factors: FactorEntry | undefined
+}
+
+export type TransferPage = { readonly transfers: readonly Transfer[]; readonly next?: string }
+
+/** Numbers of a user in a torrent. Times in Unix seconds; 0 for never. */
+export type Transfer = {
+  readonly id: string
+  readonly key: string
+  readonly hash: string
+  /** Bytes as the client reports them, and as they are credited. */
+  readonly uploaded: bigint
+  readonly downloaded: bigint
+  readonly creditedUp: bigint
+  readonly creditedDown: bigint
+  /** Bytes uploaded while the torrent had no leecher. */
+  readonly idleUp: bigint
+  /** Seconds of seeding. */
+  readonly seeding: number
+  readonly left: number
+  readonly first: number
+  readonly last: number
+  readonly completed: number
+  readonly completedAt: number
+  /** The user has announced within the timeout of peers. */
+  readonly isActive: boolean
+}
+
+/** Factors of credited bytes in thousandths, of everybody, a torrent or a user, by its key. */
+export type FactorEntry = {
+  readonly scope: 'everybody' | 'torrent' | 'user'
+  /** Empty for everybody. */
+  readonly id: string
+  readonly upload: number
+  readonly download: number
+  /** Unix seconds; 0 for no end. */
+  readonly until: number
+}
+
+export type FactorPage = { readonly entries: readonly FactorEntry[]; readonly next?: string }
 
 /** Current numbers, by their names in Torrust-Actix's `/stats`. Times in Unix seconds. */
 export type Stats = Readonly<Record<string, number | boolean>>

@@ -1,5 +1,5 @@
 import type { Database } from '../database/database.ts'
-import type { Batch } from '../database/ledger.ts'
+import type { Batch } from '../database/ledger-rows.ts'
 import type { Engine } from '../engine/engine.ts'
 import { dropPeers } from '../engine/leave.ts'
 import type { Logger } from '../log.ts'
@@ -135,6 +135,14 @@ export function createAdministration(options: AdministrationOptions): Administra
     setUsers: async entries => users.set(entries),
     removeUsers: async keys => users.remove(keys),
     clearUsers: async () => users.clear(),
+    account: async key => users.reports.account(key),
+    flaggedUsers: count => users.reports.flagged(count),
+    clearFlags: key => users.reports.clearFlags(key),
+    userTorrents: (...args) => users.reports.torrentsOf(...args),
+    torrentUsers: (...args) => users.reports.usersOf(...args),
+    factors: async (cursor, count) => users.factors.list(cursor, count),
+    setFactors: entries => users.factors.set(entries),
+    removeFactors: entries => users.factors.remove(entries),
     stats: async () => options.stats(),
     overview: overview.read,
     metrics: options.metrics,
@@ -156,6 +164,10 @@ export function createAdministration(options: AdministrationOptions): Administra
       keys: await keys.load(),
       users: await users.load(),
     }),
-    flushes: [() => torrents.flush(), () => users.accounts.flush()],
+    flushes: [
+      () => torrents.flush(),
+      () => users.accounts.flush(),
+      () => users.factors.removeEnded(),
+    ],
   }
 }

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Database } from '../database/database.ts'
-import type { Batch, UserChange } from '../database/ledger.ts'
+import type { Batch, UserChange } from '../database/ledger-rows.ts'
 import { clearEntries, removeEntry, setEntry } from '../engine/access-tables.ts'
 import type { Engine } from '../engine/engine.ts'
 import { eachUserPeer } from '../engine/inspect.ts'
@@ -20,6 +20,8 @@ import {
 import type { Logger } from '../log.ts'
 import { Accounts } from './accounts.ts'
 import { AdminError, type Outcome, storeFirst, type User, type UserEntry } from './admin.ts'
+import { Factors } from './factors.ts'
+import { UserReports } from './user-reports.ts'
 
 type Known = {
   readonly id: string
@@ -54,6 +56,8 @@ export class Users {
   readonly #freed: { readonly number: number; readonly since: number }[] = []
   #nextNumber = 1
   readonly accounts: Accounts
+  readonly factors: Factors
+  readonly reports: UserReports
 
   constructor(options: UsersOptions) {
     this.#options = options
@@ -66,6 +70,21 @@ export class Users {
         options.onCredited?.(batch)
       },
       takeUnwritten: () => this.#takeUnwritten(),
+    })
+    const lookups = {
+      engine: options.engine,
+      nowSeconds: options.nowSeconds,
+      ledger: () => (this.#hasLedger ? this.accounts.ledger() : undefined),
+      idOf: (key: string) => this.#byKey.get(key)?.id,
+      keyOf: (id: string) => this.#keyOfId.get(id),
+      numberOf: (id: string) => this.#ofId(id)?.number,
+    }
+    this.factors = new Factors(lookups)
+    this.reports = new UserReports({
+      ...lookups,
+      factors: this.factors,
+      numbers: () => this.#numbers(),
+      flush: number => this.accounts.flush(new Set([number])),
     })
   }
 
@@ -124,6 +143,7 @@ export class Users {
     })
     if (replaced.length > 0 && this.#hasLedger) {
       await storeFirst(database?.ledger.removeUsers(replaced))
+      this.factors.forget(replaced)
     }
     return entries.map(user => this.#enter(user))
   }
@@ -134,6 +154,7 @@ export class Users {
     await storeFirst(database?.users.remove(keys))
     if (ids.length > 0 && this.#hasLedger) await storeFirst(database?.ledger.removeUsers(ids))
     this.accounts.forget(ids)
+    this.factors.forget(ids)
     return keys.map(key => this.#forget(key))
   }
 
@@ -142,7 +163,9 @@ export class Users {
     if (!engine.access.rules.users) throw new AdminError('not enabled', 'users not enabled')
     await storeFirst(database?.users.clear())
     if (this.#hasLedger) await storeFirst(database?.ledger.clear())
-    this.accounts.forget([...this.#keyOfId.keys()])
+    const ids = [...this.#keyOfId.keys()]
+    this.accounts.forget(ids)
+    this.factors.forget(ids)
     clearEntries(engine.access.userKeys)
     for (const key of [...this.#byKey.keys()]) this.#forget(key)
   }
@@ -153,8 +176,18 @@ export class Users {
     for await (const chunk of database.users.load()) {
       for (const row of chunk) this.#enter(row)
     }
-    if (this.#hasLedger) await this.accounts.load()
+    if (this.#hasLedger) await this.loadLedger()
     return this.#byKey.size
+  }
+
+  /** Restores sessions and factors. */
+  async loadLedger(): Promise<void> {
+    await this.accounts.load()
+    await this.factors.load()
+  }
+
+  *#numbers(): Generator<readonly [key: string, number: number]> {
+    for (const [key, { number }] of this.#byKey) yield [key, number]
   }
 
   get #hasLedger(): boolean {
@@ -204,6 +237,7 @@ export class Users {
     this.#byKey.set(user.key, { id: user.id, number, written })
     this.#keyOfId.set(user.id, user.key)
     this.#idOfNumber.set(number, user.id)
+    if (!same) this.factors.apply(user.id, number)
     return known || former ? 'updated' : 'added'
   }
 

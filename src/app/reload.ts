@@ -160,7 +160,7 @@ async function applyRules(running: Running, config: Config): Promise<void> {
   const { engine, engineThreads, persistence, snapshots, tables, udp, udpThreads } = running
   const rules = engineRules(config)
   if (rules.access.users && !engine.access.rules.users) {
-    await persistence.administration.users.accounts.load()
+    await persistence.administration.users.loadLedger()
   }
   setRules(engine, tables, rules)
   running.nodes?.setRules(rules, settingsDigest(config))

@@ -243,4 +243,12 @@ export const DATABASE_SECTIONS = {
     restart: 'all',
     keys: { table_name: tableName('user_sessions') },
   },
+  'database_structure.factors': {
+    description:
+      'The table of factors of credited bytes, for muster alone. It is created when users are enabled.',
+    list: false,
+    environment: 'DATABASE_STRUCTURE__FACTORS__',
+    restart: 'all',
+    keys: { table_name: tableName('user_factors') },
+  },
 } as const satisfies Readonly<Record<string, SectionSchema>>

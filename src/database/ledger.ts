@@ -1,13 +1,36 @@
-import { setImmediate } from 'node:timers/promises'
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { DatabaseStructureConfig } from '../config/config.ts'
 import { configError } from '../errors.ts'
 import { columnFaults } from './check.ts'
-import { type ColumnKind, type ColumnOutline, decode, encode, TOTAL_MAX } from './columns.ts'
+import { type ColumnKind, type ColumnOutline, encode, TOTAL_MAX } from './columns.ts'
 import type { Dialect, Tables } from './dialect.ts'
+import {
+  type FactorRow,
+  factorOutline,
+  loadFactors,
+  noUser,
+  removeFactors,
+  saveFactors,
+} from './factors.ts'
+import { type LedgerParts, ledgerParts } from './ledger-parts.ts'
+import type { Batch, LedgerRow, RowFilter, SessionRow, UserChange } from './ledger-rows.ts'
+import {
+  type Change,
+  type Column,
+  createLedgerTable,
+  type LedgerColumn,
+  loadOutline,
+  nameOf,
+  type Outline,
+  readRow,
+  STATEMENT_ROWS_MAX,
+  saturated,
+  upsertChanges,
+  userKind,
+} from './outline.ts'
 import type { Shapes } from './shapes.ts'
 import { inParts } from './statements.ts'
-import { clearRows, LOAD_ROWS_MAX, type Store } from './table.ts'
+import { clearRows, type Store } from './table.ts'
 
 /**
  * The transfers of each user in each torrent, and the sessions that they are computed from. Both
@@ -30,83 +53,19 @@ export type Ledger = {
   /** Deletes everything about these users. */
   removeUsers(ids: readonly string[]): Promise<void>
   clear(): Promise<void>
+  /** The tables, as they are exported and imported. */
+  readonly parts: LedgerParts
+  /** Factors of users' credit, all of them. */
+  loadFactors(): Promise<FactorRow[]>
+  saveFactors(rows: readonly FactorRow[]): Promise<void>
+  removeFactors(rows: readonly Pick<FactorRow, 'user' | 'hash'>[]): Promise<void>
   /**
    * Rows of a user, or of a torrent, at most `count`, in the order of the other key after `after`.
+   * The filter leaves out rows.
    */
-  torrentsOf(user: string, after: string, count: number): Promise<LedgerRow[]>
-  usersOf(hash: string, after: string, count: number): Promise<LedgerRow[]>
+  torrentsOf(user: string, after: string, count: number, filter?: RowFilter): Promise<LedgerRow[]>
+  usersOf(hash: string, after: string, count: number, filter?: RowFilter): Promise<LedgerRow[]>
 }
-
-/** Changes of several users that are written together. */
-export type Batch = {
-  /** Unique among all batches. */
-  readonly id: number
-  /** Whether an earlier attempt to write this batch may have succeeded. */
-  attempted: boolean
-  readonly users: readonly UserChange[]
-}
-
-/** Changes by one user's sessions. Bytes are the credited ones. */
-export type UserChange = {
-  readonly user: string
-  uploaded: bigint
-  downloaded: bigint
-  completed: number
-  /** Unix seconds. */
-  updated: number
-  readonly torrents: Map<string, LedgerRow>
-  /** Sessions by info hash and peer id. */
-  readonly sessions: Map<string, SessionRow>
-}
-
-/** A session as it is stored. Times in Unix seconds, hashes in hexadecimal digits. */
-export type SessionRow = {
-  readonly user: string
-  readonly hash: string
-  readonly peerId: string
-  readonly uploaded: number
-  readonly downloaded: number
-  readonly finalUp: number
-  readonly finalDown: number
-  readonly left: number
-  readonly restarted: number
-  readonly first: number
-  readonly seen: number
-  readonly state: number
-}
-
-/** A user's numbers in a torrent: growth in a batch, sums in the table. */
-export type LedgerRow = {
-  readonly user: string
-  readonly hash: string
-  uploaded: bigint
-  downloaded: bigint
-  creditedUp: bigint
-  creditedDown: bigint
-  idleUp: bigint
-  seeding: number
-  completed: number
-  left: number
-  first: number
-  last: number
-  /** 0 for never. */
-  completedAt: number
-}
-
-type Column<Row> = ColumnOutline & { readonly field: keyof Row & string }
-/** The change of a column: the sum, the new value, the larger of both, or none. */
-type Change = 'add' | 'set' | 'max' | 'keep'
-type LedgerColumn<Row> = Column<Row> & { readonly change: Change }
-
-type Outline<Row> = {
-  readonly section: string
-  readonly table: string
-  readonly keys: readonly Column<Row>[]
-  readonly others: readonly LedgerColumn<Row>[]
-}
-
-/** Rows of one statement: 14 columns of them stay below SQLite's 32,766 parameters. */
-const STATEMENT_ROWS_MAX = 500
 
 export function createLedger(
   store: Store,
@@ -116,8 +75,10 @@ export function createLedger(
   const { dialect, transact } = store
   const sessions = sessionOutline(structure, shapes, dialect)
   const torrents = torrentOutline(structure, shapes, dialect)
+  const factors = factorOutline(structure, shapes, dialect)
+  const noId = noUser(shapes)
   return {
-    prepare: () => prepare(dialect, sessions, torrents),
+    prepare: () => prepare(dialect, sessions, torrents, factors),
     write: batch => write(store, shapes.users, sessions, torrents, batch),
     loadSessions: (seen, most) => loadSessions(dialect, sessions, seen, most),
     async expire(seen) {
@@ -128,7 +89,7 @@ export function createLedger(
       for (const part of inParts(ids, STATEMENT_ROWS_MAX)) {
         const values = part.map(id => encode(userKind(shapes), id))
         await transact(async db => {
-          for (const { table, keys } of [sessions, torrents]) {
+          for (const { table, keys } of [sessions, torrents, factors]) {
             await db
               .deleteFrom(table)
               .where((keys[0] as ColumnOutline).name, 'in', values)
@@ -141,14 +102,21 @@ export function createLedger(
       for (const { table, keys } of [sessions, torrents]) {
         await clearRows(store, { table, primary: keys[0] as ColumnOutline })
       }
+      const user = factors.keys[0] as ColumnOutline
+      const none = encode(user.kind, noId)
+      await transact(db => db.deleteFrom(factors.table).where(user.name, '!=', none).execute())
     },
-    torrentsOf: (user, after, count) => page(dialect, torrents, 'user', user, 'hash', after, count),
-    usersOf: (hash, after, count) => page(dialect, torrents, 'hash', hash, 'user', after, count),
+    parts: ledgerParts(store, { torrents, sessions, factors }, () =>
+      prepare(dialect, sessions, torrents, factors),
+    ),
+    loadFactors: () => loadFactors(dialect, factors, noId),
+    saveFactors: rows => saveFactors(store, factors, noId, rows),
+    removeFactors: rows => removeFactors(store, factors, noId, rows),
+    torrentsOf: (user, after, count, filter = {}) =>
+      page(dialect, torrents, { by: 'user', value: user, order: 'hash', after, count, filter }),
+    usersOf: (hash, after, count, filter = {}) =>
+      page(dialect, torrents, { by: 'hash', value: hash, order: 'user', after, count, filter }),
   }
-}
-
-function userKind({ users }: Shapes): ColumnKind {
-  return users.primary.kind === 'uuid' ? 'uuid' : 'id'
 }
 
 function sessionOutline(
@@ -217,46 +185,21 @@ function torrentOutline(
   }
 }
 
-function nameOf<Row>({ keys, others }: Outline<Row>, field: keyof Row): string {
-  const found = [...keys, ...others].find(column => column.field === field)
-  if (!found) throw new Error(`no column for ${String(field)}`)
-  return found.name
-}
-
 async function prepare(
   dialect: Dialect,
   sessions: Outline<never>,
   torrents: Outline<never>,
+  factors: Outline<never>,
 ): Promise<void> {
   await createLedgerTable(dialect, sessions, 'last_seen')
   await createLedgerTable(dialect, torrents, (torrents.keys[1] as ColumnOutline).name)
+  await createLedgerTable(dialect, factors)
   const lines: string[] = []
-  for (const outline of [sessions, torrents] as Outline<never>[]) {
+  for (const outline of [sessions, torrents, factors] as Outline<never>[]) {
     const { section, table, keys, others } = outline
     lines.push(...(await columnFaults(dialect, section, table, [...keys, ...others])))
   }
   if (lines.length > 0) throw configError(lines)
-}
-
-async function createLedgerTable(
-  dialect: Dialect,
-  { table, keys, others }: Outline<never>,
-  indexed: string,
-): Promise<void> {
-  if (await dialect.columns(table)) return
-  const { schema } = dialect.kysely
-  const names = keys.map(({ name }) => name) as never[]
-  const bare = table.replace('.', '_').slice(0, 40)
-  let create = schema.createTable(table).ifNotExists()
-  for (const { name, kind } of [...keys, ...others] as ColumnOutline[]) {
-    create = create.addColumn(name, sql.raw(dialect.type(kind)), column =>
-      keys.some(key => (key as ColumnOutline).name === name)
-        ? column.notNull()
-        : column.notNull().defaultTo(0),
-    )
-  }
-  await create.addPrimaryKeyConstraint(`${bare}_pk`, names).execute()
-  await schema.createIndex(`${bare}_by_${indexed}`).on(table).column(indexed).execute()
 }
 
 async function write(
@@ -349,71 +292,19 @@ function sum(dialect: Dialect, column: RawBuilder<unknown>, value: bigint): RawB
   return saturated(column, added)
 }
 
-function saturated(column: RawBuilder<unknown>, added: RawBuilder<unknown>): RawBuilder<unknown> {
-  const most = sql.raw(String(TOTAL_MAX))
-  const now = sql`coalesce(${column}, 0)`
-  return sql`case when ${now} > ${most} - ${added} then ${most} else ${now} + ${added} end`
-}
-
-async function upsertChanges<Row>(
-  db: Kysely<Tables>,
-  dialect: Dialect,
-  { table, keys, others }: Outline<Row>,
-  rows: readonly Row[],
-): Promise<void> {
-  const columns = [...keys, ...others]
-  const bare = table.split('.').at(-1) as string
-  const isMysql = dialect.upsert === 'on duplicate key'
-  const next = ({ name, change }: LedgerColumn<Row>): RawBuilder<unknown> => {
-    const old = sql.ref(`${bare}.${name}`)
-    const added = isMysql ? sql`values(${sql.ref(name)})` : sql.ref(`excluded.${name}`)
-    if (change === 'add') return saturated(old, added)
-    if (change === 'max') return sql`case when ${old} < ${added} then ${added} else ${old} end`
-    return added
-  }
-  const set = Object.fromEntries(
-    others.filter(({ change }) => change !== 'keep').map(column => [column.name, next(column)]),
-  )
-  for (const part of inParts(rows, STATEMENT_ROWS_MAX)) {
-    const values = part.map(row =>
-      Object.fromEntries(columns.map(({ name, kind, field }) => [name, encode(kind, row[field])])),
-    )
-    const insert = db.insertInto(table).values(values)
-    await (isMysql
-      ? insert.onDuplicateKeyUpdate(set)
-      : insert.onConflict(conflict =>
-          conflict.columns(keys.map(({ name }) => name)).doUpdateSet(set),
-        )
-    ).execute()
-  }
-}
-
-function readRow<Row>(
-  { keys, others }: Outline<Row>,
-  found: Record<string, unknown>,
-): Row | undefined {
-  const row: Record<string, unknown> = {}
-  for (const { name, kind, field } of [...keys, ...others]) {
-    const value = decode(kind, found[name])
-    if (value === undefined) return undefined
-    row[field] = value
-  }
-  return row as Row
-}
-
 /**
  * Pages through the sessions in the order of their key. Where there are more than `most`, those
  * seen before the newest `most` are left out.
  */
 async function* loadSessions(
-  { kysely }: Dialect,
+  dialect: Dialect,
   outline: Outline<SessionRow & { readonly batch: number }>,
   seen: number,
   most: number,
 ): AsyncGenerator<readonly SessionRow[]> {
-  const { table, keys, others } = outline
+  const { table } = outline
   const seenColumn = nameOf(outline, 'seen')
-  const limit = await kysely
+  const limit = await dialect.kysely
     .selectFrom(table)
     .select(seenColumn)
     .orderBy(seenColumn, 'desc')
@@ -421,53 +312,40 @@ async function* loadSessions(
     .limit(1)
     .executeTakeFirst()
   const since = Math.max(seen, limit ? Number(limit[seenColumn]) + 1 : 0)
-  const names = keys.map(({ name }) => name) as [string, string, string]
-  let after: Record<string, unknown> | undefined
-  for (;;) {
-    let query = kysely
-      .selectFrom(table)
-      .select([...keys, ...others].map(({ name }) => name))
-      .where(seenColumn, '>=', since)
-    if (after) {
-      const [a, b, c] = names
-      const last = after
-      query = query.where(({ and, or, eb }) =>
-        or([
-          eb(a, '>', last[a]),
-          and([eb(a, '=', last[a]), eb(b, '>', last[b])]),
-          and([eb(a, '=', last[a]), eb(b, '=', last[b]), eb(c, '>', last[c])]),
-        ]),
-      )
-    }
-    for (const name of names) query = query.orderBy(name)
-    const found = await query.limit(LOAD_ROWS_MAX).execute()
-    const rows = found.map(row => readRow(outline, row)).filter(row => row !== undefined)
-    if (rows.length > 0) yield rows
-    if (found.length < LOAD_ROWS_MAX) return
-    after = found.at(-1)
-    await setImmediate()
-  }
+  yield* loadOutline(dialect, outline, { column: seenColumn, since })
+}
+
+type PageOf = {
+  readonly by: 'user' | 'hash'
+  readonly value: string
+  readonly order: 'user' | 'hash'
+  readonly after: string
+  readonly count: number
+  readonly filter: RowFilter
 }
 
 async function page(
   { kysely }: Dialect,
   outline: Outline<LedgerRow>,
-  field: 'user' | 'hash',
-  value: string,
-  orderField: 'user' | 'hash',
-  after: string,
-  count: number,
+  { by, value, order, after, count, filter }: PageOf,
 ): Promise<LedgerRow[]> {
   const { table, keys, others } = outline
-  const by = keys.find(key => key.field === field) as Column<LedgerRow>
-  const order = keys.find(key => key.field === orderField) as Column<LedgerRow>
+  const own = keys.find(key => key.field === by) as Column<LedgerRow>
+  const other = keys.find(key => key.field === order) as Column<LedgerRow>
   let query = kysely
     .selectFrom(table)
     .select([...keys, ...others].map(({ name }) => name))
-    .where(by.name, '=', encode(by.kind, value))
-    .orderBy(order.name)
+    .where(own.name, '=', encode(own.kind, value))
+    .orderBy(other.name)
     .limit(count)
-  if (after !== '') query = query.where(order.name, '>', encode(order.kind, after))
+  if (after !== '') query = query.where(other.name, '>', encode(other.kind, after))
+  if (filter.isCompleted) query = query.where(nameOf(outline, 'completed'), '>', 0)
+  if (filter.seedingBelow !== undefined) {
+    query = query.where(nameOf(outline, 'seeding'), '<', filter.seedingBelow)
+  }
+  if (filter.lastBefore !== undefined) {
+    query = query.where(nameOf(outline, 'last'), '<', filter.lastBefore)
+  }
   const found = await query.execute()
   return found.map(row => readRow(outline, row)).filter(row => row !== undefined)
 }

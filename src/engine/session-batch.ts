@@ -21,12 +21,15 @@ import {
   SESSION_STATE,
   SESSION_UPLOADED,
   SESSION_USER,
+  SessionState,
   type Sessions,
 } from './session-layout.ts'
 import {
   addSession,
+  eachSession,
   expireSessions,
   holdSession,
+  markSession,
   releaseSession,
   sessionCounts,
   sortByAge,
@@ -151,6 +154,17 @@ export function restoreSession({ sessions }: Engine, user: number, stored: Store
 }
 
 /** Sorts restored sessions by age. */
+export function clearSessionFlags({ sessions }: Engine, partition: number, user: number): void {
+  eachSession(sessions, partition, session => {
+    const { u32 } = sessions
+    const state = (session + SESSION_STATE) >> 2
+    const isFlagged = (u32[state]! & SessionState.grewTooFast) !== 0
+    if (!isFlagged || u32[(session + SESSION_USER) >> 2] !== user) return
+    u32[state]! &= ~SessionState.grewTooFast
+    markSession(sessions, session)
+  })
+}
+
 export function orderSessions({ sessions }: Engine): void {
   for (let partition = 0; partition < PARTITIONS; partition++) sortByAge(sessions, partition)
 }

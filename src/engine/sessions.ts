@@ -348,6 +348,24 @@ export function expireSessions(sessions: Sessions, partition: number, limit: num
   return removed
 }
 
+/** Calls `visit` for each session of a partition, which is held meanwhile. */
+export function eachSession(
+  sessions: Sessions,
+  partition: number,
+  visit: (session: number) => void,
+): void {
+  const { u32 } = sessions
+  const head = headOf(sessions, partition)
+  sessions.partition = partition
+  takeLock(sessions, head + PARTITION_LOCK)
+  for (let number = u32[(head + PARTITION_OLDEST) >> 2]!; number !== 0; ) {
+    const session = recordAt(sessions, partition, number)
+    visit(session)
+    number = u32[(session + SESSION_NEWER) >> 2]!
+  }
+  releaseLock(sessions, head + PARTITION_LOCK)
+}
+
 /** Sorts the records of a partition by the time at which they were last seen. */
 export function sortByAge(sessions: Sessions, partition: number): void {
   const { u32 } = sessions

@@ -5,10 +5,18 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Database } from '../database/database.ts'
 import { ExitStatus, OperatorError } from '../errors.ts'
-import { type Counts, KINDS, noCounts, rowText, tableOf } from './rows.ts'
+import {
+  type Counts,
+  KINDS,
+  LEDGER_KINDS,
+  ledgerPartOf,
+  noCounts,
+  rowText,
+  tableOf,
+} from './rows.ts'
 
 /** First line of an export; the last one has the counts. */
-export const FORMAT = { format: 'muster export', version: 1 } as const
+export const FORMAT = { format: 'muster export', version: 2 } as const
 
 /**
  * Writes the whole database to `file`, one row per line as JSON, or to standard output for `-`. The
@@ -70,6 +78,15 @@ async function* exportLines(
       counts[kind] += rows.length
       progress(counts)
       yield rows.map(row => `${rowText(kind, row)}\n`).join('')
+    }
+  }
+  if (await database.ledger.parts.exist()) {
+    for (const kind of LEDGER_KINDS) {
+      for await (const rows of ledgerPartOf(database, kind).load()) {
+        counts[kind] += rows.length
+        progress(counts)
+        yield rows.map(row => `${rowText(kind, row)}\n`).join('')
+      }
     }
   }
   yield `${JSON.stringify({ kind: 'end', ...counts })}\n`

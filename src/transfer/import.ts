@@ -4,12 +4,15 @@ import type { Database } from '../database/database.ts'
 import { ExitStatus, OperatorError } from '../errors.ts'
 import { FORMAT } from './export.ts'
 import {
+  type AnyKind,
+  type AnyRows,
   type Counts,
   faultOfRow,
   KINDS,
-  type Kind,
+  LEDGER_KINDS,
+  type LedgerKind,
+  ledgerPartOf,
   noCounts,
-  type Rows,
   tableOf,
   toRow,
 } from './rows.ts'
@@ -17,7 +20,14 @@ import {
 /** Rows that are saved together. */
 const BATCH_ROWS = 10_000
 
-export type ImportRow = { [K in Kind]: { readonly kind: K; readonly row: Rows[K] } }[Kind]
+export type ImportRow = {
+  [K in AnyKind]: { readonly kind: K; readonly row: AnyRows[K] }
+}[AnyKind]
+
+const ALL_KINDS: readonly AnyKind[] = [...KINDS, ...LEDGER_KINDS]
+
+/** Version of files without the ledger of users. */
+const FIRST_VERSION = 1
 
 /**
  * Saves rows of any kinds, in batches, and replaces existing ones. Returns the number of each kind.
@@ -28,10 +38,13 @@ export async function importRows(
   progress: (counts: Counts) => void,
 ): Promise<Counts> {
   const counts = noCounts()
-  const batches = new Map<Kind, Rows[Kind][]>(KINDS.map(kind => [kind, []]))
-  const save = async (kind: Kind) => {
+  const batches = new Map<AnyKind, AnyRows[AnyKind][]>(ALL_KINDS.map(kind => [kind, []]))
+  const save = async (kind: AnyKind) => {
     const batch = batches.get(kind) ?? []
-    await tableOf(database, kind).save(batch as never[])
+    if (batch.length === 0) return
+    await (isLedgerKind(kind) ? ledgerPartOf(database, kind) : tableOf(database, kind)).save(
+      batch as never[],
+    )
     counts[kind] += batch.length
     batches.set(kind, [])
     progress(counts)
@@ -40,7 +53,7 @@ export async function importRows(
     const batch = batches.get(kind)
     if (batch && batch.push(row) >= BATCH_ROWS) await save(kind)
   }
-  for (const kind of KINDS) await save(kind)
+  for (const kind of ALL_KINDS) await save(kind)
   return counts
 }
 
@@ -60,8 +73,9 @@ export async function* readExport(file: string): AsyncGenerator<ImportRow> {
       if (!line) throw fail('not a line of JSON')
       if (number === 1) {
         if (line['format'] !== FORMAT.format) throw fail('not an export of muster')
-        if (line['version'] !== FORMAT.version) {
-          throw fail(`version ${String(line['version'])}; this program reads ${FORMAT.version}`)
+        const { version } = line
+        if (version !== FORMAT.version && version !== FIRST_VERSION) {
+          throw fail(`version ${String(version)}; this program reads 1 to ${FORMAT.version}`)
         }
         continue
       }
@@ -69,22 +83,26 @@ export async function* readExport(file: string): AsyncGenerator<ImportRow> {
       if (ended) throw fail('more lines follow the last one')
       if (kind === 'end') {
         ended = true
-        for (const each of KINDS) {
-          if (row[each] !== counts[each]) throw fail(`${each} lines are missing or surplus`)
+        for (const each of ALL_KINDS) {
+          if ((row[each] ?? 0) !== counts[each]) throw fail(`${each} lines are missing or surplus`)
         }
         continue
       }
-      if (!KINDS.includes(kind as Kind)) throw fail(`unknown kind ${JSON.stringify(kind)}`)
-      const fault = faultOfRow(kind as Kind, row)
+      if (!ALL_KINDS.includes(kind as AnyKind)) throw fail(`unknown kind ${JSON.stringify(kind)}`)
+      const fault = faultOfRow(kind as AnyKind, row)
       if (fault !== undefined) throw fail(fault)
-      counts[kind as Kind]++
-      yield { kind, row: toRow(kind as Kind, row) } as ImportRow
+      counts[kind as AnyKind]++
+      yield { kind, row: toRow(kind as AnyKind, row) } as ImportRow
     }
   } catch (error) {
     if (error instanceof OperatorError || !('code' in (error as Error))) throw error
     throw new OperatorError(`${file}: ${(error as Error).message}`, ExitStatus.dataError)
   }
   if (!ended) throw fail('the file ends early; import it again when it is complete')
+}
+
+function isLedgerKind(kind: AnyKind): kind is LedgerKind {
+  return LEDGER_KINDS.includes(kind as LedgerKind)
 }
 
 async function linesOf(file: string): Promise<AsyncIterable<string>> {

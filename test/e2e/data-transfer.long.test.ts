@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { startWithApi } from '../fixtures/admin-client.ts'
+import { announce, startWithApi } from '../fixtures/admin-client.ts'
+import { getBencoded } from '../fixtures/http-client.ts'
 import { launch, temporaryFolder } from '../fixtures/start-tracker.ts'
 
 const UUID = '550e8400-e29b-41d4-a716-446655440000'
@@ -14,6 +15,36 @@ async function run(t: Test, folder: string, ...words: string[]) {
   const status = await program.ended
   return { status, said: program.stderr() }
 }
+
+t.test('an export has the torrents, sessions and factors of users', async t => {
+  const [from, to] = [temporaryFolder(t), temporaryFolder(t)]
+  const config = { tracker_config: { users_enabled: true }, limits: { announces_per_address: 0 } }
+  const first = await startWithApi(t, config, from)
+  await first.admin.call('POST', '/api/users', [[UUID, hex(6), 0, 0, 0, 9, 1]])
+  const factors = [{ scope: 'user', id: hex(6), upload: 2.5, download: 0, until: 0 }]
+  await first.admin.call('POST', '/api/factors', factors)
+  const path = `/${hex(6)}/announce`
+  await getBencoded(first.tracker.url(), announce(path, 1, { uploaded: 0 }))
+  await getBencoded(first.tracker.url(), announce(path, 1, { uploaded: 2 ** 45 }))
+  t.equal(await first.tracker.stop(), 0)
+  const file = join(from, 'all.jsonl')
+  t.match(await run(t, from, 'export', file), { status: 0 })
+  t.match(await run(t, to, 'import', file), { status: 0 })
+  t.match(await run(t, to, 'import', file), { status: 0 }, 'a second time adds nothing')
+
+  const second = await startWithApi(t, config, to)
+  t.match(await second.admin.call('GET', `/api/user/${hex(6)}/torrents`), {
+    json: { torrents: [{ uploaded: 2 ** 45, credited_up: 2.5 * 2 ** 45, credited_down: 0 }] },
+  })
+  t.match(await second.admin.call('GET', '/api/list/factors'), { json: { factors } })
+  await getBencoded(second.tracker.url(), announce(path, 1, { uploaded: 2 ** 45 + 1000 }))
+  t.match(
+    await second.admin.call('GET', `/api/user/${hex(6)}`),
+    { json: { uploaded: 2.5 * 2 ** 45 + 2500 } },
+    'the session goes on where it was',
+  )
+  t.equal(await second.tracker.stop(), 0)
+})
 
 t.test('an export of one tracker is imported into another', async t => {
   const [from, to] = [temporaryFolder(t), temporaryFolder(t)]
@@ -53,7 +84,11 @@ t.test('an export of one tracker is imported into another', async t => {
     ['short', lines.filter((_, n) => n !== 5), /whitelist lines are missing/],
     ['odd', [lines[0], '{"kind":"key","hash":"x","timeout":0}'], /:2: hash: must match pattern/],
     ['other', ['{"format":"something else"}'], /:1: not an export of muster/],
-    ['newer', ['{"format":"muster export","version":9}'], /:1: version 9; this program reads 1/],
+    [
+      'newer',
+      ['{"format":"muster export","version":9}'],
+      /:1: version 9; this program reads 1 to 2/,
+    ],
     ['garbage', ['\u0000\u0001'], /:1: not a line of JSON/],
   ] as const) {
     const broken = join(from, name)

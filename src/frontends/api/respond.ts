@@ -6,6 +6,7 @@ import type { Call, Handler, Services } from './call.ts'
 import type { Exchange } from './exchange.ts'
 import { createHostGuard } from './host.ts'
 import { listOperations, type Operation } from './openapi.ts'
+import { accountHandlers } from './operations/accounts.ts'
 import { certificateHandlers } from './operations/certificates.ts'
 import { keyHandlers } from './operations/keys.ts'
 import { listHandlers } from './operations/lists.ts'
@@ -40,6 +41,7 @@ const HANDLERS: Record<string, Handler> = {
   ...listHandlers,
   ...keyHandlers,
   ...userHandlers,
+  ...accountHandlers,
   ...statusHandlers,
   ...overviewHandlers,
   ...pageHandlers,

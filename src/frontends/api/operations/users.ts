@@ -90,7 +90,7 @@ export const userHandlers: Record<string, Handler> = {
  * Returns the key of the user that a path names by key or id, undefined for an unknown id, or the
  * refusal.
  */
-async function readUserKey(
+export async function readUserKey(
   admin: Admin,
   name: string,
   isUuid: boolean,
@@ -108,9 +108,13 @@ export function isUserId(text: string, isUuid: boolean): boolean {
 
 const UNKNOWN = 'unknown user_hash'
 
+export function userIdJson(id: string): object {
+  return UUID.test(id) ? { uuid: id } : { id: Number(id) }
+}
+
 export function userJson({ id, key, active, torrentsActive, ...counts }: User): object {
   return {
-    ...(UUID.test(id) ? { uuid: id } : { id: Number(id) }),
+    ...userIdJson(id),
     key,
     uploaded: counts.uploaded,
     downloaded: counts.downloaded,
