@@ -73,3 +73,27 @@ export type User = {
   readonly active: 0 | 1
   readonly torrents_active: readonly object[]
 }
+
+/** Numbers of a user in a torrent. Times in Unix seconds. */
+export type Transfer = {
+  readonly info_hash?: string
+  readonly key?: string
+  readonly uploaded: number
+  readonly downloaded: number
+  readonly credited_up: number
+  readonly credited_down: number
+  readonly seeding_seconds: number
+  readonly left: number
+  readonly last_announce: number
+  readonly completed: number
+  readonly active: 0 | 1
+}
+
+export type Factors = {
+  readonly scope: 'everybody' | 'torrent' | 'user'
+  readonly id?: string
+  readonly upload: number
+  readonly download: number
+  /** Unix seconds; 0 for no end. */
+  readonly until: number
+}

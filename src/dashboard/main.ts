@@ -1,3 +1,4 @@
+import { startAccounts } from './accounts.ts'
 import type { Overview } from './answers.ts'
 import { ApiError, ask, forgetToken, hasToken, keepToken, onRefused } from './api.ts'
 import { byId, setText } from './dom.ts'
@@ -147,6 +148,7 @@ const torrent = startTorrent()
 startLists()
 startKeys()
 startUsers()
+startAccounts()
 startTheme(() => overviewView?.redraw())
 onRefused(showSignIn)
 signOutButton.addEventListener('click', () => showSignIn())

@@ -1,3 +1,4 @@
+import { showTorrentUsers } from './accounts.ts'
 import type { TorrentOverview } from './answers.ts'
 import { ask } from './api.ts'
 import { byId, confirmed, fillTable, setText } from './dom.ts'
@@ -21,6 +22,7 @@ export function startTorrent(): { open(hash: string): void } {
     shown = answer.json as unknown as TorrentOverview
     showTorrent(shown)
     found.hidden = false
+    setText(byId('torrent-users-hint'), await showTorrentUsers(hash))
     return shown.torrent ? said : `${said} The tracker knows no such torrent.`.trim()
   }
 
