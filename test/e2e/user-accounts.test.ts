@@ -18,7 +18,7 @@ type Client = { uploaded?: number; downloaded?: number; event?: string; left?: n
 async function start(t: Test, more: Record<string, object> = {}, folder = temporaryFolder(t)) {
   const config = {
     limits: UNLIMITED,
-    frontend: { workers: 1 },
+    frontend: { workers: 0 },
     ...more,
     tracker_config: { users_enabled: true, ...more['tracker_config'] },
   }
