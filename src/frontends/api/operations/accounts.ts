@@ -1,6 +1,7 @@
 import type { FactorEntry, HitAndRun, Transfer } from '../../../admin/admin.ts'
+import type { KeyFormat } from '../../../protocol/key.ts'
 import type { Call, Handler } from '../call.ts'
-import { invalid, isHash, readHash } from '../hashes.ts'
+import { invalid, isHash, readHash, readKey } from '../hashes.ts'
 import { LIST_ENTRIES, LIST_ENTRIES_MAX } from '../limits.ts'
 import { jsonReply, OK, type Reply, statusReply } from '../replies.ts'
 import { isUserId, readUserKey, userIdJson } from './users.ts'
@@ -76,27 +77,24 @@ export const accountHandlers: Record<string, Handler> = {
     return jsonReply({ status: 'ok', factors: entries.map(factorJson), next })
   },
 
-  async postFactors({ admin, body }) {
+  async postFactors({ admin, body, keyFormat }) {
     const entries: FactorEntry[] = []
     for (const value of body as FactorJson[]) {
-      const refusal = refusalOf(value)
-      if (refusal) return refusal
-      entries.push(factorEntry(value))
+      const id = readTarget(value, keyFormat)
+      if (typeof id !== 'string') return id
+      entries.push(factorEntry(value, id))
     }
     return outcomes(await admin.setFactors(entries))
   },
 
-  async deleteFactors({ admin, body }) {
-    const entries = body as Pick<FactorJson, 'scope' | 'id'>[]
-    for (const entry of entries) {
-      const refusal = refusalOf(entry)
-      if (refusal) return refusal
+  async deleteFactors({ admin, body, keyFormat }) {
+    const entries: Pick<FactorEntry, 'scope' | 'id'>[] = []
+    for (const value of body as Pick<FactorJson, 'scope' | 'id'>[]) {
+      const id = readTarget(value, keyFormat)
+      if (typeof id !== 'string') return id
+      entries.push({ scope: value.scope, id })
     }
-    return outcomes(
-      await admin.removeFactors(
-        entries.map(({ scope, id = '' }) => ({ scope, id: id.toLowerCase() })),
-      ),
-    )
+    return outcomes(await admin.removeFactors(entries))
   },
 }
 
@@ -111,10 +109,13 @@ type FactorJson = {
 /** Factors have three decimal places. */
 const THOUSANDTHS = 1000
 
-function factorEntry({ scope, id = '', upload = 1, download = 1, until = 0 }: FactorJson) {
+function factorEntry(
+  { scope, upload = 1, download = 1, until = 0 }: FactorJson,
+  id: string,
+): FactorEntry {
   return {
     scope,
-    id: id.toLowerCase(),
+    id,
     upload: Math.round(upload * THOUSANDTHS),
     download: Math.round(download * THOUSANDTHS),
     until,
@@ -131,19 +132,23 @@ function factorJson({ scope, id, upload, download, until }: FactorEntry): object
   }
 }
 
-/** Everybody has no id; a torrent has its info hash, a user the key. */
-function refusalOf({ scope, id = '' }: Pick<FactorJson, 'scope' | 'id'>): Reply | undefined {
-  const isValid = scope === 'everybody' ? id === '' : scope === 'user' ? id !== '' : isHash(id)
-  return isValid ? undefined : invalid('id', id)
+/** Returns the id of a factor: none for everybody, an info hash, or the key of a user. */
+function readTarget(
+  { scope, id = '' }: Pick<FactorJson, 'scope' | 'id'>,
+  keyFormat: KeyFormat,
+): string | Reply {
+  if (scope === 'everybody') return id === '' ? '' : invalid('id', id)
+  const target = scope === 'user' ? readKey(id, 'user_hash', keyFormat) : readHash(id, 'info_hash')
+  return typeof target === 'string' ? target : invalid('id', id)
 }
 
 function outcomes(list: readonly string[]): Reply {
   return jsonReply({ status: 'ok', factors: list })
 }
 
-async function userKeyOf({ admin, param, userIdUuid }: Call): Promise<string | Reply> {
+async function userKeyOf({ admin, keyFormat, param, userIdUuid }: Call): Promise<string | Reply> {
   const name = param('userhash')
-  const key = await readUserKey(admin, name, userIdUuid)
+  const key = await readUserKey(admin, name, userIdUuid, keyFormat)
   return key ?? unknownUser(name)
 }
 
