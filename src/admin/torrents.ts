@@ -1,18 +1,23 @@
 import { setImmediate } from 'node:timers/promises'
-import type { Table, TorrentRow } from '../database/database.ts'
+import type { HashTable, TorrentRow } from '../database/database.ts'
 import type { Engine } from '../engine/engine.ts'
 import {
   deleteTorrent,
   type ListedTorrent,
-  noteTorrentChanged,
   putTorrent,
   readPeers,
   readTorrent,
-  releaseTorrent,
   samplePeerIds,
   takeChangedTorrents,
   torrentsOfStripe,
 } from '../engine/inspect.ts'
+import {
+  hasForgotten,
+  isShared,
+  noteTorrentChanged,
+  releaseTorrent,
+  restoreTorrent,
+} from '../engine/stored-torrents.ts'
 import { formatAddress } from '../protocol/ip.ts'
 import { AdminError, type Outcome, type PeerPage, storeFirst, type Torrent } from './admin.ts'
 
@@ -35,14 +40,14 @@ const STRIPES_AT_ONCE = 32
 /** Torrents as an operator sees them, and their counts in the database. */
 export class Torrents {
   readonly #engine: Engine
-  readonly #rows: Table<TorrentRow> | undefined
+  readonly #rows: HashTable<TorrentRow> | undefined
   readonly #rules: TorrentRules
   readonly #nowSeconds: () => number
 
   /** `rows` is undefined if torrents are not stored. */
   constructor(
     engine: Engine,
-    rows: Table<TorrentRow> | undefined,
+    rows: HashTable<TorrentRow> | undefined,
     rules: TorrentRules,
     nowSeconds: () => number,
   ) {
@@ -52,10 +57,19 @@ export class Torrents {
     this.#nowSeconds = nowSeconds
   }
 
-  of(hashes: readonly string[]): (Torrent | undefined)[] {
-    return hashes.map(hash => {
+  /** Torrents by hash. The database has those that memory had no space for. */
+  async of(hashes: readonly string[]): Promise<(Torrent | undefined)[]> {
+    const known = hashes.map(hash => {
       const counts = readTorrent(this.#engine, bytesOf(hash))
       return counts && { hash, ...counts, updated: counts.active * 1000 }
+    })
+    const unknown = hashes.filter((_, n) => known[n] === undefined)
+    if (!this.#rows || unknown.length === 0) return known
+    const rows = new Map((await this.#rows.find(unknown)).map(row => [row.hash, row]))
+    return hashes.map((hash, n) => {
+      const row = rows.get(hash)
+      const stored = row && { hash, seeders: 0, leechers: 0, completed: row.completed, updated: 0 }
+      return known[n] ?? stored
     })
   }
 
@@ -73,20 +87,23 @@ export class Torrents {
   }
 
   async set(entries: readonly (readonly [hash: string, completed?: number])[]): Promise<Outcome[]> {
-    const counts = entries.map(([hash, completed]) => {
-      const known = readTorrent(this.#engine, bytesOf(hash))
-      return {
-        hash,
-        seeds: known?.seeders ?? 0,
-        peers: known?.leechers ?? 0,
-        completed: completed ?? known?.completed ?? 0,
-      }
-    })
+    const known = await this.of(entries.map(([hash]) => hash))
+    const counts = entries.map(([hash, completed], n) => ({
+      hash,
+      seeds: known[n]?.seeders ?? 0,
+      peers: known[n]?.leechers ?? 0,
+      completed: completed ?? known[n]?.completed ?? 0,
+    }))
     await storeFirst(this.#rows?.save(counts))
-    return entries.map(([hash, completed]) => {
-      const known = putTorrent(this.#engine, bytesOf(hash), completed, this.#nowSeconds())
-      if (known === undefined) throw new AdminError('database error', 'no memory for torrents')
-      return known ? 'updated' : 'added'
+    return entries.map(([hash, completed], n) => {
+      const count = completed ?? known[n]?.completed
+      const atLeast = completed === undefined
+      const wasThere = putTorrent(this.#engine, bytesOf(hash), count, this.#nowSeconds(), atLeast)
+      // A row is enough: memory learns it with the torrent's next announce.
+      if (wasThere === undefined && !this.#rows) {
+        throw new AdminError('database error', 'no memory for torrents')
+      }
+      return known[n] || wasThere ? 'updated' : 'added'
     })
   }
 
@@ -149,16 +166,26 @@ export class Torrents {
   }
 
   /** Writes the changed torrents of one stripe; unwritten ones stay marked. */
-  async #flushStripe(table: Table<TorrentRow>, stripe: number): Promise<number> {
+  async #flushStripe(table: HashTable<TorrentRow>, stripe: number): Promise<number> {
     const changed = takeChangedTorrents(this.#engine, stripe)
     if (changed.length === 0) return 0
-    const kept = changed.filter(({ isKept }) => isKept).map(rowOf)
-    const vacant = this.#rules.insertVacant ? changed.filter(({ isKept }) => !isKept) : []
     const fields: (keyof TorrentRow)[] = [
       ...(this.#rules.updateCompleted ? (['completed'] as const) : []),
       ...(this.#rules.updatePeers ? (['seeds', 'peers'] as const) : []),
     ]
+    let kept: TorrentRow[]
+    let vacant: ListedTorrent[]
     try {
+      const restored = await this.#restoreForgotten(table, stripe, changed)
+      kept = changed.flatMap(torrent => {
+        const completed = restored.get(torrent.hash.toString('hex'))
+        if (completed !== undefined) return rowOf({ ...torrent, completed })
+        return torrent.isKept ? rowOf(torrent) : []
+      })
+      const others = changed.filter(
+        ({ isKept, hash }) => !isKept && !restored.has(hash.toString('hex')),
+      )
+      vacant = this.#rules.insertVacant ? this.#enterable(others) : []
       if (kept.length > 0) await table.update(kept, fields)
       if (vacant.length > 0) await table.save(vacant.map(rowOf))
     } catch (error) {
@@ -169,8 +196,43 @@ export class Torrents {
     return kept.length + vacant.length
   }
 
+  /**
+   * Finds the torrents that memory forgot and that were announced again since, and adds the counts
+   * that the database has of them. Returns their sums by hash.
+   */
+  async #restoreForgotten(
+    table: HashTable<TorrentRow>,
+    stripe: number,
+    changed: readonly ListedTorrent[],
+  ): Promise<Map<string, number>> {
+    const restored = new Map<string, number>()
+    if (!hasForgotten(this.#engine, stripe)) return restored
+    const unknown = changed.filter(({ isKept }) => !isKept).map(({ hash }) => hash.toString('hex'))
+    if (unknown.length === 0) return restored
+    for (const { hash, completed } of await table.find(unknown)) {
+      const sum = restoreTorrent(this.#engine, bytesOf(hash), completed)
+      if (sum !== undefined) restored.set(hash, sum)
+    }
+    return restored
+  }
+
+  /**
+   * The torrents that may be added to the database. Where anyone may announce, these are the ones
+   * with peers of several addresses: one client can make up any number of torrents. The others stay
+   * marked until they have peers of a second address, or are removed.
+   */
+  #enterable(vacant: ListedTorrent[]): ListedTorrent[] {
+    const { keys, users, whitelist } = this.#engine.access.rules
+    if (keys || users || whitelist) return vacant
+    return vacant.filter(({ hash }) => {
+      if (isShared(this.#engine, hash)) return true
+      noteTorrentChanged(this.#engine, hash)
+      return false
+    })
+  }
+
   /** Removes torrents without announces from the database; the sweep then removes them here. */
-  async #removeSilent(table: Table<TorrentRow>, stripe: number): Promise<void> {
+  async #removeSilent(table: HashTable<TorrentRow>, stripe: number): Promise<void> {
     const limit = this.#nowSeconds() - this.#rules.peersTimeout
     const silent = torrentsOfStripe(
       this.#engine,

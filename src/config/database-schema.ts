@@ -103,7 +103,7 @@ export const DATABASE_SECTIONS = {
           'Seconds between writes of counters: completed downloads, and the bytes that users uploaded and downloaded. Changes made through the API are written at once.',
       },
       insert_vacant: switchedOff(
-        'Add announced torrents to the database. With false, only torrents that are already in it are updated.',
+        'Add announced torrents to the database. Without keys, users and a whitelist, a torrent is added once it has peers of several addresses. With false, only torrents that are already in the database are updated.',
       ),
       remove_action: switchedOn(
         'Delete from the database what is deleted through the API. With false, the default of Torrust-Actix, the rows stay, and what they hold is back after a restart.',

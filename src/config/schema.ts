@@ -123,7 +123,7 @@ export const SCHEMA = {
         default: '2 GiB',
         allowed: 'between 64 MiB and 64 GiB, such as "2 GiB" or "512 MiB"',
         description:
-          'Memory for swarms, about 100 bytes per peer. This is address space, which takes up memory only as peers arrive. When it is full, the peers that have been silent longest are evicted.',
+          'Memory for swarms, about 100 bytes per peer. This is address space, which takes up memory only as peers arrive. When it is full, torrents with a single new peer are evicted first, and the peers that have been silent longest last.',
       },
       huge_pages: switchedOff(
         'Ask the kernel for 2 MiB pages for this memory (Linux). Announces among millions of peers become faster, and slightly more memory is used. A warning is logged if huge pages are not available.',

@@ -8,7 +8,7 @@ import type { Ledger } from './ledger.ts'
  * completely. Writes to one table take effect in the order of the calls, and resolve once on disk.
  */
 export type Database = {
-  readonly torrents: Table<TorrentRow>
+  readonly torrents: HashTable<TorrentRow>
   readonly whitelist: Table<ListRow>
   readonly blacklist: Table<ListRow>
   readonly keys: Table<KeyRow>
@@ -47,6 +47,12 @@ export type Table<Row> = {
   /** Removes rows by hash, users by key. Missing rows are not an error. */
   remove(hashes: readonly string[]): Promise<void>
   clear(): Promise<void>
+}
+
+/** A table whose rows are found by their hash. */
+export type HashTable<Row> = Table<Row> & {
+  /** The rows of those hashes that the table has, in no order. */
+  find(hashes: readonly string[]): Promise<Row[]>
 }
 
 export type TorrentRow = {

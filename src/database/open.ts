@@ -7,7 +7,7 @@ import { configError, OperatorError } from '../errors.ts'
 import type { KeyFormat } from '../protocol/key.ts'
 import { faultsOfTable } from './check.ts'
 import { createTable } from './create.ts'
-import type { Database, Table } from './database.ts'
+import type { Database, HashTable, Table } from './database.ts'
 import type { Dialect } from './dialect.ts'
 import { keysTable } from './keys.ts'
 import { createLedger } from './ledger.ts'
@@ -62,10 +62,11 @@ function loginName(): string {
 }
 
 /** A table with persistent = false: nothing is stored, so nothing is loaded. */
-function unstored<Row>(): Table<Row> {
+function unstored<Row>(): HashTable<Row> {
   const nothing = async () => undefined
   return {
     load: () => Readable.from([]),
+    find: async () => [],
     save: nothing,
     update: nothing,
     remove: nothing,
@@ -90,10 +91,10 @@ function overDialect(
     .filter(([name]) => name !== 'keyEnds')
     .map(([, shape]) => shape)
   const turns: Turns[] = []
-  const ordered = <Row>(table: Table<Row>) => {
+  const ordered = <Row, Kind extends Table<Row>>(table: Kind & Table<Row>) => {
     const own = createTurns(timeoutMillis)
     turns.push(own)
-    return inTurns(table, own)
+    return inTurns<Row, Kind>(table, own)
   }
   return {
     torrents: ordered(hashTable(store, shapes.torrents)),

@@ -47,6 +47,21 @@ export function selectPage(
   return (after === undefined ? page : page.where(key, '>', after)).execute()
 }
 
+/** Selects the rows that have these primary keys, as encoded. */
+export async function selectRows(
+  db: Kysely<Tables>,
+  shape: TableOutline,
+  keys: readonly unknown[],
+): Promise<Record<string, unknown>[]> {
+  const key = shape.primary.name
+  const found: Record<string, unknown>[] = []
+  for (const part of inParts(keys, STATEMENT_ROWS_MAX)) {
+    const rows = db.selectFrom(shape.table).select([key, ...shape.others.map(({ name }) => name)])
+    found.push(...(await rows.where(key, 'in', part).execute()))
+  }
+  return found
+}
+
 /** Adds rows, or replaces those with their primary keys, each of which occurs in `rows` once. */
 export async function upsert<Row>(
   db: Kysely<Tables>,

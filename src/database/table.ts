@@ -1,9 +1,17 @@
 import { setImmediate } from 'node:timers/promises'
 import { encode } from './columns.ts'
-import type { Table } from './database.ts'
+import type { HashTable, Table } from './database.ts'
 import type { Dialect } from './dialect.ts'
 import type { Shape, TableOutline } from './shapes.ts'
-import { decodeRow, deleteWhere, inParts, selectPage, update, upsert } from './statements.ts'
+import {
+  decodeRow,
+  deleteWhere,
+  inParts,
+  selectPage,
+  selectRows,
+  update,
+  upsert,
+} from './statements.ts'
 import type { Transact } from './transactions.ts'
 import type { Turns } from './turns.ts'
 
@@ -21,9 +29,9 @@ export type Store = {
  * Serialises the writes to a table: a long write consists of many transactions, and an older row
  * must not replace a newer one because its chunk had to wait.
  */
-export function inTurns<Row>(table: Table<Row>, turns: Turns): Table<Row> {
+export function inTurns<Row, Kind extends Table<Row>>(table: Kind, turns: Turns): Kind {
   return {
-    load: () => table.load(),
+    ...table,
     save: rows => turns.take(() => table.save(rows)),
     update: (rows, fields) => turns.take(() => table.update(rows, fields)),
     remove: hashes => turns.take(() => table.remove(hashes)),
@@ -35,12 +43,16 @@ export function inTurns<Row>(table: Table<Row>, turns: Turns): Table<Row> {
 export function hashTable<Row extends { readonly hash: string }>(
   store: Store,
   shape: Shape<Row>,
-): Table<Row> {
+): HashTable<Row> {
   const { dialect, transact, chunkSize } = store
   const { primary, others } = shape
   const key = (hash: string) => encode(primary.kind, hash)
   return {
     load: () => loadRows(store, shape),
+    async find(hashes) {
+      const found = await selectRows(dialect.kysely, shape, hashes.map(key))
+      return found.map(row => decodeRow(shape, row)).filter((row): row is Row => row !== undefined)
+    },
     async save(rows) {
       for (const part of inParts(latest(rows), chunkSize))
         await transact(db => upsert(db, dialect, shape, part))

@@ -22,7 +22,7 @@ import { isDead } from './dead-workers.ts'
 import { tellAnnounce } from './delta-ring.ts'
 import type { Engine } from './engine.ts'
 import { EventKind, logEvent } from './event-log.ts'
-import { evictOldest } from './evict.ts'
+import { evict } from './evict.ts'
 import { expirePeers } from './expire.ts'
 import { isNewCompletion } from './new-completion.ts'
 import { checkLimits, limited, takeRate } from './policy.ts'
@@ -35,6 +35,7 @@ import {
   COMPLETION_COUNTED,
   COMPLETION_OWED,
   DETAIL_USER,
+  PEER_RETURNED,
   STRIPE_COMPLETED,
   STRIPE_REFUSED,
   TORRENT_COMPLETED,
@@ -213,7 +214,7 @@ export function makeTorrent(engine: Engine, announce: Announce): TorrentRef {
   for (let round = 0; ; round++) {
     const torrent = addTorrent(held, announce.hash, request.view, at + INFO_HASH)
     if (torrent !== NO_TORRENT) return torrent
-    if (round === EVICTIONS_MAX || !evictOldest(engine, NO_TORRENT, nowSeconds)) {
+    if (round === EVICTIONS_MAX || !evict(engine, NO_TORRENT, nowSeconds)) {
       increment(held.arena, held.head + STRIPE_REFUSED)
       return NO_TORRENT
     }
@@ -287,20 +288,23 @@ export function upsert(
       announce,
     )
   }
-  const owner = counted || completed ? access.user | COMPLETION_COUNTED : access.user
+  const owner =
+    access.user |
+    (counted || completed ? COMPLETION_COUNTED : 0) |
+    (before !== 0 ? PEER_RETURNED : 0)
   writePort(engine, announce, list, slot)
   writeDetails(arena, detailAt(arena, list, family, slot), announce, owner)
   if (users && !account.hasEndpoint) attachPeer(engine, announce)
   return slot
 }
 
-/** Inserts the announcing peer; evicts the oldest peers of the stripe if memory is full. */
+/** Inserts the announcing peer; evicts others of the stripe if memory is full. */
 function insert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot {
   const { held } = engine
   for (let round = 0; ; round++) {
     const slot = insertPeer(held, torrent, announce.peer)
     if (slot !== NO_SLOT) return slot
-    if (round === EVICTIONS_MAX || !evictOldest(engine, torrent, announce.nowSeconds)) {
+    if (round === EVICTIONS_MAX || !evict(engine, torrent, announce.nowSeconds)) {
       increment(held.arena, held.head + STRIPE_REFUSED)
       return NO_SLOT
     }

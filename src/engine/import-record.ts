@@ -10,6 +10,7 @@ import {
   DETAIL_PEER_ID,
   DETAIL_SEEN,
   DETAIL_USER,
+  PEER_RETURNED,
   TORRENT_COMPLETED,
 } from './tables/layout.ts'
 import { compactAt, detailAt, lastSeen, listOf } from './tables/peer-list.ts'
@@ -181,7 +182,7 @@ function importPeer(all: Import, torrent: TorrentRef, number: number): void {
   arena.view.setUint32(ownDetail + DETAIL_SEEN, seen, true)
   if (seen < torrentOldest(arena, torrent)) setTorrentOldest(arena, torrent, seen)
   // User numbers differ between processes: the peer has no owner until it announces.
-  const owner = view.getUint32(detail + DETAIL_USER, true) & COMPLETION_COUNTED
+  const owner = view.getUint32(detail + DETAIL_USER, true) & (COMPLETION_COUNTED | PEER_RETURNED)
   arena.view.setUint32(ownDetail + DETAIL_USER, owner, true)
 }
 

@@ -24,6 +24,7 @@ import {
   DETAIL_UPLOADED,
   DETAIL_USER,
   STRIPE_CHANGED,
+  StripeFlag,
   TORRENT_COMPLETED,
   TORRENT_HASH,
   TorrentFlag,
@@ -44,7 +45,6 @@ import {
   addTorrent,
   findTorrent,
   indexSize,
-  markChanged,
   removeTorrent,
   setTorrentFlags,
   torrentActive,
@@ -91,7 +91,7 @@ const REMOVALS_MAX = 512
  * Runs `work` with the stripe held that a torrent of this info hash belongs to. `torrent` is
  * NO_TORRENT when the torrent does not exist; `hashed` is the keyed hash.
  */
-function inStripe<Result>(
+export function inStripe<Result>(
   { held }: Engine,
   hash: Bytes,
   work: (held: HeldStripe, torrent: TorrentRef, hashed: number) => Result,
@@ -143,7 +143,10 @@ export function putTorrent(
   return inStripe(engine, bytes, (held, found, hashed) => {
     const { arena } = held
     const torrent = found || addTorrent(held, hashed, bytes.view, 0)
-    if (torrent === NO_TORRENT) return undefined
+    if (torrent === NO_TORRENT) {
+      arena.u32[(held.head + STRIPE_CHANGED) >> 2]! |= StripeFlag.forgotten
+      return undefined
+    }
     if (found === NO_TORRENT) touchTorrent(arena, torrent, nowSeconds)
     setTorrentFlags(arena, torrent, torrentFlags(arena, torrent) | TorrentFlag.kept)
     if (completed !== undefined && !(atLeast && torrentCompleted(arena, torrent) >= completed)) {
@@ -173,20 +176,6 @@ export function deleteTorrent(engine: Engine, hash: Uint8Array): boolean {
     if (left === -1) return before
     if (left === 0) return true
   }
-}
-
-/** Marks the torrent as changed again, after its counts could not be written to the database. */
-export function noteTorrentChanged(engine: Engine, hash: Uint8Array): void {
-  inStripe(engine, bytesOf(hash), (held, torrent) => {
-    if (torrent !== NO_TORRENT) markChanged(held, torrent)
-  })
-}
-
-/** Clears the torrent's flags, so that a sweep removes it once it has no peers. */
-export function releaseTorrent(engine: Engine, hash: Uint8Array): void {
-  inStripe(engine, bytesOf(hash), ({ arena }, torrent) => {
-    if (torrent !== NO_TORRENT) setTorrentFlags(arena, torrent, 0)
-  })
 }
 
 /** Order in which a torrent's peers are read: the seeders of all families, then the leechers. */
@@ -254,7 +243,7 @@ export function samplePeerIds(engine: Engine, hash: Uint8Array, count: number): 
   })
 }
 
-function readPeer(arena: Arena, list: ListRef, family: Family, slot: Slot): PeerRecord {
+export function readPeer(arena: Arena, list: ListRef, family: Family, slot: Slot): PeerRecord {
   const compact = compactAt(arena, list, family, slot)
   const detail = detailAt(arena, list, family, slot)
   const width = COMPACT_BYTES[family]
@@ -293,8 +282,9 @@ export function takeChangedTorrents(engine: Engine, number: number): ListedTorre
   const { held } = engine
   holdStripe(held, number)
   const { arena, head } = held
-  const isStripeChanged = arena.u32[(head + STRIPE_CHANGED) >> 2] !== 0
-  arena.u32[(head + STRIPE_CHANGED) >> 2] = 0
+  const state = arena.u32[(head + STRIPE_CHANGED) >> 2]!
+  const isStripeChanged = (state & StripeFlag.changed) !== 0
+  arena.u32[(head + STRIPE_CHANGED) >> 2] = state & ~StripeFlag.changed
   const found = isStripeChanged
     ? listTorrents(engine, ({ isChanged }) => isChanged, TorrentFlag.changed)
     : []

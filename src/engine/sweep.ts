@@ -5,7 +5,7 @@ import type { Engine } from './engine.ts'
 import { expirePeer } from './expire.ts'
 import type { Arena } from './tables/arena.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
-import { TORRENT_HASH } from './tables/layout.ts'
+import { TORRENT_HASH, TorrentFlag } from './tables/layout.ts'
 import { detailAt, lastSeen, listOf, peerCount, torrentPeers } from './tables/peer-list.ts'
 import { NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
 import { holdStripe, releaseStripe } from './tables/stripe.ts'
@@ -109,7 +109,7 @@ function isForgotten(arena: Arena, torrent: TorrentRef, limit: number): boolean 
   return (
     torrentPeers(arena, torrent) === 0 &&
     torrentActive(arena, torrent) < limit &&
-    torrentFlags(arena, torrent) === 0
+    (torrentFlags(arena, torrent) & TorrentFlag.kept) === 0
   )
 }
 

@@ -10,6 +10,7 @@ import {
   STRIPE_SEEDERS,
   STRIPE_TORRENTS,
   STRIPE_USED_CLASSES,
+  StripeFlag,
   USED_CLASS_BYTES,
 } from './tables/layout.ts'
 import type { Stripes } from './tables/stripe.ts'
@@ -76,7 +77,7 @@ export function totals(engine: Pick<Stripes, 'arenas' | 'stripeCount'>): Totals 
     sum.expired += word(STRIPE_EXPIRED)
     sum.evicted += word(STRIPE_EVICTED)
     sum.refused += word(STRIPE_REFUSED)
-    sum.stripesChanged += word(STRIPE_CHANGED)
+    if ((word(STRIPE_CHANGED) & StripeFlag.changed) !== 0) sum.stripesChanged++
     for (let n = 0; n < sum.bytesUsed.length; n++) {
       sum.bytesUsed[n]! += word(STRIPE_USED_CLASSES + n * 4)
     }

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import { type TorrentRules, Torrents } from '../../src/admin/torrents.ts'
 import { createSweepCursor, sweepSlice } from '../../src/engine/sweep.ts'
+import { totals } from '../../src/engine/totals.ts'
 import { Event } from '../../src/protocol/records.ts'
 import { sqliteDatabase } from '../database/fixtures/sqlite-database.ts'
 import { all, openNew } from '../database/fixtures/test-database.ts'
@@ -17,10 +18,10 @@ const hex = (n: number) => hashOf(n).toString('hex')
 const LATER = NOW + SETTINGS.peersTimeout + 1
 
 /** A tracker on a new database, with torrent 1 in it. */
-async function tracker(t: Test, rules: Partial<TorrentRules>) {
+async function tracker(t: Test, rules: Partial<TorrentRules>, memoryBytes?: number) {
   const database = await openNew(t, await sqliteDatabase(t), {})
   await database.createTables()
-  const engine = newEngine(undefined, { ...SETTINGS, persistent: true, notePeers: true })
+  const engine = newEngine(memoryBytes, { ...SETTINGS, persistent: true, notePeers: true })
   const clock = { now: NOW }
   const torrents = new Torrents(
     engine,
@@ -53,7 +54,7 @@ async function tracker(t: Test, rules: Partial<TorrentRules>) {
       if (sweepSlice(engine, cursor, clock.now)) stripe++
     }
   }
-  return { torrents, clock, rows, sweep, database }
+  return { engine, torrents, clock, rows, sweep, database }
 }
 
 t.test('downloads of torrents that the database has are kept, and no others', async t => {
@@ -88,7 +89,7 @@ t.test(
     t.match(await kept.rows(), { [hex(1)]: { completed: 6 } })
     // A changed torrent waits for the flush before it is removed.
     kept.sweep()
-    t.match(kept.torrents.of([hex(1), hex(2)]), [{ completed: 6, seeders: 0 }, undefined])
+    t.match(await kept.torrents.of([hex(1), hex(2)]), [{ completed: 6, seeders: 0 }, undefined])
 
     const removed = await tracker(t, { deleteSilent: true })
     await removed.torrents.flush()
@@ -96,7 +97,7 @@ t.test(
     removed.sweep()
     t.same(await removed.rows(), {})
     removed.sweep()
-    t.same(removed.torrents.of([hex(1)]), [undefined])
+    t.same(await removed.torrents.of([hex(1)]), [undefined])
   },
 )
 
@@ -107,6 +108,40 @@ t.test('what could not be written is written with the next try', async t => {
   await t.rejects(torrents.flush(), { message: 'away' })
   Object.assign(database.torrents, { update })
   t.match(await rows(), { [hex(1)]: { completed: 6 } })
+})
+
+t.test('one address does not get its torrents into the database', async t => {
+  const { engine, rows } = await tracker(t, { insertVacant: true })
+  for (const n of [3, 4]) {
+    announceTo(engine, { infoHash: hashOf(n), ...clientOf(3), left: 0, event: Event.completed })
+  }
+  t.strictSame(Object.keys(await rows()).sort(), [hex(1), hex(2)].sort())
+  announceTo(engine, { infoHash: hashOf(4), ...clientOf(4), left: 9 })
+  t.match(await rows(), { [hex(4)]: { completed: 1 } })
+})
+
+t.test('a full memory forgets torrents without peers, and learns their counts again', async t => {
+  const { engine, rows, torrents } = await tracker(t, {}, 2 ** 20)
+  const count = 40_000
+  const stored = Array.from({ length: count }, (_, n) => [hex(n + 10), 7] as const)
+  for (let n = 0; n < count && totals(engine).torrents === n + 2; n += 100) {
+    await torrents.set(stored.slice(n, n + 100))
+  }
+  const full = totals(engine).torrents
+  t.ok(full < count, `${full} torrents fill the memory`)
+  for (let n = 0; n < 200; n++) {
+    const reply = announceTo(engine, { infoHash: hashOf(50_000 + n), ...clientOf(n), left: 9 })
+    t.equal(reply.leechers, 1, 'a new torrent finds space')
+  }
+  const known = await torrents.of([hex(10), hex(11), hex(12)])
+  t.match(known, [{ completed: 7 }, { completed: 7 }, { completed: 7 }], 'memory or database')
+  for (let n = 10; n < 40; n++) {
+    announceTo(engine, { infoHash: hashOf(n), ...clientOf(5), left: 9 })
+    announceTo(engine, { infoHash: hashOf(n), ...clientOf(5), left: 0, event: Event.completed })
+  }
+  const after = await rows()
+  const counts = Array.from({ length: 30 }, (_, n) => after[hex(n + 10)]?.completed)
+  t.strictSame(counts, new Array(30).fill(8))
 })
 
 t.test('the largest torrents come first', async t => {

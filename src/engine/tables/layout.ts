@@ -48,7 +48,8 @@ export const STRIPE_COMPLETED = 52 // u32, wraps
 export const STRIPE_EXPIRED = 56 // u32, wraps
 export const STRIPE_CHUNKS = 60 // u32, chunks taken that do not continue the one before
 export const STRIPE_CLASS_MAP = 64 // a bit per size class, set when its list is not empty
-export const STRIPE_CHANGED = 92 // u32, 1 when a torrent of it has TorrentFlag.changed
+/** u32: StripeFlag, what the database is concerned with. */
+export const STRIPE_CHANGED = 92
 export const STRIPE_FREE = 96 // u32 per size class, the first free block
 export const STRIPE_EVICTED = 992 // u32, wraps
 export const STRIPE_REFUSED = 996 // u32, wraps: peers that did not fit even after eviction
@@ -81,6 +82,14 @@ export const TorrentFlag = {
   kept: 1,
   /** The torrent's counts changed since they were last written to the database. */
   changed: 2,
+} as const
+
+/** Bits of STRIPE_CHANGED. */
+export const StripeFlag = {
+  /** A torrent of the stripe has TorrentFlag.changed. */
+  changed: 1,
+  /** A torrent that the database has was removed from memory. */
+  forgotten: 2,
 } as const
 
 /** A peer list: seeders first, leechers after. */
@@ -127,8 +136,10 @@ export const DETAIL_USER = 42 // u32, two-byte aligned: the peer's user number o
 export const COMPLETION_COUNTED = 0x8000_0000
 /** Bit of DETAIL_USER, set on a leecher whose `completed` a limit refused: it counts later. */
 export const COMPLETION_OWED = 0x4000_0000
+/** Bit of DETAIL_USER, set once the peer has announced again. */
+export const PEER_RETURNED = 0x2000_0000
 /** The user's number in DETAIL_USER. */
-export const USER_NUMBER_BITS = 0x3fff_ffff
+export const USER_NUMBER_BITS = 0x1fff_ffff
 export const DETAIL_BYTES = 46
 
 /** Directory of a large list, and of its peer index: capacity and use, then references. */

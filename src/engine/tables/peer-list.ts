@@ -18,6 +18,7 @@ import {
   LIST_COUNT,
   LIST_SEEDERS,
   PEER_ADDRESS,
+  PEER_RETURNED,
   SEGMENT_PEERS,
   TORRENT_FLAG_BITS,
   TORRENT_FLAGS,
@@ -147,6 +148,11 @@ export function isCompletionCounted(arena: Arena, detail: number): boolean {
 /** Whether a `completed` of the leecher with these details was refused. */
 export function isCompletionOwed(arena: Arena, detail: number): boolean {
   return (arena.u16[(detail + DETAIL_USER + 2) >> 1]! & (COMPLETION_OWED >>> 16)) !== 0
+}
+
+/** Whether the peer with these details has announced more than once. */
+export function hasReturned(arena: Arena, detail: number): boolean {
+  return (arena.u16[(detail + DETAIL_USER + 2) >> 1]! & (PEER_RETURNED >>> 16)) !== 0
 }
 
 /** Keyed hash of the peer in `slot`, as the list's index holds it. */

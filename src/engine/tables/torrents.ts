@@ -6,6 +6,7 @@ import {
   STRIPE_INDEX,
   STRIPE_INDEX_SIZE,
   STRIPE_TORRENTS,
+  StripeFlag,
   TORRENT_ACTIVE,
   TORRENT_BYTES,
   TORRENT_COMPLETED,
@@ -84,6 +85,10 @@ export function addTorrent(held: HeldStripe, hash: number, view: DataView, at: n
   insertEntry(arena, stripe, torrent, hash)
   arena.u32[(stripe + STRIPE_TORRENTS) >> 2] = count + 1
   countTorrents(arena, 1)
+  // It may be one whose row is in the database: marked, it is looked up there.
+  if ((arena.u32[(stripe + STRIPE_CHANGED) >> 2]! & StripeFlag.forgotten) !== 0) {
+    markChanged(held, torrent)
+  }
   return torrent
 }
 
@@ -192,8 +197,24 @@ export function setTorrentFlags(arena: Arena, torrent: TorrentRef, flags: number
   arena.u32[at] = (arena.u32[at]! & ~TORRENT_FLAG_BITS) | flags
 }
 
+/**
+ * Whether a torrent without peers may leave memory: not if an operator added it or the database has
+ * its counts, unless `isStored` says that there is a database, and that has the latest of them.
+ */
+export function mayForget(arena: Arena, torrent: TorrentRef, isStored: boolean): boolean {
+  const flags = torrentFlags(arena, torrent)
+  if ((flags & TorrentFlag.kept) === 0) return true
+  return isStored && (flags & TorrentFlag.changed) === 0
+}
+
+/** Notes that a torrent leaves memory before it is removed. */
+export function noteForgotten({ arena, head }: HeldStripe, torrent: TorrentRef): void {
+  if ((torrentFlags(arena, torrent) & TorrentFlag.kept) === 0) return
+  arena.u32[(head + STRIPE_CHANGED) >> 2]! |= StripeFlag.forgotten
+}
+
 /** Marks the torrent's counts as changed since they were last written to the database. */
 export function markChanged({ arena, head }: HeldStripe, torrent: TorrentRef): void {
   arena.u32[(torrent + TORRENT_FLAGS) >> 2]! |= TorrentFlag.changed
-  arena.u32[(head + STRIPE_CHANGED) >> 2] = 1
+  arena.u32[(head + STRIPE_CHANGED) >> 2]! |= StripeFlag.changed
 }

@@ -1,0 +1,75 @@
+import { bytesOf } from '../protocol/bytes.ts'
+import { FAMILIES } from '../protocol/records.ts'
+import type { Engine } from './engine.ts'
+import { inStripe, readPeer } from './inspect.ts'
+import { stripeHead } from './tables/arena.ts'
+import { STRIPE_CHANGED, StripeFlag, TORRENT_COMPLETED, TorrentFlag } from './tables/layout.ts'
+import { listOf, peerCount } from './tables/peer-list.ts'
+import { NO_TORRENT, type Slot } from './tables/references.ts'
+import { markChanged, setTorrentFlags, torrentCompleted, torrentFlags } from './tables/torrents.ts'
+
+/**
+ * Torrents whose counts the database has. Memory may forget those without peers when it is full, and
+ * learns their counts again after their next announce.
+ */
+
+const COMPLETED_MAX = 0xffff_ffff
+
+/** Marks the torrent as changed again, after its counts could not be written to the database. */
+export function noteTorrentChanged(engine: Engine, hash: Uint8Array): void {
+  inStripe(engine, bytesOf(hash), (held, torrent) => {
+    if (torrent !== NO_TORRENT) markChanged(held, torrent)
+  })
+}
+
+/** Clears the torrent's flags, so that a sweep removes it once it has no peers. */
+export function releaseTorrent(engine: Engine, hash: Uint8Array): void {
+  inStripe(engine, bytesOf(hash), ({ arena }, torrent) => {
+    if (torrent !== NO_TORRENT) setTorrentFlags(arena, torrent, 0)
+  })
+}
+
+/**
+ * Adds the completed count that the database has of a torrent to the downloads counted since memory
+ * forgot it. Returns the sum; undefined if the torrent does not exist, or was known all along.
+ */
+export function restoreTorrent(
+  engine: Engine,
+  hash: Uint8Array,
+  completed: number,
+): number | undefined {
+  return inStripe(engine, bytesOf(hash), ({ arena }, torrent) => {
+    if (torrent === NO_TORRENT) return undefined
+    const flags = torrentFlags(arena, torrent)
+    if ((flags & TorrentFlag.kept) !== 0) return undefined
+    const sum = Math.min(COMPLETED_MAX, torrentCompleted(arena, torrent) + completed)
+    arena.u32[(torrent + TORRENT_COMPLETED) >> 2] = sum
+    setTorrentFlags(arena, torrent, flags | TorrentFlag.kept)
+    return sum
+  })
+}
+
+/** Whether the torrent has peers of more than one IPv4 address, IPv6 /64 or WebSocket client. */
+export function isShared(engine: Engine, hash: Uint8Array): boolean {
+  return inStripe(engine, bytesOf(hash), ({ arena }, torrent) => {
+    if (torrent === NO_TORRENT) return false
+    let first: string | undefined
+    for (const family of FAMILIES) {
+      const list = listOf(arena, torrent, family)
+      for (let slot = peerCount(arena, list) - 1; slot >= 0; slot--) {
+        const { address } = readPeer(arena, list, family, slot as Slot)
+        const source = address.subarray(0, 8).toString('hex')
+        if (first !== undefined && source !== first) return true
+        first = source
+      }
+    }
+    return false
+  })
+}
+
+/** Whether the database may have torrents of the stripe that memory does not have. */
+export function hasForgotten({ arenas }: Engine, number: number): boolean {
+  const { u32 } = arenas[number % arenas.length]!
+  const state = u32[(stripeHead(number, arenas.length) + STRIPE_CHANGED) >> 2]!
+  return (state & StripeFlag.forgotten) !== 0
+}
