@@ -1,7 +1,6 @@
 import { Failure } from '../protocol/failures.ts'
 import {
   ADDRESS,
-  CLIENT_ADDRESS,
   CONNECTION_WORKER,
   EVENT,
   Event,
@@ -29,7 +28,6 @@ import { checkLimits, limited, takeRate } from './policy.ts'
 import { removeOwnedPeer } from './remove-peer.ts'
 import { writeConnections, writeCounts, writePeers } from './reply.ts'
 import { arenaTorrents, increment } from './tables/arena.ts'
-import { hasManyOf } from './tables/count-address.ts'
 import { findPeer } from './tables/find-peer.ts'
 import {
   COMPLETION_COUNTED,
@@ -53,7 +51,7 @@ import { NO_LIST, NO_SLOT, NO_TORRENT, type Slot, type TorrentRef } from './tabl
 import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import { insertPeer, setSeeder } from './tables/swarm.ts'
 import { addTorrent, findTorrent, markChanged, touchTorrent } from './tables/torrents.ts'
-import { writeDetails, writeIdentity, writePort } from './write-peer.ts'
+import { isCrowded, writeDetails, writeIdentity, writePort } from './write-peer.ts'
 
 /** Rounds of eviction for one announce before its peer is left out. */
 const EVICTIONS_MAX = 2
@@ -245,13 +243,9 @@ export function upsert(
   const { arena } = held
   const { at, peer } = announce
   const { family, seeder } = peer
-  const { peersPerAddress } = engine.limits
   let list = listOf(arena, torrent, family)
   let slot = findPeer(held, list, peer)
-  if (slot === NO_SLOT && peersPerAddress !== 0 && !announce.isRemote) {
-    const client = at + (family === Family.websocket ? CLIENT_ADDRESS : ADDRESS)
-    if (hasManyOf(held, list, peer, client, peersPerAddress)) return TOO_MANY
-  }
+  if (slot === NO_SLOT && isCrowded(engine, announce, list)) return TOO_MANY
   touchTorrent(arena, torrent, announce.nowSeconds)
   const turned = slot === NO_SLOT || seeder !== slot < seederCount(arena, list)
   const before = slot === NO_SLOT ? 0 : detailAt(arena, list, family, slot)
@@ -292,7 +286,7 @@ export function upsert(
     access.user |
     (counted || completed ? COMPLETION_COUNTED : 0) |
     (before !== 0 ? PEER_RETURNED : 0)
-  writePort(engine, announce, list, slot)
+  writePort(engine, announce, list, slot, before === 0)
   writeDetails(arena, detailAt(arena, list, family, slot), announce, owner)
   if (users && !account.hasEndpoint) attachPeer(engine, announce)
   return slot

@@ -70,7 +70,7 @@ function evictTorrents(engine: Engine, keep: TorrentRef, first: number): boolean
     const peers = torrentPeers(arena, torrent)
     if (peers > 1 || !mayForget(arena, torrent, settings.persistent)) continue
     if (peers === 0) {
-      // What a peer left behind comes before peers: the candidates with one are dropped.
+      // A torrent without peers replaces the candidates that have a peer.
       candidates[vacant++] = torrent
       continue
     }

@@ -9,8 +9,8 @@ import { NO_TORRENT, type Slot } from './tables/references.ts'
 import { markChanged, setTorrentFlags, torrentCompleted, torrentFlags } from './tables/torrents.ts'
 
 /**
- * Torrents whose counts the database has. Memory may forget those without peers when it is full, and
- * learns their counts again after their next announce.
+ * Torrents whose counts the database has. When memory is full, such a torrent may leave it while it
+ * has no peers. The next announce of it brings the counts back from the database.
  */
 
 const COMPLETED_MAX = 0xffff_ffff

@@ -13,7 +13,7 @@ import {
 import type { Announce } from './current-announce.ts'
 import type { Engine } from './engine.ts'
 import type { Arena } from './tables/arena.ts'
-import { surveyAddress } from './tables/count-address.ts'
+import { hasManyOf, surveyAddress } from './tables/count-address.ts'
 import {
   DETAIL_PEER_ID,
   DETAIL_SEEN,
@@ -22,7 +22,7 @@ import {
   PEER_ADDRESS,
 } from './tables/layout.ts'
 import { compactAt, peerCount } from './tables/peer-list.ts'
-import type { ListRef, Slot } from './tables/references.ts'
+import { type ListRef, NO_SLOT, type Slot } from './tables/references.ts'
 
 /** Writes the parts that do not change while a peer is known: address and peer id. */
 export function writeIdentity(
@@ -48,33 +48,49 @@ export function writeIdentity(
 const VISIBLE_PER_ADDRESS = 4
 
 /**
- * Writes the peer's port, or 0 to hide the peer from responses. A visible peer with the same port
- * stays visible.
+ * Whether the address of a new peer has its share of the list already. Surveys the list for
+ * `writePort`, so that a new peer costs one pass over it.
  */
-export function writePort(engine: Engine, announce: Announce, list: ListRef, slot: Slot): void {
+export function isCrowded(engine: Engine, announce: Announce, list: ListRef): boolean {
+  const { held, limits, survey } = engine
+  const { request, at, peer } = announce
+  const bound = announce.isRemote ? 0 : limits.peersPerAddress
+  if (peer.family === Family.websocket) {
+    return bound !== 0 && hasManyOf(held, list, peer, at + CLIENT_ADDRESS, bound)
+  }
+  surveyAddress(held, list, peer, request.view.getUint16(at + PORT, true), NO_SLOT, survey)
+  return bound !== 0 && survey.count >= bound
+}
+
+/**
+ * Writes the peer's port, or 0 to hide the peer from responses. A visible peer with the same port
+ * stays visible. `isCrowded` has surveyed the list for a new peer.
+ */
+export function writePort(
+  engine: Engine,
+  announce: Announce,
+  list: ListRef,
+  slot: Slot,
+  isNew: boolean,
+): void {
   const { arena } = engine.held
   const { request, at, peer } = announce
   const port = request.view.getUint16(at + PORT, true)
   const portAt = compactAt(arena, list, peer.family, slot) + COMPACT_BYTES[peer.family] - PORT_BYTES
   if (port !== 0 && arena.view.getUint16(portAt) === port) return
-  const isShown = peer.family === Family.websocket || isVisible(engine, announce, list, slot, port)
+  if (peer.family !== Family.websocket && !isNew) {
+    surveyAddress(engine.held, list, peer, port, slot, engine.survey)
+  }
+  const isShown = peer.family === Family.websocket || isVisible(engine, list, port)
   arena.view.setUint16(portAt, isShown ? port : 0)
 }
 
 /**
- * Whether responses may contain the peer: not if another peer of the list has the same address and
+ * Whether responses may contain the surveyed peer: not if another one has the same address and
  * port, and, with limits on, not if its address has its share of the visible peers.
  */
-function isVisible(
-  { held, limits, survey }: Engine,
-  { peer }: Announce,
-  list: ListRef,
-  slot: Slot,
-  port: number,
-): boolean {
-  if (port === 0) return false
-  surveyAddress(held, list, peer, port, slot, survey)
-  if (survey.hasEndpoint) return false
+function isVisible({ held, limits, survey }: Engine, list: ListRef, port: number): boolean {
+  if (port === 0 || survey.hasEndpoint) return false
   if (limits.peersPerAddress === 0 || survey.count < VISIBLE_PER_ADDRESS) return true
   return survey.count + 1 === peerCount(held.arena, list)
 }
