@@ -12,7 +12,7 @@ COPY test test
 COPY bench bench
 RUN node build.js && rm -rf dist/test dist/bench && npm prune --omit=dev --ignore-scripts
 
-FROM node:24-trixie-slim
+FROM node:24-trixie-slim AS muster
 ENV NODE_ENV=production
 WORKDIR /opt/muster
 COPY --from=build /build/node_modules node_modules
@@ -33,3 +33,16 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 \
   CMD ["node", "-e", "fetch(process.env.HEALTH_URL ?? 'http://127.0.0.1:8080/ready').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "--enable-source-maps", "/opt/muster/dist/src/main.js"]
 CMD ["--config", "/etc/muster/config.toml"]
+
+# In place of the image of Torrust-Actix: its folder, its ports, and its user, who owns the files in
+# existing volumes. config.toml is created if it does not exist.
+FROM muster AS torrust-actix
+# hadolint ignore=DL3002
+USER 0:0
+WORKDIR /app/torrust-actix/target/release
+EXPOSE 8080/tcp
+ENTRYPOINT ["/bin/sh", "-c"]
+CMD ["test -f config.toml || sed 's/127.0.0.1:8080/0.0.0.0:8080/' /opt/muster/config.toml > config.toml; exec node --enable-source-maps /opt/muster/dist/src/main.js --config config.toml"]
+
+# The image that is built without a target.
+FROM muster

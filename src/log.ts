@@ -8,7 +8,18 @@ export type LogSettings = {
   readonly format: 'auto' | 'json' | 'pretty'
 }
 
+/** Receives every error that is logged. */
+export type ErrorSink = (message: string, error: Error | undefined) => void
+
 const STANDARD_OUTPUT = 1
+const ERROR_LEVEL = 50
+
+let errorSink: ErrorSink | undefined
+
+/** Passes the errors that this process logs to `sink`, besides the log. */
+export function setErrorSink(sink: ErrorSink | undefined): void {
+  errorSink = sink
+}
 
 /**
  * A log on standard output: JSON lines, or readable text with `format = "pretty"` and, with
@@ -27,12 +38,24 @@ export function createLog({ format, level }: LogSettings, processName: string): 
     {
       level: pinoLevel(level),
       base: null,
+      hooks: {
+        logMethod(args, method, level) {
+          if (level >= ERROR_LEVEL) errorSink?.(String(args.at(-1)), errorOf(args[0]))
+          method.apply(this, args)
+        },
+      },
       // Not `base`: a field that a call overrides would be in the line twice.
       mixin: () => ({ process: processName, pid: process.pid }),
       mixinMergeStrategy: (fields, own) => ({ ...own, ...fields }),
     },
     isPretty ? prettyOutput(output) : output,
   )
+}
+
+/** The error among the fields of a log line. */
+function errorOf(fields: unknown): Error | undefined {
+  const error = fields instanceof Object && 'err' in fields ? fields.err : undefined
+  return error instanceof Error ? error : undefined
 }
 
 /** The level under pino's name: `off` is `silent` there. */

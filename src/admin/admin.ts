@@ -1,3 +1,5 @@
+import type { RtcSignalling } from '../protocol/rtctorrent.ts'
+
 /**
  * Everything that an operator, a website or the dashboard reads and changes. The API calls it in
  * any process; the primary's main thread executes it: first the database, then the shared tables,
@@ -74,6 +76,9 @@ export type Admin = {
   factors(cursor: string, count: number): Promise<FactorPage>
   setFactors(entries: readonly FactorEntry[]): Promise<Outcome[]>
   removeFactors(entries: readonly Pick<FactorEntry, 'scope' | 'id'>[]): Promise<Outcome[]>
+
+  /** Exchanges session descriptions between RtcTorrent clients. */
+  signalRtc: RtcSignalling
 
   stats(): Promise<Stats>
   /** Data of the dashboard. */

@@ -8,6 +8,7 @@ import { Keys } from './keys.ts'
 import { createList, type List } from './lists.ts'
 import { createOverview, type OverviewReader, type OverviewSources } from './overview.ts'
 import { readPage } from './pages.ts'
+import { RtcTorrents } from './rtctorrent.ts'
 import { withoutDeletes } from './stored-rows.ts'
 import { type TorrentRules, Torrents } from './torrents.ts'
 import { Users } from './users.ts'
@@ -58,6 +59,8 @@ export type AdministrationOptions = {
   >
   readonly isReady: () => boolean
   readonly certificates: Pick<Admin, 'certificates' | 'reloadCertificates'>
+  /** Seconds without an announce after which an RtcTorrent peer is removed. */
+  readonly rtcTimeout: () => number
   /** Called with the info hashes of torrents that were set or removed through the API. */
   readonly onTorrentsChanged: (hashes: readonly string[]) => void
 }
@@ -107,6 +110,7 @@ export function createAdministration(options: AdministrationOptions): Administra
     now: () => performance.now(),
   })
   const lists = { whitelist, blacklist }
+  const rtcTorrents = new RtcTorrents(engine, options.rtcTimeout, nowSeconds)
   const admin: Admin = {
     torrents: async hashes => torrents.of(hashes),
     torrentPeers: async (hash, cursor, count) => torrents.peers(hash, cursor, count),
@@ -143,6 +147,7 @@ export function createAdministration(options: AdministrationOptions): Administra
     factors: async (cursor, count) => users.factors.list(cursor, count),
     setFactors: entries => users.factors.set(entries),
     removeFactors: entries => users.factors.remove(entries),
+    signalRtc: async request => rtcTorrents.announce(request),
     stats: async () => options.stats(),
     overview: overview.read,
     metrics: options.metrics,

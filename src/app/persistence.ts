@@ -12,7 +12,10 @@ import type { Part } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import type { Samples } from '../metrics/samples.ts'
 import { clientOfPeerId } from '../protocol/peer-client.ts'
+import type { Exporter } from '../telemetry/exporter.ts'
+import { traceAdmin } from '../telemetry/start.ts'
 import { musterVersion } from '../version.ts'
+import { StatisticsLog } from './statistics-log.ts'
 
 export type PersistenceOptions = {
   readonly config: Config
@@ -28,6 +31,8 @@ export type PersistenceOptions = {
   readonly onCredited?: (batch: Batch) => void
   readonly certificates: Pick<Admin, 'certificates' | 'reloadCertificates'>
   readonly onTorrentsChanged: (hashes: readonly string[]) => void
+  /** Undefined without telemetry. */
+  readonly exporter: Exporter | undefined
 }
 
 /**
@@ -60,6 +65,8 @@ export class Persistence implements Part {
   readonly #nowSeconds: () => number
   readonly #log: Logger
   readonly #database: Database | undefined
+  readonly #statistics: StatisticsLog
+  readonly #exporter: Exporter | undefined
   #writeBehind: WriteBehind | undefined
   #writeSeconds: number
   #keysCleanedSeconds = 0
@@ -73,11 +80,14 @@ export class Persistence implements Part {
     this.#log = options.log
     this.#database = database
     this.#writeSeconds = settings.persistent_interval
-    this.administration = createAdministration({
+    this.#statistics = new StatisticsLog(options.stats, options.log)
+    this.#exporter = options.exporter
+    const administration = createAdministration({
       ...options,
       database,
       chunkSize: settings.chunk_size,
       sessionTtl: config.accounting.session_ttl,
+      rtcTimeout: () => config.tracker_config.rtc_peers_timeout,
       keepTorrents: structure.torrents.persistent,
       torrentRules: {
         insertVacant: settings.insert_vacant,
@@ -103,6 +113,8 @@ export class Persistence implements Part {
         clientOf: clientOfPeerId,
       },
     })
+    const admin = traceAdmin(administration.admin, options.exporter)
+    this.administration = { ...administration, admin }
   }
 
   /** Seconds between writes of counters, as a reload has set them. */
@@ -117,7 +129,11 @@ export class Persistence implements Part {
 
   /** Writes counters and deletes expired keys from now on, at the intervals of `config`. */
   begin(config: Config): void {
-    const { flushes, overview } = this.administration
+    const { overview } = this.administration
+    const exporter = this.#exporter
+    const flushes = this.administration.flushes.map(
+      flush => () => (exporter ? exporter.trace('database write', {}, flush) : flush()),
+    )
     const interval = () => this.#writeSeconds
     const database = this.#database
     this.#writeBehind =
@@ -127,7 +143,8 @@ export class Persistence implements Part {
     this.setIntervals(config)
   }
 
-  setIntervals({ database, tracker_config: tracker }: Config): void {
+  setIntervals({ database, log, tracker_config: tracker }: Config): void {
+    this.#statistics.setInterval(log.statistics_interval)
     this.#writeSeconds = database.persistent_interval
     clearInterval(this.#cleanup)
     const millis = tracker.keys_cleanup_interval * 1000
@@ -157,6 +174,7 @@ export class Persistence implements Part {
   async stop(): Promise<number> {
     clearInterval(this.#cleanup)
     clearInterval(this.#sampling)
+    this.#statistics.stop()
     const written = (await this.#writeBehind?.stop()) ?? true
     const isWhole = this.#database ? await writeRest(this.administration, this.#log) : true
     if (written && isWhole) await this.#storeLifetimes()

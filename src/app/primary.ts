@@ -19,7 +19,7 @@ import { sumFamilies, totals } from '../engine/totals.ts'
 import { ExitStatus, unavailableError } from '../errors.ts'
 import { type Events, eventLogSize, startEvents } from '../events/events.ts'
 import { createParts, type Parts } from '../lifecycle.ts'
-import { createLog, type Logger } from '../log.ts'
+import { createLog, type Logger, setErrorSink } from '../log.ts'
 import { renderMetrics } from '../metrics/exposition.ts'
 import { Samples } from '../metrics/samples.ts'
 import { flatStats } from '../metrics/torrust-actix.ts'
@@ -36,6 +36,7 @@ import { pathRules } from '../serving/listeners.ts'
 import type { FrontendListeners } from '../serving/local-servers.ts'
 import { claimListeners } from '../serving/port-claims.ts'
 import { createPrivateFolder, removePrivateFolder } from '../serving/private-folder.ts'
+import { errorSink, startTelemetry } from '../telemetry/start.ts'
 import { startEngineThreads } from '../threads/engine-threads.ts'
 import { claimUdp, udpListeners, warnOfMissingFamily } from '../threads/udp-listeners.ts'
 import { startUdpThreads, type UdpThreads } from '../threads/udp-threads.ts'
@@ -210,6 +211,11 @@ async function openPersistence(run: Run, events: Events | undefined): Promise<Pe
     parts.collect(samples)
     return samples
   }
+  const exporter = startTelemetry(config.telemetry, log)
+  if (exporter) {
+    parts.add(exporter)
+    setErrorSink(errorSink(exporter))
+  }
   let publisher: CountPublisher | undefined
   const persistence = await startPersistence({
     config,
@@ -226,6 +232,7 @@ async function openPersistence(run: Run, events: Events | undefined): Promise<Pe
       certificates: async () => certificates.list(),
       reloadCertificates: filter => reload.certificates(filter),
     },
+    exporter,
     onTorrentsChanged: hashes => publisher?.note(hashes),
   })
   events?.setUsers(number => persistence.administration.users.idOf(number))

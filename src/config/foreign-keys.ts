@@ -7,11 +7,10 @@ import { SECTIONS } from './schema.ts'
 
 /** Ignored with a warning. `*` matches the rest of a name, `[]` any table of a list. */
 const IGNORED: readonly string[] = [
-  'log_console_interval',
   'tracker_config.peers_cleanup_threads',
   'tracker_config.total_downloads',
   'tracker_config.cluster*',
-  'tracker_config.rtc_*',
+  'tracker_config.rtc_compression*',
   'http_server[].keep_alive',
   'http_server[].request_timeout',
   'http_server[].disconnect_timeout',
@@ -29,8 +28,7 @@ const IGNORED: readonly string[] = [
 
 /** Flags of missing features. `false` is accepted. */
 const NOT_SUPPORTED: Readonly<Record<string, string>> = {
-  'http_server[].rtctorrent': 'RtcTorrent',
-  'sentry_config.enabled': 'Sentry',
+  'sentry_config.enabled': 'Sentry, but OpenTelemetry ([telemetry])',
 }
 
 /** Environment variables of Torrust-Actix whose prefix is not that of a section of muster. */

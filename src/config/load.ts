@@ -69,6 +69,17 @@ function persistentTables(raw: Table): string[] {
   return []
 }
 
+/** Where nothing is stored, the path of a database in memory, as in Torrust-Actix, is not used. */
+function forgetMemoryDatabase({ database }: Table): void {
+  if (!isTable(database) || database['persistent'] !== false) return
+  if (/^sqlite:(\/\/)?:memory:/.test(String(database['path']))) delete database['path']
+}
+
+/** The text of a whole number, as an environment variable has it. */
+function isDigits(value: unknown): boolean {
+  return typeof value === 'string' && /^\d+$/.test(value)
+}
+
 function isTable(value: unknown): value is Table {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
@@ -76,6 +87,12 @@ function isTable(value: unknown): value is Table {
 /** Translates the spellings of Torrust-Actix. */
 function takeAliases(raw: Table): string[] {
   const warnings: string[] = []
+  if ('log_console_interval' in raw) {
+    const seconds = raw['log_console_interval']
+    table(raw, 'log')['statistics_interval'] ??= isDigits(seconds) ? Number(seconds) : seconds
+    delete raw['log_console_interval']
+  }
+  forgetMemoryDatabase(raw)
   if ('log_level' in raw) {
     table(raw, 'log')['level'] ??= raw['log_level']
     delete raw['log_level']

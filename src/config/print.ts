@@ -61,7 +61,7 @@ function describe(schema: KeySchema): string {
 }
 
 function printValue(value: unknown, schema: KeySchema): string {
-  if (schema.secret && value !== '') return '"********"'
+  if (schema.secret && value !== '' && JSON.stringify(value) !== '{}') return '"********"'
   if (schema.format === 'cache-address') return JSON.stringify(maskCacheAddress(String(value)))
   if (schema.format === 'database-path') return JSON.stringify(maskDatabasePath(String(value)))
   if (schema.format === 'size' && typeof value === 'number') return `"${value / 2 ** 20} MiB"`

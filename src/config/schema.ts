@@ -9,6 +9,7 @@ import { filePath, type SectionSchema, seconds, switchedOff, switchedOn } from '
 import { LIMITS_SECTION } from './limits-schema.ts'
 import { NODES_SECTION } from './nodes-schema.ts'
 import { SERVER_SECTIONS } from './server-schemas.ts'
+import { TELEMETRY_SECTION } from './telemetry-schema.ts'
 import { WEBSOCKET_SECTION } from './websocket-schema.ts'
 
 /**
@@ -20,7 +21,7 @@ export const SCHEMA = {
     description: 'Access rules, and the intervals that the tracker sends to clients.',
     list: false,
     environment: 'TRACKER__',
-    restart: ['prometheus_id', 'key_format'],
+    restart: ['prometheus_id', 'key_format', 'rtc_peers_timeout'],
     keys: {
       ...ACCESS_KEYS,
       api_key: {
@@ -76,6 +77,12 @@ export const SCHEMA = {
         900,
         1,
         'Seconds for one full pass that removes expired peers.',
+      ),
+      rtc_interval: seconds(30, 1, 'Seconds between announces of an RtcTorrent client.'),
+      rtc_peers_timeout: seconds(
+        120,
+        1,
+        'Seconds after its last announce until an RtcTorrent client is removed.',
       ),
       failure_texts: {
         type: 'string',
@@ -185,6 +192,7 @@ export const SCHEMA = {
       interval: seconds(900, 10, 'Seconds between snapshots.'),
     },
   },
+  telemetry: TELEMETRY_SECTION,
   log: {
     description: 'The log, on standard output.',
     list: false,
@@ -204,6 +212,15 @@ export const SCHEMA = {
         default: 'auto',
         description:
           'JSON lines or readable text; "auto" is readable text on a terminal and JSON otherwise.',
+      },
+      statistics_interval: {
+        type: 'integer',
+        default: 0,
+        minimum: 0,
+        maximum: 86_400,
+        unit: 'seconds',
+        description:
+          'Seconds between log lines with the counts of torrents, peers, downloads, lists and keys. 0: no such lines. log_console_interval of Torrust-Actix sets it.',
       },
     },
   },

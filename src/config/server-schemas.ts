@@ -105,6 +105,9 @@ export const SERVER_SECTIONS = {
       websocket: switchedOn(
         'Serve the WebTorrent tracker on the same address, as ws://, or as wss:// with ssl.',
       ),
+      rtctorrent: switchedOff(
+        'Serve RtcTorrent, the WebRTC signalling of Torrust-Actix by HTTP polling. The listener then uses node:http, because the requests are too large for uWebSockets.js.',
+      ),
     },
   },
   api_server: {

@@ -52,6 +52,8 @@ const TABLE = [
   ['tooManyOnConnection', 'too many torrents on one connection', 'long'],
   ['tooManyMessages', 'too many messages on one connection: this one is dropped', 'short'],
   ['descriptionTooLong', 'session description too long', 'never'],
+  // RtcTorrent clients look for the name in the text, and then do without WebRTC.
+  ['rtctorrentDisabled', 'rtctorrent not enabled', 'never'],
 ] as const satisfies readonly Row[]
 
 type Rows = typeof TABLE

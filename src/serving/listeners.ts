@@ -41,6 +41,8 @@ export function httpListeners(
       failures: failuresOf(config),
       websocket: server.websocket,
       websocketInterval: config.tracker_config.websocket_interval,
+      rtctorrent: server.rtctorrent,
+      rtcInterval: config.tracker_config.rtc_interval,
     }
   })
 }
@@ -49,12 +51,15 @@ export function httpListeners(
  * The native builds accept a second PROXY header, from the client itself, and read unwritten memory
  * as the address of a short one (uWebSockets issue 1927). Their version does not reveal whether
  * that is fixed, so these listeners use node:http.
+ *
+ * A request of RtcTorrent exceeds the 4 KiB that uWebSockets.js accepts in several TCP segments, so
+ * its listeners are on node:http too.
  */
 function backendOf(
-  server: { readonly proxy_protocol: boolean },
+  server: { readonly proxy_protocol: boolean; readonly rtctorrent?: boolean },
   backend: BackendName,
 ): BackendName {
-  return server.proxy_protocol ? 'node' : backend
+  return server.proxy_protocol || server.rtctorrent === true ? 'node' : backend
 }
 
 /** Where a request has its keys, and which it must have. */

@@ -84,7 +84,11 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
     try {
       for (const listener of wanted.http)
         started.push(
-          await startHttpServer(listener, link, counters, websocket, limits.gate(listener)),
+          await startHttpServer(listener, link, counters, {
+            websocket,
+            gate: limits.gate(listener),
+            signalling: request => admin.signalRtc(request),
+          }),
         )
       for (const listener of wanted.api) {
         const more = { onError, ...(pages && { pages }) }

@@ -12,7 +12,6 @@ t.test(
     t.same(faults, [])
     t.equal(warnings.length, 1)
     for (const key of [
-      'log_console_interval',
       'tracker_config.cluster_port',
       'http_server[0].keep_alive',
       'udp_server[0].worker_threads',
@@ -33,10 +32,7 @@ t.test(
 )
 
 t.test('a key that asks for a missing feature is an error', async t => {
-  for (const [text, feature] of [
-    ['[[http_server]]\nrtctorrent = true', 'RtcTorrent'],
-    ['[sentry_config]\nenabled = true', 'Sentry'],
-  ] as const) {
+  for (const [text, feature] of [['[sentry_config]\nenabled = true', 'Sentry']] as const) {
     const { faults } = takeForeignKeys(parse(text))
     t.match(faults, [`muster does not support ${feature}`], text)
   }

@@ -330,13 +330,12 @@ t.test(
       http_server: [{ trusted_proxies: [] }, {}],
       database: { chunk_size: 0 },
     })
-    t.match(warnings, [/log_console_interval/])
+    t.equal(config.log.statistics_interval, 60)
     t.match(config, { cache: { enabled: false, engine: 'redis' } })
     t.match(warnings, [/sentry_config.dsn/])
     t.notMatch(warnings.join(), /sentry.example.org/)
     for (const [name, value] of [
       ['SENTRY__ENABLED', 'yes'],
-      ['HTTP_0_RTCTORRENT', '1'],
       ['TRACKER__CLUSTER', 'slave'],
     ] as const) {
       t.equal(faults(t, '', { [name]: value }).length, 1, name)
@@ -392,4 +391,18 @@ t.test('no error shows the value of a key that may hold a secret', async t => {
     const lines = faults(t, text)
     t.ok(lines.length > 0 && !lines.join().includes(secret), lines.join())
   }
+})
+
+t.test('the environment of the docker-compose.yml of Torrust-Actix is accepted', async t => {
+  const { config } = load(t, '', {
+    LOG_LEVEL: 'debug',
+    TRACKER__API_KEY: 'MyVerySecureAPIKey',
+    TRACKER__SWAGGER: 'true',
+    DATABASE__PERSISTENT: 'false',
+    DATABASE__ENGINE: 'sqlite3',
+    DATABASE__PATH: 'sqlite://:memory:',
+  })
+  t.match(config, { database: { persistent: false }, tracker_config: { swagger: true } })
+  const stored = () => load(t, '', { DATABASE__PATH: 'sqlite://:memory:' })
+  t.throws(stored, { message: /database.path: must name a file/ })
 })

@@ -92,6 +92,21 @@ export class HttpAnswers {
     this.#defer(pending)
   }
 
+  /** Answers an announce with a page or a failure, when the returned function is called. */
+  later(
+    response: HttpResponse,
+    request: HttpRequest,
+    address: Uint8Array | undefined,
+  ): (outcome: Page | Failure) => void {
+    const pending = this.#expect(response, request, address, true)
+    return outcome => {
+      if (typeof outcome === 'number') return this.failed(pending, outcome)
+      this.#count(pending, Failure.none)
+      pending.page = outcome
+      this.#finish(pending, 0)
+    }
+  }
+
   /** Called by a pending request with the reply of the engine. */
   replied(pending: Pending, bytes: Bytes, at: number): void {
     this.#count(pending, bytes.u8[at + FAILURE] as Failure)

@@ -45,6 +45,11 @@ export const PREFLIGHT: Page = {
   closes: false,
 }
 
+/** The answer to a request of a tracker client. */
+export function bencodedPage(body: Uint8Array): Page {
+  return { status: '200 OK', headers: [TEXT], body, closes: false }
+}
+
 function text(status: string, body: string, headers: Page['headers'] = []): Page {
   return { status, headers: [TEXT, ...headers], body, closes: false }
 }

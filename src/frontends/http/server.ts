@@ -21,6 +21,7 @@ import {
   SCRAPE_USER_KEY,
   USER_KEY,
 } from '../../protocol/records.ts'
+import { formatRtcReply, type RtcSignalling } from '../../protocol/rtctorrent.ts'
 import type {
   App,
   BackendName,
@@ -41,6 +42,7 @@ import { listen } from '../listen.ts'
 import type { WebsocketRoute, WebsocketTracker } from '../websocket/tracker.ts'
 import { HttpAnswers } from './answers.ts'
 import {
+  bencodedPage,
   HEALTHY,
   isHealthPath,
   loadIndexPage,
@@ -50,6 +52,7 @@ import {
   PREFLIGHT,
   UNHEALTHY,
 } from './pages.ts'
+import { isRtcQuery, readRtcRequest } from './rtctorrent.ts'
 
 export type HttpServerOptions = {
   /** The implementation that serves HTTP; by default the one that `auto` chooses. */
@@ -80,6 +83,17 @@ export type HttpServerOptions = {
   readonly websocket: boolean
   /** Seconds between announces over WebSocket. */
   readonly websocketInterval: number
+  /** Whether announces of RtcTorrent clients are answered. The backend must be `node`. */
+  readonly rtctorrent?: boolean
+  /** Seconds between their announces. */
+  readonly rtcInterval?: number
+}
+
+/** Services of a server besides the link. */
+export type HttpServices = {
+  readonly websocket?: WebsocketTracker | undefined
+  readonly gate?: ConnectionGate | undefined
+  readonly signalling?: RtcSignalling | undefined
 }
 
 /** An HTTP tracker on one address. */
@@ -101,6 +115,9 @@ export type HttpServer = {
   close(): void
 }
 
+/** Seconds between announces of RtcTorrent clients. */
+const RTC_INTERVAL = 30
+
 /** Space for the longest scrape record; only the part that is used is submitted. */
 const SCRAPE_BYTES_MAX = SCRAPE_REQUEST_HEADER_BYTES + SCRAPE_HASHES_MAX * HASH_BYTES
 
@@ -113,6 +130,7 @@ type Listener = {
   readonly answers: HttpAnswers
   readonly counters: FrontendCounters
   readonly index: Page | undefined
+  readonly signalling: RtcSignalling | undefined
 }
 
 /**
@@ -123,8 +141,7 @@ export async function startHttpServer(
   options: HttpServerOptions,
   link: Link,
   counters: FrontendCounters,
-  websocket?: WebsocketTracker,
-  gate?: ConnectionGate,
+  { gate, signalling, websocket }: HttpServices = {},
 ): Promise<HttpServer> {
   const { backend: name = chooseBackend('auto').backend, idleTimeout, pathRules, tls } = options
   const backend = loadBackend(name)
@@ -137,7 +154,7 @@ export async function startHttpServer(
   const route: WebsocketRoute = { proxies, paths, interval, failures }
   if (options.websocket) websocket?.addRoute(app, route)
   const index = loadIndexPage(options.index ?? '')
-  addRoutes(app, { options, paths, proxies, link, answers, counters, index })
+  addRoutes(app, { options, paths, proxies, link, answers, counters, index, signalling })
   const listening = await listen(backend, app, options.host, options.port)
   return {
     port: listening.port,
@@ -188,10 +205,38 @@ function announce(listener: Listener, response: HttpResponse, request: HttpReque
     paths.readAnnounceKeys(path, query, open, at + KEY, at + USER_KEY) ||
     (address ? writeClientAddress(address, open, at) : Failure.unknownOrigin) ||
     parseAnnounce(paths.query(query), open, at, options)
+  if (options.rtctorrent && isSignalling(failure, query)) {
+    return signal(listener, response, request, path)
+  }
   if (failure !== Failure.none || !address) {
     return answers.fail(response, request, address, failure)
   }
   link.submit(at, ANNOUNCE_BYTES, answers.announce(response, request, address))
+}
+
+function isSignalling(failure: Failure, query: string): boolean {
+  if (failure === Failure.rtctorrentDisabled) return true
+  return failure === Failure.queryTooLong && isRtcQuery(query)
+}
+
+/** Answers an announce of an RtcTorrent client. */
+function signal(listener: Listener, response: HttpResponse, request: HttpRequest, path: string) {
+  const { answers, options, paths, proxies, signalling } = listener
+  const address = clientAddress(response, request, proxies)
+  const query = request.getQuery() ?? ''
+  const asked = readRtcRequest(path, query, address, paths, options)
+  if (typeof asked === 'number' || !signalling) {
+    const failure = typeof asked === 'number' ? asked : Failure.unavailable
+    return answers.fail(response, request, address, failure)
+  }
+  const answer = answers.later(response, request, address)
+  signalling(asked).then(
+    reply => {
+      if (reply.failure !== Failure.none) return answer(reply.failure)
+      answer(bencodedPage(formatRtcReply(reply, options.rtcInterval ?? RTC_INTERVAL)))
+    },
+    () => answer(Failure.unavailable),
+  )
 }
 
 function scrape(listener: Listener, response: HttpResponse, request: HttpRequest, path: string) {

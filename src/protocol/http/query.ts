@@ -36,6 +36,7 @@ export const Name = {
   ip: 11,
   ipv4: 12,
   ipv6: 13,
+  rtctorrent: 14,
 } as const
 export type Name = (typeof Name)[keyof typeof Name]
 
@@ -60,6 +61,7 @@ const WORDS = {
   ip: word('ip'),
   ipv4: word('ipv4'),
   ipv6: word('ipv6'),
+  rtctorrent: word('rtctorrent'),
   started: word('started'),
   stopped: word('stopped'),
   completed: word('completed'),
@@ -80,6 +82,7 @@ const NAMES: ReadonlyMap<string, Name> = new Map([
   ['ip', Name.ip],
   ['ipv4', Name.ipv4],
   ['ipv6', Name.ipv6],
+  ['rtctorrent', Name.rtctorrent],
 ])
 const EVENTS: ReadonlyMap<string, Event> = new Map([
   ['started', Event.started],
@@ -87,7 +90,7 @@ const EVENTS: ReadonlyMap<string, Event> = new Map([
   ['completed', Event.completed],
 ])
 
-/** Bytes of the longest known name or event: `downloaded`, `no_peer_id`. */
+/** Bytes of the longest known name or event: `downloaded`, `no_peer_id`, `rtctorrent`. */
 const WORD_BYTES_MAX = 10
 
 /** Maximum decimal digits of which every number is a small integer. */
@@ -167,6 +170,9 @@ function readName(from: number): Name {
       if (isName(from, WORDS.ipv6)) return Name.ipv6
       if (isName(from, WORDS.ipv4)) return Name.ipv4
       if (isName(from, WORDS.ip)) return Name.ip
+      break
+    case 0x740072: // rt
+      if (isName(from, WORDS.rtctorrent)) return Name.rtctorrent
       break
   }
   return readOddName(from)

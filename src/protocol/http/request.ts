@@ -113,6 +113,9 @@ export function parseAnnounce(
       case Name.noPeerId:
         wantsIds = isZeroValue()
         break
+      case Name.rtctorrent:
+        if (readNumber() === 1) return Failure.rtctorrentDisabled
+        break
       case Name.ip:
       case Name.ipv4:
       case Name.ipv6: {

@@ -95,7 +95,7 @@ async function start(
     counters,
   )
   const listener = { ...listenerOn('127.0.0.1', 0), ...more }
-  const server = await startHttpServer(listener, link, counters, tracker)
+  const server = await startHttpServer(listener, link, counters, { websocket: tracker })
   t.teardown(async () => {
     server.close()
     await tracker.close()
