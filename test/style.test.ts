@@ -21,18 +21,7 @@ const PARAMETERS_MAX = 5
 const LONG_FILES = new Set(['src/engine/inspect.ts'])
 
 /** Functions that are longer for now, and `parseAnnounce`, which is one flat switch. */
-const LONG_FUNCTIONS = new Set([
-  'createAdministration',
-  'createChart',
-  'createOverview',
-  'createUsers',
-  'forkWorker',
-  'limitMysql',
-  'parseAnnounce',
-  'startFrontends',
-  'startSnapshots',
-  'startSupervisor',
-])
+const LONG_FUNCTIONS = new Set(['parseAnnounce'])
 
 /** Functions of the innermost loops, which take numbers instead of an object for each call. */
 const MANY_PARAMETERS = new Set([

@@ -5,7 +5,7 @@ import { createTables, type EngineTables, openTables } from '../../src/engine/en
 import { createExportCursor, exportChunk } from '../../src/engine/export-stripe.ts'
 import { RECORD_BYTES_MAX } from '../../src/engine/torrent-record.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
-import { createSnapshotPool, type SnapshotPool } from '../../src/snapshot/pool.ts'
+import { SnapshotPool } from '../../src/snapshot/pool.ts'
 import { quantile } from '../measure.ts'
 import { NOW, SETTINGS } from '../micro/clients.ts'
 import { memoryFor } from '../micro/engine.ts'
@@ -105,7 +105,7 @@ export const snapshot: Scenario = {
     const rows = createRows()
     const folder = benchFolder()
     // Here the frontend's thread would start the snapshot's thread, and be measured while it does.
-    const pool = createSnapshotPool(KEPT_MILLIS)
+    const pool = new SnapshotPool(KEPT_MILLIS)
     const rounds = Math.ceil(plan.runs / 2)
     try {
       for (const [torrents, peers] of sizesOf(plan)) {

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { createSnapshotPool } from '../../src/snapshot/pool.ts'
+import { SnapshotPool } from '../../src/snapshot/pool.ts'
 import { startHttpGenerator } from '../load/generators.ts'
 import type { HttpLoad } from '../load/http.ts'
 import type { Mix } from '../load/mix.ts'
@@ -92,7 +92,7 @@ export const start: Scenario = {
         await tracker.stop()
         rows.add('with nothing to bring back', { firstAnswerMillis })
       }
-      const pool = createSnapshotPool()
+      const pool = new SnapshotPool()
       const nowSeconds = Math.floor(Date.now() / 1000)
       const tables = filledTables(peers / 5, peers, undefined, nowSeconds)
       await pool.write({ tables, file, nowSeconds })

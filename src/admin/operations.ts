@@ -6,7 +6,7 @@ import type { Logger } from '../log.ts'
 import type { Admin, Stats } from './admin.ts'
 import { Keys } from './keys.ts'
 import { createList, type List } from './lists.ts'
-import { createOverview, type OverviewReader, type OverviewSources } from './overview.ts'
+import { OverviewReader, type OverviewSources } from './overview.ts'
 import { readPage } from './pages.ts'
 import { RtcTorrents } from './rtctorrent.ts'
 import { withoutDeletes } from './stored-rows.ts'
@@ -102,16 +102,42 @@ export function createAdministration(options: AdministrationOptions): Administra
   const users = new Users({ ...options, database })
   const kept = options.keepTorrents ? database?.torrents : undefined
   const torrents = new Torrents(engine, kept, options.torrentRules, nowSeconds)
-  const overview = createOverview({
+  const overview = new OverviewReader({
     ...options.overview,
     engine,
     torrents,
     stats: options.stats,
     now: () => performance.now(),
   })
-  const lists = { whitelist, blacklist }
-  const rtcTorrents = new RtcTorrents(engine, options.rtcTimeout, nowSeconds)
-  const admin: Admin = {
+  const parts = { whitelist, blacklist, keys, users, torrents, overview }
+  return {
+    admin: adminOf(parts, options),
+    ...parts,
+    load: async () => ({
+      torrents: await torrents.load(),
+      whitelist: await whitelist.load(),
+      blacklist: await blacklist.load(),
+      keys: await keys.load(),
+      users: await users.load(),
+    }),
+    flushes: [
+      () => torrents.flush(),
+      () => users.accounts.flush(),
+      () => users.factors.removeEnded(),
+    ],
+  }
+}
+
+type Parts = Pick<
+  Administration,
+  'whitelist' | 'blacklist' | 'keys' | 'users' | 'torrents' | 'overview'
+>
+
+/** The operations of the API, each of which one part carries out. */
+function adminOf(parts: Parts, options: AdministrationOptions): Admin {
+  const { keys, overview, torrents, users } = parts
+  const rtcTorrents = new RtcTorrents(options.engine, options.rtcTimeout, options.nowSeconds)
+  return {
     torrents: async hashes => torrents.of(hashes),
     torrentPeers: async (hash, cursor, count) => torrents.peers(hash, cursor, count),
     async setTorrents(entries) {
@@ -125,11 +151,11 @@ export function createAdministration(options: AdministrationOptions): Administra
       return outcomes
     },
     topTorrents: async count => torrents.top(count),
-    page: async (list, cursor, count) => readPage(engine, list, cursor, count),
-    listed: async (list, hashes) => lists[list].has(hashes),
-    addListed: (list, hashes) => lists[list].add(hashes),
-    removeListed: (list, hashes) => lists[list].remove(hashes),
-    clearList: list => lists[list].clear(),
+    page: async (list, cursor, count) => readPage(options.engine, list, cursor, count),
+    listed: async (list, hashes) => parts[list].has(hashes),
+    addListed: (list, hashes) => parts[list].add(hashes),
+    removeListed: (list, hashes) => parts[list].remove(hashes),
+    clearList: list => parts[list].clear(),
     keys: async hashes => keys.of(hashes),
     setKeys: async entries => keys.set(entries),
     removeKeys: async hashes => keys.remove(hashes),
@@ -149,30 +175,9 @@ export function createAdministration(options: AdministrationOptions): Administra
     removeFactors: entries => users.factors.remove(entries),
     signalRtc: async request => rtcTorrents.announce(request),
     stats: async () => options.stats(),
-    overview: overview.read,
+    overview: () => overview.read(),
     metrics: options.metrics,
     ready: async () => options.isReady(),
     ...options.certificates,
-  }
-  return {
-    admin,
-    whitelist,
-    blacklist,
-    keys,
-    users,
-    torrents,
-    overview,
-    load: async () => ({
-      torrents: await torrents.load(),
-      whitelist: await whitelist.load(),
-      blacklist: await blacklist.load(),
-      keys: await keys.load(),
-      users: await users.load(),
-    }),
-    flushes: [
-      () => torrents.flush(),
-      () => users.accounts.flush(),
-      () => users.factors.removeEnded(),
-    ],
   }
 }

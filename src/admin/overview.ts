@@ -11,7 +11,7 @@ const SAMPLES_MAX = 150
  * Numbers of the largest torrents that are shown, and of those whose peers are sampled for their
  * clients.
  */
-const TOP_TOLD = 20
+const TOP_SHOWN = 20
 const TOP_SAMPLED = 100
 const PEERS_SAMPLED = 1000
 
@@ -33,103 +33,108 @@ export type OverviewSources = {
   readonly now: () => number
 }
 
-export type OverviewReader = {
-  read(): Promise<Overview>
-  /** Announces per second over all protocols, by the last sample. */
-  readonly announceRate: number
-  /** Adds a sample to the history. Must be called every `SAMPLE_SECONDS`. */
-  takeSample(): void
-}
-
 type Largest = Pick<Overview, 'top' | 'clients'>
 type Counts = Record<'http' | 'udp' | 'websocket', number>
 
 /** Reads the overview of the dashboard. Expensive parts are refreshed only at intervals. */
-export function createOverview(sources: OverviewSources): OverviewReader {
-  const { now } = sources
-  const history = { http: [], udp: [], websocket: [], seeders: [], leechers: [] } as {
-    [Line in keyof Overview['history']]: number[]
+export class OverviewReader {
+  readonly #sources: OverviewSources
+  readonly #history: { [Line in keyof Overview['history']]: number[] } = {
+    http: [],
+    udp: [],
+    websocket: [],
+    seeders: [],
+    leechers: [],
   }
-  let last: { at: number; counts: Counts } | undefined
-  let largest: Promise<Largest> | undefined
-  let largestUntil = 0
+  #last: { readonly at: number; readonly counts: Counts } | undefined
+  #largest: Promise<Largest> | undefined
+  #largestUntil = 0
 
-  async function findLargest(): Promise<Largest> {
-    const torrents = await sources.torrents.top(TOP_SAMPLED)
-    return { top: torrents.slice(0, TOP_TOLD), clients: clientsOf(torrents, sources) }
+  constructor(sources: OverviewSources) {
+    this.#sources = sources
+  }
+
+  /** Announces per second over all protocols, by the last sample. */
+  get announceRate(): number {
+    const { http, udp, websocket } = this.#history
+    return [http, udp, websocket].reduce((sum, line) => sum + (line.at(-1) ?? 0), 0)
+  }
+
+  async read(): Promise<Overview> {
+    const { top, clients } = await this.#readLargest()
+    const { database, engine, nodes, processes, stats, version } = this.#sources
+    const { bytesReserved, bytesTaken } = totals(engine)
+    return {
+      version,
+      stats: stats(),
+      memory: { taken: bytesTaken, reserved: bytesReserved },
+      database: database(),
+      processes: processes(),
+      nodes: nodes(),
+      history: this.#history,
+      top,
+      clients,
+    }
+  }
+
+  /** Adds a sample to the history. Must be called every `SAMPLE_SECONDS`. */
+  takeSample(): void {
+    // The next report then covers the seconds from now on.
+    this.#sources.processes()
+    const stats = this.#sources.stats()
+    const counts = announcesOf(stats)
+    const at = this.#sources.now()
+    const last = this.#last
+    const seconds = last ? (at - last.at) / 1000 : 0
+    const rate = (protocol: keyof Counts) =>
+      last && seconds > 0
+        ? Math.max(0, Math.round((counts[protocol] - last.counts[protocol]) / seconds))
+        : 0
+    const sample = {
+      http: rate('http'),
+      udp: rate('udp'),
+      websocket: rate('websocket'),
+      seeders: numberIn(stats, 'seeds'),
+      leechers: numberIn(stats, 'peers'),
+    }
+    for (const line of Object.keys(sample) as (keyof typeof sample)[]) {
+      this.#history[line].push(sample[line])
+      if (this.#history[line].length > SAMPLES_MAX) this.#history[line].shift()
+    }
+    this.#last = { at, counts }
   }
 
   /**
    * Returns the last result. If it is old, a new scan starts; the call waits for it only if no
    * result exists yet.
    */
-  async function readLargest(): Promise<Largest> {
-    if (largest && now() < largestUntil) return largest
+  async #readLargest(): Promise<Largest> {
+    const { now } = this.#sources
+    if (this.#largest && now() < this.#largestUntil) return this.#largest
     const begun = now()
-    largestUntil = Number.POSITIVE_INFINITY
-    const next = findLargest().finally(() => {
-      largestUntil = now() + Math.max(TOP_MILLIS_MIN, (now() - begun) / TOP_TIME_SHARE)
+    this.#largestUntil = Number.POSITIVE_INFINITY
+    const next = this.#findLargest().finally(() => {
+      this.#largestUntil = now() + Math.max(TOP_MILLIS_MIN, (now() - begun) / TOP_TIME_SHARE)
     })
-    if (!largest) {
-      largest = next
+    if (!this.#largest) {
+      this.#largest = next
       next.catch(() => {
-        largest = undefined
+        this.#largest = undefined
       })
       return next
     }
     next.then(
       found => {
-        largest = Promise.resolve(found)
+        this.#largest = Promise.resolve(found)
       },
       () => {},
     )
-    return largest
+    return this.#largest
   }
 
-  return {
-    get announceRate() {
-      const { http, udp, websocket } = history
-      return [http, udp, websocket].reduce((sum, line) => sum + (line.at(-1) ?? 0), 0)
-    },
-    async read() {
-      const { top, clients } = await readLargest()
-      const { bytesReserved, bytesTaken } = totals(sources.engine)
-      return {
-        version: sources.version,
-        stats: sources.stats(),
-        memory: { taken: bytesTaken, reserved: bytesReserved },
-        database: sources.database(),
-        processes: sources.processes(),
-        nodes: sources.nodes(),
-        history,
-        top,
-        clients,
-      }
-    },
-    takeSample() {
-      // The next report then covers the seconds from now on.
-      sources.processes()
-      const stats = sources.stats()
-      const counts = announcesOf(stats)
-      const at = now()
-      const seconds = last ? (at - last.at) / 1000 : 0
-      const rate = (protocol: keyof Counts) =>
-        last && seconds > 0
-          ? Math.max(0, Math.round((counts[protocol] - last.counts[protocol]) / seconds))
-          : 0
-      const sample = {
-        http: rate('http'),
-        udp: rate('udp'),
-        websocket: rate('websocket'),
-        seeders: numberIn(stats, 'seeds'),
-        leechers: numberIn(stats, 'peers'),
-      }
-      for (const line of Object.keys(sample) as (keyof typeof sample)[]) {
-        history[line].push(sample[line])
-        if (history[line].length > SAMPLES_MAX) history[line].shift()
-      }
-      last = { at, counts }
-    },
+  async #findLargest(): Promise<Largest> {
+    const torrents = await this.#sources.torrents.top(TOP_SAMPLED)
+    return { top: torrents.slice(0, TOP_SHOWN), clients: clientsOf(torrents, this.#sources) }
   }
 }
 

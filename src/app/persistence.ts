@@ -139,7 +139,7 @@ export class Persistence implements Part {
     this.#writeBehind =
       database &&
       new WriteBehind(flushes, () => database.ping(), interval, this.#nowSeconds, this.#log)
-    this.#sampling = setInterval(overview.takeSample, SAMPLE_SECONDS * 1000)
+    this.#sampling = setInterval(() => overview.takeSample(), SAMPLE_SECONDS * 1000)
     this.setIntervals(config)
   }
 

@@ -48,7 +48,7 @@ import { type Persistence, startPersistence } from './persistence.ts'
 import { type ClaimedUdp, Reload } from './reload.ts'
 import { engineRules } from './rules.ts'
 import { obeySignals } from './signals.ts'
-import { type Snapshots, startSnapshots } from './snapshots.ts'
+import { Snapshots } from './snapshots.ts'
 import { collectTables } from './table-samples.ts'
 
 /** The context of every step of the start. */
@@ -256,7 +256,7 @@ function openSnapshots(run: Run, persistence: Persistence): Snapshots | undefine
   const { config, died, log, nowSeconds, parts, settings, tables } = run
   if (!config.snapshot.enabled) return undefined
   const { snapshot } = config
-  const snapshots = startSnapshots({
+  const snapshots = new Snapshots({
     config: snapshot,
     tables,
     settings,

@@ -5,7 +5,8 @@ import type { EngineSettings, EngineTables } from '../engine/engine.ts'
 import { configError } from '../errors.ts'
 import type { Part } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
-import { createSnapshotPool } from '../snapshot/pool.ts'
+import type { Samples } from '../metrics/samples.ts'
+import { SnapshotPool } from '../snapshot/pool.ts'
 import {
   type RestoreReport,
   SnapshotError,
@@ -33,24 +34,106 @@ export type SnapshotsOptions = {
   readonly died: (name: string, error: unknown) => void
 }
 
-export type Snapshots = Part & {
-  /** Writes a snapshot now, unless the last one is still being restored. */
-  write(): Promise<void>
-  setInterval(seconds: number): void
+/** The snapshots of one tracker: restores the last one, and writes new ones. */
+export class Snapshots implements Part {
+  readonly #options: SnapshotsOptions
+  readonly #file: string
+  readonly #pool = new SnapshotPool()
+  #lastWrite: WriteReport | undefined
+  #failures = 0
+  #isRestoring = true
+  #timer: NodeJS.Timeout
   /**
    * Resolves when the last snapshot is restored, or could not be: to the Unix second at which it
    * was written, or 0.
    */
   readonly restored: Promise<number>
+
+  /**
+   * Restores the swarms of the last snapshot while the tracker serves, and writes a new snapshot
+   * every `interval` and at the end. Throws an OperatorError if the file cannot be written.
+   */
+  constructor(options: SnapshotsOptions) {
+    this.#options = options
+    this.#file = prepareFile(options.config.path)
+    this.restored = this.#restore()
+    this.#timer = this.#writeEvery(options.config.interval)
+  }
+
+  /** Writes a snapshot now, unless the last one is still being restored. */
+  async write(): Promise<void> {
+    // Until the last swarm is restored, nothing may replace the snapshot.
+    if (!this.#isRestoring) await this.#write()
+  }
+
+  setInterval(seconds: number): void {
+    clearInterval(this.#timer)
+    this.#timer = this.#writeEvery(seconds)
+  }
+
+  collect(samples: Samples): void {
+    samples.add('muster_snapshot_failures_total', this.#failures)
+    const last = this.#lastWrite
+    if (!last) return
+    samples.add('muster_snapshot_seconds', last.millis / 1000)
+    samples.add('muster_snapshot_bytes', last.bytes)
+    samples.add('muster_snapshot_timestamp_seconds', last.createdSeconds)
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#pool.hurry()
+    await this.write()
+    await this.#pool.close()
+  }
+
+  #writeEvery(seconds: number): NodeJS.Timeout {
+    return setInterval(() => this.write(), seconds * 1000)
+  }
+
+  async #restore(): Promise<number> {
+    const { log, nowSeconds, settings, tables } = this.#options
+    let created = 0
+    try {
+      const options = { tables, settings, file: this.#file, nowSeconds: nowSeconds() }
+      const report = await this.#pool.restore(options)
+      logRestored(report, log)
+      created = report.contents?.createdSeconds ?? 0
+    } catch (error) {
+      this.#failed(error, 'could not restore the swarms')
+    }
+    this.#isRestoring = false
+    return created
+  }
+
+  async #write(): Promise<void> {
+    const { beforeWrite, log, nowSeconds, tables } = this.#options
+    const file = this.#file
+    try {
+      await beforeWrite()
+      const options = { tables, file, nowSeconds: nowSeconds(), share: WRITE_SHARE }
+      this.#lastWrite = await this.#pool.write(options)
+      const { bytes, millis, peers, torrents } = this.#lastWrite
+      log.debug(
+        { file, torrents, peers, size_bytes: bytes, duration_ms: millis },
+        'snapshot written',
+      )
+    } catch (error) {
+      this.#failed(error, 'could not write the snapshot')
+    }
+  }
+
+  #failed(error: unknown, message: string): void {
+    if (error instanceof SnapshotStopped) return
+    this.#failures++
+    if (error instanceof SnapshotError) this.#options.log.error({ reason: error.message }, message)
+    else this.#options.died('snapshot', error)
+  }
 }
 
-/**
- * Restores the swarms of the last snapshot while the tracker serves, and writes a new snapshot
- * every `interval` and at the end. Throws an OperatorError if the file cannot be written.
- */
-export function startSnapshots(options: SnapshotsOptions): Snapshots {
-  const { config, log, nowSeconds, settings, tables } = options
-  const file = resolve(config.path)
+/** Creates the folder of the snapshot, and returns its absolute path. Throws an OperatorError. */
+function prepareFile(path: string): string {
+  const file = resolve(path)
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o750 })
     // A FIFO or a device would block the writer forever.
@@ -59,79 +142,13 @@ export function startSnapshots(options: SnapshotsOptions): Snapshots {
     }
   } catch (error) {
     throw configError([
-      `snapshot.path: ${JSON.stringify(config.path)} cannot be used: ${(error as Error).message}`,
+      `snapshot.path: ${JSON.stringify(path)} cannot be used: ${(error as Error).message}`,
     ])
   }
-  const pool = createSnapshotPool()
-  let lastWrite: WriteReport | undefined
-  let failures = 0
-  let isRestoring = true
-
-  function failed(error: unknown, message: string): void {
-    if (error instanceof SnapshotStopped) return
-    failures++
-    if (error instanceof SnapshotError) log.error({ reason: error.message }, message)
-    else options.died('snapshot', error)
-  }
-
-  async function restore(): Promise<number> {
-    let created = 0
-    try {
-      const report = await pool.restore({ tables, settings, file, nowSeconds: nowSeconds() })
-      tellRestored(report, log)
-      created = report.contents?.createdSeconds ?? 0
-    } catch (error) {
-      failed(error, 'could not restore the swarms')
-    }
-    isRestoring = false
-    return created
-  }
-
-  async function write(): Promise<void> {
-    try {
-      await options.beforeWrite()
-      lastWrite = await pool.write({ tables, file, nowSeconds: nowSeconds(), share: WRITE_SHARE })
-      const { bytes, millis, peers, torrents } = lastWrite
-      log.debug(
-        { file, torrents, peers, size_bytes: bytes, duration_ms: millis },
-        'snapshot written',
-      )
-    } catch (error) {
-      failed(error, 'could not write the snapshot')
-    }
-  }
-
-  const restored = restore()
-  // Until the last swarm is restored, nothing may replace the snapshot.
-  const writeUnlessRestoring = async () => {
-    if (!isRestoring) await write()
-  }
-  const writeEvery = (seconds: number) => setInterval(writeUnlessRestoring, seconds * 1000)
-  let timer = writeEvery(config.interval)
-  return {
-    restored,
-    write: writeUnlessRestoring,
-    setInterval(seconds) {
-      clearInterval(timer)
-      timer = writeEvery(seconds)
-    },
-    collect(samples) {
-      samples.add('muster_snapshot_failures_total', failures)
-      if (!lastWrite) return
-      samples.add('muster_snapshot_seconds', lastWrite.millis / 1000)
-      samples.add('muster_snapshot_bytes', lastWrite.bytes)
-      samples.add('muster_snapshot_timestamp_seconds', lastWrite.createdSeconds)
-    },
-    async stop() {
-      clearInterval(timer)
-      pool.hurry()
-      await writeUnlessRestoring()
-      await pool.close()
-    },
-  }
+  return file
 }
 
-function tellRestored(report: RestoreReport, log: Logger): void {
+function logRestored(report: RestoreReport, log: Logger): void {
   for (const { file, reason } of report.skipped) {
     log.error({ file, reason }, 'skipped a damaged snapshot')
   }

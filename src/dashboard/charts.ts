@@ -38,46 +38,9 @@ export function createChart(id: string, lines: readonly Line[]): Chart {
     item.append(`${name} `, number)
     return number
   })
-  const axis = {
-    stroke: () => color('faint'),
-    grid: { stroke: () => color('line'), width: 1 },
-    ticks: { show: false },
-  }
-  const width = () => Math.max(element.clientWidth, 100)
-  const chart = new uPlot(
-    {
-      width: width(),
-      height: element.clientHeight,
-      legend: { show: false },
-      cursor: { y: false, points: { size: 7 } },
-      scales: {
-        x: { time: false, range: [-SAMPLES * SAMPLE_SECONDS, 0] },
-        y: { range: (_, __, most) => [0, Math.max(most * 1.1, 5)] },
-      },
-      axes: [
-        {
-          ...axis,
-          size: 28,
-          splits: [-300, -240, -180, -120, -60, 0],
-          values: (_, splits) => splits.map(at => (at === 0 ? 'now' : `${at / 60} min`)),
-        },
-        { ...axis, size: 52, values: (_, splits) => splits.map(formatShort) },
-      ],
-      series: [
-        {},
-        ...lines.map(({ name, line, dash = [] }) => ({
-          label: name,
-          stroke: () => color(line),
-          width: 2,
-          dash,
-          points: { show: false },
-        })),
-      ],
-      hooks: { setCursor: [() => tell()] },
-    },
-    [[], ...lines.map(() => [])],
-    element,
-  )
+  const size = () => ({ width: Math.max(element.clientWidth, 100), height: element.clientHeight })
+  const options = { ...size(), ...chartOptions(lines, color), hooks: { setCursor: [() => tell()] } }
+  const chart = new uPlot(options, [[], ...lines.map(() => [])], element)
 
   /** Shows the values under the pointer, or the latest ones. */
   function tell(): void {
@@ -87,7 +50,7 @@ export function createChart(id: string, lines: readonly Line[]): Chart {
   }
 
   new ResizeObserver(() => {
-    if (element.clientWidth > 0) chart.setSize({ width: width(), height: element.clientHeight })
+    if (element.clientWidth > 0) chart.setSize(size())
   }).observe(element)
 
   return {
@@ -103,5 +66,43 @@ export function createChart(id: string, lines: readonly Line[]): Chart {
       element.setAttribute('aria-label', `The last five minutes; now ${newest.join(', ')}`)
     },
     redraw: () => chart.redraw(false),
+  }
+}
+
+/** The looks of a chart: a line for each series, over the last minutes. */
+function chartOptions(lines: readonly Line[], color: (name: string) => string) {
+  const axis = {
+    stroke: () => color('faint'),
+    grid: { stroke: () => color('line'), width: 1 },
+    ticks: { show: false },
+  }
+  const times: uPlot.Axis = {
+    ...axis,
+    size: 28,
+    splits: [-300, -240, -180, -120, -60, 0],
+    values: (_, splits) => splits.map(at => (at === 0 ? 'now' : `${at / 60} min`)),
+  }
+  const counts: uPlot.Axis = {
+    ...axis,
+    size: 52,
+    values: (_, splits) => splits.map(formatShort),
+  }
+  const scales: uPlot.Scales = {
+    x: { time: false, range: [-SAMPLES * SAMPLE_SECONDS, 0] },
+    y: { range: (_, __, most) => [0, Math.max(most * 1.1, 5)] },
+  }
+  const series = lines.map(({ name, line, dash = [] }) => ({
+    label: name,
+    stroke: () => color(line),
+    width: 2,
+    dash,
+    points: { show: false },
+  }))
+  return {
+    legend: { show: false },
+    cursor: { y: false, points: { size: 7 } },
+    scales,
+    axes: [times, counts],
+    series: [{}, ...series],
   }
 }

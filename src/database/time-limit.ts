@@ -85,59 +85,23 @@ type RawMysqlPool = {
 
 /** A MySQL pool whose statements, and waits for a connection, have a time limit. */
 export function limitMysql(pool: RawMysqlPool, millis: number): MysqlPool {
-  const wrapped = new WeakMap<object, MysqlPoolConnection>()
+  const limited = new WeakMap<MysqlConnection, MysqlPoolConnection>()
   const open = new Set<MysqlConnection>()
   pool.on('connection', connection => {
     open.add(connection)
     const { on } = connection as unknown as { on(event: string, listener: () => void): void }
     on.call(connection, 'end', () => open.delete(connection))
   })
-  const wrap = (connection: MysqlConnection): MysqlPoolConnection => {
-    let broken: Error | undefined
-    return {
-      query(sql: string, parameters: readonly unknown[], callback?: unknown) {
-        const answered = callback as (error: unknown, result: unknown) => void
-        if (broken) return answered(broken, undefined) as never
-        const answer = new Promise((resolve, reject) => {
-          connection.query(sql, parameters as unknown[], (error, result) =>
-            error ? reject(error as Error) : resolve(result),
-          )
-        })
-        const limited = within(answer, millis, () => {
-          broken = new DatabaseTimeout('the database server did not answer', millis)
-          open.delete(connection)
-          connection.destroy()
-          return broken
-        })
-        limited.then(
-          result => answered(undefined, result),
-          (error: unknown) => answered(error, undefined),
-        )
-        return undefined as never
-      },
-      release() {
-        if (!broken) connection.release()
-      },
-    } as MysqlPoolConnection
-  }
   return {
     getConnection(callback) {
-      let expired = false
-      const acquired = new Promise<MysqlConnection>((resolve, reject) => {
-        pool.getConnection((error, connection) => {
-          if (error) reject(error as Error)
-          else if (expired) connection.release()
-          else resolve(connection)
-        })
-      })
-      const limited = within(acquired, millis, () => {
-        expired = true
-        return new DatabaseTimeout('no connection to the database server', millis)
-      })
-      limited.then(
+      acquire(pool, millis).then(
         connection => {
-          const known = wrapped.get(connection) ?? wrap(connection)
-          wrapped.set(connection, known)
+          const close = () => {
+            open.delete(connection)
+            connection.destroy()
+          }
+          const known = limited.get(connection) ?? limitConnection(connection, millis, close)
+          limited.set(connection, known)
           callback(undefined, known)
         },
         (error: unknown) => callback(error, undefined as never),
@@ -156,6 +120,55 @@ export function limitMysql(pool: RawMysqlPool, millis: number): MysqlPool {
       )
     },
   }
+}
+
+/** Resolves with a connection of the pool. A connection that arrives late returns to the pool. */
+function acquire(pool: RawMysqlPool, millis: number): Promise<MysqlConnection> {
+  let expired = false
+  const acquired = new Promise<MysqlConnection>((resolve, reject) => {
+    pool.getConnection((error, connection) => {
+      if (error) reject(error as Error)
+      else if (expired) connection.release()
+      else resolve(connection)
+    })
+  })
+  return within(acquired, millis, () => {
+    expired = true
+    return new DatabaseTimeout('no connection to the database server', millis)
+  })
+}
+
+/** A connection whose statements have a time limit, after which `close` is called. */
+function limitConnection(
+  connection: MysqlConnection,
+  millis: number,
+  close: () => void,
+): MysqlPoolConnection {
+  let broken: Error | undefined
+  return {
+    query(sql: string, parameters: readonly unknown[], callback?: unknown) {
+      const answered = callback as (error: unknown, result: unknown) => void
+      if (broken) return answered(broken, undefined) as never
+      const answer = new Promise((resolve, reject) => {
+        connection.query(sql, parameters as unknown[], (error, result) =>
+          error ? reject(error as Error) : resolve(result),
+        )
+      })
+      const limited = within(answer, millis, () => {
+        broken = new DatabaseTimeout('the database server did not answer', millis)
+        close()
+        return broken
+      })
+      limited.then(
+        result => answered(undefined, result),
+        (error: unknown) => answered(error, undefined),
+      )
+      return undefined as never
+    },
+    release() {
+      if (!broken) connection.release()
+    },
+  } as MysqlPoolConnection
 }
 
 /** Waits a bounded time until connections end, then closes them. */

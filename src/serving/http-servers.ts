@@ -16,12 +16,12 @@ import { findApiKey } from './api-key.ts'
 import type { Certificates } from './certificates.ts'
 import { chooseHttpBackend, warnOfUnlimited } from './http-backend.ts'
 import { apiListeners, httpListeners } from './listeners.ts'
-import { type FrontendListeners, type Frontends, startFrontends } from './local-servers.ts'
+import { type FrontendListeners, LocalServers } from './local-servers.ts'
 import { claimListeners, claimTcp, noAddressError } from './port-claims.ts'
 import { collectServers } from './server-samples.ts'
 import { websocketLimits } from './websocket-limits.ts'
 import { createWorkerNumbers } from './worker-ids.ts'
-import { startWorkers } from './workers.ts'
+import { Workers } from './workers.ts'
 
 const WORKERS_STOP_MILLIS_MAX = 8000
 
@@ -133,12 +133,12 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
   const workers = workerCount(config)
   const collect = (samples: Samples) => collectServers(samples, processes, performance.now())
   const frontends = createFrontendCounters()
-  let ownFrontends: Frontends | undefined
+  let ownServers: LocalServers | undefined
   const report = (link: LinkCounters) => {
     const reporting = startReporting(
       { frontends, link },
       report => processes.reported(process.pid, report),
-      () => ownFrontends?.connections,
+      () => ownServers?.connections,
     )
     parts.add({ stop: async () => reporting.stop() })
   }
@@ -147,7 +147,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     engineThreads.link(port2)
     const link = connectPortLink(port1)
     report(link.counters)
-    const running = await startFrontends({
+    const running = await LocalServers.start({
       listeners,
       websocket: { worker: 0, relayPath: undefined },
       link,
@@ -157,13 +157,18 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     }).catch((error: Error) => {
       throw unavailableError(error.message)
     })
-    ownFrontends = running
-    const serving = { workers, replace: running.replace, stop: running.stop, collect }
+    ownServers = running
+    const serving = {
+      workers,
+      replace: (listeners: FrontendListeners) => running.replace(listeners),
+      stop: () => running.stop(),
+      collect,
+    }
     parts.add(serving)
     return serving
   }
   report(createLinkCounters())
-  const running = startWorkers({
+  const running = new Workers({
     count: workers,
     listeners,
     admin,
@@ -176,9 +181,10 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
   })
   const serving = {
     workers,
-    replace: running.replace,
+    replace: (next: FrontendListeners, logSettings: LogSettings) =>
+      running.replace(next, logSettings),
     stop: () => running.stop(WORKERS_STOP_MILLIS_MAX),
-    kill: running.kill,
+    kill: () => running.kill(),
     collect,
   }
   parts.add(serving)

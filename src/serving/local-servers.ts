@@ -3,12 +3,17 @@ import type { Admin } from '../admin/admin.ts'
 import { isReported } from '../admin/rpc.ts'
 import type { FrontendCounters } from '../counters/frontend.ts'
 import { loadDashboard } from '../frontends/api/pages/dashboard.ts'
+import type { StaticFiles } from '../frontends/api/pages/static-files.ts'
 import { startApiServer } from '../frontends/api/server.ts'
 import { ConnectionLimits } from '../frontends/connection-limits.ts'
 import { startHttpServer } from '../frontends/http/server.ts'
 import { hasConnections } from '../frontends/listen.ts'
 import type { WebsocketLimits } from '../frontends/websocket/limits.ts'
-import { startWebsocketTracker, type WebsocketOptions } from '../frontends/websocket/tracker.ts'
+import {
+  startWebsocketTracker,
+  type WebsocketOptions,
+  type WebsocketTracker,
+} from '../frontends/websocket/tracker.ts'
 import type { Link } from '../link/link.ts'
 import type { Logger } from '../log.ts'
 import type { ApiListener, HttpListener } from './listeners.ts'
@@ -33,23 +38,6 @@ export type FrontendListeners = {
   readonly websocket: WebsocketLimits
 }
 
-/** The listeners of one process, with their link. */
-export type Frontends = {
-  /** Open connections. Undefined if a listener is on uWebSockets.js, which does not report them. */
-  readonly connections: number | undefined
-  /**
-   * Starts servers for `listeners`, which take over from the running ones. No connection is
-   * refused; open HTTP connections are closed after an answer or when they are idle, WebSockets
-   * continue for drainTime. Resolves when the new servers listen. Rejects when one cannot, and the
-   * old ones stay.
-   */
-  replace(listeners: FrontendListeners): Promise<void>
-  /** Ends in the same way as the old servers of `replace`, after another process has taken over. */
-  handOver(): Promise<void>
-  /** Stops listening, answers pending requests for at most five seconds, and closes everything. */
-  stop(): Promise<void>
-}
-
 type Server = {
   readonly port: number
   readonly inFlight: number
@@ -62,7 +50,7 @@ type Server = {
   close(): void
 }
 
-export type FrontendsOptions = {
+export type LocalServersOptions = {
   readonly listeners: FrontendListeners
   readonly websocket: Omit<WebsocketOptions, 'limits' | 'log'>
   readonly link: Link
@@ -71,31 +59,93 @@ export type FrontendsOptions = {
   readonly log: Logger
 }
 
-/** Starts all listeners once the link is up. Rejects when one cannot listen. */
-export async function startFrontends(options: FrontendsOptions): Promise<Frontends> {
-  const { link, admin, counters, log } = options
-  const onError = (err: unknown, operation: string) => {
-    if (!isReported(err)) log.error({ err, operation }, 'API request failed')
+/** The servers of one process, with their link. */
+export class LocalServers {
+  readonly #options: LocalServersOptions
+  readonly #websocket: WebsocketTracker
+  readonly #limits: ConnectionLimits
+  #listeners: FrontendListeners
+  #servers: readonly Server[] = []
+  /** Servers that others have replaced, and that still have connections. */
+  readonly #leaving = new Set<Server>()
+  #drainMillis: number
+
+  private constructor(options: LocalServersOptions, websocket: WebsocketTracker) {
+    const { counters, listeners } = options
+    this.#options = options
+    this.#listeners = listeners
+    this.#drainMillis = listeners.websocket.drainTime * 1000
+    this.#websocket = websocket
+    this.#limits = new ConnectionLimits(listeners.connectionsPerAddress, counters)
   }
-  async function startServers(wanted: FrontendListeners): Promise<Server[]> {
-    const pages = wanted.api.length > 0 ? loadDashboard() : undefined
+
+  /** Starts all listeners once the link is up. Rejects when one cannot listen. */
+  static async start(options: LocalServersOptions): Promise<LocalServers> {
+    const { counters, link, listeners, log } = options
+    await link.whenUp()
+    const limits = { ...options.websocket, limits: listeners.websocket, log }
+    const websocket = await startWebsocketTracker(limits, link, counters)
+    const servers = new LocalServers(options, websocket)
+    servers.#servers = await servers.#start(listeners)
+    return servers
+  }
+
+  /** Open connections. Undefined if a listener is on uWebSockets.js, which does not report them. */
+  get connections(): number | undefined {
+    const all = [...this.#listeners.http, ...this.#listeners.api]
+    return all.every(({ backend }) => backend === 'node') ? this.#limits.open : undefined
+  }
+
+  /**
+   * Starts servers for `listeners`, which take over from the running ones. No connection is
+   * refused; open HTTP connections are closed after an answer or when they are idle, WebSockets
+   * continue for drainTime. Resolves when the new servers listen. Rejects when one cannot, and the
+   * old ones stay.
+   */
+  async replace(listeners: FrontendListeners): Promise<void> {
+    this.#drainMillis = listeners.websocket.drainTime * 1000
+    this.#websocket.setLimits(listeners.websocket)
+    const old = this.#servers
+    this.#servers = await this.#start(listeners)
+    this.#listeners = listeners
+    // Other servers listen on the same ports, so the owner of a connection is not known.
+    void this.#leave(old, () => false)
+  }
+
+  /** Ends in the same way as the old servers of `replace`, after another process has taken over. */
+  async handOver(): Promise<void> {
+    const ports = new Set(this.#servers.map(({ port }) => port))
+    await this.#leave(this.#servers, () => hasConnections(ports) === false)
+    await this.#close()
+  }
+
+  /** Stops listening, answers pending requests for at most five seconds, and closes everything. */
+  async stop(): Promise<void> {
+    const all = [...this.#servers, ...this.#leaving]
+    this.#leaving.clear()
+    for (const server of all) server.stopListening()
+    this.#websocket.closeSockets()
+    const until = performance.now() + STOP_MILLIS_MAX
+    while (this.#isAnswering(all) && performance.now() < until) {
+      await sleep(STOP_CHECK_MILLIS)
+    }
+    for (const server of all) server.close()
+    await this.#close()
+  }
+
+  async #close(): Promise<void> {
+    await this.#websocket.close()
+    this.#options.link.close()
+  }
+
+  /** Starts the servers of `listeners`, all or none. */
+  async #start({ api, connectionsPerAddress, http }: FrontendListeners): Promise<Server[]> {
     const started: Server[] = []
-    limits.perAddress = wanted.connectionsPerAddress
+    this.#limits.perAddress = connectionsPerAddress
     try {
-      for (const listener of wanted.http)
-        started.push(
-          await startHttpServer(listener, link, counters, {
-            websocket,
-            gate: limits.gate(listener),
-            signalling: request => admin.signalRtc(request),
-          }),
-        )
-      for (const listener of wanted.api) {
-        const more = { onError, ...(pages && { pages }) }
-        started.push(
-          await startApiServer({ ...listener, ...more }, admin, counters, limits.gate(listener)),
-        )
-      }
+      for (const listener of http) started.push(await this.#startHttp(listener))
+      const pages = api.length > 0 ? loadDashboard() : undefined
+      for (const listener of api) started.push(await this.#startApi(listener, pages))
     } catch (error) {
       for (const server of started) server.close()
       throw error
@@ -103,87 +153,61 @@ export async function startFrontends(options: FrontendsOptions): Promise<Fronten
     return started
   }
 
-  const leaving = new Set<Server>()
-  const isAnswering = (some: readonly Server[]) =>
-    [...some, websocket].some(({ inFlight }) => inFlight > 0)
+  #startHttp(listener: HttpListener): Promise<Server> {
+    const { admin, counters, link } = this.#options
+    return startHttpServer(listener, link, counters, {
+      websocket: this.#websocket,
+      gate: this.#limits.gate(listener),
+      signalling: request => admin.signalRtc(request),
+    })
+  }
+
+  #startApi(listener: ApiListener, pages: StaticFiles | undefined): Promise<Server> {
+    const { admin, counters, log } = this.#options
+    const onError = (err: unknown, operation: string) => {
+      if (!isReported(err)) log.error({ err, operation }, 'API request failed')
+    }
+    const options = { ...listener, onError, ...(pages && { pages }) }
+    return startApiServer(options, admin, counters, this.#limits.gate(listener))
+  }
+
+  #isAnswering(servers: readonly Server[]): boolean {
+    return [...servers, this.#websocket].some(({ inFlight }) => inFlight > 0)
+  }
 
   /**
    * Resolves when `servers` are closed, early if `isIdle` returns that they do not have
    * connections.
    */
-  async function leave(servers: readonly Server[], isIdle: () => boolean): Promise<void> {
-    for (const server of servers) leaving.add(server)
+  async #leave(servers: readonly Server[], isIdle: () => boolean): Promise<void> {
+    for (const server of servers) this.#leaving.add(server)
     await Promise.all(servers.map(server => server.handOver()))
     const begun = performance.now()
     const passed = () => performance.now() - begun
     while (
       passed() < LAST_ANSWER_MILLIS_MAX &&
-      (isAnswering(servers) || (passed() < HAND_OVER_MILLIS && !isIdle()))
+      (this.#isAnswering(servers) || (passed() < HAND_OVER_MILLIS && !isIdle()))
     ) {
       await sleep(HAND_OVER_CHECK_MILLIS)
     }
-    await drain(servers)
+    await this.#drain(servers)
     for (const server of servers) {
-      if (leaving.delete(server)) server.close()
+      if (this.#leaving.delete(server)) server.close()
     }
   }
 
   /** Serves the WebSockets of `servers` until they are closed, for at most drainTime. */
-  async function drain(servers: readonly Server[]): Promise<void> {
+  async #drain(servers: readonly Server[]): Promise<void> {
     const begun = performance.now()
-    const open = () => servers.filter(server => leaving.has(server) && (server.webSockets ?? 0) > 0)
-    while (open().length > 0 && performance.now() - begun < drainMillis) {
+    const open = () =>
+      servers.filter(server => this.#leaving.has(server) && (server.webSockets ?? 0) > 0)
+    while (open().length > 0 && performance.now() - begun < this.#drainMillis) {
       await sleep(HAND_OVER_CHECK_MILLIS)
     }
     for (const server of open()) server.closeWebSockets?.()
     const closedAt = performance.now()
-    while (websocket.inFlight > 0 && performance.now() - closedAt < STOP_MILLIS_MAX) {
+    while (this.#websocket.inFlight > 0 && performance.now() - closedAt < STOP_MILLIS_MAX) {
       await sleep(STOP_CHECK_MILLIS)
     }
-  }
-
-  await link.whenUp()
-  let drainMillis = options.listeners.websocket.drainTime * 1000
-  const websocket = await startWebsocketTracker(
-    { ...options.websocket, limits: options.listeners.websocket, log },
-    link,
-    counters,
-  )
-  const limits = new ConnectionLimits(options.listeners.connectionsPerAddress, counters)
-  let { listeners } = options
-  let servers = await startServers(listeners)
-  return {
-    get connections() {
-      const all = [...listeners.http, ...listeners.api]
-      return all.every(({ backend }) => backend === 'node') ? limits.open : undefined
-    },
-    async replace(wanted) {
-      drainMillis = wanted.websocket.drainTime * 1000
-      websocket.setLimits(wanted.websocket)
-      const old = servers
-      servers = await startServers(wanted)
-      listeners = wanted
-      // Other servers listen on the same ports, so the owner of a connection is not known.
-      void leave(old, () => false)
-    },
-    async handOver() {
-      const ports = new Set(servers.map(({ port }) => port))
-      await leave(servers, () => hasConnections(ports) === false)
-      await websocket.close()
-      link.close()
-    },
-    async stop() {
-      const all = [...servers, ...leaving]
-      leaving.clear()
-      for (const server of all) server.stopListening()
-      websocket.closeSockets()
-      const until = performance.now() + STOP_MILLIS_MAX
-      while (isAnswering(all) && performance.now() < until) {
-        await sleep(STOP_CHECK_MILLIS)
-      }
-      for (const server of all) server.close()
-      await websocket.close()
-      link.close()
-    },
   }
 }

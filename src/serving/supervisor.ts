@@ -33,20 +33,6 @@ export type SupervisorOptions = {
   readonly setTimer: (run: () => void, millis: number) => { cancel(): void }
 }
 
-export type Supervisor = {
-  /**
-   * Starts another child `n` beside the running one, which hands over once the new one is ready.
-   * Resolves after that. Rejects if the new one exits first; then the old one continues.
-   */
-  replace(n: number): Promise<void>
-  /**
-   * Stops all children, kills the remaining ones after `millis`, and resolves when all have exited.
-   */
-  stop(millis: number): Promise<void>
-  /** Kills all children. */
-  kill(): void
-}
-
 /** A child that ran this long restarts at once. Otherwise the delay doubles each time. */
 const HEALTHY_MILLIS = 10_000
 const BACKOFF_MILLIS_MIN = 100
@@ -60,24 +46,81 @@ const LEAVE_MILLIS_MAX = 90_000
 const LEAVING_MAX = 4
 
 /** Keeps `count` children running until stopped, and restarts each one without limit. */
-export function startSupervisor(options: SupervisorOptions): Supervisor {
-  const children = new Map<number, Child>()
+export class Supervisor {
+  readonly #options: SupervisorOptions
+  readonly #children = new Map<number, Child>()
   /** Replacements that are not ready yet. */
-  const successors = new Map<number, Child>()
+  readonly #successors = new Map<number, Child>()
   /** Replaced children. */
-  const leaving = new Map<Child, number>()
-  const timers = new Map<number, { cancel(): void }>()
-  const quickDeaths = new Array<number>(options.count).fill(0)
-  let stopping = false
-  let allGone: (() => void) | undefined
+  readonly #leaving = new Map<Child, number>()
+  readonly #timers = new Map<number, { cancel(): void }>()
+  readonly #quickDeaths: number[]
+  #stopping = false
+  #allGone: (() => void) | undefined
 
-  const everyChild = () => [...children.values(), ...successors.values(), ...leaving.keys()]
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+    this.#quickDeaths = new Array<number>(options.count).fill(0)
+    for (let n = 0; n < options.count; n++) this.#startChild(n)
+  }
+
+  /**
+   * Starts another child `n` beside the running one, which hands over once the new one is ready.
+   * Resolves after that. Rejects if the new one exits first; then the old one continues.
+   */
+  replace(n: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#stopping || this.#successors.has(n)) return reject(new Error('not now'))
+      const started = this.#options.now()
+      let isInPlace = false
+      const kill = () => this.#successors.get(n)?.kill()
+      const late = this.#options.setTimer(kill, READY_MILLIS_MAX)
+      const ready = (child: Child) => {
+        if (isInPlace || this.#stopping) return
+        isInPlace = true
+        late.cancel()
+        resolve(this.#takePlace(n, child))
+      }
+      const successor = this.#launch(n, ready, (why, child) => {
+        if (isInPlace) return this.#placeIsEmpty(n, child, why, started)
+        late.cancel()
+        this.#successors.delete(n)
+        reject(new Error(why))
+      })
+      if (successor) this.#successors.set(n, successor)
+    })
+  }
+
+  /**
+   * Stops all children, kills the remaining ones after `millis`, and resolves when all have exited.
+   */
+  async stop(millis: number): Promise<void> {
+    this.#startNoMore()
+    if (this.#all().length === 0) return
+    const gone = new Promise<void>(resolve => {
+      this.#allGone = resolve
+    })
+    for (const child of this.#all()) child.stop()
+    const late = this.#options.setTimer(() => this.kill(), millis)
+    await gone
+    late.cancel()
+  }
+
+  /** Kills all children. */
+  kill(): void {
+    this.#startNoMore()
+    for (const child of this.#all()) child.kill()
+  }
+
+  #all(): Child[] {
+    return [...this.#children.values(), ...this.#successors.values(), ...this.#leaving.keys()]
+  }
 
   /**
    * Calls `ended` once, without a child if it could not be started. Returns undefined if the child
    * has exited already.
    */
-  function launch(
+  #launch(
     n: number,
     ready: (child: Child) => void,
     ended: (why: string, child: Child | undefined) => void,
@@ -88,110 +131,62 @@ export function startSupervisor(options: SupervisorOptions): Supervisor {
       if (isEnded) return
       isEnded = true
       ended(why, child)
-      if (stopping && everyChild().length === 0) allGone?.()
+      if (this.#stopping && this.#all().length === 0) this.#allGone?.()
     }
     try {
-      child = options.start(n, exited, () => child && ready(child))
+      child = this.#options.start(n, exited, () => child && ready(child))
     } catch (error) {
       exited((error as Error).message)
     }
     return isEnded ? undefined : child
   }
 
-  function startChild(n: number): void {
-    timers.delete(n)
-    const started = options.now()
-    const child = launch(
-      n,
-      () => {},
-      (why, ended) => placeIsEmpty(n, ended, why, started),
-    )
-    if (child) children.set(n, child)
+  #startChild(n: number): void {
+    this.#timers.delete(n)
+    const started = this.#options.now()
+    const ended = (why: string, child: Child | undefined) =>
+      this.#placeIsEmpty(n, child, why, started)
+    const child = this.#launch(n, () => {}, ended)
+    if (child) this.#children.set(n, child)
   }
 
-  function placeIsEmpty(n: number, child: Child | undefined, why: string, started: number): void {
-    if (child && leaving.delete(child)) return
-    children.delete(n)
-    if (!stopping) startAgain(n, child?.pid, why, options.now() - started)
+  #placeIsEmpty(n: number, child: Child | undefined, why: string, started: number): void {
+    if (child && this.#leaving.delete(child)) return
+    this.#children.delete(n)
+    if (!this.#stopping) this.#startAgain(n, child?.pid, why, this.#options.now() - started)
   }
 
-  function startAgain(n: number, pid: number | undefined, why: string, livedMillis: number): void {
-    const deaths = livedMillis >= HEALTHY_MILLIS ? 1 : (quickDeaths[n] ?? 0) + 1
-    quickDeaths[n] = deaths
+  #startAgain(n: number, pid: number | undefined, why: string, livedMillis: number): void {
+    const deaths = livedMillis >= HEALTHY_MILLIS ? 1 : (this.#quickDeaths[n] ?? 0) + 1
+    this.#quickDeaths[n] = deaths
     const restartMillis =
       deaths === 1 ? 0 : Math.min(BACKOFF_MILLIS_MIN * 2 ** (deaths - 2), BACKOFF_MILLIS_MAX)
-    options.died({ n, pid, why, quickDeaths: deaths, restartMillis })
-    timers.set(
-      n,
-      options.setTimer(() => startChild(n), restartMillis),
-    )
+    this.#options.died({ n, pid, why, quickDeaths: deaths, restartMillis })
+    const timer = this.#options.setTimer(() => this.#startChild(n), restartMillis)
+    this.#timers.set(n, timer)
   }
 
-  function startNoMore(): void {
-    stopping = true
-    for (const timer of timers.values()) timer.cancel()
+  #startNoMore(): void {
+    this.#stopping = true
+    for (const timer of this.#timers.values()) timer.cancel()
   }
 
   /** Replaces the current child of this number by `child`. */
-  async function takePlace(n: number, child: Child): Promise<void> {
-    successors.delete(n)
-    timers.get(n)?.cancel()
-    timers.delete(n)
-    const old = children.get(n)
-    children.set(n, child)
+  async #takePlace(n: number, child: Child): Promise<void> {
+    this.#successors.delete(n)
+    this.#timers.get(n)?.cancel()
+    this.#timers.delete(n)
+    const old = this.#children.get(n)
+    this.#children.set(n, child)
     if (!old) return
-    leaving.set(old, n)
-    options.setTimer(() => {
-      if (leaving.has(old)) old.kill()
-    }, LEAVE_MILLIS_MAX + options.leaveMillis())
+    this.#leaving.set(old, n)
+    const killLate = () => {
+      if (this.#leaving.has(old)) old.kill()
+    }
+    this.#options.setTimer(killLate, LEAVE_MILLIS_MAX + this.#options.leaveMillis())
     // Frequent reloads would otherwise fill the machine with old children.
-    const others = [...leaving.keys()].filter(child => leaving.get(child) === n)
-    for (const child of others.slice(0, -LEAVING_MAX)) child.stop()
+    const others = [...this.#leaving.keys()].filter(other => this.#leaving.get(other) === n)
+    for (const other of others.slice(0, -LEAVING_MAX)) other.stop()
     await old.handOver()
-  }
-
-  for (let n = 0; n < options.count; n++) startChild(n)
-  return {
-    replace(n) {
-      return new Promise((resolve, reject) => {
-        if (stopping || successors.has(n)) return reject(new Error('not now'))
-        const started = options.now()
-        let isInPlace = false
-        const late = options.setTimer(() => successors.get(n)?.kill(), READY_MILLIS_MAX)
-        const successor = launch(
-          n,
-          child => {
-            if (isInPlace || stopping) return
-            isInPlace = true
-            late.cancel()
-            resolve(takePlace(n, child))
-          },
-          (why, child) => {
-            if (isInPlace) return placeIsEmpty(n, child, why, started)
-            late.cancel()
-            successors.delete(n)
-            reject(new Error(why))
-          },
-        )
-        if (successor) successors.set(n, successor)
-      })
-    },
-    async stop(millis) {
-      startNoMore()
-      if (everyChild().length === 0) return
-      const gone = new Promise<void>(resolve => {
-        allGone = resolve
-      })
-      for (const child of everyChild()) child.stop()
-      const late = options.setTimer(() => {
-        for (const child of everyChild()) child.kill()
-      }, millis)
-      await gone
-      late.cancel()
-    },
-    kill() {
-      startNoMore()
-      for (const child of everyChild()) child.kill()
-    },
   }
 }

@@ -3,7 +3,7 @@ import { createFrontendCounters } from '../counters/frontend.ts'
 import { type Reporting, startReporting } from '../counters/process-report.ts'
 import { connectSocketLink } from '../link/socket.ts'
 import { createLog } from '../log.ts'
-import { type Frontends, startFrontends } from './local-servers.ts'
+import { LocalServers } from './local-servers.ts'
 import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './messages.ts'
 import { relayPathIn } from './private-folder.ts'
 
@@ -13,7 +13,7 @@ import { relayPathIn } from './private-folder.ts'
  */
 
 let log = createLog({ level: 'info', format: 'auto' }, `worker-${process.env[WORKER_VARIABLE]}`)
-let frontends: Frontends | undefined
+let servers: LocalServers | undefined
 let reporting: Reporting | undefined
 
 function tell(message: FromWorker, sent = () => {}): void {
@@ -29,7 +29,7 @@ process.title = 'muster: worker'
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => {})
 process.on('SIGHUP', () => {})
-// Without a listener, it opens Node's debugger.
+// Without a listener, SIGUSR1 opens Node's debugger.
 process.on('SIGUSR1', () => {})
 // Without its primary a worker has no engine either.
 process.on('disconnect', () => process.exit(0))
@@ -44,7 +44,7 @@ process.on('message', async (message: ToWorker) => {
     return
   }
   if (message.type === 'hand-over' || message.type === 'stop') {
-    const done = message.type === 'stop' ? frontends?.stop() : frontends?.handOver()
+    const done = message.type === 'stop' ? servers?.stop() : servers?.handOver()
     if (message.type === 'hand-over') tell({ type: 'handed-over' })
     await done
     reporting?.stop()
@@ -59,10 +59,10 @@ process.on('message', async (message: ToWorker) => {
   reporting = startReporting(
     { frontends: counters, link: link.counters },
     report => tell({ type: 'report', report }),
-    () => frontends?.connections,
+    () => servers?.connections,
   )
   try {
-    frontends = await startFrontends({
+    servers = await LocalServers.start({
       listeners: message.listeners,
       websocket: { worker: message.process, relayPath: relayPathIn(message.folder) },
       link,

@@ -8,55 +8,60 @@ import type { WriteOptions } from './write.ts'
 
 const IDLE_MILLIS_MAX = 1000
 
-export type SnapshotPool = {
-  /**
-   * Like `writeSnapshot`, in a thread. Waits for earlier jobs, so no partial restore is written.
-   */
-  write(options: Omit<WriteOptions, 'words'>): Promise<WriteReport>
-  /** Like `restoreSnapshot`, in a thread. */
-  restore(options: Omit<RestoreOptions, 'words'>): Promise<RestoreReport>
-  /** Makes the current and all later jobs run without pauses. */
-  hurry(): void
-  /**
-   * Stops the current job, which rejects with SnapshotStopped and changes no file, and the thread.
-   */
-  close(): Promise<void>
-}
-
 /**
  * One thread for snapshots, which exits after `idleMillis` without a job. Jobs reject with a
  * SnapshotError for failures that an operator can fix. Any other rejection means that the thread
  * died, possibly with a stripe's lock, and the process must exit as after the death of an engine
  * thread.
  */
-export function createSnapshotPool(idleMillis = IDLE_MILLIS_MAX): SnapshotPool {
-  const words = createJobWords()
-  const pool = new Piscina({
-    filename: threadUrl('./job', import.meta.url).href,
-    minThreads: 0,
-    maxThreads: 1,
-    idleTimeout: idleMillis,
-  })
-  const jobs = new Set<Promise<unknown>>()
-  const run = async <Report>(name: string, options: object): Promise<Report> => {
-    throwIfStopped(words)
-    const job: Promise<Outcome<Report>> = pool.run({ ...options, words }, { name })
-    jobs.add(job)
-    const outcome = await job.finally(() => jobs.delete(job))
-    if ('report' in outcome) return outcome.report
-    throwIfStopped(words)
-    throw new SnapshotError(outcome.failure)
+export class SnapshotPool {
+  readonly #words = createJobWords()
+  readonly #pool: Piscina
+  readonly #jobs = new Set<Promise<unknown>>()
+
+  constructor(idleMillis = IDLE_MILLIS_MAX) {
+    this.#pool = new Piscina({
+      filename: threadUrl('./job', import.meta.url).href,
+      minThreads: 0,
+      maxThreads: 1,
+      idleTimeout: idleMillis,
+    })
   }
-  return {
-    write: options => run('write', options),
-    restore: options => run('restore', options),
-    hurry: () => sayToJobs(words, JobWord.hurry),
-    async close() {
-      sayToJobs(words, JobWord.stop)
-      // A thread must not be terminated while it may hold a stripe's lock. A stopped job soon
-      // returns.
-      await Promise.allSettled(jobs)
-      await pool.close()
-    },
+
+  /** Runs `writeSnapshot` in the thread, after earlier jobs, so no partial restore is written. */
+  write(options: Omit<WriteOptions, 'words'>): Promise<WriteReport> {
+    return this.#run('write', options)
+  }
+
+  /** Runs `restoreSnapshot` in the thread. */
+  restore(options: Omit<RestoreOptions, 'words'>): Promise<RestoreReport> {
+    return this.#run('restore', options)
+  }
+
+  /** Makes the current and all later jobs run without pauses. */
+  hurry(): void {
+    sayToJobs(this.#words, JobWord.hurry)
+  }
+
+  /** Stops the current job, which rejects with SnapshotStopped and changes no file. */
+  async close(): Promise<void> {
+    sayToJobs(this.#words, JobWord.stop)
+    // A thread must not be terminated while it may hold a stripe's lock. A stopped job soon
+    // returns.
+    await Promise.allSettled(this.#jobs)
+    await this.#pool.close()
+  }
+
+  async #run<Report>(name: string, options: object): Promise<Report> {
+    throwIfStopped(this.#words)
+    const run: Promise<Outcome<Report>> = this.#pool.run(
+      { ...options, words: this.#words },
+      { name },
+    )
+    this.#jobs.add(run)
+    const outcome = await run.finally(() => this.#jobs.delete(run))
+    if ('report' in outcome) return outcome.report
+    throwIfStopped(this.#words)
+    throw new SnapshotError(outcome.failure)
   }
 }

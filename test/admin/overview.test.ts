@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Stats } from '../../src/admin/admin.ts'
-import { createOverview, type OverviewSources } from '../../src/admin/overview.ts'
+import { OverviewReader, type OverviewSources } from '../../src/admin/overview.ts'
 import { Torrents } from '../../src/admin/torrents.ts'
 import { announceTo, clientOf, hashOf, newEngine, SETTINGS } from '../fixtures/tracker-client.ts'
 
@@ -25,7 +25,7 @@ function overviewOf(overrides: Partial<OverviewSources> = {}) {
     () => 0,
   )
   let scans = 0
-  const overview = createOverview({
+  const overview = new OverviewReader({
     engine,
     torrents: {
       sample: (hash, count) => torrents.sample(hash, count),

@@ -6,7 +6,7 @@ import { answer, answerBytesMax } from '../../src/engine/answer.ts'
 import type { Link } from '../../src/link/link.ts'
 import { connectPortLink, servePort } from '../../src/link/port.ts'
 import type { HttpListener } from '../../src/serving/listeners.ts'
-import { type FrontendsOptions, startFrontends } from '../../src/serving/local-servers.ts'
+import { LocalServers, type LocalServersOptions } from '../../src/serving/local-servers.ts'
 import { claimListeners } from '../../src/serving/port-claims.ts'
 import { listenerOn } from '../app/fixtures/engine-start.ts'
 import { createTestLog } from '../app/fixtures/log-lines.ts'
@@ -27,7 +27,7 @@ function accepts(port: number): Promise<boolean> {
   })
 }
 
-function frontendsOn(listener: HttpListener, link: Link): FrontendsOptions {
+function frontendsOn(listener: HttpListener, link: Link): LocalServersOptions {
   return {
     listeners: { http: [listener], api: [], connectionsPerAddress: 0, websocket: WEBSOCKET_LIMITS },
     websocket: { worker: 0, relayPath: undefined },
@@ -44,7 +44,7 @@ t.test('a stop takes no new connections and answers the request that waits', asy
   if (!listener) throw new Error('no listener')
   const { port1, port2 } = new MessageChannel()
   const link = connectPortLink(port1)
-  const frontends = await startFrontends(frontendsOn(listener, link))
+  const frontends = await LocalServers.start(frontendsOn(listener, link))
   claims.release()
   const connection = await RawConnection.open(listener.port)
   const answered = connection.get(announceTarget(1, 1))
@@ -68,7 +68,7 @@ t.test('listeners that cannot be had are a refusal, not a hang', async t => {
   t.teardown(() => port2.close())
   const link = connectPortLink(port1)
   t.teardown(() => link.close())
-  await t.rejects(startFrontends(frontendsOn(listenerOn('192.0.2.1', 6969), link)), {
+  await t.rejects(LocalServers.start(frontendsOn(listenerOn('192.0.2.1', 6969), link)), {
     message: 'cannot listen on 192.0.2.1 port 6969',
   })
 })

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { type Death, startSupervisor } from '../../src/serving/supervisor.ts'
+import { type Death, Supervisor } from '../../src/serving/supervisor.ts'
 
 type TestChild = {
   readonly n: number
@@ -19,7 +19,7 @@ function supervise(count: number, failStarts = 0) {
   const timers = new Map<() => void, number>()
   const children: TestChild[] = []
   const deaths: Death[] = []
-  const supervisor = startSupervisor({
+  const supervisor = new Supervisor({
     count,
     leaveMillis: () => 0,
     now: () => clock,

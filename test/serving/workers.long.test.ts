@@ -8,7 +8,7 @@ import type { LogSettings } from '../../src/log.ts'
 import { Family } from '../../src/protocol/records.ts'
 import { claimListeners } from '../../src/serving/port-claims.ts'
 import { createWorkerNumbers } from '../../src/serving/worker-ids.ts'
-import { startWorkers } from '../../src/serving/workers.ts'
+import { Workers } from '../../src/serving/workers.ts'
 import { listenerOn, runningEngineThreads } from '../app/fixtures/engine-start.ts'
 import { createTestLog } from '../app/fixtures/log-lines.ts'
 import { getBencoded } from '../fixtures/http-client.ts'
@@ -32,7 +32,7 @@ async function begin(t: Test, count: number, wantedPort?: number) {
   const listeners =
     wantedPort === undefined ? claims.listeners : [listenerOn('127.0.0.1', wantedPort)]
   const processes = createProcesses(() => performance.now())
-  const workers = startWorkers({
+  const workers = new Workers({
     count,
     listeners: { http: listeners, api: [], connectionsPerAddress: 0, websocket: WEBSOCKET_LIMITS },
     admin: createMemoryAdmin(),
@@ -181,13 +181,13 @@ t.test('a worker that the system cannot start is tried again, and the primary li
 t.test('workers that cannot take over leave those that run', async t => {
   const { lines, url, workers } = await begin(t, 2)
   await workers.listening
-  const nobodys = {
+  const unavailable = {
     http: [listenerOn('192.0.2.1', 6969)],
     api: [],
     connectionsPerAddress: 0,
     websocket: WEBSOCKET_LIMITS,
   }
-  await t.rejects(workers.replace(nobodys, SILENT), {
+  await t.rejects(workers.replace(unavailable, SILENT), {
     message: 'worker 1 could not be replaced: exit status 1',
   })
   t.match(lines.at(-1), {

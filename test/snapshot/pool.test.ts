@@ -2,14 +2,14 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { createSnapshotPool } from '../../src/snapshot/pool.ts'
+import { SnapshotPool } from '../../src/snapshot/pool.ts'
 import { SnapshotError, SnapshotStopped } from '../../src/snapshot/report.ts'
 import { checkTables } from '../fixtures/swarm-integrity.ts'
 import { NOW, SETTINGS } from '../fixtures/tracker-client.ts'
 import { fillTorrent, newTables } from './fixtures/swarms.ts'
 
 t.test('a thread writes and restores snapshots, one job after the other', async t => {
-  const pool = createSnapshotPool()
+  const pool = new SnapshotPool()
   t.teardown(() => pool.close())
   const file = join(t.testdir({}), 'swarms')
   const { tables, engine } = newTables()
@@ -29,7 +29,7 @@ t.test('a thread writes and restores snapshots, one job after the other', async 
 })
 
 t.test('what an operator can mend arrives as a SnapshotError', async t => {
-  const pool = createSnapshotPool()
+  const pool = new SnapshotPool()
   t.teardown(() => pool.close())
   const file = join(t.testdir({}), 'nowhere', 'swarms')
   const error = await pool
@@ -40,7 +40,7 @@ t.test('what an operator can mend arrives as a SnapshotError', async t => {
 })
 
 t.test('a write that takes its time hurries when it is told to', async t => {
-  const pool = createSnapshotPool()
+  const pool = new SnapshotPool()
   t.teardown(() => pool.close())
   const folder = t.testdir({})
   const file = join(folder, 'swarms')
@@ -58,7 +58,7 @@ t.test('closing stops what is under way and what waits, and no lock stays held',
   const file = join(folder, 'swarms')
   const { tables, engine } = newTables()
   for (let torrent = 0; torrent < 100; torrent++) fillTorrent(engine, torrent, 30)
-  const pool = createSnapshotPool()
+  const pool = new SnapshotPool()
   await pool.write({ tables, file, nowSeconds: NOW })
   const into = newTables()
   const jobs: Promise<unknown>[] = [

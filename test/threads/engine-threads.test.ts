@@ -6,7 +6,7 @@ import { createFrontendCounters } from '../../src/counters/frontend.ts'
 import type { Link } from '../../src/link/link.ts'
 import { connectPortLink } from '../../src/link/port.ts'
 import { connectSocketLink } from '../../src/link/socket.ts'
-import { startFrontends } from '../../src/serving/local-servers.ts'
+import { LocalServers } from '../../src/serving/local-servers.ts'
 import { claimListeners } from '../../src/serving/port-claims.ts'
 import { startEngineThreads } from '../../src/threads/engine-threads.ts'
 import {
@@ -25,7 +25,7 @@ async function frontendOver(t: Parameters<typeof testFolder>[0], link: Link): Pr
   const claims = await claimListeners([listenerOn('127.0.0.1', 0)], createTestLog().log)
   t.teardown(claims.release)
   const { listeners } = claims
-  const frontends = await startFrontends({
+  const frontends = await LocalServers.start({
     listeners: { http: listeners, api: [], connectionsPerAddress: 0, websocket: WEBSOCKET_LIMITS },
     websocket: { worker: 0, relayPath: undefined },
     link,
