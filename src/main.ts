@@ -2,6 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { type Command, HELP, parseCommandLine } from './app/command-line.ts'
 import { runPrimary } from './app/primary.ts'
+import { withCredentials } from './config/credentials.ts'
 import { loadConfig } from './config/load.ts'
 import { printConfig, printDefaults, printReference } from './config/print.ts'
 import { OperatorError, unavailableError } from './errors.ts'
@@ -15,7 +16,8 @@ const CONFIG_FILE = 'config.toml'
 
 function load(named: string | undefined): ReturnType<typeof loadConfig> {
   const file = named ?? (existsSync(CONFIG_FILE) ? CONFIG_FILE : undefined)
-  return loadConfig({ ...(file !== undefined && { file }), environment: process.env })
+  const environment = withCredentials(process.env)
+  return loadConfig({ ...(file !== undefined && { file }), environment })
 }
 
 /** Writes the defaults to a file that must not exist. */

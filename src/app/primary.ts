@@ -54,7 +54,7 @@ import { collectTables } from './table-samples.ts'
 /** The context of every step of the start. */
 type Run = {
   readonly config: Config
-  readonly sections: LoadedConfig['sections']
+  readonly text: LoadedConfig['text']
   readonly log: Logger
   readonly parts: Parts
   readonly tables: EngineTables
@@ -82,7 +82,7 @@ type Run = {
  */
 export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig): Promise<void> {
   process.title = 'muster'
-  const { config, sections } = loaded
+  const { config, text } = loaded
   const log = createLog(config.log, 'primary')
   const manager = connectServiceManager(takeNotifySettings(process.env), log)
   for (const warning of loaded.warnings) log.warn({ warning }, 'configuration')
@@ -104,7 +104,7 @@ export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig)
   const clockOffset = createClockOffset()
   const run = {
     config,
-    sections,
+    text,
     log,
     parts,
     tables,

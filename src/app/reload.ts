@@ -16,6 +16,7 @@ import { type UdpListener, udpListeners } from '../threads/udp-listeners.ts'
 import type { UdpThreads } from '../threads/udp-threads.ts'
 import { settingsDigest } from './nodes.ts'
 import type { Persistence } from './persistence.ts'
+import { isCut } from './cut-file.ts'
 import { engineRules } from './rules.ts'
 import type { Snapshots } from './snapshots.ts'
 
@@ -32,8 +33,8 @@ export type ReloadOptions = {
 export type Running = {
   /** The configuration in effect. */
   readonly config: Config
-  /** The sections that its file contains. */
-  readonly sections: readonly string[]
+  /** The text of its file. */
+  readonly text: string
   readonly claimed: ClaimedTcp
   readonly udp: readonly ClaimedUdp[]
   readonly serving: Serving
@@ -124,7 +125,11 @@ export class Reload {
   async #applyConfig(running: Running): Promise<Running> {
     const { certificates, load, log } = this.#options
     const loaded = load()
-    refuseIncomplete(running.sections, loaded.sections)
+    if (isCut(running.text, loaded.text)) {
+      throw new Error(
+        'the file is empty or ends early. To apply it as it is, restart muster.',
+      )
+    }
     for (const warning of loaded.warnings) log.warn({ warning }, 'configuration')
     const { config, waiting } = takeLive(running.config, loaded.config)
     const pairs = certificates.reread(config)
@@ -139,21 +144,8 @@ export class Reload {
     if (waiting.length > 0) {
       log.warn({ keys: waiting }, 'changed keys take effect at the next restart')
     }
-    return { ...running, config, sections: loaded.sections, claimed }
+    return { ...running, config, text: loaded.text, claimed }
   }
-}
-
-/**
- * Throws if a section of the running configuration is missing from the file: the file is empty or
- * being written, and the defaults could remove a restriction.
- */
-function refuseIncomplete(before: readonly string[], now: readonly string[]): void {
-  const missing = before.filter(section => !now.includes(section))
-  if (missing.length === 0) return
-  const names = missing.map(section => `[${section}]`).join(', ')
-  throw new Error(
-    `the file no longer has ${names}, and may be incomplete. To apply it without them, restart muster.`,
-  )
 }
 
 async function applyRules(running: Running, config: Config): Promise<void> {

@@ -17,8 +17,8 @@ export type LoadOptions = {
 export type LoadedConfig = {
   readonly config: Config
   readonly warnings: readonly string[]
-  /** Names of the sections that the file has. */
-  readonly sections: readonly string[]
+  /** The text of the file, empty without one. */
+  readonly text: string
 }
 
 type Table = Record<string, unknown>
@@ -28,8 +28,8 @@ type Table = Record<string, unknown>
  * OperatorError with one line for each error.
  */
 export function loadConfig({ file, environment }: LoadOptions): LoadedConfig {
-  const raw = file === undefined ? {} : readToml(file)
-  const sections = Object.keys(raw)
+  const text = file === undefined ? '' : readText(file)
+  const raw = file === undefined ? {} : parseToml(file, text)
   applyEnvironment(raw, environment)
   applyForeignEnvironment(raw, environment)
   const aliased = takeAliases(raw)
@@ -37,16 +37,18 @@ export function loadConfig({ file, environment }: LoadOptions): LoadedConfig {
   faults.push(...persistentTables(raw))
   if (faults.length > 0) throw configError(faults)
   const config = validateConfig(raw)
-  return { config, warnings: [...aliased, ...warnings, ...configWarnings(config)], sections }
+  return { config, warnings: [...aliased, ...warnings, ...configWarnings(config)], text }
 }
 
-function readToml(file: string): Table {
-  let text: string
+function readText(file: string): string {
   try {
-    text = readFileSync(file, 'utf8')
+    return readFileSync(file, 'utf8')
   } catch (error) {
     throw configError([`${file}: cannot read the file: ${(error as Error).message}`])
   }
+}
+
+function parseToml(file: string, text: string): Table {
   try {
     return parse(text)
   } catch (error) {

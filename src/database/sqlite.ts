@@ -1,4 +1,5 @@
 import { mkdirSync, statSync } from 'node:fs'
+import { isMainThread } from 'node:worker_threads'
 import { dirname } from 'node:path'
 import {
   CompiledQuery,
@@ -53,14 +54,19 @@ const CHECK_LINES_MAX = 3
 /** Opens SQLite in `file`; creates the file and its folder if needed. Throws an OperatorError. */
 export function openSqlite(file: string): Dialect {
   let database: Libsql.Database
+  let mask: number | undefined
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o750 })
+    // A new file is readable only by its owner: it contains keys. Workers cannot set the mask.
+    if (isMainThread) mask = process.umask(0o077)
     database = new Libsql(file, { timeout: OPEN_MILLIS_MAX })
     for (const pragma of PRAGMAS) database.pragma(pragma)
     checkIntegrity(file, database)
     database.pragma(`busy_timeout = ${BUSY_MILLIS_MAX}`)
   } catch (error) {
     throw explain(file, error)
+  } finally {
+    if (mask !== undefined) process.umask(mask)
   }
   const identity = identityOf(file)
   const kysely = new Kysely<Tables>({

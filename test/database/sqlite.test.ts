@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'kysely'
@@ -103,6 +103,18 @@ t.test(
     t.same(await all(db.whitelist), hashes(3))
   },
 )
+
+t.test('a new file is readable only by its owner', async t => {
+  const database = await sqliteDatabase(t)
+  const config = databaseConfig(database)
+  const before = process.umask()
+  const db = await openDatabase(config.database, config.database_structure)
+  t.teardown(() => db.close())
+  await db.createTables()
+  const file = database.path.replace('sqlite://', '')
+  for (const name of [file, `${file}-wal`]) t.equal(statSync(name).mode & 0o777, 0o600, name)
+  t.equal(process.umask(), before)
+})
 
 t.test('damaged pages are found at the start', async t => {
   const database = await sqliteDatabase(t)
