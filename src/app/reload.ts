@@ -14,9 +14,9 @@ import type { FrontendListeners } from '../serving/local-servers.ts'
 import type { EngineThreads } from '../threads/engine-threads.ts'
 import { type UdpListener, udpListeners } from '../threads/udp-listeners.ts'
 import type { UdpThreads } from '../threads/udp-threads.ts'
+import { isCut } from './cut-file.ts'
 import { settingsDigest } from './nodes.ts'
 import type { Persistence } from './persistence.ts'
-import { isCut } from './cut-file.ts'
 import { engineRules } from './rules.ts'
 import type { Snapshots } from './snapshots.ts'
 
@@ -126,9 +126,7 @@ export class Reload {
     const { certificates, load, log } = this.#options
     const loaded = load()
     if (isCut(running.text, loaded.text)) {
-      throw new Error(
-        'the file is empty or ends early. To apply it as it is, restart muster.',
-      )
+      throw new Error('the file is empty or ends early. To apply it as it is, restart muster.')
     }
     for (const warning of loaded.warnings) log.warn({ warning }, 'configuration')
     const { config, waiting } = takeLive(running.config, loaded.config)

@@ -1,6 +1,6 @@
 import { mkdirSync, statSync } from 'node:fs'
-import { isMainThread } from 'node:worker_threads'
 import { dirname } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
 import {
   CompiledQuery,
   type DatabaseConnection,

@@ -19,7 +19,13 @@ persistent = true
 `
 
 t.test('a file that ends early is cut', async t => {
-  for (const end of ['[tracker_config]', 'keys_en', 'api_key = "secret"', '"127.0.0.1:1"', '[database]']) {
+  for (const end of [
+    '[tracker_config]',
+    'keys_en',
+    'api_key = "secret"',
+    '"127.0.0.1:1"',
+    '[database]',
+  ]) {
     const at = CONFIG.indexOf(end) + end.length
     t.ok(isCut(CONFIG, CONFIG.slice(0, at)), end)
   }

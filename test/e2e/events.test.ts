@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { WebhookReceiver } from '../events/fixtures/receiver.ts'
 import { announce, hex, startWithApi, TOKEN, USER, UUID } from '../fixtures/admin-client.ts'
 import { getBencoded } from '../fixtures/http-client.ts'
-import { temporaryFolder, type Tracker } from '../fixtures/start-tracker.ts'
+import { type Tracker, temporaryFolder } from '../fixtures/start-tracker.ts'
 import { hashOf } from '../fixtures/tracker-client.ts'
 import { openUdpClient } from './fixtures/udp-client.ts'
 
@@ -85,7 +85,9 @@ async function whileItHangs(t: Test, tracker: Tracker, receiver: WebhookReceiver
   for (;;) {
     const text = await (await fetch(url)).text()
     const value = (name: string) =>
-      Number(new RegExp(`^muster_events_${name}\\{receiver="webhook"\\} (.+)$`, 'm').exec(text)?.[1])
+      Number(
+        new RegExp(`^muster_events_${name}\\{receiver="webhook"\\} (.+)$`, 'm').exec(text)?.[1],
+      )
     if (value('waiting') >= HANGING && value('lag_seconds') > 0) {
       t.equal(value('dropped_total'), 0)
       t.ok(value('sent_total') >= 4)
