@@ -1,7 +1,7 @@
 /**
- * Whether a configuration file is only the beginning of the text that it had before: it is empty,
- * is being written, or the disk was full. Its defaults could then remove a restriction. A file
- * without its last section is not a cut file: an operator may delete a section to get its defaults.
+ * Whether a configuration file has only the beginning of its former text: it may be empty, half
+ * written, or cut by a full disk. The defaults could then remove a restriction. A file without its
+ * last section is valid: an operator may delete a section to get its defaults.
  */
 export function isCut(before: string, now: string): boolean {
   const start = withoutComments(now)

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
 import { openDatabase } from '../database/open.ts'
+import type { KeyFormat } from '../protocol/key.ts'
 import { exportAll } from './export.ts'
 import { importRows, readExport } from './import.ts'
 import type { Counts, TorrustActixFiles } from './rows.ts'
@@ -28,14 +29,18 @@ export async function transfer(command: TransferCommand, config: Config): Promis
   try {
     if (!command.does.startsWith('export')) await database.createTables()
     await database.checkTables()
-    const counts = await run(command, database)
+    const counts = await run(command, database, config.tracker_config.key_format)
     tell(counts ? told(counts) : 'the tables exist', '\n')
   } finally {
     await database.close()
   }
 }
 
-async function run(command: TransferCommand, database: Database): Promise<Counts | undefined> {
+async function run(
+  command: TransferCommand,
+  database: Database,
+  format: KeyFormat,
+): Promise<Counts | undefined> {
   const progress = (counts: Counts) => {
     if (process.stderr.isTTY) tell(told(counts), '\r')
   }
@@ -45,9 +50,9 @@ async function run(command: TransferCommand, database: Database): Promise<Counts
     case 'export':
       return exportAll(database, command.path, progress)
     case 'import':
-      return importRows(database, readExport(command.path), progress)
+      return importRows(database, readExport(command.path, format), progress)
     case 'import-torrust-actix':
-      return importRows(database, readTorrustActix(command.files), progress)
+      return importRows(database, readTorrustActix(command.files, format), progress)
     case 'export-torrust-actix':
       return exportTorrustActix(database, command.files, progress)
   }

@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Database } from '../database/database.ts'
 import { ExitStatus, OperatorError } from '../errors.ts'
+import type { KeyFormat } from '../protocol/key.ts'
 import { FORMAT } from './export.ts'
 import {
   type AnyKind,
@@ -61,7 +62,10 @@ export async function importRows(
  * Yields the rows of a muster export, from a file or from standard input for `-`. Throws an
  * OperatorError that names the line if it is not valid or ends early.
  */
-export async function* readExport(file: string): AsyncGenerator<ImportRow> {
+export async function* readExport(
+  file: string,
+  format: KeyFormat,
+): AsyncGenerator<ImportRow> {
   const counts = noCounts()
   let number = 0
   let ended = false
@@ -89,7 +93,7 @@ export async function* readExport(file: string): AsyncGenerator<ImportRow> {
         continue
       }
       if (!ALL_KINDS.includes(kind as AnyKind)) throw fail(`unknown kind ${JSON.stringify(kind)}`)
-      const fault = faultOfRow(kind as AnyKind, row)
+      const fault = faultOfRow(kind as AnyKind, row, format)
       if (fault !== undefined) throw fail(fault)
       counts[kind as AnyKind]++
       yield { kind, row: toRow(kind as AnyKind, row) } as ImportRow

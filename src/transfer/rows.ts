@@ -1,8 +1,9 @@
-import { Ajv } from 'ajv'
+import { Ajv, type ValidateFunction } from 'ajv'
 import type { Database, KeyRow, ListRow, Table, TorrentRow, UserRow } from '../database/database.ts'
 import type { FactorRow } from '../database/factors.ts'
 import type { LedgerPart } from '../database/ledger-parts.ts'
 import type { LedgerRow, SessionRow } from '../database/ledger-rows.ts'
+import type { KeyFormat } from '../protocol/key.ts'
 
 /** The stored data by kind: one row of it is a line of an export. */
 export type Rows = {
@@ -74,8 +75,11 @@ export function ledgerPartOf<K extends LedgerKind>(
 }
 
 const hash = { type: 'string', pattern: '^[0-9a-f]{40}$' } as const
-/** A key: 40 hexadecimal digits, or with key_format = "text" what protocol/key.ts allows. */
-const key = { type: 'string', pattern: '^([0-9a-f]{40}|[\\w.~-]{8,64})$' } as const
+/** Keys by their format (protocol/key.ts), as they are stored. */
+const KEYS = {
+  hex: hash,
+  text: { type: 'string', pattern: '^([0-9a-f]{40}|[\\w.~-]{8,64})$' },
+} as const
 const count = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const
 
 /** Bytes: a number, or its digits if it is too large for JSON's exact numbers. */
@@ -86,22 +90,30 @@ function shape(properties: object): object {
 }
 
 const ajv = new Ajv()
-const VALID = {
+
+function validatorsOfKeys(format: KeyFormat): Record<'key' | 'user', ValidateFunction> {
+  const key = KEYS[format]
+  return {
+    key: ajv.compile(shape({ hash: key, timeout: count })),
+    user: ajv.compile(
+      shape({
+        id: { type: 'string', minLength: 1 },
+        key,
+        uploaded: bytes,
+        downloaded: bytes,
+        completed: count,
+        updated: count,
+        active: { type: 'boolean' },
+      }),
+    ),
+  }
+}
+
+const VALID: Readonly<Record<AnyKind, ValidateFunction>> = {
   torrent: ajv.compile(shape({ hash, seeds: count, peers: count, completed: count })),
   whitelist: ajv.compile(shape({ hash })),
   blacklist: ajv.compile(shape({ hash })),
-  key: ajv.compile(shape({ hash: key, timeout: count })),
-  user: ajv.compile(
-    shape({
-      id: { type: 'string', minLength: 1 },
-      key,
-      uploaded: bytes,
-      downloaded: bytes,
-      completed: count,
-      updated: count,
-      active: { type: 'boolean' },
-    }),
-  ),
+  ...validatorsOfKeys('hex'),
   user_torrent: ajv.compile(
     shape({
       user: { type: 'string', minLength: 1 },
@@ -146,6 +158,8 @@ const VALID = {
   ),
 }
 
+const VALID_BY_FORMAT = { hex: VALID, text: { ...VALID, ...validatorsOfKeys('text') } }
+
 /** Fields of bytes, which may exceed 2^53. */
 const BYTE_FIELDS: Partial<Record<AnyKind, readonly string[]>> = {
   user: ['uploaded', 'downloaded'],
@@ -153,8 +167,12 @@ const BYTE_FIELDS: Partial<Record<AnyKind, readonly string[]>> = {
 }
 
 /** Describes why `value` is not a row of this kind, or returns undefined. */
-export function faultOfRow(kind: AnyKind, value: unknown): string | undefined {
-  const valid = VALID[kind]
+export function faultOfRow(
+  kind: AnyKind,
+  value: unknown,
+  format: KeyFormat,
+): string | undefined {
+  const valid = VALID_BY_FORMAT[format][kind]
   if (valid(value)) return undefined
   const [error] = valid.errors ?? []
   return `${error?.instancePath.slice(1) || kind}: ${error?.message ?? 'is not allowed'}`

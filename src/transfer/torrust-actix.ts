@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { endOf, unixSeconds } from '../database/key-times.ts'
 import { ExitStatus, OperatorError } from '../errors.ts'
+import { type KeyFormat, normalKey } from '../protocol/key.ts'
 import type { ImportRow } from './import.ts'
 import { faultOfRow, KINDS, type Kind, type TorrustActixFiles, toRow } from './rows.ts'
 
@@ -9,7 +10,10 @@ import { faultOfRow, KINDS, type Kind, type TorrustActixFiles, toRow } from './r
  * may be a count or an object that contains it. Throws an OperatorError for anything else, and if
  * none of the files exists.
  */
-export function* readTorrustActix(files: TorrustActixFiles): Generator<ImportRow> {
+export function* readTorrustActix(
+  files: TorrustActixFiles,
+  format: KeyFormat,
+): Generator<ImportRow> {
   const found = KINDS.filter(kind => existsSync(files[kind]))
   if (found.length === 0) {
     const names = KINDS.map(kind => files[kind]).join(', ')
@@ -18,13 +22,18 @@ export function* readTorrustActix(files: TorrustActixFiles): Generator<ImportRow
   for (const kind of found) {
     const path = files[kind]
     for (const [name, value] of entriesOf(path)) {
-      const row = rowOf(kind, name.toLowerCase(), value)
-      const fault = faultOfRow(kind, row)
+      const row = rowOf(kind, stored(name), value)
+      const fault = faultOfRow(kind, row, format)
       if (fault !== undefined)
         throw new OperatorError(`${path}: ${name}: ${fault}`, ExitStatus.dataError)
       yield { kind, row: toRow(kind as Kind, row) } as ImportRow
     }
   }
+}
+
+/** A hash or a key as it is stored: hexadecimal digits in lower case. */
+function stored(name: string): string {
+  return normalKey(name, 'text') ?? name
 }
 
 function entriesOf(path: string): [name: string, value: unknown][] {
@@ -70,7 +79,7 @@ function rowOf(kind: Kind, name: string, value: unknown): object {
       const id = fields['user_uuid'] ?? fields['uuid'] ?? fields['user_id'] ?? fields['id']
       return {
         id: String(id ?? ''),
-        key: String(fields['key'] ?? name).toLowerCase(),
+        key: stored(String(fields['key'] ?? name)),
         uploaded: number('uploaded'),
         downloaded: number('downloaded'),
         completed: number('completed'),
