@@ -16,7 +16,12 @@ export function configWarnings(config: Config): string[] {
       `tracker_config.api_key: the token has only ${length} characters and can be guessed; use at least ${API_KEY_CHARACTERS} random characters`,
     )
   }
-  return [...warnings, ...publicWarnings(config), ...limitWarnings(config)]
+  return [
+    ...warnings,
+    ...publicWarnings(config),
+    ...limitWarnings(config),
+    ...webhookWarnings(config),
+  ]
 }
 
 /** Intervals for which lists of public trackers reject a tracker. */
@@ -46,5 +51,20 @@ function limitWarnings({ limits, http_server, udp_server }: Config): string[] {
   if (!isPublic) return []
   return [
     'limits.profile: a public server runs without limits on what one address can do; use the profile "public"',
+  ]
+}
+
+/** Receivers of events that others can read, or forge events for. */
+function webhookWarnings({ events }: Config): string[] {
+  const { webhook_url: url, webhook_secret: secret } = events
+  if (url === '') return []
+  const isLocal = /^http:\/\/(localhost|127\.[0-9.]+|\[::1\])([:/]|$)/.test(url)
+  return [
+    ...(url.startsWith('https:') || isLocal
+      ? []
+      : ['events.webhook_url: events are sent unencrypted; use https://']),
+    ...(secret === ''
+      ? ['events.webhook_secret: events are not signed, so the receiver cannot verify the sender']
+      : []),
   ]
 }

@@ -5,8 +5,8 @@ import { announceTarget } from '../../fixtures/load.ts'
 import { startTracker } from '../../fixtures/start-tracker.ts'
 import { openUdpClient } from '../fixtures/udp-client.ts'
 
-const DESCRIPTORS = 256
-const CONNECTIONS = 400
+const DESCRIPTORS = 400
+const CONNECTIONS = 600
 
 t.test(
   'without file descriptors it serves open connections, and later accepts new ones',

@@ -226,6 +226,16 @@ t.test('a scrape needs no key where anonymous scrapes are allowed', async t => {
   t.equal(send(scrapePacket(connect(), 1, hashes(1))).length, 8 + 12)
 })
 
+t.test('a scrape may have no key without scrape_needs_key, and a wrong one is refused', async t => {
+  const rules = { keys: true, users: false, scrapeNeedsKey: false }
+  const { send, connect, asked } = listener(Family.ipv4, false, [], rules)
+  const id = connect()
+  t.equal(send(scrapePacket(id, 1, hashes(1))).length, 8 + 12)
+  t.equal(asked.at(-1)?.toString('hex', SCRAPE_KEY, SCRAPE_KEY + 20), '0'.repeat(40))
+  const wrong = Buffer.concat([scrapePacket(id, 2, hashes(1)), urlData('/short/scrape')])
+  t.match(send(wrong).toString('latin1', 8), /invalid key/)
+})
+
 t.test('a hash that looks like the beginning of options is a hash', async t => {
   const { send, connect } = listener(Family.ipv4)
   const id = connect()
