@@ -62,10 +62,7 @@ export async function importRows(
  * Yields the rows of a muster export, from a file or from standard input for `-`. Throws an
  * OperatorError that names the line if it is not valid or ends early.
  */
-export async function* readExport(
-  file: string,
-  format: KeyFormat,
-): AsyncGenerator<ImportRow> {
+export async function* readExport(file: string, format: KeyFormat): AsyncGenerator<ImportRow> {
   const counts = noCounts()
   let number = 0
   let ended = false

@@ -167,11 +167,7 @@ const BYTE_FIELDS: Partial<Record<AnyKind, readonly string[]>> = {
 }
 
 /** Describes why `value` is not a row of this kind, or returns undefined. */
-export function faultOfRow(
-  kind: AnyKind,
-  value: unknown,
-  format: KeyFormat,
-): string | undefined {
+export function faultOfRow(kind: AnyKind, value: unknown, format: KeyFormat): string | undefined {
   const valid = VALID_BY_FORMAT[format][kind]
   if (valid(value)) return undefined
   const [error] = valid.errors ?? []
