@@ -4,6 +4,7 @@ import type { Batch, UserChange } from '../database/ledger-rows.ts'
 import { clearEntries, removeEntry, setEntry } from '../engine/access-tables.ts'
 import type { Engine } from '../engine/engine.ts'
 import { eachUserPeer } from '../engine/inspect.ts'
+import { dropPeersOfUsers } from '../engine/leave.ts'
 import { countSessions } from '../engine/session-batch.ts'
 import {
   clearUser,
@@ -33,6 +34,9 @@ type Known = {
 /** Seconds beyond a session's lifetime before the number of a removed user is reused. */
 const FREED_SECONDS = 90_000
 
+/** Stripes that are scanned in one turn of the event loop. */
+const STRIPES_PER_TURN = 64
+
 export type UsersOptions = {
   readonly engine: Engine
   /** Undefined if nothing is stored. */
@@ -54,6 +58,8 @@ export class Users {
   readonly #keyOfId = new Map<string, string>()
   readonly #idOfNumber = new Map<number, string>()
   readonly #freed: { readonly number: number; readonly since: number }[] = []
+  /** Numbers of removed users whose peers are still in swarms. */
+  #leaving = new Set<number>()
   #nextNumber = 1
   readonly accounts: Accounts
   readonly factors: Factors
@@ -145,7 +151,9 @@ export class Users {
       await storeFirst(database?.ledger.removeUsers(replaced))
       this.factors.forget(replaced)
     }
-    return entries.map(user => this.#enter(user))
+    const outcomes = entries.map(user => this.#enter(user))
+    await this.#removePeers()
+    return outcomes
   }
 
   async remove(keys: readonly string[]): Promise<Outcome[]> {
@@ -155,7 +163,9 @@ export class Users {
     if (ids.length > 0 && this.#hasLedger) await storeFirst(database?.ledger.removeUsers(ids))
     this.accounts.forget(ids)
     this.factors.forget(ids)
-    return keys.map(key => this.#forget(key))
+    const outcomes = keys.map(key => this.#forget(key))
+    await this.#removePeers()
+    return outcomes
   }
 
   async clear(): Promise<void> {
@@ -168,6 +178,7 @@ export class Users {
     this.factors.forget(ids)
     clearEntries(engine.access.userKeys)
     for (const key of [...this.#byKey.keys()]) this.#forget(key)
+    await this.#removePeers()
   }
 
   async load(): Promise<number> {
@@ -252,6 +263,19 @@ export class Users {
     clearUser(this.#options.engine.access.users, number)
     this.#idOfNumber.delete(number)
     this.#freed.push({ number, since: this.#options.nowSeconds() })
+    this.#leaving.add(number)
+  }
+
+  /** Removes the peers of removed users from all swarms. */
+  async #removePeers(): Promise<void> {
+    const { engine } = this.#options
+    const users = this.#leaving
+    if (users.size === 0) return
+    this.#leaving = new Set()
+    for (let stripe = 0; stripe < engine.stripeCount; stripe++) {
+      dropPeersOfUsers(engine, stripe, users)
+      if (stripe % STRIPES_PER_TURN === 0) await setImmediate()
+    }
   }
 
   #forget(key: string): Outcome {
@@ -327,6 +351,6 @@ async function collectTorrents(
         torrents.push(made)
       }
     })
-    if (stripe % 64 === 63) await setImmediate()
+    if (stripe % STRIPES_PER_TURN === 0) await setImmediate()
   }
 }

@@ -80,6 +80,18 @@ const BEHIND_PROXIES = {
   ),
 } as const satisfies Readonly<Record<string, KeySchema>>
 
+/** Key of a tracker in the private network of some of its peers. */
+const EXTERNAL_IP = {
+  external_ip: {
+    type: 'string',
+    format: 'external-ip',
+    default: '',
+    allowed: 'an IPv4 address, an IPv6 address, both with a comma between, or ""',
+    description:
+      'Public addresses of the network that the tracker is in. Public clients get them in place of the private and loopback addresses of other peers, whose ports the router has to forward. Empty: public clients do not get such peers.',
+  },
+} as const satisfies Readonly<Record<string, KeySchema>>
+
 /** The sections of all listeners. */
 export const SERVER_SECTIONS = {
   http_server: {
@@ -95,6 +107,7 @@ export const SERVER_SECTIONS = {
       use_payload_ip: switchedOff(
         'Accept the address that a client states in its announce (ip, ipv4, ipv6). Any client can then announce any address.',
       ),
+      ...EXTERNAL_IP,
       index: {
         type: 'string',
         default: '',
@@ -201,6 +214,7 @@ export const SERVER_SECTIONS = {
       use_payload_ip: switchedOff(
         'Accept the IPv4 address that a client states in its announce. Any client can then announce any address.',
       ),
+      ...EXTERNAL_IP,
     },
   },
 } as const satisfies Readonly<Record<string, SectionSchema>>

@@ -1,6 +1,7 @@
 import { Ajv, type ErrorObject } from 'ajv'
 import type { OperatorError } from '../errors.ts'
 import { configError } from '../errors.ts'
+import { type ExternalIp, parseExternalIp } from '../protocol/external-ip.ts'
 import { isTrackerPath } from '../protocol/http/path.ts'
 import { parseCidr, parseIpv4, parseIpv6 } from '../protocol/ip.ts'
 import { parseCacheAddress } from './cache-address.ts'
@@ -41,6 +42,7 @@ export function parseBindAddress(text: string): { host: string; port: number } |
 const ajv = new Ajv({ allErrors: true, strict: true, useDefaults: true, allowUnionTypes: true })
 ajv.addFormat('bind-address', text => parseBindAddress(text) !== undefined)
 ajv.addFormat('nats-server', isNatsServer)
+ajv.addFormat('external-ip', text => text === '' || parseExternalIp(text) !== undefined)
 ajv.addFormat('cidr', text => parseCidr(text) !== undefined)
 ajv.addFormat('peer-id-prefix', /^[!-~]{1,20}$/)
 ajv.addFormat('event-kind', new RegExp(`^(${EVENT_KINDS.join('|')})$`))
@@ -53,6 +55,11 @@ ajv.addFormat(
 ajv.addFormat('cache-address', text => parseCacheAddress(text) !== undefined)
 ajv.addFormat('database-path', text => parseDatabasePath(text) !== undefined)
 const check = ajv.compile<ConfigText>(jsonSchema())
+
+/** Reads an `external_ip`; undefined for the empty one. */
+export function externalIpOf(text: string): ExternalIp | undefined {
+  return text === '' ? undefined : parseExternalIp(text)
+}
 
 /**
  * Fills in defaults, checks all values and returns the frozen configuration. Throws an

@@ -4,6 +4,7 @@ import type { Announce } from './current-announce.ts'
 import { isDead } from './dead-workers.ts'
 import { type DeltaRing, writeDelta, writeRemoval } from './delta-ring.ts'
 import type { Engine } from './engine.ts'
+import { ownerOf } from './peer-owner.ts'
 import { removeOwnedPeer } from './remove-peer.ts'
 import { findPeer } from './tables/find-peer.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
@@ -54,6 +55,37 @@ export function dropPeers(engine: Engine, infoHash: Uint8Array): void {
     isDone = torrent === NO_TORRENT || dropSome(engine, torrent)
     releaseStripe(held)
   }
+}
+
+/**
+ * Removes the peers of these users from the torrents of a stripe, which is scanned whole: some
+ * nanoseconds per peer.
+ */
+export function dropPeersOfUsers(engine: Engine, stripe: number, users: ReadonlySet<number>): void {
+  const { held } = engine
+  holdStripe(held, stripe)
+  for (let place = 0; place < indexSize(held); place++) {
+    const torrent = torrentAt(held, place)
+    if (torrent !== NO_TORRENT) dropOwned(engine, torrent, users)
+  }
+  releaseStripe(held)
+}
+
+function dropOwned(engine: Engine, torrent: TorrentRef, users: ReadonlySet<number>): void {
+  const { held } = engine
+  const { arena } = held
+  let isChanged = false
+  for (const family of FAMILIES) {
+    const list = listOf(arena, torrent, family)
+    // From the end: the peer that fills the slot of a removed one has been checked already.
+    for (let slot = peerCount(arena, list) - 1; slot >= 0; slot--) {
+      const owner = ownerOf(arena, detailAt(arena, list, family, slot as Slot))
+      if (!users.has(owner)) continue
+      removeOwnedPeer(engine, torrent, family, slot as Slot)
+      isChanged = true
+    }
+  }
+  if (isChanged && engine.settings.notePeers) markChanged(held, torrent)
 }
 
 /** Removes at most DROPS_MAX peers; returns whether none is left. */

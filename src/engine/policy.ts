@@ -1,6 +1,14 @@
 import type { Bytes } from '../protocol/bytes.ts'
 import { Failure } from '../protocol/failures.ts'
-import { isMapped, isPublicIpv4, isPublicIpv6, MAPPED_AT } from '../protocol/ip.ts'
+import {
+  isMapped,
+  isPublicIpv4,
+  isPublicIpv6,
+  MAPPED_AT,
+  Scope,
+  scopeOfIpv4,
+  scopeOfIpv6,
+} from '../protocol/ip.ts'
 import {
   ADDRESS,
   CLIENT_ADDRESS,
@@ -161,7 +169,8 @@ export function checkLimits(
   if (whitelist && !hasPrefix(whitelist, u8, at + PEER_ID)) {
     return limited(limits, Failure.unlistedClient)
   }
-  if (publicOnly && !isPublic(u8, at)) return limited(limits, Failure.privateAddress)
+  if (publicOnly && !isPublic(u8, at) && !isReplaced(u8, view, at))
+    return limited(limits, Failure.privateAddress)
   if (limits.portMin > 0 && u8[at + FAMILY] !== Family.websocket) {
     const port = view.getUint16(at + PORT, true)
     if (port === 0) return limited(limits, Failure.portZero)
@@ -186,6 +195,18 @@ function isPublic(u8: Uint8Array, at: number): boolean {
   const family = u8[at + FAMILY]
   if (family === Family.ipv4) return isPublicIpv4(u8, at + ADDRESS)
   return family !== Family.ipv6 || isPublicIpv6(u8, at + ADDRESS)
+}
+
+/** Whether public clients are given an external address in place of this local one. */
+function isReplaced(u8: Uint8Array, view: DataView, at: number): boolean {
+  const flags = u8[at + FLAGS]! & (Flag.localPeers | Flag.claimedAddress)
+  if (flags !== Flag.localPeers) return false
+  const address = at + ADDRESS
+  const scope =
+    u8[at + FAMILY] === Family.ipv4
+      ? scopeOfIpv4(u8[address]!, u8[address + 1]!)
+      : scopeOfIpv6(view, address)
+  return scope === Scope.private || scope === Scope.loopback
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Bytes } from '../protocol/bytes.ts'
+import { Scope } from '../protocol/ip.ts'
 import {
   ADDRESS,
   COMPACT_BYTES,
@@ -13,6 +14,7 @@ import {
   PEER_COUNT,
   PEER_ID,
   PORT,
+  REPLY_FLAGS,
   REPLY_HEADER_BYTES,
   SEEDERS,
 } from '../protocol/records.ts'
@@ -54,6 +56,11 @@ export function writePeers(
   const wanted = view.getUint16(at + NUMWANT, true)
   const wantsIds = (flags & Flag.peerIds) !== 0
   readRecipient(recipient, family, view, at + ADDRESS, view.getUint16(at + PORT, true))
+  if ((flags & Flag.localPeers) !== 0) {
+    // Other clients get the local peers within their own reach, under their own addresses.
+    if (recipient.scope === Scope.global) recipient.scope = Scope.local
+    else reply.u8[replyAt + REPLY_FLAGS] = flags & ~Flag.localPeers
+  }
   const [ipv4, ipv6] = engine.picks
   openPicks(ipv4, held.arena, listOf(held.arena, torrent, Family.ipv4), Family.ipv4)
   openPicks(ipv6, held.arena, listOf(held.arena, torrent, Family.ipv6), Family.ipv6)

@@ -119,6 +119,8 @@ export type WebSocketBehavior<Data> = {
 export type RequestHandler = (response: HttpResponse, request: HttpRequest) => void
 
 export type App = {
+  /** Open connections. Undefined on uWebSockets.js, which does not report them. */
+  readonly openConnections: number | undefined
   any(pattern: string, handler: RequestHandler): App
   ws<Data>(pattern: string, behavior: WebSocketBehavior<Data>): App
   listen(host: string, port: number, listening: (socket: ListenSocket | false) => void): App
@@ -149,6 +151,8 @@ export type AppOptions = {
 /** An implementation of HTTP and WebSocket servers. */
 export type HttpBackend = {
   readonly name: BackendName
+  /** Seconds after which the backend closes an idle connection; undefined if AppOptions decide. */
+  readonly idleTimeout: number | undefined
   /** Throws when OpenSSL refuses the key pair. */
   createApp(options?: AppOptions): App
   closeListenSocket(socket: ListenSocket): void

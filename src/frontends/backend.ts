@@ -19,6 +19,13 @@ export function chooseBackend(wanted: 'auto' | BackendName): BackendChoice {
   }
 }
 
+const IDLE_SECONDS_DEFAULT = 75
+
+/** Seconds after which `backend` closes an idle connection. `wanted` is the configured time. */
+export function idleSeconds(backend: HttpBackend, wanted: number | undefined): number {
+  return backend.idleTimeout ?? wanted ?? IDLE_SECONDS_DEFAULT
+}
+
 /** The backend of that name. Throws an Error when it is not available. */
 export function loadBackend(name: BackendName): HttpBackend {
   return name === 'uws' ? loadUws() : nodeBackend

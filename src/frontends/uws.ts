@@ -23,6 +23,13 @@ export const UWS_PACKAGES = [
   '@trufflesuite/uws-js-unofficial',
 ] as const
 
+/** Seconds after which the builds close an idle connection, at most. */
+const IDLE_SECONDS = {
+  'uWebSockets.js': 32,
+  '@btc-vision/uwebsockets.js': 32,
+  '@trufflesuite/uws-js-unofficial': 12,
+} as const satisfies Readonly<Record<(typeof UWS_PACKAGES)[number], number>>
+
 /** The file of the native addon for this Node, as all of these packages name it. */
 const BINARY = `uws_${process.platform}_${process.arch}_${process.versions.modules}.node`
 
@@ -52,7 +59,7 @@ function tryBuilds(): HttpBackend | Error {
       continue
     }
     try {
-      return toBackend(require(found.file) as Build)
+      return toBackend(require(found.file) as Build, IDLE_SECONDS[name])
     } catch (error) {
       reasons.push(`${name}: ${loadError(error)}`)
     }
@@ -82,9 +89,10 @@ function findBinary(
   return { reason: `${version}: no build for Node ${process.versions.node}` }
 }
 
-function toBackend(build: Build): HttpBackend {
+function toBackend(build: Build, idleTimeout: number): HttpBackend {
   return {
     name: 'uws',
+    idleTimeout,
     createApp: ({ tls } = {}) => (tls ? createTlsApp(build, tls) : build.App()),
     closeListenSocket: build.us_listen_socket_close,
     localPort: build.us_socket_local_port,

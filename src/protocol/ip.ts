@@ -267,8 +267,18 @@ function sharesBits(a: Uint8Array, b: Uint8Array, bits: number): boolean {
   return rest === 0 || (((a[whole] ?? 0) ^ (b[whole] ?? 0)) & (0xff00 >> rest) & 0xff) === 0
 }
 
-/** Networks within which an address is reachable: peers of one scope can reach each other. */
-export const Scope = { global: 0, private: 1, loopback: 2, linkLocal: 3, none: 4 } as const
+/**
+ * Networks within which an address is reachable: peers of one scope can reach each other. `local`
+ * is the scope of a client that may be given private and loopback addresses as well.
+ */
+export const Scope = {
+  global: 0,
+  private: 1,
+  loopback: 2,
+  linkLocal: 3,
+  none: 4,
+  local: 5,
+} as const
 export type Scope = (typeof Scope)[keyof typeof Scope]
 
 /**
@@ -321,6 +331,7 @@ export function scopeOfIpv6(view: DataView, at: number): Scope {
 export function isInReach(to: Scope, from: Scope): boolean {
   if (to === Scope.global) return true
   if (to === Scope.none) return false
+  if (from === Scope.local) return to !== Scope.linkLocal
   // The machine itself reaches its private networks.
   return to === from || (to === Scope.private && from === Scope.loopback)
 }

@@ -5,6 +5,8 @@
  * addresses and ports of peers as on the wire.
  */
 
+import type { ExternalIp } from './external-ip.ts'
+
 /** A `leave` is an announce record too: its WebSocket connection is closed. */
 export const Kind = { announce: 1, scrape: 2, leave: 3 } as const
 export type Kind = (typeof Kind)[keyof typeof Kind]
@@ -29,6 +31,11 @@ export const Flag = {
   dictionary: 4,
   /** ADDRESS is what the client claims; the announce came from SOURCE. */
   claimedAddress: 8,
+  /**
+   * The listener has an external address (external-ip.ts): give a public client local peers too. In
+   * a reply: the client is one, and the listener has to replace the addresses of local peers.
+   */
+  localPeers: 16,
 } as const
 
 /** The settings for reading an announce. */
@@ -37,6 +44,8 @@ export type AnnounceRules = {
   readonly numwantMaximum: number
   /** Accept the addresses that an announce claims: `ip`, `ipv4` and `ipv6`, and BEP 15's IP. */
   readonly usePayloadIp: boolean
+  /** What public clients are told in place of local addresses. */
+  readonly externalIp?: ExternalIp | undefined
 }
 
 /** Bytes of an info hash, a peer id and a key. */

@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts'
 import { failuresOf } from '../config/failure-answers.ts'
-import { parseBindAddress } from '../config/validate.ts'
+import { externalIpOf, parseBindAddress } from '../config/validate.ts'
 import type { BackendName } from '../frontends/adapter.ts'
 import type { ApiServerOptions } from '../frontends/api/server.ts'
 import type { HttpServerOptions } from '../frontends/http/server.ts'
@@ -35,6 +35,7 @@ export function httpListeners(
       maxConnections: server.max_connections,
       pathRules: pathRules(config),
       usePayloadIp: server.use_payload_ip,
+      externalIp: externalIpOf(server.external_ip),
       numwantDefault: config.tracker_config.numwant_default,
       numwantMaximum: config.tracker_config.numwant_maximum,
       minInterval: config.tracker_config.request_interval_minimum,

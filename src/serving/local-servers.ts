@@ -20,11 +20,10 @@ import type { ApiListener, HttpListener } from './listeners.ts'
 
 const STOP_MILLIS_MAX = 5000
 const STOP_CHECK_MILLIS = 10
-/**
- * uWebSockets.js closes an idle connection after about 12 s. After that, no request can be in
- * flight.
- */
-const HAND_OVER_MILLIS = 16_000
+/** After the idle timeout of a server and this time, no request can be in flight. */
+const HAND_OVER_MARGIN_MILLIS = 4000
+/** Maximum of both: a longer idle timeout does not delay a reload any further. */
+const HAND_OVER_MILLIS_MAX = 80_000
 /** Maximum wait for answers after that. */
 const LAST_ANSWER_MILLIS_MAX = 60_000
 const HAND_OVER_CHECK_MILLIS = 250
@@ -40,6 +39,8 @@ export type FrontendListeners = {
 
 type Server = {
   readonly port: number
+  readonly idleSeconds: number
+  readonly connections: number | undefined
   readonly inFlight: number
   /** Open WebSockets. An API server does not have any. */
   readonly webSockets?: number
@@ -184,9 +185,12 @@ export class LocalServers {
     await Promise.all(servers.map(server => server.handOver()))
     const begun = performance.now()
     const passed = () => performance.now() - begun
+    const isUnused = () => servers.every(({ connections }) => connections === 0) || isIdle()
+    const idle = Math.max(0, ...servers.map(server => server.idleSeconds * 1000))
+    const handOver = Math.min(HAND_OVER_MILLIS_MAX, idle + HAND_OVER_MARGIN_MILLIS)
     while (
-      passed() < LAST_ANSWER_MILLIS_MAX &&
-      (this.#isAnswering(servers) || (passed() < HAND_OVER_MILLIS && !isIdle()))
+      (passed() < handOver && !isUnused()) ||
+      (passed() < LAST_ANSWER_MILLIS_MAX && this.#isAnswering(servers))
     ) {
       await sleep(HAND_OVER_CHECK_MILLIS)
     }

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { isIPv4 } from 'node:net'
 import type { Config, UdpServerConfig } from '../config/config.ts'
 import { failuresOf } from '../config/failure-answers.ts'
-import { parseBindAddress } from '../config/validate.ts'
+import { externalIpOf, parseBindAddress } from '../config/validate.ts'
 import type { UdpRules } from '../frontends/udp/respond.ts'
 import type { UdpSocketOptions } from '../frontends/udp/socket.ts'
 import type { Logger } from '../log.ts'
@@ -35,6 +35,7 @@ export function udpListeners(config: Config, pathRules: PathRules): UdpListener[
           numwantDefault: numwant_default,
           numwantMaximum: numwant_maximum,
           usePayloadIp: server.use_payload_ip,
+          externalIp: externalIpOf(server.external_ip),
         },
         pathRules,
         failures: failuresOf(config),

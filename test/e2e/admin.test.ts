@@ -1,6 +1,6 @@
 import t from 'tap'
 import { announce, hex, KEY, startWithApi, USER, UUID } from '../fixtures/admin-client.ts'
-import { getBencoded, latin1 } from '../fixtures/http-client.ts'
+import { getBencoded, latin1, query } from '../fixtures/http-client.ts'
 import { LOOPBACK } from '../fixtures/start-tracker.ts'
 import { clientOf, hashOf } from '../fixtures/tracker-client.ts'
 import { openUdpClient } from './fixtures/udp-client.ts'
@@ -41,6 +41,24 @@ for (const workers of [0, 2]) {
     t.equal(await tracker.stop(), 0)
   })
 }
+
+t.test('peers of a removed user leave every swarm at once', async t => {
+  const { tracker, admin } = await startWithApi(t, { tracker_config: { users_enabled: true } })
+  const OTHER = '3'.repeat(40)
+  await admin.call('POST', `/api/user/${UUID}/${USER}/0/0/0/0/1`)
+  await admin.call('POST', `/api/user/${UUID.replace(/^5/, '6')}/${OTHER}/0/0/0/0/1`)
+  const as = (key: string, n: number, { left }: { left: number }) => {
+    const { peerId, port } = clientOf(n)
+    const fields = { info_hash: hashOf(1), peer_id: peerId, port, left }
+    return getBencoded(tracker.url(), `/${key}/announce${query(fields)}`)
+  }
+  await as(USER, 1, { left: 0 })
+  t.match(await as(OTHER, 2, { left: 5 }), { complete: 1 })
+  t.match(await admin.call('DELETE', `/api/user/${USER}`), { status: 200 })
+  const answer = await as(OTHER, 2, { left: 5 })
+  t.match(answer, { complete: 0, incomplete: 1 })
+  t.equal((answer['peers'] as Uint8Array).length, 0)
+})
 
 t.test('an acknowledged change is in effect in every worker and UDP thread', async t => {
   const { tracker, admin } = await startWithApi(t, {

@@ -8,7 +8,7 @@ import {
 } from '../../counters/frontend.ts'
 import type { KeyFormat } from '../../protocol/key.ts'
 import type { BackendName, ConnectionGate, TlsKeyPair } from '../adapter.ts'
-import { chooseBackend, loadBackend } from '../backend.ts'
+import { chooseBackend, idleSeconds, loadBackend } from '../backend.ts'
 import { compileProxyRules, socketAddress, trustsAddress } from '../client-address.ts'
 import { listen } from '../listen.ts'
 import { Exchange } from './exchange.ts'
@@ -55,6 +55,10 @@ export type ApiServerOptions = {
 /** The admin API on one address. */
 export type ApiServer = {
   readonly port: number
+  /** Seconds after which an idle connection is closed. */
+  readonly idleSeconds: number
+  /** Open connections; undefined where the backend does not report them. */
+  readonly connections: number | undefined
   /** Requests whose answers are not complete. */
   readonly inFlight: number
   /** Accepts no new connections. Open connections stay. */
@@ -100,6 +104,10 @@ export async function startApiServer(
   const listening = await listen(backend, app, options.host, options.port)
   return {
     port: listening.port,
+    idleSeconds: idleSeconds(backend, idleTimeout),
+    get connections() {
+      return app.openConnections
+    },
     get inFlight() {
       return inFlight
     },

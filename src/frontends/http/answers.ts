@@ -8,6 +8,7 @@ import {
 } from '../../counters/frontend.ts'
 import type { Waiter } from '../../link/link.ts'
 import type { Bytes } from '../../protocol/bytes.ts'
+import { type ExternalIp, replaceLocalPeers } from '../../protocol/external-ip.ts'
 import { Failure, type FailureAnswers } from '../../protocol/failures.ts'
 import {
   announceAnswerBytesMax,
@@ -32,6 +33,14 @@ const TEXT_PLAIN = encoder.encode('text/plain').buffer
 const ALLOW_ORIGIN = encoder.encode('access-control-allow-origin').buffer
 const ANY = encoder.encode('*').buffer
 
+/** The options of a server that its answers depend on. */
+type AnswerRules = {
+  readonly externalIp?: ExternalIp | undefined
+  readonly failures: FailureAnswers
+  /** Seconds. */
+  readonly minInterval: number
+}
+
 /**
  * The requests of one server that are not answered yet, and the memory in which their answers are
  * built.
@@ -39,6 +48,7 @@ const ANY = encoder.encode('*').buffer
 export class HttpAnswers {
   /** Once set, every answer is the last one of its connection. */
   closing = false
+  readonly #externalIp: ExternalIp | undefined
   readonly #minInterval: number
   readonly #failures: FailureAnswers
   readonly #counters: FrontendCounters
@@ -48,8 +58,8 @@ export class HttpAnswers {
   /** Answered in the next turn of the event loop, with a page or a failure. */
   #deferred: Pending[] = []
 
-  /** `minInterval` in seconds. */
-  constructor(minInterval: number, failures: FailureAnswers, counters: FrontendCounters) {
+  constructor({ externalIp, failures, minInterval }: AnswerRules, counters: FrontendCounters) {
+    this.#externalIp = externalIp
     this.#minInterval = minInterval
     this.#failures = failures
     this.#counters = counters
@@ -173,6 +183,7 @@ export class HttpAnswers {
       return formatFailure(this.#failures, failure, this.#out, 0)
     }
     if (pending.isAnnounce) {
+      if (this.#externalIp) replaceLocalPeers(reply, at, this.#externalIp)
       this.#ensure(announceAnswerBytesMax(reply, at))
       return formatAnnounce(reply, at, pending.address, this.#minInterval, this.#out, 0)
     }

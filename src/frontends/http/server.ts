@@ -6,8 +6,10 @@ import {
   Protocol,
 } from '../../counters/frontend.ts'
 import { type Link, refusedFailure } from '../../link/link.ts'
+import type { ExternalIp } from '../../protocol/external-ip.ts'
 import { Failure, type FailureAnswers } from '../../protocol/failures.ts'
 import { type PathRules, TrackerPaths } from '../../protocol/http/path.ts'
+import { bytesOfUtf8Query } from '../../protocol/http/raw-bytes.ts'
 import { parseAnnounce, parseScrape } from '../../protocol/http/request.ts'
 import { SCRAPE_HASHES_MAX } from '../../protocol/limits.ts'
 import {
@@ -30,7 +32,7 @@ import type {
   HttpResponse,
   TlsKeyPair,
 } from '../adapter.ts'
-import { chooseBackend, loadBackend } from '../backend.ts'
+import { chooseBackend, idleSeconds, loadBackend } from '../backend.ts'
 import {
   clientAddress,
   compileProxyRules,
@@ -67,6 +69,8 @@ export type HttpServerOptions = {
   /** Whether their PROXY headers are accepted too. The backend must be `node`. */
   readonly proxyProtocol: boolean
   readonly usePayloadIp: boolean
+  /** What public clients are given in place of private addresses of peers. */
+  readonly externalIp?: ExternalIp | undefined
   /** The keys that a path must contain. */
   readonly pathRules: PathRules
   readonly numwantDefault: number
@@ -99,6 +103,10 @@ export type HttpServices = {
 /** An HTTP tracker on one address. */
 export type HttpServer = {
   readonly port: number
+  /** Seconds after which an idle connection is closed. */
+  readonly idleSeconds: number
+  /** Open connections; undefined where the backend does not report them. */
+  readonly connections: number | undefined
   /** Requests that are not answered yet. */
   readonly inFlight: number
   /** Open WebSockets of this server. */
@@ -131,6 +139,8 @@ type Listener = {
   readonly counters: FrontendCounters
   readonly index: Page | undefined
   readonly signalling: RtcSignalling | undefined
+  /** Whether the backend decodes queries as UTF-8. */
+  readonly isUtf8: boolean
 }
 
 /**
@@ -148,16 +158,22 @@ export async function startHttpServer(
   const proxies = compileProxyRules(options)
   const believesProxyHeader = proxies.proxyProtocol ? trustsAddress(proxies) : undefined
   const app = backend.createApp({ tls, idleTimeout, gate, believesProxyHeader })
-  const { failures, minInterval, websocketInterval: interval } = options
-  const answers = new HttpAnswers(minInterval, failures, counters)
+  const { failures, websocketInterval: interval } = options
+  const answers = new HttpAnswers(options, counters)
   const paths = new TrackerPaths(pathRules)
   const route: WebsocketRoute = { proxies, paths, interval, failures }
   if (options.websocket) websocket?.addRoute(app, route)
   const index = loadIndexPage(options.index ?? '')
-  addRoutes(app, { options, paths, proxies, link, answers, counters, index, signalling })
+  const isUtf8 = name === 'uws'
+  const listener = { options, paths, proxies, link, answers, counters, index, signalling, isUtf8 }
+  addRoutes(app, listener)
   const listening = await listen(backend, app, options.host, options.port)
   return {
     port: listening.port,
+    idleSeconds: idleSeconds(backend, idleTimeout),
+    get connections() {
+      return app.openConnections
+    },
     get inFlight() {
       return answers.waiting
     },
@@ -200,7 +216,7 @@ function announce(listener: Listener, response: HttpResponse, request: HttpReque
   const at = link.reserve(ANNOUNCE_BYTES)
   if (at === -1) return answers.fail(response, request, address, refusedFailure(link))
   const { open } = link
-  const query = request.getQuery() ?? ''
+  const query = queryOf(listener, request)
   const failure =
     paths.readAnnounceKeys(path, query, open, at + KEY, at + USER_KEY) ||
     (address ? writeClientAddress(address, open, at) : Failure.unknownOrigin) ||
@@ -239,6 +255,12 @@ function signal(listener: Listener, response: HttpResponse, request: HttpRequest
   )
 }
 
+/** The query with a character for each byte. */
+function queryOf({ isUtf8 }: Listener, request: HttpRequest): string {
+  const query = request.getQuery() ?? ''
+  return isUtf8 ? bytesOfUtf8Query(query) : query
+}
+
 function scrape(listener: Listener, response: HttpResponse, request: HttpRequest, path: string) {
   const { answers, link, paths, proxies } = listener
   if (!isReadable(request)) return refuse(listener, response, request)
@@ -246,7 +268,7 @@ function scrape(listener: Listener, response: HttpResponse, request: HttpRequest
   const at = link.reserve(SCRAPE_BYTES_MAX)
   if (at === -1) return answers.fail(response, request, address, refusedFailure(link))
   const { open } = link
-  const query = request.getQuery() ?? ''
+  const query = queryOf(listener, request)
   const failure =
     paths.readScrapeKeys(path, query, open, at + SCRAPE_KEY, at + SCRAPE_USER_KEY) ||
     parseScrape(paths.query(query), open, at)

@@ -1,4 +1,4 @@
-import { createServer, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import { createServer, type Server, type ServerOptions, ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -11,11 +11,12 @@ import type {
   RequestHandler,
   WebSocketBehavior,
 } from '../adapter.ts'
-import { answerClientError } from './client-error.ts'
+import { answerClientError, type ClientError } from './client-error.ts'
 import { addressBytes, Connection, connectionOf, setConnection } from './connection.ts'
 import { NodeExchange } from './exchange.ts'
 import { openListener } from './open-listener.ts'
 import { readProxyHeader } from './proxy-socket.ts'
+import { readRawRequest } from './raw-request.ts'
 import { RequestMessage } from './request-message.ts'
 import { isWebSocketRequest, withoutUpgrade } from './upgrade-request.ts'
 import { createWebSocketRoute, type WebSocketRoute } from './websocket.ts'
@@ -35,6 +36,7 @@ const TIMEOUT_CHECK_MILLIS = 2000
  */
 export const nodeBackend: HttpBackend = {
   name: 'node',
+  idleTimeout: undefined,
   createApp: (options = {}) => new NodeApp(options),
   // http's own close would also close the idle connections, which are closed behind one more answer
   // instead.
@@ -79,11 +81,15 @@ class NodeApp implements App {
     this.#server.setTimeout(isLong ? idleTimeout * 1000 : STALL_MILLIS_MAX)
     this.#server.on('request', this.#onRequest)
     this.#server.on('upgrade', this.#onUpgrade)
-    this.#server.on('clientError', answerClientError)
+    this.#server.on('clientError', this.#onClientError)
     const [serve] = this.#server.listeners('connection') as ((socket: Socket) => void)[]
     this.#serve = socket => serve?.call(this.#server, socket)
     this.#server.removeAllListeners('connection')
     this.#server.on('connection', this.#onConnection)
+  }
+
+  get openConnections(): number {
+    return this.#sockets.size
   }
 
   any(pattern: string, handler: RequestHandler): this {
@@ -156,6 +162,25 @@ class NodeApp implements App {
     // An answer to an earlier request would be mixed up with the frames.
     if (connection.isBusy) socket.destroy()
     else route.upgrade(request, socket, head, connection)
+  }
+
+  readonly #onClientError = (error: ClientError, stream: Duplex): void => {
+    const { bytesParsed = 0, code, rawPacket } = error
+    const socket = stream as Socket
+    const request =
+      code === 'HPE_INVALID_URL' && rawPacket && readRawRequest(rawPacket, bytesParsed, socket)
+    if (!request) {
+      answerClientError(error, stream)
+      return
+    }
+    const connection = this.#connectionOf(socket)
+    connection.lastArrived(() => {
+      const response = new ServerResponse(request)
+      response.shouldKeepAlive = false
+      response.assignSocket(socket)
+      response.once('finish', () => socket.destroySoon())
+      return new NodeExchange(request, response, connection)
+    })
   }
 
   readonly #dispatch = (exchange: NodeExchange): void => {

@@ -4,6 +4,12 @@ import { connectionOf } from './connection.ts'
 /** Time in which the other end may read why its connection is closed. */
 const LINGER_MILLIS = 1000
 
+/** An error of `clientError`. A parse error has the packet, and where in it the parser stopped. */
+export type ClientError = NodeJS.ErrnoException & {
+  readonly rawPacket?: Buffer
+  readonly bytesParsed?: number
+}
+
 const STATUS_BY_CODE: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
   HPE_CHUNK_EXTENSIONS_OVERFLOW: '413 Content Too Large',
@@ -14,7 +20,7 @@ const STATUS_BY_CODE: Readonly<Record<string, string>> = {
  * Answers a request that Node could not read, behind the answers to those before it, and closes the
  * connection.
  */
-export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+export function answerClientError(error: ClientError, socket: Duplex): void {
   const isGone = error.code === 'ECONNRESET' || error.code === 'EPIPE' || !socket.writable
   // A connection that never sent a byte is closed without an answer.
   if (isGone || ('bytesRead' in socket && socket.bytesRead === 0)) {

@@ -64,8 +64,18 @@ export class Connection {
   /** Calls `write` when all requests so far are answered; later ones are ignored. */
   whenAnswered(write: () => void): void {
     if (this.#whenAnswered) return
-    this.#whenAnswered = write
-    if (!this.isBusy) write()
+    this.#whenAnswered = () => {
+      this.#whenAnswered = () => {}
+      write()
+    }
+    if (!this.isBusy) this.#whenAnswered()
+  }
+
+  /** Handles the request that `open` returns after those before it, as the connection's last. */
+  lastArrived(open: () => NodeExchange): void {
+    this.whenAnswered(() => {
+      if (!this.#isClosed) this.#serve(open())
+    })
   }
 
   #serve(exchange: NodeExchange): void {

@@ -1,6 +1,7 @@
 import { count, countUdpFailure, UdpCounter, type UdpCounters } from '../../counters/udp.ts'
 import type { Answer } from '../../link/link.ts'
 import { allocate, type Bytes } from '../../protocol/bytes.ts'
+import { replaceLocalPeers } from '../../protocol/external-ip.ts'
 import { Failure, type FailureAnswers } from '../../protocol/failures.ts'
 import { type PathRules, TrackerPaths } from '../../protocol/http/path.ts'
 import { type CidrList, compileCidrs } from '../../protocol/ip.ts'
@@ -189,6 +190,8 @@ function announce(
   if (needsKeys(paths.rules)) {
     storeKeys(service.provenKeys, memory.view, addressAt, ADDRESS_BYTES[family], record)
   }
+  const { externalIp } = service.rules.announce
+  if (externalIp) replaceLocalPeers(memory, replyAt, externalIp)
   count(service.counters, family, UdpCounter.announce, 1)
   return formatAnnouncePacket(memory, replyAt, family, transactionId)
 }

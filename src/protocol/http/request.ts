@@ -148,7 +148,8 @@ export function parseAnnounce(
     (dictionary ? Flag.dictionary : 0) |
     (dictionary && wantsIds ? Flag.peerIds : 0) |
     (families === 3 ? Flag.bothFamilies : 0) |
-    (addressRank > 0 ? Flag.claimedAddress : 0)
+    (addressRank > 0 ? Flag.claimedAddress : 0) |
+    (rules.externalIp ? Flag.localPeers : 0)
   view.setUint16(at + PORT, port, true)
   const wanted = numwant === NO_NUMBER ? rules.numwantDefault : numwant
   view.setUint16(at + NUMWANT, Math.min(wanted, rules.numwantMaximum), true)

@@ -162,7 +162,8 @@ export function parseAnnouncePacket(
   into.u8[intoAt + KIND] = Kind.announce
   // libtorrent sends 4 for BEP 21's `paused`: like any other number, an announce without an event.
   into.u8[intoAt + EVENT] = event >= Event.none && event <= Event.stopped ? event : Event.none
-  into.u8[intoAt + FLAGS] = 0
+  const local = rules.externalIp ? Flag.localPeers : 0
+  into.u8[intoAt + FLAGS] = local
   to.setUint16(intoAt + PORT, port, true)
   to.setUint16(intoAt + NUMWANT, Math.min(wanted < 0 ? rules.numwantDefault : wanted, bound), true)
   copyHash(from, at + PACKET_INFO_HASH, to, intoAt + INFO_HASH)
@@ -174,7 +175,7 @@ export function parseAnnouncePacket(
     const ip = from.getInt32(at + PACKET_IP)
     if (ip !== 0) {
       writeSource(to, intoAt)
-      into.u8[intoAt + FLAGS] = Flag.claimedAddress
+      into.u8[intoAt + FLAGS] = Flag.claimedAddress | local
       to.setInt32(intoAt + ADDRESS, ip)
     }
   }

@@ -21,6 +21,7 @@ import {
 } from '../../../src/frontends/http/server.ts'
 import type { Link } from '../../../src/link/link.ts'
 import { connectPortLink, servePort } from '../../../src/link/port.ts'
+import { parseExternalIp } from '../../../src/protocol/external-ip.ts'
 import { Failure, STANDARD_ANSWERS } from '../../../src/protocol/failures.ts'
 import { Family, type IpFamily } from '../../../src/protocol/records.ts'
 import { testBackend } from '../../fixtures/http-backend.ts'
@@ -117,6 +118,70 @@ t.test('IPv6 clients get peers6, and the dictionary form on request', async t =>
     'peers'
   ]
   t.notOk('peer id' in ((bare as Dictionary[])[0] ?? {}))
+  connection.destroy()
+})
+
+t.test('raw bytes in a query are bytes; those that uWebSockets.js loses are refused', async t => {
+  const { port } = await start(t)
+  const sent = async (infoHash: Buffer) => {
+    const target = announce(1).replace(/info_hash=[^&]*/, 'info_hash=')
+    const [before, after] = target.split('info_hash=') as [string, string]
+    const connection = await RawConnection.open(port)
+    connection.write(
+      Buffer.concat([
+        Buffer.from(`GET ${before}info_hash=`),
+        infoHash,
+        Buffer.from(`${after} HTTP/1.1\r\nhost: x\r\n\r\n`),
+      ]),
+    )
+    const answer = decode((await connection.read())?.body)
+    connection.destroy()
+    return answer
+  }
+  const utf8 = Buffer.from('é'.repeat(10))
+  t.match(await sent(utf8), { interval: Number, incomplete: 1 })
+  const again = await RawConnection.open(port)
+  const scraped = decode((await again.get(`/scrape${query({ info_hash: utf8 })}`))?.body)
+  t.same(Object.values(scraped['files'] as object)[0], {
+    complete: 0,
+    downloaded: 0,
+    incomplete: 1,
+  })
+  again.destroy()
+  const bytes = await sent(Buffer.from(Array.from({ length: 20 }, (_, n) => 0xff - n)))
+  if (testBackend.name === 'node') t.match(bytes, { incomplete: 1 })
+  else t.match(latin1(bytes['failure reason']), /percent-encoded/)
+})
+
+t.test('public clients get the external address in place of local ones', async t => {
+  const external = parseExternalIp('203.0.113.5, 2001:db8::5')
+  const { open } = await start(t, {
+    externalIp: external,
+    trustedProxies: ['127.0.0.1/32'],
+    realIpHeader: 'X-Real-IP',
+  })
+  const connection = await open()
+  const from = async (n: number, address: string, more = {}) =>
+    decode((await connection.get(announce(n, more), `x-real-ip: ${address}\r\n`))?.body)
+  await from(1, '10.0.0.1')
+  await from(2, '192.168.1.7')
+  await from(3, 'fd00::1')
+  await from(4, 'fe80::1')
+  await from(5, '10.0.0.9', { port: clientOf(1).port })
+  const port = (n: number) => latin1(Buffer.from([clientOf(n).port >> 8, clientOf(n).port & 255]))
+  const ip = '\xcb\0q\x05'
+  const ipv4 = latin1((await from(8, '9.9.9.9'))['peers'])
+  t.same(ipv4.match(/.{6}/gs)?.sort(), [ip + port(1), ip + port(2)].sort(), 'each endpoint once')
+  const ipv6 = latin1((await from(9, '2620:fe::fe'))['peers6'])
+  t.equal(ipv6, ` \x01\r\xb8${'\0'.repeat(11)}\x05${port(3)}`)
+  const listed = (await from(8, '9.9.9.9', { compact: 0 }))['peers'] as Dictionary[]
+  const ids = listed.map(peer => latin1(peer['peer id']))
+  t.equal(ids.length, 2)
+  for (const id of ids) {
+    t.ok([1, 2, 5].some(n => clientOf(n).peerId.toString('latin1') === id))
+  }
+  const local = latin1((await from(6, '10.0.0.3'))['peers'])
+  t.ok(local.includes(`\n\0\0\x01${port(1)}`), 'their own addresses within the network')
   connection.destroy()
 })
 
