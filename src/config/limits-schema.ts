@@ -92,7 +92,7 @@ export const LIMITS_SECTION = {
       maximum: 512,
       unit: 'peers',
       description:
-        'Peers that one IPv4 address or IPv6 /64 may have in one torrent. In a torrent with more than 512 seeders or leechers, only the newest 512 of them are checked. 0 means no limit.',
+        'Peers that one IPv4 address or IPv6 /64 may have in one torrent. A leecher beyond them gets peers and is not added; a seeder is refused. In a torrent with more than 512 seeders or leechers, only the newest 512 of them are checked. 0 means no limit.',
     },
     completed_once_per_day: switchedOn(
       'Count a download once per torrent, peer id and address within a day.',

@@ -91,7 +91,11 @@ export function announce(engine: Engine, announce: Announce): number {
     if (torrent === NO_TORRENT) return refuse(engine, announce, Failure.outOfMemory)
   }
   let slot = upsert(engine, announce, torrent)
-  if (slot === TOO_MANY) return refuse(engine, announce, Failure.tooManyPeers)
+  if (slot === TOO_MANY) {
+    const { family, seeder } = announce.peer
+    if (!seeder && family !== Family.websocket) return answerUnlisted(engine, announce, torrent)
+    return refuse(engine, announce, Failure.tooManyPeers)
+  }
   if (slot === NO_SLOT) return refuse(engine, announce, Failure.outOfMemory)
   if (expirePeers(engine, torrent, announce.nowSeconds) > 0) {
     const { peer } = announce
@@ -189,6 +193,21 @@ function rememberCompleted(engine: Engine, announce: Announce): void {
 function isOfDeadWorker(engine: Engine, { request, at, peer }: Announce): boolean {
   if (peer.family !== Family.websocket) return false
   return isDead(engine.deadWorkers, request.view.getUint32(at + ADDRESS + CONNECTION_WORKER, true))
+}
+
+/**
+ * Answers a leecher whose address has too many peers in the torrent. It is counted against the
+ * limit and not added, so no other client connects to it, but it can connect to others: it may be
+ * one of many households behind a carrier's NAT. Releases the stripe. Returns the length of the
+ * reply.
+ */
+function answerUnlisted(engine: Engine, announce: Announce, torrent: TorrentRef): number {
+  limited(engine.limits, Failure.tooManyPeers)
+  const end = writePeers(engine, announce, torrent, NO_SLOT)
+  writeCounts(engine, announce, torrent)
+  releaseStripe(engine.held)
+  writeInterval(engine, announce)
+  return end - announce.replyAt
 }
 
 /** Releases the stripe and writes the failure of a limit. Returns the length of the reply. */

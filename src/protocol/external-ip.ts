@@ -15,7 +15,9 @@ import {
 /** Public addresses of the network that the tracker is in, by family. It can be cloned. */
 export type ExternalIp = readonly [ipv4: Uint8Array | undefined, ipv6: Uint8Array | undefined]
 
-/** Reads an IPv4 address, an IPv6 address, or both with a comma between; undefined for other text. */
+/**
+ * Reads an IPv4 address, an IPv6 address, or both with a comma between. Undefined for other text.
+ */
 export function parseExternalIp(text: string): ExternalIp | undefined {
   const addresses = text.split(',').map(part => part.trim())
   const of = (parse: typeof parseIpv4) => addresses.flatMap(address => parse(address) ?? [])
@@ -31,9 +33,9 @@ export function parseExternalIp(text: string): ExternalIp | undefined {
 }
 
 /**
- * Replaces the private and loopback addresses among the peers of the announce reply at `at` with the
- * external address of their family, if Flag.localPeers says that the reply may contain such peers.
- * Peers without a replacement are removed, and so are further peers of the same endpoint.
+ * Replaces the private and loopback addresses of peers in the announce reply at `at` with the
+ * external address of their family. Flag.localPeers tells whether the reply may have such peers.
+ * A peer without a replacement is removed, and so is a second peer of the same endpoint.
  */
 export function replaceLocalPeers(reply: Bytes, at: number, external: ExternalIp): void {
   const { u8, view } = reply

@@ -44,7 +44,7 @@ export type AnnounceRules = {
   readonly numwantMaximum: number
   /** Accept the addresses that an announce claims: `ip`, `ipv4` and `ipv6`, and BEP 15's IP. */
   readonly usePayloadIp: boolean
-  /** What public clients are told in place of local addresses. */
+  /** Addresses that public clients get in place of local ones. */
   readonly externalIp?: ExternalIp | undefined
 }
 

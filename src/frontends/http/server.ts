@@ -69,7 +69,7 @@ export type HttpServerOptions = {
   /** Whether their PROXY headers are accepted too. The backend must be `node`. */
   readonly proxyProtocol: boolean
   readonly usePayloadIp: boolean
-  /** What public clients are given in place of private addresses of peers. */
+  /** Addresses that public clients get in place of the private addresses of peers. */
   readonly externalIp?: ExternalIp | undefined
   /** The keys that a path must contain. */
   readonly pathRules: PathRules

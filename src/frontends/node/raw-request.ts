@@ -8,9 +8,9 @@ const HEADER_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\0\r\n]*)$/
 const BODY_HEADERS = new Set(['content-length', 'transfer-encoding'])
 
 /**
- * Reads a request that Node refused for its target, `bytesParsed` bytes into `packet`: Node does not
- * accept bytes from 0x80 on there, which old clients send unencoded in info_hash and peer_id. The
- * characters of its `url` are bytes. Undefined if the whole head is not in the packet, or if
+ * Reads a request that Node refused for its target, `bytesParsed` bytes into `packet`. Node does
+ * not accept bytes from 0x80 on there, which a client may send unencoded in info_hash and peer_id.
+ * The characters of `url` are bytes. Undefined if the whole head is not in the packet, or if
  * something else is wrong with the request.
  */
 export function readRawRequest(

@@ -1,5 +1,5 @@
 const RAW = /[\x80-\uffff]/
-/** What a decoder of UTF-8 puts in place of bytes that are not UTF-8. */
+/** A decoder of UTF-8 writes this in place of bytes that are not UTF-8. */
 const REPLACEMENT = '\ufffd'
 
 /**
