@@ -1,6 +1,7 @@
 import { access } from './micro/access.ts'
 import { engine } from './micro/engine.ts'
 import { parse } from './micro/http-request.ts'
+import { sessions } from './micro/sessions.ts'
 import { udpLoop } from './micro/udp-loop.ts'
 import type { Scenario } from './scenario.ts'
 import { growth } from './scenarios/growth.ts'
@@ -40,6 +41,7 @@ export const SCENARIOS: readonly Scenario[] = [
   parse,
   udpLoop,
   access,
+  sessions,
   scrape,
 ]
 

@@ -56,6 +56,12 @@ import { creditUser } from './user-records.ts'
  */
 export const RESTART_SECONDS = 60
 
+/**
+ * Seconds after a restart in which a `stopped` with the final counts of before is one that the
+ * client repeats: it may have waited for a tracker that was down.
+ */
+const REPEATED_STOP_SECONDS = 900
+
 /** Result of `account`, valid until the next call. One object per thread. */
 export type Account = {
   /** The download is to be counted for the torrent: the session's first `completed`. */
@@ -229,7 +235,7 @@ function isRepeatedStop(
   { request, at, nowSeconds }: Announce,
 ): boolean {
   if (request.u8[at + EVENT] !== Event.stopped) return false
-  if (nowSeconds - u32[(session + SESSION_RESTARTED) >> 2]! >= RESTART_SECONDS) return false
+  if (nowSeconds - u32[(session + SESSION_RESTARTED) >> 2]! >= REPEATED_STOP_SECONDS) return false
   const up = f64[(session + SESSION_FINAL_UP) >> 3]!
   const down = f64[(session + SESSION_FINAL_DOWN) >> 3]!
   return (

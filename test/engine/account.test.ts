@@ -298,6 +298,17 @@ t.test('a client that is stopped and started again at once begins from 0', async
   t.equal(of(1).uploaded, 6400n)
 })
 
+t.test('a `stopped` that waited for a tracker that was down gives nothing twice', async t => {
+  const { announce, of } = accounts()
+  announce(first)
+  const stopped = { ...first, event: Event.stopped, uploaded: 5000, downloaded: 70 }
+  announce(stopped, NOW + 100)
+  announce(first, NOW + 101)
+  announce(stopped, NOW + 400)
+  announce({ ...first, event: Event.none, uploaded: 30 }, NOW + 401)
+  t.match(of(1), { uploaded: 5030n, downloaded: 70n })
+})
+
 t.test('totals stop at the bound', async t => {
   const { engine, announce, of } = accounts()
   const bound = 2n ** 63n - 1n
