@@ -80,6 +80,12 @@ export type Admin = {
   /** Exchanges session descriptions between RtcTorrent clients. */
   signalRtc: RtcSignalling
 
+  /**
+   * Reads whitelist, blacklist and keys from the database again, on all nodes, for a website that
+   * changed the tables itself. Resolves to the numbers of entries on this node.
+   */
+  reloadLists(): Promise<ReloadedLists>
+
   stats(): Promise<Stats>
   /** Data of the dashboard. */
   overview(): Promise<Overview>
@@ -91,6 +97,12 @@ export type Admin = {
   certificates(): Promise<readonly Certificate[]>
   /** Reloads the certificates that match the filter. */
   reloadCertificates(filter: CertificateFilter): Promise<readonly CertificateReload[]>
+}
+
+export type ReloadedLists = {
+  readonly whitelist: number
+  readonly blacklist: number
+  readonly keys: number
 }
 
 export type ListName = 'whitelist' | 'blacklist'

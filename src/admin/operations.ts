@@ -61,6 +61,7 @@ export type AdministrationOptions = {
   readonly certificates: Pick<Admin, 'certificates' | 'reloadCertificates'>
   /** Seconds without an announce after which an RtcTorrent peer is removed. */
   readonly rtcTimeout: () => number
+  readonly reloadLists: Admin['reloadLists']
   /** Called with the info hashes of torrents that were set or removed through the API. */
   readonly onTorrentsChanged: (hashes: readonly string[]) => void
 }
@@ -174,6 +175,7 @@ function adminOf(parts: Parts, options: AdministrationOptions): Admin {
     setFactors: entries => users.factors.set(entries),
     removeFactors: entries => users.factors.remove(entries),
     signalRtc: async request => rtcTorrents.announce(request),
+    reloadLists: options.reloadLists,
     stats: async () => options.stats(),
     overview: () => overview.read(),
     metrics: options.metrics,

@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { NodeNumbers } from '../admin/admin.ts'
+import type { SharedLists } from '../admin/shared-lists.ts'
 import type { Config } from '../config/config.ts'
 import { createDeltaRing, type SharedDeltaRing } from '../engine/delta-ring.ts'
 import type { Engine, EngineSettings, EngineTables } from '../engine/engine.ts'
 import { sumFamilies, totals } from '../engine/totals.ts'
+import { configError } from '../errors.ts'
+import type { Part } from '../lifecycle.ts'
 import type { Logger } from '../log.ts'
 import { Nodes } from '../nodes/nodes.ts'
 import { musterVersion } from '../version.ts'
@@ -32,9 +36,10 @@ export function openNodes(options: OpenNodesOptions): OpenNodes | undefined {
   if (section.servers.length === 0) return undefined
   const udpThreads = udp.reduce((sum, server) => sum + (server.enabled ? server.udp_threads : 0), 0)
   const ringsOf = (count: number) =>
-    Array.from({ length: count }, () => createDeltaRing(section.counts))
+    Array.from({ length: count }, () => createDeltaRing({ withCounts: section.counts }))
   const engineRings = ringsOf(engine.threads)
   const udpRings = ringsOf(udpThreads)
+  checkFiles(section)
   const name = section.name || hostname().replace(/[^A-Za-z0-9_-]/g, '-')
   const start = {
     tables,
@@ -60,6 +65,20 @@ export function openNodes(options: OpenNodesOptions): OpenNodes | undefined {
   return { nodes: new Nodes({ start, log, died }), engineRings, udpRings }
 }
 
+/** Throws an OperatorError for a file of TLS that cannot be read. */
+function checkFiles(section: Config['nodes']): void {
+  const faults: string[] = []
+  for (const key of ['tls_ca', 'tls_cert', 'tls_key'] as const) {
+    if (section[key] === '') continue
+    try {
+      readFileSync(section[key])
+    } catch (error) {
+      faults.push(`nodes.${key}: cannot read the file: ${(error as Error).message}`)
+    }
+  }
+  if (faults.length > 0) throw configError(faults)
+}
+
 /** The nodes for the dashboard, this one first. */
 export function nodeNumbers(nodes: Nodes | undefined, engine: Engine): NodeNumbers[] {
   const state = nodes?.state
@@ -81,6 +100,38 @@ export function nodeNumbers(nodes: Nodes | undefined, engine: Engine): NodeNumbe
     announces: Math.round(rate),
   }))
   return [own, ...others]
+}
+
+/** Seconds between readings of the lists while no NATS server is connected. */
+const READ_SECONDS = 60
+
+/** Sends administrative changes to the other nodes, and makes theirs. */
+export function shareLists(nodes: Nodes, shared: SharedLists, log: Logger): Part {
+  const read = () =>
+    shared.read().catch(error => {
+      log.error({ err: error }, 'could not read lists and keys from the database')
+    })
+  const encode = (change: object) => nodes.publish(Buffer.from(JSON.stringify(change)))
+  shared.publish = encode
+  shared.publishReload = () => encode({ op: 'reload' })
+  nodes.onMissed = read
+  nodes.onChange = async bytes => {
+    try {
+      const change = JSON.parse(Buffer.from(bytes).toString('utf8'))
+      if (change?.op === 'reload') await read()
+      else await shared.apply(change)
+    } catch (error) {
+      log.error({ err: error }, 'could not make a change of another node')
+    }
+  }
+  const timer = setInterval(() => {
+    if (nodes.state?.connected === false) void read()
+  }, READ_SECONDS * 1000)
+  return {
+    async stop() {
+      clearInterval(timer)
+    },
+  }
 }
 
 /** A digest of the settings that all nodes should share. */

@@ -1,6 +1,11 @@
-import type { Admin, NodeNumbers, ProcessNumbers, Stats } from '../admin/admin.ts'
-import { type Administration, createAdministration } from '../admin/operations.ts'
+import type { Admin, NodeNumbers, ProcessNumbers, ReloadedLists, Stats } from '../admin/admin.ts'
+import {
+  type Administration,
+  type AdministrationOptions,
+  createAdministration,
+} from '../admin/operations.ts'
 import { SAMPLE_SECONDS } from '../admin/overview.ts'
+import { SharedLists } from '../admin/shared-lists.ts'
 import { WriteBehind } from '../admin/write-behind.ts'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
@@ -62,6 +67,8 @@ export async function startPersistence(options: PersistenceOptions): Promise<Per
 /** The data that outlives the process: the database with lists, keys, users and torrents. */
 export class Persistence implements Part {
   readonly administration: Administration
+  /** Changes that several nodes share. */
+  readonly shared: SharedLists
   readonly #nowSeconds: () => number
   readonly #log: Logger
   readonly #database: Database | undefined
@@ -82,39 +89,32 @@ export class Persistence implements Part {
     this.#writeSeconds = settings.persistent_interval
     this.#statistics = new StatisticsLog(options.stats, options.log)
     this.#exporter = options.exporter
-    const administration = createAdministration({
-      ...options,
-      database,
-      chunkSize: settings.chunk_size,
-      sessionTtl: config.accounting.session_ttl,
-      rtcTimeout: () => config.tracker_config.rtc_peers_timeout,
-      keepTorrents: structure.torrents.persistent,
-      torrentRules: {
-        insertVacant: settings.insert_vacant,
-        deleteRows: settings.remove_action,
-        deleteSilent: settings.delete_silent_torrents,
-        updateCompleted: settings.update_completed,
-        updatePeers: settings.update_peers,
-        get peersTimeout() {
-          return engine.settings.peersTimeout
-        },
-      },
-      overview: {
-        version: musterVersion(),
-        database: () =>
-          this.#writeBehind && {
-            engine: settings.engine,
-            healthy: this.#writeBehind.healthy,
-            failures: this.#writeBehind.failures,
-            written: this.#writeBehind.writtenSeconds,
-          },
-        processes: options.processes,
-        nodes: options.nodes,
-        clientOf: clientOfPeerId,
-      },
-    })
+    const sources = administrationOptions(
+      options,
+      () => this.#writeBehind,
+      () => this.#reloadLists(),
+    )
+    const administration = createAdministration({ ...sources, database })
     const admin = traceAdmin(administration.admin, options.exporter)
     this.administration = { ...administration, admin }
+    this.shared = new SharedLists({
+      engine,
+      database,
+      isStored: {
+        whitelist: structure.whitelist.persistent,
+        blacklist: structure.blacklist.persistent,
+        keys: structure.keys.persistent,
+      },
+      admin,
+      local: createAdministration({ ...sources, database: undefined }).admin,
+    })
+  }
+
+  async #reloadLists(): Promise<ReloadedLists> {
+    const lists = await this.shared.read()
+    this.shared.publishReload()
+    this.#log.info(lists, 'lists and keys were read from the database again')
+    return lists
   }
 
   /** Seconds between writes of counters, as a reload has set them. */
@@ -197,6 +197,51 @@ export class Persistence implements Part {
     } catch (error) {
       this.#log.error({ err: error }, 'could not delete expired keys')
     }
+  }
+}
+
+/** The options of both administrations: with the database, and for changes of other nodes. */
+function administrationOptions(
+  options: PersistenceOptions,
+  writeBehind: () => WriteBehind | undefined,
+  reloadLists: () => Promise<ReloadedLists>,
+): Omit<AdministrationOptions, 'database'> {
+  const { config, engine } = options
+  const { database: settings, database_structure: structure } = config
+  return {
+    ...options,
+    reloadLists,
+    chunkSize: settings.chunk_size,
+    sessionTtl: config.accounting.session_ttl,
+    rtcTimeout: () => config.tracker_config.rtc_peers_timeout,
+    keepTorrents: structure.torrents.persistent,
+    torrentRules: {
+      insertVacant: settings.insert_vacant,
+      deleteRows: settings.remove_action,
+      deleteSilent: settings.delete_silent_torrents,
+      updateCompleted: settings.update_completed,
+      updatePeers: settings.update_peers,
+      get peersTimeout() {
+        return engine.settings.peersTimeout
+      },
+    },
+    overview: {
+      version: musterVersion(),
+      database() {
+        const last = writeBehind()
+        return (
+          last && {
+            engine: settings.engine,
+            healthy: last.healthy,
+            failures: last.failures,
+            written: last.writtenSeconds,
+          }
+        )
+      },
+      processes: options.processes,
+      nodes: options.nodes,
+      clientOf: clientOfPeerId,
+    },
   }
 }
 

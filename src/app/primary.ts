@@ -43,7 +43,7 @@ import { startUdpThreads, type UdpThreads } from '../threads/udp-threads.ts'
 import { startWatchdog } from '../threads/watchdog.ts'
 import { musterVersion } from '../version.ts'
 import { lockDataFolders } from './data-lock.ts'
-import { nodeNumbers, openNodes } from './nodes.ts'
+import { nodeNumbers, openNodes, shareLists } from './nodes.ts'
 import { type Persistence, startPersistence } from './persistence.ts'
 import { type ClaimedUdp, Reload } from './reload.ts'
 import { engineRules } from './rules.ts'
@@ -174,7 +174,9 @@ async function start(run: Run): Promise<void> {
   parts.throwIfStopping()
   processes.started(0, process.pid)
   const { listeners } = claimed
-  const { admin, overview } = persistence.administration
+  if (opened) parts.add(shareLists(opened.nodes, persistence.shared, log))
+  const { overview } = persistence.administration
+  const { admin } = opened ? persistence.shared : persistence.administration
   const serving = await startServing({ ...run, listeners, folder, admin, engineThreads })
   claimed.release()
   parts.throwIfStopping()

@@ -43,11 +43,14 @@ export type DeltaRing = {
   readonly size: number
   /** Deltas carry the counts of clients even where there are no users. */
   readonly withCounts: boolean
+  /** WebSocket peers have deltas too: only where offers reach the sockets of other nodes. */
+  readonly withWebsocket: boolean
 }
 
 export type SharedDeltaRing = {
   readonly memory: SharedArrayBuffer
   readonly withCounts: boolean
+  readonly withWebsocket: boolean
 }
 
 /** Head of the memory, in words: each alone in its cache line. */
@@ -62,17 +65,23 @@ const RING_SKIP = 0xff
 /** Some 80,000 deltas, which is a few tenths of a second of a thread at full speed. */
 export const RING_BYTES = 4 * 2 ** 20
 
-export function createDeltaRing(withCounts: boolean, bytes = RING_BYTES): SharedDeltaRing {
-  return { memory: new SharedArrayBuffer(HEAD_BYTES + bytes), withCounts }
+export type RingOptions = Partial<Pick<SharedDeltaRing, 'withCounts' | 'withWebsocket'>> & {
+  /** A power of two. */
+  readonly bytes?: number
 }
 
-export function openDeltaRing({ memory, withCounts }: SharedDeltaRing): DeltaRing {
+export function createDeltaRing(options: RingOptions = {}): SharedDeltaRing {
+  const { bytes = RING_BYTES, withCounts = false, withWebsocket = false } = options
+  return { memory: new SharedArrayBuffer(HEAD_BYTES + bytes), withCounts, withWebsocket }
+}
+
+export function openDeltaRing({ memory, ...options }: SharedDeltaRing): DeltaRing {
   return {
     words: new Int32Array(memory, 0, HEAD_BYTES >> 2),
     u8: new Uint8Array(memory, HEAD_BYTES),
     view: new DataView(memory, HEAD_BYTES),
     size: memory.byteLength - HEAD_BYTES,
-    withCounts,
+    ...options,
   }
 }
 
@@ -111,11 +120,12 @@ export function writeDelta(
   completed: boolean,
   withUser: boolean,
 ): void {
+  const { family } = peer
+  if (family === Family.websocket && !ring.withWebsocket) return
   const target = reserve(ring)
   if (target === -1) return
   const { u8, view } = ring
   const from = request.view
-  const { family } = peer
   const bits =
     family |
     (peer.seeder ? DeltaBit.seeder : 0) |
@@ -179,10 +189,11 @@ export type RemovedPeer = {
 
 /** Writes the delta of a peer whose connection is gone. */
 export function writeRemoval(ring: DeltaRing, peer: RemovedPeer, nowSeconds: number): void {
+  const { arena, family } = peer
+  if (family === Family.websocket && !ring.withWebsocket) return
   const target = reserve(ring)
   if (target === -1) return
   const { u8, view } = ring
-  const { arena, family } = peer
   const bits = family | DeltaBit.stopped
   u8[target + DELTA_BITS] = bits
   u8[target + DELTA_SEEN] = nowSeconds & 0xff

@@ -44,28 +44,35 @@ class NatsBus implements Bus {
     return this.#isUp
   }
 
+  /** Connects again even where the client gives up, such as after a password was changed. */
   async #connect(options: ConnectionOptions): Promise<void> {
-    let told = ''
+    let logged = ''
     while (!this.#isClosed) {
+      let connection: NatsConnection
       try {
-        this.#connection = await connect(options)
-        break
+        connection = await connect(options)
       } catch (error) {
         const reason = (error as Error).message
-        if (reason !== told) this.#events.down(reason)
-        told = reason
-        await new Promise(resolve => setTimeout(resolve, 500))
+        if (reason !== logged) this.#events.down(reason)
+        logged = reason
+        await sleep(RETRY_MILLIS)
+        continue
       }
+      logged = ''
+      await this.#use(connection)
     }
-    if (!this.#connection) return
-    if (this.#isClosed) {
-      await this.#connection.close()
-      return
-    }
-    for (const setUp of this.#setUp) setUp(this.#connection)
+  }
+
+  /** Uses a connection until it is closed. The client itself replaces its server meanwhile. */
+  async #use(connection: NatsConnection): Promise<void> {
+    if (this.#isClosed) return connection.close()
+    this.#connection = connection
+    for (const setUp of this.#setUp) setUp(connection)
     this.#isUp = true
-    this.#events.up(this.#connection.getServer())
-    for await (const status of this.#connection.status()) this.#note(status)
+    this.#events.up(connection.getServer())
+    for await (const status of connection.status()) this.#note(status)
+    this.#isUp = false
+    this.#connection = undefined
   }
 
   #note(status: Status): void {
@@ -132,6 +139,7 @@ class NatsBus implements Bus {
 }
 
 const NATS_PORT = 4222
+const RETRY_MILLIS = 500
 
 function sleep(millis: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, millis))

@@ -162,7 +162,7 @@ t.test('a ring that is full drops deltas, counts them and goes on', async t => {
     })
     node.announce(request, START)
   }
-  const dropped = droppedDeltas(node.engine.ring ?? openDeltaRing(createDeltaRing(false)))
+  const dropped = droppedDeltas(node.engine.ring ?? openDeltaRing(createDeltaRing()))
   const first = node.flush(START)
   t.ok(
     first.count > 50 && first.count + dropped === 200,

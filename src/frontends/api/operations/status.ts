@@ -11,6 +11,10 @@ export const statusHandlers: Record<string, Handler> = {
     return jsonReply(await admin.stats())
   },
 
+  async reloadLists({ admin }) {
+    return jsonReply({ status: 'ok', ...(await admin.reloadLists()) })
+  },
+
   getHealth: () => Promise.resolve(OK),
 
   /** A worker without a connection to the primary is not ready either. */
