@@ -14,15 +14,13 @@ import * as layout from './tables/layout.ts'
 /** Name, offset and bytes of each field of a record, in order of offset. */
 type Fields = readonly (readonly [name: string, offset: number, bytes: number])[]
 
-/** Checks that fields are in order, do not overlap, are aligned to `alignment`, and fit. */
+/** Checks that fields are in order, do not overlap, fit, and are aligned to `alignment`. */
 function assertFields(record: string, fields: Fields, size: number, alignment: number): void {
-  let end = 0
-  for (const [name, offset, bytes] of fields) {
-    assert.ok(offset >= end, `${record}: ${name} at ${offset} overlaps the field before it`)
+  const offsets = fields.map(([, offset, bytes]) => [offset, bytes] as const)
+  assertRecordLayouts({ [record]: { fields: offsets, end: size } })
+  for (const [name, offset] of fields) {
     assert.equal(offset % alignment, 0, `${record}: ${name} at ${offset} is not aligned`)
-    end = offset + bytes
   }
-  assert.ok(end <= size, `${record}: its fields end at ${end}, behind its ${size} bytes`)
 }
 
 function assertHeads(): void {
@@ -115,7 +113,7 @@ function assertTorrentsAndPeers(): void {
 
 /**
  * Checks once, at start and in the tests, what the constants of the tables assume of each other.
- * Throws an AssertionError that names the field.
+ * Throws an Error that names the record.
  */
 export function assertLayouts(): void {
   assertRecordLayouts()
