@@ -115,7 +115,9 @@ t.test('metrics and stats tell what was asked, by the names of Torrust-Actix too
   const late = await untilSnapshot(tracker)
   const isLinux = process.platform === 'linux'
   // This tracker has no cache, no receivers of events and no other nodes.
-  const configured = Object.keys(CATALOGUE).filter(name => !/^muster_(cache|events|nodes)_/.test(name))
+  const configured = Object.keys(CATALOGUE).filter(
+    name => !/^muster_(cache|events|nodes)_/.test(name),
+  )
   for (const name of configured) {
     if (isLinux || !/_dropped_|_queue_|_connections$/.test(name))
       t.ok(namesIn(late).includes(name), name)
