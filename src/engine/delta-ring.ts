@@ -173,7 +173,7 @@ function copyWords(
   from: number,
   bytes: number,
 ): number {
-  for (let n = 0; n < bytes; n += 4) target.setInt32(to + n, source.getInt32(from + n))
+  for (let n = 0; n < bytes; n += 4) target.setInt32(to + n, source.getInt32(from + n, true), true)
   return to + bytes
 }
 
@@ -226,15 +226,38 @@ export function readDeltas(
       read = (read + size - from) | 0
       continue
     }
-    const bytes = deltaBytes(u8[from]!)
-    if (to + bytes > end) break
-    out.set(u8.subarray(from, from + bytes), to)
-    to += bytes
-    read = (read + bytes) | 0
-    count.deltas++
+    const run = wholeDeltas(
+      ring,
+      from,
+      Math.min(size - from, (written - read) | 0),
+      end - to,
+      count,
+    )
+    if (run === 0) break
+    out.set(u8.subarray(from, from + run), to)
+    to += run
+    read = (read + run) | 0
   }
   Atomics.store(words, READ, read)
   return to
+}
+
+/** Bytes of the deltas from `from` on that lie within `written` bytes and fit into `room`. */
+function wholeDeltas(
+  { u8 }: DeltaRing,
+  from: number,
+  written: number,
+  room: number,
+  count: { deltas: number },
+): number {
+  let run = 0
+  while (run < written && u8[from + run] !== RING_SKIP) {
+    const bytes = deltaBytes(u8[from + run]!)
+    if (run + bytes > room) break
+    run += bytes
+    count.deltas++
+  }
+  return run
 }
 
 /** Deltas that did not fit since the start, modulo 2^32. */
