@@ -12,8 +12,10 @@ import type { WorkerNumbers } from './worker-ids.ts'
 export type WorkerProcessOptions = {
   readonly listeners: FrontendListeners
   readonly admin: Admin
+  /** Receives each worker's start, exit and reports. */
   readonly processes: Processes
   readonly socketPathFor: (n: number) => string
+  /** Folder of the sockets between workers. */
   readonly folder: string
   readonly numbers: WorkerNumbers
   readonly logSettings: LogSettings

@@ -1,29 +1,14 @@
 import cluster from 'node:cluster'
 import { fileURLToPath } from 'node:url'
-import type { Admin } from '../admin/admin.ts'
-import type { Processes } from '../counters/processes.ts'
 import { unavailableError } from '../errors.ts'
 import type { Logger, LogSettings } from '../log.ts'
 import { threadUrl } from '../thread-url.ts'
 import type { FrontendListeners } from './local-servers.ts'
 import type { FromWorker } from './messages.ts'
 import { type Child, type Death, Supervisor } from './supervisor.ts'
-import type { WorkerNumbers } from './worker-ids.ts'
-import { WorkerProcess, workerName } from './worker-process.ts'
+import { WorkerProcess, type WorkerProcessOptions, workerName } from './worker-process.ts'
 
-export type WorkersOptions = {
-  readonly count: number
-  readonly listeners: FrontendListeners
-  readonly admin: Admin
-  /** Receives each worker's start, exit and reports. */
-  readonly processes: Processes
-  readonly socketPathFor: (n: number) => string
-  /** Folder of the sockets between workers. */
-  readonly folder: string
-  readonly numbers: WorkerNumbers
-  readonly logSettings: LogSettings
-  readonly log: Logger
-}
+export type WorkersOptions = WorkerProcessOptions & { readonly count: number }
 
 /**
  * After this many deaths in a row, the log reports no more deaths of a worker until it runs longer.
