@@ -1,8 +1,10 @@
 import { COMPACT_BYTES, Family, PORT_BYTES } from '../../protocol/records.ts'
+import type { Arena } from './arena.ts'
 import type { SoughtPeer } from './find-peer.ts'
 import { PEER_ADDRESS, SEGMENT_PEERS } from './layout.ts'
 import { compactAt, peerCount, seederCount } from './peer-list.ts'
-import type { ListRef, Slot } from './references.ts'
+import { hasTags, nextTag, tagOf, tagsAt } from './peer-tags.ts'
+import { type ListRef, NO_SLOT, type Slot } from './references.ts'
 import type { HeldStripe } from './stripe.ts'
 
 /** Newest peers of each kind that are checked in a large list. */
@@ -58,33 +60,52 @@ export type AddressSurvey = {
  * NEWEST_PEERS, in a larger one the newest seeders and leechers.
  */
 export function surveyAddress(
-  { arena }: HeldStripe,
+  held: HeldStripe,
   list: ListRef,
-  { family, view, addressAt }: SoughtPeer,
+  peer: SoughtPeer,
   port: number,
   self: Slot,
   into: AddressSurvey,
 ): void {
+  const { arena } = held
+  const { family } = peer
   const count = peerCount(arena, list)
-  const seeders = seederCount(arena, list)
-  const isIpv4 = family === Family.ipv4
-  const width = COMPACT_BYTES[family]
-  const first = view.getInt32(addressAt, true)
-  const second = isIpv4 ? 0 : view.getInt32(addressAt + 4, true)
   into.count = 0
   into.hasEndpoint = false
+  if (hasTags(held, list)) {
+    const tags = tagsAt(held, list, family)
+    const tag = tagOf(held.hashKey, peer.view, peer.addressAt, family)
+    for (let slot = nextTag(arena, tags, tag, 0, count); slot !== NO_SLOT; ) {
+      if (slot !== self)
+        surveyPeer(arena, compactAt(arena, list, family, slot as Slot), peer, port, into)
+      slot = nextTag(arena, tags, tag, slot + 1, count)
+    }
+    return
+  }
+  const seeders = seederCount(arena, list)
   for (let end = count; end > 0; end = end > seeders ? seeders : 0) {
     const begin = end > seeders ? seeders : 0
     for (let slot = end - 1; slot >= begin && slot >= end - NEWEST_PEERS; slot--) {
-      const at = compactAt(arena, list, family, slot as Slot)
-      if (arena.view.getInt32(at, true) !== first || slot === self) continue
-      if (!isIpv4) {
-        if (arena.view.getInt32(at + 4, true) !== second) continue
-        into.count++
-        if (arena.view.getInt32(at + 8, true) !== view.getInt32(addressAt + 8, true)) continue
-        if (arena.view.getInt32(at + 12, true) !== view.getInt32(addressAt + 12, true)) continue
-      } else into.count++
-      if (arena.view.getUint16(at + width - PORT_BYTES) === port) into.hasEndpoint = true
+      if (slot === self) continue
+      surveyPeer(arena, compactAt(arena, list, family, slot as Slot), peer, port, into)
     }
   }
+}
+
+/** Counts the peer whose compact bytes are at `at` if it has the address that is surveyed. */
+function surveyPeer(
+  { view }: Arena,
+  at: number,
+  { family, view: own, addressAt }: SoughtPeer,
+  port: number,
+  into: AddressSurvey,
+): void {
+  if (view.getInt32(at, true) !== own.getInt32(addressAt, true)) return
+  if (family !== Family.ipv4) {
+    if (view.getInt32(at + 4, true) !== own.getInt32(addressAt + 4, true)) return
+    into.count++
+    if (view.getInt32(at + 8, true) !== own.getInt32(addressAt + 8, true)) return
+    if (view.getInt32(at + 12, true) !== own.getInt32(addressAt + 12, true)) return
+  } else into.count++
+  if (view.getUint16(at + COMPACT_BYTES[family] - PORT_BYTES) === port) into.hasEndpoint = true
 }

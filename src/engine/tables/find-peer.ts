@@ -72,7 +72,7 @@ function findByTag(
 ): Slot {
   const { arena, hashKey } = held
   const tags = tagsAt(held, list, peer.family)
-  const tag = tagOf(hashKey, peer.view, peer.idAt, peer.addressAt, peer.family)
+  const tag = tagOf(hashKey, peer.view, peer.addressAt, peer.family)
   let slot = nextTag(arena, tags, tag, first, end)
   while (slot !== NO_SLOT && !isPeer(arena, list, slot as Slot, peer)) {
     slot = nextTag(arena, tags, tag, slot + 1, end)

@@ -1,22 +1,16 @@
-import { COMPACT_BYTES, type Family } from '../../protocol/records.ts'
+import { COMPACT_BYTES, Family } from '../../protocol/records.ts'
 import type { Arena } from './arena.ts'
 import type { HashKey } from './keyed-hash.ts'
-import {
-  DETAIL_BYTES,
-  DETAIL_PEER_ID,
-  LIST_BLOCK,
-  LIST_CAPACITY,
-  PEER_ADDRESS,
-  SCAN_PEERS_MAX,
-} from './layout.ts'
-import { compactAt, detailAt } from './peer-list.ts'
+import { DETAIL_BYTES, INDEX_REF_MIN, LIST_BLOCK, LIST_CAPACITY, SCAN_PEERS_MAX } from './layout.ts'
+import { compactAt } from './peer-list.ts'
 import type { ListRef, Slot } from './references.ts'
 import type { HeldStripe } from './stripe.ts'
 
 /**
- * Tags of a list of one block: a byte of each peer's hash, at the end of the block, in the order of
- * the slots. A search compares four tags at once and touches the peers whose tag fits, which is one
- * in 256 of the others. Lists with a capacity of up to SCAN_PEERS_MAX do not have tags.
+ * Tags of a list of one block: a byte of the hash of each peer's address, at the end of the block,
+ * in the order of the slots. A search compares four tags at once. It touches the peers whose tag
+ * fits: those of the same address, and one in 256 of the others. Lists with a capacity of up to
+ * SCAN_PEERS_MAX do not have tags.
  */
 
 /** Bytes of the tags of a block of this capacity, a multiple of 4. */
@@ -35,31 +29,21 @@ export function tagsOf(block: number, family: Family, capacity: number): number 
   return block + capacity * (COMPACT_BYTES[family] + DETAIL_BYTES)
 }
 
-/** Whether a list of one block has tags. */
+/** Whether a list has tags: not a short one, nor one with an index. */
 export function hasTags({ arena }: HeldStripe, list: ListRef): boolean {
-  return arena.u32[(list + LIST_CAPACITY) >> 2]! > SCAN_PEERS_MAX
+  const capacity = arena.u32[(list + LIST_CAPACITY) >> 2]!
+  return capacity > SCAN_PEERS_MAX && capacity < INDEX_REF_MIN
 }
 
-/** Offsets in a peer id of the words that differ between clients of one kind (BEP 20). */
-const ID_RANDOM = 12
-const ID_LAST = 16
-
 /**
- * Tag of a peer's identity. It costs a fraction of a keyed hash of all bytes. A client that chooses
- * ids of one tag makes the search in one list as slow as a scan of its block, and no slower.
+ * Tag of the IPv4 address, the IPv6 /64 or the WebSocket connection at `addressAt`. Peers of one
+ * address share a tag, by which `surveyAddress` finds them. A client with many peers in a torrent
+ * makes a search in that list as slow as a scan of its block, and no slower.
  */
-export function tagOf(
-  key: HashKey,
-  view: DataView,
-  idAt: number,
-  addressAt: number,
-  family: Family,
-): number {
-  const address = view.getInt32(addressAt + PEER_ADDRESS[family] - 4, true)
-  let hash = Math.imul(view.getInt32(idAt + ID_RANDOM, true) ^ key[0], 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 15) ^ view.getInt32(idAt + ID_LAST, true), 0xc2b2ae35)
-  hash = Math.imul(hash ^ (hash >>> 13) ^ address ^ key[1], 0x27d4eb2f)
-  return hash >>> 24
+export function tagOf(key: HashKey, view: DataView, addressAt: number, family: Family): number {
+  const more = family === Family.ipv4 ? 0 : view.getInt32(addressAt + 4, true)
+  const hash = Math.imul(view.getInt32(addressAt, true) ^ key[0], 0x85ebca6b)
+  return Math.imul(hash ^ (hash >>> 15) ^ more ^ key[1], 0xc2b2ae35) >>> 24
 }
 
 const EACH_BYTE = 0x0101_0101
@@ -129,8 +113,7 @@ export function writeTags(held: HeldStripe, list: ListRef, family: Family, count
   const { arena, hashKey } = held
   const tags = tagsAt(held, list, family)
   for (let slot = 0 as Slot; slot < count; slot++) {
-    const id = detailAt(arena, list, family, slot) + DETAIL_PEER_ID
     const compact = compactAt(arena, list, family, slot)
-    arena.u8[tags + slot] = tagOf(hashKey, arena.view, id, compact, family)
+    arena.u8[tags + slot] = tagOf(hashKey, arena.view, compact, family)
   }
 }

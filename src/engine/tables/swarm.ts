@@ -117,8 +117,7 @@ function insertInto(held: HeldStripe, list: ListRef, peer: SoughtPeer): Slot {
   } else {
     movePeer(held, list, family, slot, end)
     if (hasTags(held, list)) {
-      const { view, idAt, addressAt } = peer
-      setTag(held, list, family, slot, tagOf(held.hashKey, view, idAt, addressAt, family))
+      setTag(held, list, family, slot, tagOf(held.hashKey, peer.view, peer.addressAt, family))
     }
   }
   arena.u32[(list + LIST_COUNT) >> 2] = count + 1
