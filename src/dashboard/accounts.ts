@@ -40,7 +40,7 @@ function transferRow(first: Cell, transfer: Transfer): Cell[] {
 export async function showTorrentUsers(hash: string): Promise<string> {
   hideResults('torrent-users')
   const answer = await ask('GET', `/api/torrent/${hash}/users?limit=${ROWS}`)
-  if (answer.status !== 200) return 'Users are not enabled.'
+  if (answer.status !== 200) return refusalText(answer)
   const users = answer.json['users'] as readonly Transfer[]
   const sorted = [...users].sort((a, b) => b.completed - a.completed)
   showResults(

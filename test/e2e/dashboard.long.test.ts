@@ -81,9 +81,9 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
     await untilText(page, '#peers', /^1$/)
     await untilText(page, '#torrents', /^1$/)
     const client = await openUdpClient(t, '127.0.0.1', tracker.port('udp', '127.0.0.1'))
-    while (!/[1-9]/.test((await page.textContent('#announces')) ?? '')) {
+    do {
       await client.announce({ infoHash: hashOf(2), peerId: Buffer.from('-qB4650-000000000000') })
-    }
+    } while (!/[1-9]/.test((await page.textContent('#announces')) ?? ''))
     await untilText(page, '#peers', /^2$/)
     t.match(
       await page.getAttribute('#announces-chart', 'aria-label'),
