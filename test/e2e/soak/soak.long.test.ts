@@ -115,6 +115,8 @@ t.test(`${SECONDS} seconds of churn, kills, reloads, outages and garbage at once
   const { tracker, admin } = await startWithApi(t, {
     frontend: { workers: 2 },
     tracker_config: { users_enabled: true, blacklist_enabled: true, peers_cleanup_interval: 5 },
+    // Sockets of one user are new clients after each reconnection.
+    accounting: { peers_per_user: 0 },
     database: { ...settings, persistent_interval: 1, insert_vacant: true },
     snapshot: { interval: 10 },
   })
