@@ -1,6 +1,6 @@
 import type { Factors, Transfer } from './answers.ts'
 import { ask } from './api.ts'
-import { byId, type Cell } from './dom.ts'
+import { byId, type Cell, setText } from './dom.ts'
 import { formatAgo, formatBytes, formatDuration, formatNumber } from './format.ts'
 import { countTexts, hideResults, onSubmit, refusalText, showResults } from './forms.ts'
 import { isHash } from './hashes.ts'
@@ -36,9 +36,20 @@ function transferRow(first: Cell, transfer: Transfer): Cell[] {
   ]
 }
 
-/** Shows the users of a torrent, those that completed it first. Returns a hint. */
-export async function showTorrentUsers(hash: string): Promise<string> {
+/** Hides the users of a torrent. */
+export function hideTorrentUsers(): void {
   hideResults('torrent-users')
+  setText(byId('torrent-users-hint'), '')
+}
+
+/** Shows the users of a torrent, those that completed it first. */
+export async function showTorrentUsers(hash: string): Promise<void> {
+  hideTorrentUsers()
+  setText(byId('torrent-users-hint'), await fillTorrentUsers(hash))
+}
+
+/** Shows the table of users. Returns a hint. */
+async function fillTorrentUsers(hash: string): Promise<string> {
   const answer = await ask('GET', `/api/torrent/${hash}/users?limit=${ROWS}`)
   if (answer.status !== 200) return refusalText(answer)
   const users = answer.json['users'] as readonly Transfer[]

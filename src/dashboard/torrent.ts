@@ -1,9 +1,9 @@
-import { showTorrentUsers } from './accounts.ts'
+import { hideTorrentUsers, showTorrentUsers } from './accounts.ts'
 import type { TorrentOverview } from './answers.ts'
 import { ask } from './api.ts'
 import { byId, confirmed, fillTable, setText } from './dom.ts'
 import { formatAgo, formatBytes, formatNumber } from './format.ts'
-import { busy, hideResults, refusalText } from './forms.ts'
+import { busy, refusalText } from './forms.ts'
 import { isHash } from './hashes.ts'
 import { addToList, type ListName, removeFromList } from './lists.ts'
 
@@ -22,8 +22,7 @@ export function startTorrent(): { open(hash: string): void } {
     shown = answer.json as unknown as TorrentOverview
     showTorrent(shown)
     found.hidden = false
-    hideResults('torrent-users')
-    setText(byId('torrent-users-hint'), '')
+    hideTorrentUsers()
     return shown.torrent ? said : `${said} The tracker knows no such torrent.`.trim()
   }
 
@@ -33,12 +32,6 @@ export function startTorrent(): { open(hash: string): void } {
       if (!isHash(hash)) throw new Error('An info hash is 40 hexadecimal digits.')
       return look(hash.toLowerCase())
     })
-  }
-
-  async function showUsers(): Promise<void> {
-    if (!shown) return
-    const { info_hash: hash } = shown
-    setText(byId('torrent-users-hint'), await showTorrentUsers(hash))
   }
 
   function toggle(list: ListName): void {
@@ -73,7 +66,9 @@ export function startTorrent(): { open(hash: string): void } {
   byId('torrent-whitelist').addEventListener('click', () => toggle('whitelist'))
   byId('torrent-blacklist').addEventListener('click', () => toggle('blacklist'))
   byId('torrent-delete').addEventListener('click', () => void remove())
-  byId('torrent-users-show').addEventListener('click', () => void showUsers())
+  byId('torrent-users-show').addEventListener('click', () => {
+    if (shown) void showTorrentUsers(shown.info_hash)
+  })
 
   return {
     open(hash) {
