@@ -291,9 +291,6 @@ const SCOPES_IPV4 = Int8Array.from({ length: 256 }, (_, first) => {
   return [100, 169, 172, 192].includes(first) ? -1 : Scope.global
 })
 
-/** First bytes of the IPv4 addresses that may not be global, for a check without a call. */
-export const MAY_BE_LOCAL = Uint8Array.from(SCOPES_IPV4, scope => (scope === Scope.global ? 0 : 1))
-
 /** Scope of the IPv4 address whose first bytes are `first` and `second`. */
 export function scopeOfIpv4(first: number, second: number): Scope {
   const scope = SCOPES_IPV4[first] as Scope | -1
@@ -335,6 +332,14 @@ export function isInReach(to: Scope, from: Scope): boolean {
   // The machine itself reaches its private networks.
   return to === from || (to === Scope.private && from === Scope.loopback)
 }
+
+/**
+ * For each scope of a client, the first bytes of the IPv4 addresses that it may not reach: a check
+ * without a call.
+ */
+export const MAY_BE_OUT_OF_REACH: readonly Uint8Array[] = Object.values(Scope).map(from =>
+  Uint8Array.from(SCOPES_IPV4, to => (to !== -1 && isInReach(to as Scope, from) ? 0 : 1)),
+)
 
 /**
  * Whether the internet can reach the IPv4 address at `at`: all but the special-purpose registry

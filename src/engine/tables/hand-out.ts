@@ -1,4 +1,10 @@
-import { isInReach, MAY_BE_LOCAL, Scope, scopeOfIpv4, scopeOfIpv6 } from '../../protocol/ip.ts'
+import {
+  isInReach,
+  MAY_BE_OUT_OF_REACH,
+  Scope,
+  scopeOfIpv4,
+  scopeOfIpv6,
+} from '../../protocol/ip.ts'
 import { COMPACT_BYTES, Family, HASH_BYTES, PORT_BYTES } from '../../protocol/records.ts'
 import { DETAIL_PEER_ID, SEGMENT_PEERS } from './layout.ts'
 import { compactAt, detailAt, lastSeen } from './peer-list.ts'
@@ -85,6 +91,7 @@ function copyIpv4(
 ): number {
   const { arena, list, family, runCount, runs } = picks
   const { view } = arena
+  const unsure = MAY_BE_OUT_OF_REACH[recipient.scope]!
   const own =
     recipient.family === Family.ipv4 ? recipient.view.getInt32(recipient.addressAt, true) : 0
   const stop = at + most * COMPACT_BYTES[Family.ipv4]
@@ -103,7 +110,7 @@ function copyIpv4(
           const third = view.getInt32(from + 8, true)
           const second = (middle >>> 16) | (third << 16)
           if (
-            (MAY_BE_LOCAL[first & 0xff]! | MAY_BE_LOCAL[second & 0xff]!) === 0 &&
+            (unsure[first & 0xff]! | unsure[second & 0xff]!) === 0 &&
             (middle & DEAD_PORT_MASK) !== 0 &&
             ((third >>> 16) & DEAD_PORT_MASK) !== 0 &&
             first !== own &&
