@@ -58,7 +58,7 @@ t.test('what cannot be used is refused with key, file and reason', async t => {
   refused(`${certificate}it does not belong to the key in "${keyFile}"`)
 
   writeFileSync(certificateFile, 'no certificate')
-  refused(`${certificate}there is no certificate in PEM form in it`)
+  refused(`${certificate}it does not contain a certificate in PEM`)
   writeFileSync(certificateFile, own.replace(/[a-zA-Z0-9]{40}/, 'A'.repeat(40)))
   refused(`${certificate}a certificate in it is damaged`)
 
