@@ -63,7 +63,7 @@ export class UserReports {
     return found
   }
 
-  /** Clears the flags of a user. Returns false if there is no such user. */
+  /** Clears the flags of a user. Returns false for an unknown user. */
   async clearFlags(key: string): Promise<boolean> {
     const { engine, idOf, numberOf } = this.#options
     const id = idOf(key)

@@ -20,7 +20,7 @@ export type Dialect = {
   fits(kind: ColumnKind, type: string): boolean
   /** A number in a place where SQL does not determine its type. */
   number(value: unknown): RawBuilder<unknown>
-  /** Columns of a table; undefined if there is no table of this name. */
+  /** Columns of a table; undefined for an unknown table. */
   columns(table: string): Promise<FoundColumn[] | undefined>
   /** Whether a transaction that failed with this error may succeed if it is run again. */
   mayRetry(error: unknown): boolean

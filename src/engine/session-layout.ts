@@ -118,7 +118,7 @@ export type Sessions = SharedSessions & {
   readonly firstRecord: number
   /** Partition of the held session. */
   partition: number
-  /** Receives what evicted sessions have not written yet. */
+  /** Receives the unwritten counts of evicted sessions. */
   readonly users: Users
 }
 

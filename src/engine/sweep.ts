@@ -83,7 +83,7 @@ function sweepStripe(engine: Engine, cursor: SweepCursor, limit: number): boolea
       continue
     }
     if (cursor.torrent !== torrent) enterTorrent(held.arena, cursor, torrent)
-    // Peers of a torrent that is no longer listed are removed regardless of their last announce.
+    // Peers of a delisted torrent are removed regardless of their last announce.
     const torrentLimit = isListed(engine, torrent) ? limit : Number.POSITIVE_INFINITY
     steps += sweepTorrent(engine, cursor, torrentLimit, SLICE_STEPS_MAX - steps)
     if (cursor.slot > 0 || cursor.family !== LAST_FAMILY) continue
