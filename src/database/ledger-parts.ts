@@ -1,5 +1,5 @@
 import type { FactorRow } from './factors.ts'
-import type { LedgerRow, SessionRow } from './ledger-rows.ts'
+import type { BatchedSession, LedgerRow, SessionRow } from './ledger-rows.ts'
 import { loadOutline, type Outline, upsertChanges } from './outline.ts'
 import type { Store } from './table.ts'
 
@@ -20,11 +20,9 @@ export type LedgerParts = {
   readonly factors: LedgerPart<FactorRow>
 }
 
-type StoredSession = SessionRow & { readonly batch: number }
-
 type Outlines = {
   readonly torrents: Outline<LedgerRow>
-  readonly sessions: Outline<StoredSession>
+  readonly sessions: Outline<BatchedSession>
   readonly factors: Outline<FactorRow>
 }
 

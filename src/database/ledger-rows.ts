@@ -1,3 +1,5 @@
+import type { SessionCounts } from '../protocol/session-counts.ts'
+
 /** Rows of the ledger, and the changes that announces make to them. */
 
 /** Changes of several users that are written together. */
@@ -22,21 +24,11 @@ export type UserChange = {
   readonly sessions: Map<string, SessionRow>
 }
 
-/** A session as it is stored. Times in Unix seconds, hashes in hexadecimal digits. */
-export type SessionRow = {
-  readonly user: string
-  readonly hash: string
-  readonly peerId: string
-  readonly uploaded: number
-  readonly downloaded: number
-  readonly finalUp: number
-  readonly finalDown: number
-  readonly left: number
-  readonly restarted: number
-  readonly first: number
-  readonly seen: number
-  readonly state: number
-}
+/** A session as it is stored. */
+export type SessionRow = SessionCounts & { readonly user: string }
+
+/** A session with the number of the batch that wrote it. */
+export type BatchedSession = SessionRow & { readonly batch: number }
 
 /** A user's numbers in a torrent: growth in a batch, sums in the table. */
 export type LedgerRow = {

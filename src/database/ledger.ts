@@ -13,7 +13,14 @@ import {
   saveFactors,
 } from './factors.ts'
 import { type LedgerParts, ledgerParts } from './ledger-parts.ts'
-import type { Batch, LedgerRow, RowFilter, SessionRow, UserChange } from './ledger-rows.ts'
+import type {
+  Batch,
+  BatchedSession,
+  LedgerRow,
+  RowFilter,
+  SessionRow,
+  UserChange,
+} from './ledger-rows.ts'
 import {
   type Change,
   type Column,
@@ -123,7 +130,7 @@ function sessionOutline(
   structure: DatabaseStructureConfig,
   shapes: Shapes,
   { fold }: Dialect,
-): Outline<SessionRow & { readonly batch: number }> {
+): Outline<BatchedSession> {
   const section = 'sessions'
   const table = fold(structure.sessions.table_name)
   const column = (name: string, field: string, kind: ColumnKind) =>
@@ -205,7 +212,7 @@ async function prepare(
 async function write(
   store: Store,
   users: Shapes['users'],
-  sessions: Outline<SessionRow & { readonly batch: number }>,
+  sessions: Outline<BatchedSession>,
   torrents: Outline<LedgerRow>,
   batch: Batch,
 ): Promise<number> {
@@ -228,8 +235,8 @@ async function write(
 /** Whether the batch of this row has been committed: its sessions carry the batch's id. */
 async function isWritten(
   db: Kysely<Tables>,
-  { table, keys }: Outline<SessionRow & { readonly batch: number }>,
-  row: SessionRow & { readonly batch: number },
+  { table, keys }: Outline<BatchedSession>,
+  row: BatchedSession,
 ): Promise<boolean> {
   let query = db.selectFrom(table).select('batch')
   for (const { name, kind, field } of keys) query = query.where(name, '=', encode(kind, row[field]))
@@ -298,7 +305,7 @@ function sum(dialect: Dialect, column: RawBuilder<unknown>, value: bigint): RawB
  */
 async function* loadSessions(
   dialect: Dialect,
-  outline: Outline<SessionRow & { readonly batch: number }>,
+  outline: Outline<BatchedSession>,
   seen: number,
   most: number,
 ): AsyncGenerator<readonly SessionRow[]> {

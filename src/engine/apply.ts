@@ -1,6 +1,8 @@
 import { allocate, type Bytes } from '../protocol/bytes.ts'
 import {
+  COUNT_BYTES,
   COUNTS_EVENT,
+  COUNTS_UPLOADED,
   DELTA_ADDRESS,
   DELTA_ADDRESS_BYTES,
   DELTA_BITS,
@@ -37,6 +39,7 @@ import type { Engine } from './engine.ts'
 import { isNewCompletion } from './new-completion.ts'
 import type { PeerPlace, RecentStops } from './recent-stops.ts'
 import { type Arena, increment } from './tables/arena.ts'
+import { copyWords } from './tables/copy-words.ts'
 import { findPeer } from './tables/find-peer.ts'
 import {
   COMPLETION_COUNTED,
@@ -153,14 +156,28 @@ function readDelta({ u8, view }: Bytes, from: DataView, at: number, bits: number
   view.setUint16(PORT, from.getUint16(at + DELTA_PORT, true), true)
   let next = at + DELTA_ADDRESS
   const isWebsocket = family === Family.websocket
-  next = copyWords(view, ADDRESS, from, next, isWebsocket ? CONNECTION_BYTES : addressOf(family))
-  if (isWebsocket) next = copyWords(view, CLIENT_ADDRESS, from, next, IP_BYTES_MAX)
-  next = copyWords(view, INFO_HASH, from, next, 2 * HASH_BYTES)
+  next += copyWords(
+    view,
+    ADDRESS,
+    from,
+    next,
+    isWebsocket ? CONNECTION_BYTES : DELTA_ADDRESS_BYTES[family],
+  )
+  if (isWebsocket) next += copyWords(view, CLIENT_ADDRESS, from, next, IP_BYTES_MAX)
+  next += copyWords(view, INFO_HASH, from, next, 2 * HASH_BYTES)
   for (let n = UPLOADED; n < LEFT + 8; n += 4) view.setInt32(n, 0)
   if ((bits & DeltaBit.counts) !== 0) {
     for (let field = 0; field < 3; field++) {
-      view.setUint32(UPLOADED + field * 8, from.getUint32(next + field * 6, true), true)
-      view.setUint32(UPLOADED + field * 8 + 4, from.getUint16(next + field * 6 + 4, true), true)
+      view.setUint32(
+        UPLOADED + field * 8,
+        from.getUint32(next + COUNTS_UPLOADED + field * COUNT_BYTES, true),
+        true,
+      )
+      view.setUint32(
+        UPLOADED + field * 8 + 4,
+        from.getUint16(next + COUNTS_UPLOADED + field * COUNT_BYTES + 4, true),
+        true,
+      )
     }
     u8[EVENT] = from.getUint8(next + COUNTS_EVENT)
     next += DELTA_COUNTS_BYTES
@@ -170,22 +187,6 @@ function readDelta({ u8, view }: Bytes, from: DataView, at: number, bits: number
 
 /** Bytes left of a leecher whose delta has no counts. */
 const LEFT_UNKNOWN = 1
-
-function addressOf(family: Family): number {
-  return DELTA_ADDRESS_BYTES[family]
-}
-
-/** Copies `bytes`, a multiple of four, and returns where the source goes on. */
-function copyWords(
-  target: DataView,
-  to: number,
-  source: DataView,
-  from: number,
-  bytes: number,
-): number {
-  for (let n = 0; n < bytes; n += 4) target.setInt32(to + n, source.getInt32(from + n))
-  return from + bytes
-}
 
 /** Whether the announce is not older than what is known of its peer. The stripe is held. */
 function isNewer(

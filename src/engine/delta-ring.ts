@@ -1,5 +1,7 @@
 import {
+  COUNT_BYTES,
   COUNTS_EVENT,
+  COUNTS_UPLOADED,
   DELTA_ADDRESS,
   DELTA_ADDRESS_BYTES,
   DELTA_BITS,
@@ -27,6 +29,7 @@ import {
 import type { Announce } from './current-announce.ts'
 import type { Engine } from './engine.ts'
 import type { Arena } from './tables/arena.ts'
+import { copyWords } from './tables/copy-words.ts'
 import { DETAIL_PEER_ID, TORRENT_HASH } from './tables/layout.ts'
 import type { TorrentRef } from './tables/references.ts'
 
@@ -138,14 +141,24 @@ export function writeDelta(
   view.setUint16(target + DELTA_PORT, from.getUint16(at + PORT, true), true)
   let to = target + DELTA_ADDRESS
   const isWebsocket = family === Family.websocket
-  to = copyWords(view, to, from, at + ADDRESS, isWebsocket ? CONNECTION_BYTES : addressOf(family))
-  if (isWebsocket) to = copyWords(view, to, from, at + CLIENT_ADDRESS, IP_BYTES_MAX)
-  to = copyWords(view, to, from, at + INFO_HASH, 2 * HASH_BYTES)
+  to += copyWords(
+    view,
+    to,
+    from,
+    at + ADDRESS,
+    isWebsocket ? CONNECTION_BYTES : DELTA_ADDRESS_BYTES[family],
+  )
+  if (isWebsocket) to += copyWords(view, to, from, at + CLIENT_ADDRESS, IP_BYTES_MAX)
+  to += copyWords(view, to, from, at + INFO_HASH, 2 * HASH_BYTES)
   if ((bits & DeltaBit.counts) !== 0) {
     for (let field = 0; field < 3; field++) {
       const source = at + UPLOADED + field * (DOWNLOADED - UPLOADED)
-      view.setUint32(to + field * 6, from.getUint32(source, true), true)
-      view.setUint16(to + field * 6 + 4, from.getUint16(source + 4, true), true)
+      view.setUint32(to + COUNTS_UPLOADED + field * COUNT_BYTES, from.getUint32(source, true), true)
+      view.setUint16(
+        to + COUNTS_UPLOADED + field * COUNT_BYTES + 4,
+        from.getUint16(source + 4, true),
+        true,
+      )
     }
     view.setUint16(to + COUNTS_EVENT, request.u8[at + EVENT]!, true)
     to += DELTA_COUNTS_BYTES
@@ -159,22 +172,6 @@ export function tellAnnounce(engine: Engine, ring: DeltaRing, stopped: boolean):
   const { access, announce } = engine
   const withUser = access.rules.users && access.user !== 0
   writeDelta(ring, announce, stopped, !stopped && announce.completed, withUser)
-}
-
-function addressOf(family: Family): number {
-  return DELTA_ADDRESS_BYTES[family]
-}
-
-/** Copies `bytes`, a multiple of four, and returns the end of the copy. */
-function copyWords(
-  target: DataView,
-  to: number,
-  source: DataView,
-  from: number,
-  bytes: number,
-): number {
-  for (let n = 0; n < bytes; n += 4) target.setInt32(to + n, source.getInt32(from + n, true), true)
-  return to + bytes
 }
 
 /** A peer in the tables that is being removed, though its client did not say so. */
@@ -199,8 +196,8 @@ export function writeRemoval(ring: DeltaRing, peer: RemovedPeer, nowSeconds: num
   u8[target + DELTA_SEEN] = nowSeconds & 0xff
   view.setUint16(target + DELTA_PORT, 0)
   let to = target + DELTA_ADDRESS
-  to = copyWords(view, to, arena.view, peer.compact, addressOf(family))
-  to = copyWords(view, to, arena.view, peer.torrent + TORRENT_HASH, HASH_BYTES)
+  to += copyWords(view, to, arena.view, peer.compact, DELTA_ADDRESS_BYTES[family])
+  to += copyWords(view, to, arena.view, peer.torrent + TORRENT_HASH, HASH_BYTES)
   copyWords(view, to, arena.view, peer.detail + DETAIL_PEER_ID, HASH_BYTES)
   commit(ring, deltaBytes(bits))
 }

@@ -1,4 +1,5 @@
 import { HASH_BYTES } from '../protocol/records.ts'
+import type { SessionCounts } from '../protocol/session-counts.ts'
 import type { Engine } from './engine.ts'
 import {
   PARTITIONS,
@@ -41,26 +42,8 @@ import { hashInfoHash } from './tables/keyed-hash.ts'
  * The door for the admin module to the sessions: changes to write, and stored sessions to restore.
  */
 
-/**
- * The counts that a session has reported, as the database stores them. Hashes in hexadecimal
- * digits.
- */
-export type StoredSession = {
-  readonly hash: string
-  readonly peerId: string
-  readonly uploaded: number
-  readonly downloaded: number
-  readonly finalUp: number
-  readonly finalDown: number
-  readonly left: number
-  readonly restarted: number
-  readonly first: number
-  readonly seen: number
-  readonly state: number
-}
-
 /** A session that changed, and what it adds to its user and torrent since the last call. */
-export type ChangedSession = StoredSession & {
+export type ChangedSession = SessionCounts & {
   /** Number of the user record. */
   readonly user: number
   readonly newUp: number
@@ -130,7 +113,7 @@ const keyBytes = Buffer.alloc(2 * HASH_BYTES)
 const keyView = new DataView(keyBytes.buffer, keyBytes.byteOffset, keyBytes.length)
 
 /** Restores a stored session, unless it is known already. Returns false if the table is full. */
-export function restoreSession({ sessions }: Engine, user: number, stored: StoredSession): boolean {
+export function restoreSession({ sessions }: Engine, user: number, stored: SessionCounts): boolean {
   const { u32, f64 } = sessions
   keyBytes.write(stored.hash, 0, 'hex')
   keyBytes.write(stored.peerId, HASH_BYTES, 'hex')

@@ -32,10 +32,9 @@ export const DeltaBit = {
 export const DELTA_ADDRESS_BYTES = [4, 16, 24] as const
 
 /** The counts, from their start. */
-export const COUNTS_UPLOADED = 0 //    u48, bytes
-export const COUNTS_DOWNLOADED = 6 //  u48, bytes
-export const COUNTS_LEFT = 12 //       u48, bytes
-export const COUNTS_EVENT = 18 //      u8, Event of the announce; one unused byte follows
+export const COUNT_BYTES = 6
+export const COUNTS_UPLOADED = 0 // u48, bytes; downloaded and left follow
+export const COUNTS_EVENT = 18 //   u8, Event of the announce; one unused byte follows
 export const DELTA_COUNTS_BYTES = 20
 
 /** Seconds that a delta may be older than the time by which DELTA_SEEN is completed. */

@@ -6,9 +6,10 @@ import {
   scopeOfIpv6,
 } from '../../protocol/ip.ts'
 import { COMPACT_BYTES, Family, HASH_BYTES, PORT_BYTES } from '../../protocol/records.ts'
+import { copyWords } from './copy-words.ts'
 import { DETAIL_PEER_ID, SEGMENT_PEERS } from './layout.ts'
-import { compactAt, detailAt, lastSeen } from './peer-list.ts'
-import type { Picks } from './pick.ts'
+import { compactAt, detailAt } from './peer-list.ts'
+import { isExpired, type Picks } from './pick.ts'
 import type { Slot } from './references.ts'
 
 /**
@@ -72,10 +73,9 @@ export function copyUseful(
   into: DataView,
   at: number,
 ): number {
-  if (picks.oldest !== 0) return copyLive(picks, recipient, most, into, at)
-  return picks.family === Family.ipv4
+  return picks.family === Family.ipv4 && picks.oldest === 0
     ? copyIpv4(picks, recipient, most, into, at)
-    : copyIpv6(picks, recipient, most, into, at)
+    : copyEach(picks, recipient, most, into, at)
 }
 
 /**
@@ -139,15 +139,16 @@ function copyIpv4(
   return end
 }
 
-/** Copies the picked peers that have announced since `picks.oldest`. */
-function copyLive(
+/** Copies the picked peers of either family that have announced since `picks.oldest`. */
+function copyEach(
   picks: Picks,
   recipient: Recipient,
   most: number,
   into: DataView,
   at: number,
 ): number {
-  const { arena, list, family, runCount, runs, oldest } = picks
+  const { arena, list, family, runCount, runs } = picks
+  const { view } = arena
   const isUseful = family === Family.ipv4 ? isUsefulIpv4 : isUsefulIpv6
   const width = COMPACT_BYTES[family]
   const stop = at + most * width
@@ -156,36 +157,9 @@ function copyLive(
     const first = runs[run * 2]!
     const last = first + runs[run * 2 + 1]!
     for (let slot = first; slot < last && end < stop; slot++) {
-      if (lastSeen(arena, detailAt(arena, list, family, slot as Slot)) < oldest) continue
+      if (isExpired(picks, slot as Slot)) continue
       const from = compactAt(arena, list, family, slot as Slot)
-      if (!isUseful(arena.view, from, recipient)) continue
-      for (let n = 0; n < width; n += 2) into.setInt16(end + n, arena.view.getInt16(from + n))
-      end += width
-    }
-  }
-  return end
-}
-
-function copyIpv6(
-  picks: Picks,
-  recipient: Recipient,
-  most: number,
-  into: DataView,
-  at: number,
-): number {
-  const { arena, list, family, runCount, runs } = picks
-  const stop = at + most * COMPACT_BYTES[Family.ipv6]
-  let end = at
-  for (let run = 0; run < runCount; run++) {
-    const first = runs[run * 2]!
-    const last = first + runs[run * 2 + 1]!
-    for (let slot = first; slot < last; slot++) {
-      const from = compactAt(arena, list, family, slot as Slot)
-      if (!isUsefulIpv6(arena.view, from, recipient)) continue
-      if (end === stop) return end
-      for (let n = 0; n < 16; n += 4) into.setInt32(end + n, arena.view.getInt32(from + n))
-      into.setUint16(end + 16, arena.view.getUint16(from + 16))
-      end += COMPACT_BYTES[Family.ipv6]
+      if (isUseful(view, from, recipient)) end += copyWords(into, end, view, from, width)
     }
   }
   return end
@@ -223,7 +197,7 @@ export function copyUsefulIds(
   into: DataView,
   at: number,
 ): number {
-  const { arena, list, family, runCount, runs, oldest } = picks
+  const { arena, list, family, runCount, runs } = picks
   const isUseful = family === Family.ipv4 ? isUsefulIpv4 : isUsefulIpv6
   const stop = at + most * HASH_BYTES
   let end = at
@@ -232,11 +206,9 @@ export function copyUsefulIds(
     const last = first + runs[run * 2 + 1]!
     for (let slot = first; slot < last && end < stop; slot++) {
       if (!isUseful(arena.view, compactAt(arena, list, family, slot as Slot), recipient)) continue
-      const detail = detailAt(arena, list, family, slot as Slot)
-      if (oldest !== 0 && lastSeen(arena, detail) < oldest) continue
-      const id = detail + DETAIL_PEER_ID
-      for (let n = 0; n < HASH_BYTES; n += 4) into.setInt32(end + n, arena.view.getInt32(id + n))
-      end += HASH_BYTES
+      if (isExpired(picks, slot as Slot)) continue
+      const id = detailAt(arena, list, family, slot as Slot) + DETAIL_PEER_ID
+      end += copyWords(into, end, arena.view, id, HASH_BYTES)
     }
   }
   return end

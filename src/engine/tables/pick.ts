@@ -1,5 +1,6 @@
 import { COMPACT_BYTES, Family, HASH_BYTES } from '../../protocol/records.ts'
 import type { Arena } from './arena.ts'
+import { copyWords } from './copy-words.ts'
 import { hasPeerId } from './find-peer.ts'
 import { DETAIL_PEER_ID } from './layout.ts'
 import { compactAt, detailAt, lastSeen, peerCount, seederCount } from './peer-list.ts'
@@ -114,31 +115,29 @@ export function dropPeerId(picks: Picks, view: DataView, idAt: number): number {
   return 0
 }
 
+/** Whether the picked peer announced last before `picks.oldest`. */
+export function isExpired({ arena, list, family, oldest }: Picks, slot: Slot): boolean {
+  return oldest !== 0 && lastSeen(arena, detailAt(arena, list, family, slot)) < oldest
+}
+
 /**
  * Copies the compact bytes of the picked peers that have not expired to `at`. Returns where they
  * end.
  */
 export function copyCompact(picks: Picks, into: DataView, at: number): number {
-  const { arena, list, family, oldest, runCount, runs } = picks
+  const { arena, list, family, runCount, runs } = picks
   const width = COMPACT_BYTES[family]
   let end = at
   for (let run = 0; run < runCount; run++) {
     const first = runs[run * 2]!
     const last = first + runs[run * 2 + 1]!
     for (let slot = first; slot < last; slot++) {
-      if (lastSeen(arena, detailAt(arena, list, family, slot as Slot)) < oldest) continue
-      copyOut(arena.view, compactAt(arena, list, family, slot as Slot), width, into, end)
-      end += width
+      if (isExpired(picks, slot as Slot)) continue
+      const from = compactAt(arena, list, family, slot as Slot)
+      end += copyWords(into, end, arena.view, from, width)
     }
   }
   return end
-}
-
-/** Copies word by word: 50 peers take 0.1 µs, and 0.5 µs with `set` and the view that it needs. */
-function copyOut(from: DataView, at: number, bytes: number, into: DataView, intoAt: number): void {
-  const words = bytes & ~3
-  for (let n = 0; n < words; n += 4) into.setInt32(intoAt + n, from.getInt32(at + n, true), true)
-  if (words < bytes) into.setInt16(intoAt + words, from.getInt16(at + words, true), true)
 }
 
 /** Copies the 20-byte ids of the same peers in the same order, and returns where they end. */
@@ -149,10 +148,9 @@ export function copyPeerIds(picks: Picks, into: DataView, at: number): number {
     const first = runs[run * 2]!
     const count = runs[run * 2 + 1]!
     for (let slot = first; slot < first + count; slot++) {
-      const detail = detailAt(arena, list, family, slot as Slot)
-      if (lastSeen(arena, detail) < picks.oldest) continue
-      copyOut(arena.view, detail + DETAIL_PEER_ID, HASH_BYTES, into, end)
-      end += HASH_BYTES
+      if (isExpired(picks, slot as Slot)) continue
+      const id = detailAt(arena, list, family, slot as Slot) + DETAIL_PEER_ID
+      end += copyWords(into, end, arena.view, id, HASH_BYTES)
     }
   }
   return end
