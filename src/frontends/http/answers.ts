@@ -8,7 +8,7 @@ import {
 } from '../../counters/frontend.ts'
 import type { Waiter } from '../../link/link.ts'
 import type { Bytes } from '../../protocol/bytes.ts'
-import { type ExternalIp, replaceLocalPeers } from '../../protocol/external-ip.ts'
+import type { ExternalIp } from '../../protocol/external-ip.ts'
 import { Failure, type FailureAnswers } from '../../protocol/failures.ts'
 import {
   announceAnswerBytesMax,
@@ -18,6 +18,7 @@ import {
   formatScrape,
   scrapeAnswerBytesMax,
 } from '../../protocol/http/response.ts'
+import { replaceLocalPeers } from '../../protocol/local-peers.ts'
 import { FAILURE } from '../../protocol/records.ts'
 import type { HttpRequest, HttpResponse } from '../adapter.ts'
 import { endHead, endWhole } from '../end-response.ts'

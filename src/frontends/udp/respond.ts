@@ -1,10 +1,10 @@
 import { count, countUdpFailure, UdpCounter, type UdpCounters } from '../../counters/udp.ts'
 import type { Answer } from '../../link/link.ts'
 import { allocate, type Bytes } from '../../protocol/bytes.ts'
-import { replaceLocalPeers } from '../../protocol/external-ip.ts'
 import { Failure, type FailureAnswers } from '../../protocol/failures.ts'
 import { type PathRules, TrackerPaths } from '../../protocol/http/path.ts'
 import { type CidrList, compileCidrs } from '../../protocol/ip.ts'
+import { replaceLocalPeers } from '../../protocol/local-peers.ts'
 import {
   ADDRESS,
   ANNOUNCE_BYTES,
