@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Part } from '../lifecycle.ts'
-import { otlpLogs, otlpTraces } from './otlp.ts'
+import {
+  type Attributes,
+  type ErrorRecord,
+  otlpLogs,
+  otlpTraces,
+  type Source,
+  type Span,
+} from './otlp.ts'
 
 /** Milliseconds between exports. */
 const EXPORT_MILLIS = 5000
@@ -10,34 +17,10 @@ const TIMEOUT_MILLIS = 5000
 /** Spans and errors that wait for an export. More are dropped. */
 const WAITING_MAX = 2048
 
-export type Attributes = Readonly<Record<string, string | number>>
-
-/** An operation that took some time. */
-export type Span = {
-  readonly traceId: string
-  readonly spanId: string
-  readonly name: string
-  /** Unix milliseconds. */
-  readonly start: number
-  readonly end: number
-  readonly attributes: Attributes
-  /** Undefined if it succeeded. */
-  readonly error: string | undefined
-}
-
-export type ErrorRecord = {
-  /** Unix milliseconds. */
-  readonly time: number
-  readonly message: string
-  readonly attributes: Attributes
-}
-
-export type ExporterOptions = {
+export type ExporterOptions = Source & {
   /** URL of the collector, without the path of a signal. */
   readonly endpoint: string
   readonly headers: Readonly<Record<string, string>>
-  readonly serviceName: string
-  readonly version: string
   /** Called once when exports begin to fail, and once when they succeed again. */
   onChange(isReachable: boolean, reason: string): void
 }

@@ -1,5 +1,3 @@
-import type { Attributes, ErrorRecord, ExporterOptions, Span } from './exporter.ts'
-
 /** The JSON encoding of OTLP 1.x (opentelemetry-proto). */
 
 /** `STATUS_CODE_ERROR`. */
@@ -9,7 +7,30 @@ const KIND_INTERNAL = 1
 /** `SEVERITY_NUMBER_ERROR`. */
 const SEVERITY_ERROR = 17
 
-type Source = Pick<ExporterOptions, 'serviceName' | 'version'>
+export type Attributes = Readonly<Record<string, string | number>>
+
+/** An operation that took some time. */
+export type Span = {
+  readonly traceId: string
+  readonly spanId: string
+  readonly name: string
+  /** Unix milliseconds. */
+  readonly start: number
+  readonly end: number
+  readonly attributes: Attributes
+  /** Undefined if it succeeded. */
+  readonly error: string | undefined
+}
+
+export type ErrorRecord = {
+  /** Unix milliseconds. */
+  readonly time: number
+  readonly message: string
+  readonly attributes: Attributes
+}
+
+/** The program that exports. */
+export type Source = { readonly serviceName: string; readonly version: string }
 
 /** The body of a request to `/v1/traces`. */
 export function otlpTraces(source: Source, spans: readonly Span[]): object {
