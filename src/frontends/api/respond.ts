@@ -1,4 +1,5 @@
 import { type Admin, AdminError } from '../../admin/admin.ts'
+import type { KeyFormat } from '../../protocol/key.ts'
 import type { HttpRequest } from '../adapter.ts'
 import { clientAddress, compileProxyRules } from '../client-address.ts'
 import { readBody } from './body.ts'
@@ -15,7 +16,7 @@ import { pageHandlers } from './operations/pages.ts'
 import { statusHandlers } from './operations/status.ts'
 import { torrentHandlers } from './operations/torrents.ts'
 import { userHandlers } from './operations/users.ts'
-import { serveStatic } from './pages/static-files.ts'
+import { type StaticFiles, serveStatic } from './pages/static-files.ts'
 import { loadSwaggerUi } from './pages/swagger-ui.ts'
 import {
   type Compatibility,
@@ -24,14 +25,44 @@ import {
   INTERNAL_ERROR,
   methodNotAllowed,
   NOT_FOUND,
+  type RepeatStatus,
   type Reply,
   statusReply,
 } from './replies.ts'
 import { createRouter } from './router.ts'
-import type { ApiServerOptions } from './server.ts'
 import { readToken, TokenGuard } from './token.ts'
 import { TORRUST_ACTIX_BODIES } from './torrust-actix/bodies.ts'
 import { TORRUST_ACTIX_HANDLERS } from './torrust-actix/handlers.ts'
+
+export type ResponderOptions = {
+  /** The address that the server listens on. */
+  readonly host: string
+  readonly token: string
+  /** Serves the OpenAPI document and Swagger UI, without a token. */
+  readonly swagger: boolean
+  /** Whether the ids of users are UUIDs. Otherwise they are numbers. */
+  readonly userIdUuid: boolean
+  /** Format of keys; by default 40 hexadecimal digits. */
+  readonly keyFormat?: KeyFormat
+  /**
+   * Status of a change that finds its effect already there, and of a removal that finds nothing.
+   */
+  readonly repeatStatus: RepeatStatus
+  readonly compatibility: Compatibility
+  /**
+   * Host names that a request may have besides IP addresses and `localhost`. Empty: see host.ts.
+   */
+  readonly allowedHosts: readonly string[]
+  readonly realIpHeader: string
+  /** CIDR ranges of the proxies that may set `realIpHeader`. */
+  readonly trustedProxies: readonly string[]
+  /** Whether these proxies send a PROXY protocol header. The backend must be `node`. */
+  readonly proxyProtocol: boolean
+  /** Pages that are served without a token, by path. */
+  readonly pages?: StaticFiles
+  /** Called for every request that is answered with 500. */
+  onError(error: unknown, operation: string): void
+}
 
 /** Operations of the document that static files answer. */
 const STATIC_OPERATIONS = new Set(['getDocument', 'getSwaggerUi'])
@@ -67,7 +98,7 @@ export type Responder = (exchange: Exchange, request: HttpRequest) => void
  * Creates the function that answers every request. It checks, in this order: host, files, route,
  * token and body; then it runs the operation.
  */
-export function createResponder(options: ApiServerOptions, admin: Admin): Responder {
+export function createResponder(options: ResponderOptions, admin: Admin): Responder {
   const files = serveStatic(
     new Map([...(options.swagger ? loadSwaggerUi() : []), ...(options.pages ?? [])]),
   )

@@ -6,50 +6,21 @@ import {
   familyOf,
   Protocol,
 } from '../../counters/frontend.ts'
-import type { KeyFormat } from '../../protocol/key.ts'
 import type { BackendName, ConnectionGate, TlsKeyPair } from '../adapter.ts'
 import { chooseBackend, idleSeconds, loadBackend } from '../backend.ts'
 import { compileProxyRules, socketAddress, trustsAddress } from '../client-address.ts'
 import { listen } from '../listen.ts'
 import { Exchange } from './exchange.ts'
-import type { StaticFiles } from './pages/static-files.ts'
-import type { Compatibility, RepeatStatus } from './replies.ts'
-import { createResponder } from './respond.ts'
+import { createResponder, type ResponderOptions } from './respond.ts'
 
-export type ApiServerOptions = {
+export type ApiServerOptions = ResponderOptions & {
   /** The implementation that serves HTTP; by default the one that `auto` chooses. */
   readonly backend?: BackendName
-  readonly host: string
   readonly port: number
   /** Serves HTTPS with this key pair, and plain HTTP without one. */
   readonly tls?: TlsKeyPair | undefined
-  readonly token: string
-  /** Serves the OpenAPI document and Swagger UI, without a token. */
-  readonly swagger: boolean
-  /** Whether the ids of users are UUIDs. Otherwise they are numbers. */
-  readonly userIdUuid: boolean
-  /** Format of keys; by default 40 hexadecimal digits. */
-  readonly keyFormat?: KeyFormat
-  /**
-   * Status of a change that finds its effect already there, and of a removal that finds nothing.
-   */
-  readonly repeatStatus: RepeatStatus
-  readonly compatibility: Compatibility
-  /**
-   * Host names that a request may have besides IP addresses and `localhost`. Empty: see host.ts.
-   */
-  readonly allowedHosts: readonly string[]
-  readonly realIpHeader: string
-  /** CIDR ranges of the proxies that may set `realIpHeader`. */
-  readonly trustedProxies: readonly string[]
-  /** Whether these proxies send a PROXY protocol header. The backend must be `node`. */
-  readonly proxyProtocol: boolean
   /** Seconds without a request after which a kept connection is closed (node:http). */
   readonly idleTimeout?: number
-  /** Pages that are served without a token, by path. */
-  readonly pages?: StaticFiles
-  /** Called for every request that is answered with 500. */
-  onError(error: unknown, operation: string): void
 }
 
 /** The admin API on one address. */

@@ -1,19 +1,17 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { parseAddress } from '../../protocol/ip.ts'
-import type { NodeExchange } from './exchange.ts'
+import { type ExchangeConnection, NO_BYTES, type NodeExchange } from './exchange.ts'
 
 /** Requests of one connection that wait for the answer to an earlier one. */
 const PIPELINED_MAX = 32
-
-export const NO_BYTES = new ArrayBuffer(0)
 
 /**
  * Orders the requests of one connection. A request is handled only when the answer to the one
  * before has been handed to the kernel, so that a client that does not read has at most one answer
  * in memory.
  */
-export class Connection {
+export class Connection implements ExchangeConnection {
   readonly address: ArrayBuffer
   /** The client's address from a PROXY header; empty without one. */
   proxied = NO_BYTES

@@ -1,7 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { HttpRequest, HttpResponse } from '../adapter.ts'
-import { type Connection, NO_BYTES } from './connection.ts'
 import type { RequestMessage } from './request-message.ts'
 import { CAN_END_WITH_TEXT, endWithText } from './whole-response.ts'
 
@@ -10,11 +9,23 @@ import { CAN_END_WITH_TEXT, endWithText } from './whole-response.ts'
  */
 const ONE_WRITE_BYTES_MAX = 16 * 1024
 
+export const NO_BYTES = new ArrayBuffer(0)
+
+/** The connection of an exchange, as the exchange uses it. */
+export type ExchangeConnection = {
+  /** The 4 or 16 bytes of the address of the other end. */
+  readonly address: ArrayBuffer
+  /** The client's address from a PROXY header; empty without one. */
+  readonly proxied: ArrayBuffer
+  /** Must be called when the response is ended. */
+  settled(): void
+}
+
 /** A request and its response on node:http, in one object. */
 export class NodeExchange implements HttpRequest, HttpResponse {
   readonly #request: RequestMessage
   readonly #response: ServerResponse
-  readonly #connection: Connection
+  readonly #connection: ExchangeConnection
   readonly #target: string
   readonly #question: number
   #status = 200
@@ -27,7 +38,7 @@ export class NodeExchange implements HttpRequest, HttpResponse {
   #aborted: (() => void) | undefined
   #isSettled = false
 
-  constructor(request: RequestMessage, response: ServerResponse, connection: Connection) {
+  constructor(request: RequestMessage, response: ServerResponse, connection: ExchangeConnection) {
     this.#request = request
     this.#response = response
     this.#connection = connection
