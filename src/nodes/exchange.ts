@@ -8,12 +8,10 @@ import type { Bus } from './bus.ts'
 import { Changes } from './changes.ts'
 import { Joining } from './joining.ts'
 import { type Heartbeat, type Member, Members, readHeartbeat } from './members.ts'
-import { NODE_COUNTERS, type NodeCounters, type NodesState } from './messages.ts'
+import { type Log, NODE_COUNTERS, type NodeCounters, type NodesState } from './messages.ts'
 import { Outbox } from './outbox.ts'
 import { SyncSource } from './sync-source.ts'
 import { Transfers } from './transfers.ts'
-
-export type Log = (level: 'info' | 'warn' | 'error', fields: object, message: string) => void
 
 export type ExchangeOptions = {
   readonly bus: Bus

@@ -1,6 +1,6 @@
 import type { Bus } from './bus.ts'
-import type { Log } from './exchange.ts'
 import type { Heartbeat, Member, Members } from './members.ts'
+import type { Log } from './messages.ts'
 import type { Transfers } from './transfers.ts'
 
 export type JoiningOptions = {

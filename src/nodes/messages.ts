@@ -76,14 +76,18 @@ export type NodesState = {
   readonly nodes: readonly NodeState[]
 }
 
+/** A line for the log, which the main thread writes. */
+type LogMessage = {
+  readonly type: 'log'
+  readonly level: 'info' | 'warn' | 'error'
+  readonly fields: object
+  readonly message: string
+}
+export type Log = (level: LogMessage['level'], fields: object, message: string) => void
+
 export type FromNodesThread =
   | { readonly type: 'state'; readonly state: NodesState }
-  | {
-      readonly type: 'log'
-      readonly level: 'info' | 'warn' | 'error'
-      readonly fields: object
-      readonly message: string
-    }
+  | LogMessage
   /** An administrative change that another node made. */
   | { readonly type: 'change'; readonly change: Uint8Array }
   /** Changes may have been missed: lists, keys and users are to be read again. */

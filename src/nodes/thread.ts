@@ -5,7 +5,7 @@ import { openEngine, setRules } from '../engine/engine.ts'
 import { nameThread } from '../native/thread-name.ts'
 import { Exchange } from './exchange.ts'
 import { HEARTBEAT_MILLIS } from './members.ts'
-import type { FromNodesThread, NodesThreadStart, ToNodesThread } from './messages.ts'
+import type { FromNodesThread, Log, NodesThreadStart, ToNodesThread } from './messages.ts'
 import { connectNats } from './nats.ts'
 
 /** Entry of the nodes thread, which exchanges with the other nodes what clients announce. */
@@ -20,8 +20,7 @@ const nowSeconds = () => unixSeconds(start.clockOffset)
 const engine = openEngine(start.tables, start.settings)
 
 const post = (message: FromNodesThread) => parentPort?.postMessage(message)
-const log = (level: 'info' | 'warn' | 'error', fields: object, message: string) =>
-  post({ type: 'log', level, fields, message })
+const log: Log = (level, fields, message) => post({ type: 'log', level, fields, message })
 
 const bus = connectNats(start.nats, {
   up(server) {

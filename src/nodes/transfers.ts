@@ -1,7 +1,6 @@
 import type { Applier } from '../engine/apply.ts'
 import type { Bus } from './bus.ts'
-import type { Log } from './exchange.ts'
-import type { NodeCounters } from './messages.ts'
+import type { Log, NodeCounters } from './messages.ts'
 import { fetchSince } from './sync-fetch.ts'
 
 export type TransfersOptions = {
