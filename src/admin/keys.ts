@@ -1,4 +1,5 @@
-import type { KeyRow, Table } from '../database/database.ts'
+import type { KeyRow } from '../database/rows.ts'
+import type { Table } from '../database/table.ts'
 import {
   type AccessTable,
   clearEntries,

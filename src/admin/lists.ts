@@ -1,4 +1,5 @@
-import type { ListRow, Table } from '../database/database.ts'
+import type { ListRow } from '../database/rows.ts'
+import type { Table } from '../database/table.ts'
 import {
   type AccessTable,
   clearEntries,

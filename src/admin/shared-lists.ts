@@ -1,4 +1,5 @@
-import type { Database, KeyRow, ListRow } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
+import type { KeyRow, ListRow } from '../database/rows.ts'
 import {
   type AccessTable,
   ENTRY_VALUE_MAX,

@@ -1,4 +1,5 @@
-import type { Database, Table } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
+import type { Table } from '../database/table.ts'
 
 /**
  * The database as `database.remove_action = false` wants it: what the API deletes stays in its

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
-import type { HashTable, TorrentRow } from '../database/database.ts'
+import type { TorrentRow } from '../database/rows.ts'
+import type { HashTable } from '../database/table.ts'
 import type { Engine } from '../engine/engine.ts'
 import {
   deleteTorrent,

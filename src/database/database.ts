@@ -1,5 +1,7 @@
 import type { OperatorError } from '../errors.ts'
 import type { Ledger } from './ledger.ts'
+import type { KeyRow, ListRow, TorrentRow, UserRow } from './rows.ts'
+import type { HashTable, Table } from './table.ts'
 
 /**
  * The tables in SQLite, PostgreSQL, MySQL or MariaDB, named and typed by `[database_structure.*]`.
@@ -28,52 +30,4 @@ export type Database = {
   ping(): Promise<void>
   /** Finishes all earlier calls and rejects later ones. */
   close(): Promise<void>
-}
-
-export type Table<Row> = {
-  /**
-   * Yields all rows in the order of the primary key, in chunks. Skips rows with an invalid hash.
-   */
-  load(): AsyncIterable<readonly Row[]>
-  /**
-   * Adds or replaces rows by hash, users by id and key. The last of several rows for one hash wins.
-   */
-  save(rows: readonly Row[]): Promise<void>
-  /**
-   * Changes all or the named fields of existing rows, and adds none. Finds users by key and does
-   * not change their ids.
-   */
-  update(rows: readonly Row[], fields?: readonly (keyof Row)[]): Promise<void>
-  /** Removes rows by hash, users by key. Missing rows are not an error. */
-  remove(hashes: readonly string[]): Promise<void>
-  clear(): Promise<void>
-}
-
-/** A table whose rows are found by their hash. */
-export type HashTable<Row> = Table<Row> & {
-  /** The rows of those hashes that the table has, in no order. */
-  find(hashes: readonly string[]): Promise<Row[]>
-}
-
-export type TorrentRow = {
-  readonly hash: string
-  readonly seeds: number
-  readonly peers: number
-  readonly completed: number
-}
-
-export type ListRow = { readonly hash: string }
-
-/** `timeout` is the Unix second at which the key expires; 0 for never. */
-export type KeyRow = { readonly hash: string; readonly timeout: number }
-
-/** `id` is a UUID or a decimal number, depending on `id_uuid`; `updated` in Unix seconds. */
-export type UserRow = {
-  readonly id: string
-  readonly key: string
-  readonly uploaded: bigint
-  readonly downloaded: bigint
-  readonly completed: number
-  readonly updated: number
-  readonly active: boolean
 }

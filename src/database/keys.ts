@@ -1,23 +1,12 @@
 import type { Kysely } from 'kysely'
 import { encode } from './columns.ts'
 import { createTable } from './create.ts'
-import type { KeyRow, Table } from './database.ts'
 import type { Dialect, Tables } from './dialect.ts'
 import { endOf, lifetimeOf, unixSeconds } from './key-times.ts'
-import type { Shape } from './shapes.ts'
+import type { KeyEndRow, KeyRow, LifetimeRow } from './rows.ts'
+import type { KeyShapes, Shape } from './shapes.ts'
 import { decodeRow, deleteWhere, inParts, STATEMENT_ROWS_MAX, upsert } from './statements.ts'
-import { clearRows, hashTable, type Store } from './table.ts'
-
-/** A row of the table of keys as Torrust-Actix has it: a lifetime that starts when it is loaded. */
-export type LifetimeRow = { readonly hash: string; readonly timeout: number }
-
-/** When a key ends whose row in the table of keys has this lifetime. */
-export type KeyEndRow = { readonly hash: string; readonly lifetime: number; readonly end: number }
-
-export type KeyShapes = {
-  readonly keys: Shape<LifetimeRow>
-  readonly keyEnds: Shape<KeyEndRow>
-}
+import { clearRows, hashTable, type Store, type Table } from './table.ts'
 
 /**
  * Keys. The table of keys has lifetimes, as in Torrust-Actix, which adds them to the time at which

@@ -1,8 +1,7 @@
 import type { DatabaseStructureConfig, ListTableConfig } from '../config/config.ts'
 import type { KeyFormat } from '../protocol/key.ts'
 import type { Column, ColumnKind, ColumnOutline } from './columns.ts'
-import type { ListRow, TorrentRow, UserRow } from './database.ts'
-import type { KeyShapes } from './keys.ts'
+import type { KeyEndRow, LifetimeRow, ListRow, TorrentRow, UserRow } from './rows.ts'
 
 /** A table, its primary key, and its other columns. */
 export type TableOutline = {
@@ -19,6 +18,11 @@ export type TableOutline = {
 export type Shape<Row> = Omit<TableOutline, 'primary' | 'others'> & {
   readonly primary: Column<Row>
   readonly others: readonly Column<Row>[]
+}
+
+export type KeyShapes = {
+  readonly keys: Shape<LifetimeRow>
+  readonly keyEnds: Shape<KeyEndRow>
 }
 
 export type Shapes = KeyShapes & {

@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
 import { encode } from './columns.ts'
-import type { HashTable, Table } from './database.ts'
 import type { Dialect } from './dialect.ts'
 import type { Shape, TableOutline } from './shapes.ts'
 import {
@@ -14,6 +13,31 @@ import {
 } from './statements.ts'
 import type { Transact } from './transactions.ts'
 import type { Turns } from './turns.ts'
+
+export type Table<Row> = {
+  /**
+   * Yields all rows in the order of the primary key, in chunks. Skips rows with an invalid hash.
+   */
+  load(): AsyncIterable<readonly Row[]>
+  /**
+   * Adds or replaces rows by hash, users by id and key. The last of several rows for one hash wins.
+   */
+  save(rows: readonly Row[]): Promise<void>
+  /**
+   * Changes all or the named fields of existing rows, and adds none. Finds users by key and does
+   * not change their ids.
+   */
+  update(rows: readonly Row[], fields?: readonly (keyof Row)[]): Promise<void>
+  /** Removes rows by hash, users by key. Missing rows are not an error. */
+  remove(hashes: readonly string[]): Promise<void>
+  clear(): Promise<void>
+}
+
+/** A table whose rows are found by their hash. */
+export type HashTable<Row> = Table<Row> & {
+  /** The rows of those hashes that the table has, in no order. */
+  find(hashes: readonly string[]): Promise<Row[]>
+}
 
 /** Maximum rows in memory during a load. */
 export const LOAD_ROWS_MAX = 10_000

@@ -1,8 +1,10 @@
 import { Ajv, type ValidateFunction } from 'ajv'
-import type { Database, KeyRow, ListRow, Table, TorrentRow, UserRow } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
 import type { FactorRow } from '../database/factors.ts'
 import type { LedgerPart } from '../database/ledger-parts.ts'
 import type { LedgerRow, SessionRow } from '../database/ledger-rows.ts'
+import type { KeyRow, ListRow, TorrentRow, UserRow } from '../database/rows.ts'
+import type { Table } from '../database/table.ts'
 import type { KeyFormat } from '../protocol/key.ts'
 
 /** The stored data by kind: one row of it is a line of an export. */

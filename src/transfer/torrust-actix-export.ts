@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { Database, Table, UserRow } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
 import { lifetimeOf, unixSeconds } from '../database/key-times.ts'
+import type { UserRow } from '../database/rows.ts'
+import type { Table } from '../database/table.ts'
 import { exactJson } from '../json.ts'
 import { writeFileWhole } from './export.ts'
 import {
