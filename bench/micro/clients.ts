@@ -1,5 +1,5 @@
+import { NO_ACCOUNTING } from '../../src/engine/accounting.ts'
 import { NO_LIMITS } from '../../src/engine/policy.ts'
-import { NO_ACCOUNTING } from '../../src/engine/reward.ts'
 import type { Bytes } from '../../src/protocol/bytes.ts'
 import * as record from '../../src/protocol/records.ts'
 

@@ -62,30 +62,6 @@ export const RESTART_SECONDS = 60
  */
 const REPEATED_STOP_SECONDS = 900
 
-/** Result of `account`, valid until the next call. One object per thread. */
-export type Account = {
-  /** The download is to be counted for the torrent: the session's first `completed`. */
-  completed: boolean
-  /** The download of the session was counted before. */
-  counted: boolean
-  /** The session is known under the address of the announce. */
-  hasEndpoint: boolean
-  /** The session has other addresses, which the response must not contain. */
-  hasOthers: boolean
-  /** The limit of the user that keeps the peer out; `Failure.none` if none does. */
-  refusal: Failure
-}
-
-export function createAccount(): Account {
-  return {
-    completed: false,
-    counted: false,
-    hasEndpoint: false,
-    hasOthers: false,
-    refusal: Failure.none,
-  }
-}
-
 /**
  * Credits the user of the announce, before the swarm is changed. The torrent's stripe is held, if
  * there is a torrent. Peers that the session loses by it are removed from the swarm: all of them

@@ -18,7 +18,7 @@ import { checkInfoHash, checkKeys, findUser } from './access.ts'
 import { account, attachPeer } from './account.ts'
 import type { Announce } from './current-announce.ts'
 import { isDead } from './dead-workers.ts'
-import { tellAnnounce } from './delta-ring.ts'
+import { type DeltaRing, writeDelta } from './delta-ring.ts'
 import type { Engine } from './engine.ts'
 import { EventKind, logEvent } from './event-log.ts'
 import { evict } from './evict.ts'
@@ -110,7 +110,7 @@ export function announce(engine: Engine, announce: Announce): number {
     logEvent(engine.events, EventKind.started, access.user, announce)
   }
   releaseStripe(held)
-  if (engine.ring !== undefined) tellAnnounce(engine, engine.ring, false)
+  if (engine.ring !== undefined) writeAnnounceDelta(engine, engine.ring, false)
   writeInterval(engine, announce)
   return end - replyAt
 }
@@ -153,9 +153,15 @@ function stopAnnounced(engine: Engine, announce: Announce, isHeld = false): numb
     }
   }
   releaseStripe(held)
-  if (engine.ring !== undefined) tellAnnounce(engine, engine.ring, true)
+  if (engine.ring !== undefined) writeAnnounceDelta(engine, engine.ring, true)
   writeInterval(engine, announce)
   return REPLY_HEADER_BYTES
+}
+
+/** Writes the delta of the announce for other nodes; `stopped` if its peer is removed. */
+function writeAnnounceDelta({ access, announce }: Engine, ring: DeltaRing, stopped: boolean): void {
+  const withUser = access.rules.users && access.user !== 0
+  writeDelta(ring, announce, stopped, !stopped && announce.completed, withUser)
 }
 
 /** Writes the interval with its jitter. */
@@ -230,11 +236,7 @@ export function makeTorrent(engine: Engine, announce: Announce): TorrentRef {
   const { request, at, nowSeconds } = announce
   for (let round = 0; ; round++) {
     const torrent = addTorrent(held, announce.hash, request.view, at + INFO_HASH)
-    if (torrent !== NO_TORRENT) return torrent
-    if (round === EVICTIONS_MAX || !evict(engine, NO_TORRENT, nowSeconds)) {
-      increment(held.arena, held.head + STRIPE_REFUSED)
-      return NO_TORRENT
-    }
+    if (torrent !== NO_TORRENT || !makeSpace(engine, NO_TORRENT, nowSeconds, round)) return torrent
   }
 }
 
@@ -316,10 +318,21 @@ function insert(engine: Engine, announce: Announce, torrent: TorrentRef): Slot {
   const { held } = engine
   for (let round = 0; ; round++) {
     const slot = insertPeer(held, torrent, announce.peer)
-    if (slot !== NO_SLOT) return slot
-    if (round === EVICTIONS_MAX || !evict(engine, torrent, announce.nowSeconds)) {
-      increment(held.arena, held.head + STRIPE_REFUSED)
-      return NO_SLOT
-    }
+    if (slot !== NO_SLOT || !makeSpace(engine, torrent, announce.nowSeconds, round)) return slot
   }
+}
+
+/**
+ * Frees memory in the held stripe after `round` vain attempts to insert; `torrent` stays. Returns
+ * whether another attempt makes sense, and counts a refusal otherwise.
+ */
+function makeSpace(
+  engine: Engine,
+  torrent: TorrentRef,
+  nowSeconds: number,
+  round: number,
+): boolean {
+  if (round < EVICTIONS_MAX && evict(engine, torrent, nowSeconds)) return true
+  increment(engine.held.arena, engine.held.head + STRIPE_REFUSED)
+  return false
 }

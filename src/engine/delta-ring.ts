@@ -27,7 +27,6 @@ import {
   USER_KEY,
 } from '../protocol/records.ts'
 import type { Announce } from './current-announce.ts'
-import type { Engine } from './engine.ts'
 import type { Arena } from './tables/arena.ts'
 import { copyWords } from './tables/copy-words.ts'
 import { DETAIL_PEER_ID, TORRENT_HASH } from './tables/layout.ts'
@@ -165,13 +164,6 @@ export function writeDelta(
   }
   if (withUser) copyWords(view, to, from, at + USER_KEY, HASH_BYTES)
   commit(ring, deltaBytes(bits))
-}
-
-/** Writes the announce that `engine` has just answered; `stopped` if its peer is gone. */
-export function tellAnnounce(engine: Engine, ring: DeltaRing, stopped: boolean): void {
-  const { access, announce } = engine
-  const withUser = access.rules.users && access.user !== 0
-  writeDelta(ring, announce, stopped, !stopped && announce.completed, withUser)
 }
 
 /** A peer in the tables that is being removed, though its client did not say so. */

@@ -7,12 +7,14 @@ import {
   openAccess,
   type SharedAccess,
 } from './access.ts'
-import { type Account, createAccount } from './account.ts'
+import { type AccountResult, createAccountResult } from './account-result.ts'
+import type { Accounting } from './accounting.ts'
 import { assertLayouts } from './assert-layouts.ts'
 import { type Announce, createAnnounce } from './current-announce.ts'
 import { createDeadWorkers, type DeadWorkers, openDeadWorkers } from './dead-workers.ts'
 import type { DeltaRing } from './delta-ring.ts'
 import { createEventLog, type EventLog, openEventLog, type SharedEventLog } from './event-log.ts'
+import type { Growth } from './growth.ts'
 import {
   createLimits,
   type LimitSettings,
@@ -20,7 +22,6 @@ import {
   openLimits,
   type SharedLimits,
 } from './policy.ts'
-import type { Accounting, Growth } from './reward.ts'
 import {
   createSessions,
   openSessions,
@@ -64,7 +65,7 @@ export type Engine = Stripes & {
   /** Reused for each lookup of a session, and of a torrent's correction. */
   readonly sessionKey: SessionKey
   readonly correctionKey: SessionKey
-  readonly account: Account
+  readonly account: AccountResult
   readonly growth: Growth
   readonly deadWorkers: DeadWorkers
   /** Undefined where no events are recorded. */
@@ -136,7 +137,7 @@ export function openEngine(tables: EngineTables, settings: EngineSettings): Engi
     sessions: openSessions(tables.sessions, access.users),
     sessionKey: { user: 0, hash: 0, view, hashAt: 0, idAt: 0 },
     correctionKey: { user: 0, hash: 0, view, hashAt: 0, idAt: 0 },
-    account: createAccount(),
+    account: createAccountResult(),
     growth: { up: 0, down: 0, isIdle: false, silence: 0 },
     deadWorkers: openDeadWorkers(tables.deadWorkers),
     events: tables.events && openEventLog(tables.events),

@@ -1,6 +1,7 @@
 import type { Announce } from './current-announce.ts'
 import type { Engine } from './engine.ts'
 import { findFactors, timesFactor } from './factors.ts'
+import type { Growth } from './growth.ts'
 import {
   SESSION_AHEAD_DOWN,
   SESSION_AHEAD_UP,
@@ -11,43 +12,6 @@ import {
 } from './session-layout.ts'
 import { countTooFast } from './sessions.ts'
 import { UserFlag } from './user-records.ts'
-
-/** The rules by which growth is credited. */
-export type Accounting = {
-  /**
-   * Bytes per second of a session that are credited at most, on average; 0 does not limit. A
-   * session may be ahead of this rate by what it allows in `maxRateBurst` seconds.
-   */
-  readonly maxRate: number
-  readonly maxRateBurst: number
-  /** Bytes per second of a session above which its user is flagged; 0 flags none. */
-  readonly suspiciousRate: number
-  /** Credit what was uploaded while the torrent had no leecher. */
-  readonly creditIdleUpload: boolean
-  /** Torrents that a user may download at once, and peers of a user in a torrent; 0 for any. */
-  readonly downloadsPerUser: number
-  readonly peersPerUser: number
-}
-
-/** Everything that clients report is credited. */
-export const NO_ACCOUNTING: Accounting = {
-  maxRate: 0,
-  maxRateBurst: 1,
-  suspiciousRate: 0,
-  creditIdleUpload: true,
-  downloadsPerUser: 0,
-  peersPerUser: 0,
-}
-
-/** Growth of the counts of a session. */
-export type Growth = {
-  up: number
-  down: number
-  /** The torrent has no leecher. */
-  isIdle: boolean
-  /** Seconds since the session's last announce. */
-  silence: number
-}
 
 /** Computes the credit of the growth: first the maximum rate, then the factors. */
 export function reward(engine: Engine, announce: Announce, session: number, growth: Growth): void {

@@ -1,6 +1,6 @@
 import t from 'tap'
+import { NO_ACCOUNTING } from '../../src/engine/accounting.ts'
 import type { Engine } from '../../src/engine/engine.ts'
-import { NO_ACCOUNTING } from '../../src/engine/reward.ts'
 import { countSessions, SESSION_PARTITIONS, takeSessions } from '../../src/engine/session-batch.ts'
 import { SIBLINGS_MAX } from '../../src/engine/sessions.ts'
 import { createSweepCursor, sweepSlice } from '../../src/engine/sweep.ts'
