@@ -1,51 +1,175 @@
 #!/usr/bin/env node
-// Runs tap with the given arguments, and then prints the slowest test files of the run.
-import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+/**
+ * Runs the compiled test files, each in its own process: `node run-tests.js [OPTION] [FILE]...`
+ *
+ *   --long           the files *.long.test.js instead of all others
+ *   --jobs=N         files at a time, by default 3
+ *   --timeout=N      seconds for a file, by default 300
+ *   --reporter=tap   the whole output of all files as TAP, instead of a line for each file
+ *
+ * tap's own runner loads a module into every process, and into each of its threads, that records
+ * which files a test loads. That doubles the processor time of the suite. This runner does not.
+ * Plain JavaScript, because it needs nothing compiled.
+ */
+import { spawn } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
 
-const RESULTS = '.tap/test-results'
+const TESTS = join('dist', 'test')
+const RESULTS = join('.tap', 'test-results')
+const TIMES = join('.tap', 'times.json')
 const FILES_SHOWN = 10
+/** How long tap may take to report its own timeout. */
+const TIMEOUT_GRACE_SECONDS = 15
+/** Seconds to assume for a file that never ran: most of those that start trackers take longer. */
+const [SECONDS_WITH_TRACKER, SECONDS_WITHOUT] = [10, 1]
 
-const started = Date.now()
-const tap = fileURLToPath(import.meta.resolve('tap').replace(/dist\/.*/, 'dist/esm/run.mjs'))
-buildTap()
-const run = spawn(process.execPath, [tap, ...process.argv.slice(2)], { stdio: 'inherit' })
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => run.kill(signal))
-run.on('exit', (code, signal) => {
-  printSlowest()
-  process.exitCode = code ?? (signal ? 1 : 0)
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    long: { type: 'boolean', default: false },
+    jobs: { type: 'string', default: '3' },
+    timeout: { type: 'string', default: '300' },
+    reporter: { type: 'string', default: 'lines' },
+  },
 })
 
-/**
- * tap applies the plugins of .taprc only from the second run on: it loads its classes before it
- * builds them. Each plugin that stays loaded costs every test file a second of processor time.
- */
-function buildTap() {
-  const classes = readFileSync(
-    new URL('../../test-built/dist/esm/index.js', import.meta.resolve('@tapjs/test')),
-    'utf8',
-  )
-  const disabled = [...readFileSync('.taprc', 'utf8').matchAll(/"!(@tapjs\/\w+)"/g)]
-  if (disabled.some(([, plugin]) => classes.includes(`"${plugin}"`))) {
-    spawnSync(process.execPath, [tap, 'build'], { stdio: 'inherit' })
+/** @typedef {{ file: string, passed: boolean, seconds: number, output: string }} Result */
+
+/** @returns {string[]} all files of the suite */
+function suite() {
+  return readdirSync(TESTS, { recursive: true, encoding: 'utf8' })
+    .map(name => join(TESTS, name))
+    .filter(name => name.endsWith('.test.js') && !name.includes('/fixtures/'))
+    .filter(name => name.endsWith('.long.test.js') === options.long)
+    .sort()
+}
+
+/** @returns {Record<string, number>} seconds of each file in earlier runs */
+function readTimes() {
+  try {
+    return JSON.parse(readFileSync(TIMES, 'utf8'))
+  } catch {
+    return {}
   }
 }
 
-/** tap stores the output of each file, whose last line of its own states the milliseconds. */
-function printSlowest() {
-  const times = (existsSync(RESULTS) ? readdirSync(RESULTS, { recursive: true }) : [])
-    .filter(name => name.endsWith('.tap') && statSync(join(RESULTS, name)).mtimeMs >= started)
-    .map(name => [timeOf(readFileSync(join(RESULTS, name), 'utf8')), name.slice(0, -4)])
-    .sort(([a], [b]) => b - a)
-    .slice(0, FILES_SHOWN)
-  // To standard error, because the reporter owns standard output.
-  const lines = times.map(([time, name]) => `${time.toFixed(1).padStart(7)}  ${name}\n`)
-  process.stderr.write(`\nSlowest test files, in seconds:\n${lines.join('')}`)
+/** @param {string} file */
+function assumedSeconds(file) {
+  return readFileSync(file, 'utf8').includes('racker(') ? SECONDS_WITH_TRACKER : SECONDS_WITHOUT
 }
 
-function timeOf(output) {
-  const found = [...output.matchAll(/^# time=([\d.]+)ms/gm)].at(-1)
-  return Number(found?.[1] ?? 0) / 1000
+/** The running tests. @type {Set<import('node:child_process').ChildProcess>} */
+const running = new Set()
+
+/** @param {string} file @returns {Promise<Result>} */
+function runFile(file) {
+  const began = performance.now()
+  const child = spawn(process.execPath, ['--enable-source-maps', file], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, TAP: '1', TAP_TIMEOUT: options.timeout },
+  })
+  running.add(child)
+  /** @type {Buffer[]} */
+  const chunks = []
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', data => chunks.push(data))
+  const seconds = Number(options.timeout) + TIMEOUT_GRACE_SECONDS
+  const timer = setTimeout(() => child.kill('SIGKILL'), seconds * 1000)
+  return new Promise(resolve => {
+    child.once('close', (status, signal) => {
+      clearTimeout(timer)
+      running.delete(child)
+      const output = Buffer.concat(chunks).toString('utf8')
+      const hasAssertions = /^ *(ok|not ok) /m.test(output)
+      const reason = signal ? `killed by ${signal}` : `exit status ${status}`
+      resolve({
+        file,
+        passed: status === 0 && hasAssertions,
+        seconds: (performance.now() - began) / 1000,
+        output: hasAssertions ? output : `${output}\n# no assertions, ${reason}`,
+      })
+    })
+  })
 }
+
+/** Lines of `output` that explain a failure. @param {string} output */
+function failuresIn(output) {
+  return output
+    .split('\n')
+    .filter(line => !/^ *(ok |1\.\.|# Subtest|$)/.test(line))
+    .join('\n')
+}
+
+/** @param {string} text */
+function write(text) {
+  process.stdout.write(`${text}\n`)
+}
+
+/** @param {Result} result @param {number} number */
+function print({ file, passed, seconds, output }, number) {
+  const status = passed ? 'ok' : 'not ok'
+  if (options.reporter === 'tap') {
+    const inner = output.trimEnd().replace(/^/gm, '    ')
+    const time = `# time=${Math.round(seconds * 1000)}ms`
+    write(`# Subtest: ${file}\n${inner}\n${status} ${number} - ${file} ${time}`)
+  } else {
+    write(`${status.padEnd(6)} ${seconds.toFixed(1).padStart(6)} s  ${file}`)
+    if (!passed) write(failuresIn(output))
+  }
+}
+
+/** @param {readonly Result[]} results @param {number} seconds */
+function printSummary(results, seconds) {
+  const lines = results.flatMap(({ output }) => output.split('\n'))
+  // The line of a subtest states its time.
+  const assertions = lines.filter(line => /^ *(not )?ok /.test(line) && !/# time=\S+$/.test(line))
+  const skipped = assertions.filter(line => line.includes('# SKIP')).length
+  const failed = results.filter(({ passed }) => !passed)
+  const slowest = [...results].sort((a, b) => b.seconds - a.seconds).slice(0, FILES_SHOWN)
+  process.stderr.write(
+    [
+      '\nSlowest test files, in seconds:',
+      ...slowest.map(result => `${result.seconds.toFixed(1).padStart(7)}  ${result.file}`),
+      `\n${results.length} files with ${assertions.length} assertions in ${Math.round(seconds)} s: ` +
+        `${failed.length} files failed, ${skipped} assertions skipped`,
+      ...failed.map(({ file }) => `not ok  ${file}, output in ${join(RESULTS, file)}.tap`),
+      '',
+    ].join('\n'),
+  )
+}
+
+/** Stops the tests, which stop what they started. @param {NodeJS.Signals} signal */
+function stop(signal) {
+  for (const child of running) child.kill(signal)
+  process.exit(1)
+}
+process.on('SIGINT', () => stop('SIGINT'))
+process.on('SIGTERM', () => stop('SIGTERM'))
+
+const times = readTimes()
+const files = positionals.length > 0 ? positionals : suite()
+const expected = new Map(files.map(file => [file, times[file] ?? assumedSeconds(file)]))
+// The longest first, so that none of them is the last one that runs.
+const waiting = files.sort((a, b) => (expected.get(b) ?? 0) - (expected.get(a) ?? 0))
+/** @type {Result[]} */
+const results = []
+
+async function runWaiting() {
+  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+    const result = await runFile(file)
+    results.push(result)
+    times[file] = result.seconds
+    const saved = `${join(RESULTS, file)}.tap`
+    mkdirSync(dirname(saved), { recursive: true })
+    writeFileSync(saved, result.output)
+    print(result, results.length)
+  }
+}
+
+const began = performance.now()
+if (options.reporter === 'tap') write(`TAP version 14\n1..${waiting.length}`)
+await Promise.all(Array.from({ length: Number(options.jobs) }, runWaiting))
+writeFileSync(TIMES, `${JSON.stringify(times, null, 2)}\n`)
+printSummary(results, (performance.now() - began) / 1000)
+process.exitCode = results.every(({ passed }) => passed) ? 0 : 1
