@@ -70,6 +70,8 @@ export type Applier = {
   readonly request: Bytes
   /** Unix seconds, set before a batch is applied. */
   nowSeconds: number
+  /** Name of the node whose announces are applied, set with `nowSeconds`. */
+  from: string
   readonly place: { -readonly [Field in keyof PeerPlace]: PeerPlace[Field] }
 }
 
@@ -81,6 +83,7 @@ export function createApplier(engine: Engine, stops: RecentStops): Applier {
     counts: { applied: 0, older: 0, expired: 0 },
     request: allocate(WEBSOCKET_ANNOUNCE_BYTES),
     nowSeconds: 0,
+    from: '',
     place: { bytes: Buffer.alloc(0), family: Family.ipv4, address: 0, hash: 0, id: 0 },
   }
 }
@@ -114,7 +117,7 @@ export function applyDelta(
   base: number,
 ): number {
   const { engine, counts, request, nowSeconds } = applier
-  const { announce, held } = engine
+  const { held } = engine
   const bits = bytes[at + DELTA_BITS]!
   const length = deltaBytes(bits)
   // A clock that is ahead must not keep a peer for longer than the timeout.
@@ -123,24 +126,54 @@ export function applyDelta(
     counts.expired++
     return length
   }
-  readDelta(request, view, at, bits)
+  const torrent = holdTorrentOf(applier, view, at, seen)
+  engine.access.user =
+    (bits & DeltaBit.user) === 0 ? 0 : findUser(engine.access, request.view, USER_KEY)
+  const isNews = isNewer(applier, bytes, at, torrent)
+  if (isNews) change(engine, torrent)
+  else if ((bits & DeltaBit.completed) !== 0) countLate(engine, torrent)
+  releaseStripe(held)
+  if ((bits & DeltaBit.stopped) !== 0) applier.stops.note(bytes, at, seen, applier.from)
+  if (isNews) counts.applied++
+  else counts.older++
+  return length
+}
+
+/**
+ * Whether the tables have the peer of the `stopped` delta at `at` from an announce that followed
+ * the stop of the Unix second `seen`.
+ */
+export function hasReturned(applier: Applier, view: DataView, at: number, seen: number): boolean {
+  const { held } = applier.engine
+  const torrent = holdTorrentOf(applier, view, at, seen)
+  const known = lastSeenOf(applier.engine, torrent)
+  releaseStripe(held)
+  return known >= seen
+}
+
+/** Makes the delta the current announce, holds the stripe of its torrent, and finds the torrent. */
+function holdTorrentOf(
+  { engine, request }: Applier,
+  view: DataView,
+  at: number,
+  seen: number,
+): TorrentRef {
+  const { announce, held } = engine
+  readDelta(request, view, at, view.getUint8(at + DELTA_BITS))
   announce.request = request
   announce.at = 0
   announce.nowSeconds = seen
   announce.isRemote = true
   readAnnounce(announce, engine.hashKey)
-  engine.access.user =
-    (bits & DeltaBit.user) === 0 ? 0 : findUser(engine.access, request.view, USER_KEY)
   holdStripeOf(held, announce.hash)
-  const torrent = findTorrent(held, announce.hash, request.view, INFO_HASH)
-  const isNews = isNewer(applier, bytes, at, torrent)
-  if (isNews) change(engine, torrent)
-  else if ((bits & DeltaBit.completed) !== 0) countLate(engine, torrent)
-  releaseStripe(held)
-  if ((bits & DeltaBit.stopped) !== 0) applier.stops.note(bytes, at, seen)
-  if (isNews) counts.applied++
-  else counts.older++
-  return length
+  return findTorrent(held, announce.hash, request.view, INFO_HASH)
+}
+
+/** Unix second at which the peer of the current announce was last seen; 0 for an unknown one. */
+function lastSeenOf({ announce: { peer }, held }: Engine, torrent: TorrentRef): number {
+  const list = torrent === NO_TORRENT ? NO_LIST : listOf(held.arena, torrent, peer.family)
+  const slot = list === NO_LIST ? NO_SLOT : findPeer(held, list, peer)
+  return slot === NO_SLOT ? 0 : lastSeen(held.arena, detailAt(held.arena, list, peer.family, slot))
 }
 
 /** Makes an announce request of the delta. */
@@ -190,23 +223,20 @@ const LEFT_UNKNOWN = 1
 
 /** Whether the announce is not older than what is known of its peer. The stripe is held. */
 function isNewer(
-  { engine, place, stops }: Applier,
+  { engine, from, place, stops }: Applier,
   bytes: Buffer,
   at: number,
   torrent: TorrentRef,
 ): boolean {
-  const { announce, held } = engine
-  const { nowSeconds: seen, peer } = announce
-  const list = torrent === NO_TORRENT ? NO_LIST : listOf(held.arena, torrent, peer.family)
-  const slot = list === NO_LIST ? NO_SLOT : findPeer(held, list, peer)
-  if (slot !== NO_SLOT)
-    return lastSeen(held.arena, detailAt(held.arena, list, peer.family, slot)) <= seen
+  const { nowSeconds: seen, peer } = engine.announce
+  const known = lastSeenOf(engine, torrent)
+  if (known !== 0) return known <= seen
   place.bytes = bytes
   place.family = peer.family
   place.address = at + DELTA_ADDRESS
   place.hash = place.address + DELTA_ADDRESS_BYTES[peer.family]
   place.id = place.hash + HASH_BYTES
-  return !stops.hasStopped(place, seen)
+  return !stops.hasStopped(place, seen, from)
 }
 
 /** Changes the swarm as the announce says. The stripe is held. */

@@ -15,7 +15,11 @@ import { PEER_ADDRESS } from './tables/layout.ts'
 const HALF_SECONDS = 300
 const HALF_STOPS_MAX = 100_000
 
-type Stop = { readonly seen: number; readonly delta: Uint8Array }
+/** A stop at the Unix second `seen`, which the node `from` heard; OWN_NODE for this one. */
+type Stop = { readonly seen: number; readonly from: string; readonly delta: Uint8Array }
+
+/** No other node has this name. */
+const OWN_NODE = ''
 
 /**
  * The peers that stopped in the last minutes, wherever they did. An announce from before the stop
@@ -27,8 +31,8 @@ export class RecentStops {
   #older = new Map<string, Stop>()
   #turnSeconds = 0
 
-  /** Notes the `stopped` delta at `at`, of the Unix second `seen`. */
-  note(bytes: Buffer, at: number, seen: number): void {
+  /** Notes the `stopped` delta at `at`, which the node `from` heard at the Unix second `seen`. */
+  note(bytes: Buffer, at: number, seen: number, from = OWN_NODE): void {
     if (seen >= this.#turnSeconds || this.#newer.size >= HALF_STOPS_MAX) {
       this.#older = this.#newer
       this.#newer = new Map()
@@ -43,15 +47,19 @@ export class RecentStops {
     const ids = address + DELTA_ADDRESS_BYTES[family]
     const key = keyOf(bytes, family, address, ids, ids + HASH_BYTES)
     const known = this.#newer.get(key) ?? this.#older.get(key)
-    if (known === undefined || known.seen < seen) this.#newer.set(key, { seen, delta })
+    if (known === undefined || known.seen < seen) this.#newer.set(key, { seen, from, delta })
   }
 
-  /** Whether the peer stopped after `seen`. The offsets are those of its address, hash and id. */
-  hasStopped({ bytes, family, address, hash, id }: PeerPlace, seen: number): boolean {
+  /**
+   * Whether the peer stopped after the announce of the Unix second `seen`, which came from the node
+   * `from`. Within one second, only the order of one node's own announces is known: a stop that
+   * another node heard counts as the later one, on every node alike.
+   */
+  hasStopped({ bytes, family, address, hash, id }: PeerPlace, seen: number, from: string): boolean {
     if (this.#newer.size + this.#older.size === 0) return false
     const key = keyOf(bytes, family, address, hash, id)
     const stop = this.#newer.get(key) ?? this.#older.get(key)
-    return stop !== undefined && stop.seen > seen
+    return stop !== undefined && (stop.seen > seen || (stop.seen === seen && stop.from !== from))
   }
 
   /** The stops since the Unix second `since`, as deltas, with their seconds. */
@@ -62,7 +70,7 @@ export class RecentStops {
   }
 }
 
-/** Where the parts of a peer's identity are. */
+/** The offsets of the address, info hash and id of a peer. */
 export type PeerPlace = {
   readonly bytes: Buffer
   readonly family: Family

@@ -83,7 +83,7 @@ export class Exchange {
       transfers: this.#transfers,
     })
     this.#changes = new Changes(this.#epoch, options.onChange, options.onMissed)
-    this.#listen(new SyncSource(engine, this.#stops))
+    this.#listen(new SyncSource(this.#applier))
   }
 
   #subject(rest: string): string {
@@ -239,17 +239,18 @@ export class Exchange {
       if (step <= 0) return
       if (step > 1 || head.dropped) this.#noteGap(member, stream.base)
     }
-    this.#apply(data, head)
+    this.#apply(data, head, node)
     member.stream = { epoch: head.epoch, sequence: head.sequence, base: head.base }
     member.lagSeconds = Math.max(0, (Date.now() - head.millis) / 1000)
   }
 
-  #apply(bytes: Buffer, { base }: BatchHead): void {
+  #apply(bytes: Buffer, { base }: BatchHead, from: string): void {
     // The peers that stopped here must be known first.
     this.#outbox.drain()
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     const deltas = { bytes, view }
     this.#applier.nowSeconds = this.#options.nowSeconds()
+    this.#applier.from = from
     for (let at = BATCH_HEAD_BYTES; at < bytes.length; ) {
       at += applyDelta(this.#applier, deltas, at, base)
     }

@@ -17,6 +17,7 @@ const ATTEMPTS_MAX = 4
 
 export type FetchOptions = {
   readonly bus: Bus
+  readonly node: string
   readonly subject: string
   /** Unix second. */
   readonly since: number
@@ -66,7 +67,7 @@ async function requestChunk(
 }
 
 function merge(options: FetchOptions, chunk: Buffer, head: ChunkHead, imported: Imported): void {
-  const { applier, nowSeconds } = options
+  const { applier, node, nowSeconds } = options
   const { engine, stops } = applier
   const records = bytesOf(chunk)
   const stopsAt = CHUNK_HEAD_BYTES + head.recordsBytes
@@ -77,6 +78,7 @@ function merge(options: FetchOptions, chunk: Buffer, head: ChunkHead, imported: 
       stops.hasStopped(
         { bytes: chunk, family: peer.family, address: peer.addressAt, hash, id: peer.idAt },
         seen,
+        node,
       ),
   }
   for (let at = CHUNK_HEAD_BYTES; at < stopsAt; ) {
@@ -84,6 +86,7 @@ function merge(options: FetchOptions, chunk: Buffer, head: ChunkHead, imported: 
     at = importRecord(engine, records, at, rules, imported)
   }
   applier.nowSeconds = rules.nowSeconds
+  applier.from = node
   const stopsEnd = stopsAt + head.stopsBytes
   for (let at = stopsAt; at < stopsEnd; ) {
     const delta = at + 4

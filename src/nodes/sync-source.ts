@@ -1,9 +1,9 @@
-import type { Engine } from '../engine/engine.ts'
+import { type Applier, hasReturned } from '../engine/apply.ts'
 import { createExportCursor, type ExportCursor, exportChunk } from '../engine/export-stripe.ts'
 import { dropOldPeers } from '../engine/recent-records.ts'
-import type { RecentStops } from '../engine/recent-stops.ts'
 import { RECORD_BYTES_MAX } from '../engine/torrent-record.ts'
-import { allocate, bytesOf } from '../protocol/bytes.ts'
+import { allocate, type Bytes } from '../protocol/bytes.ts'
+import { DELTA_BYTES_MAX } from '../protocol/delta-record.ts'
 import {
   CHUNK_BYTES_MAX,
   CHUNK_HEAD_BYTES,
@@ -34,15 +34,13 @@ type Transfer = {
  * lost is given again.
  */
 export class SyncSource {
-  readonly #engine: Engine
-  readonly #stops: RecentStops
+  readonly #applier: Applier
   readonly #transfers = new Map<number, Transfer>()
   readonly #memory = allocate(CHUNK_BYTES_MAX)
   #lastTransfer = 0
 
-  constructor(engine: Engine, stops: RecentStops) {
-    this.#engine = engine
-    this.#stops = stops
+  constructor(applier: Applier) {
+    this.#applier = applier
   }
 
   /** Answers a request; undefined for what is not one. */
@@ -81,12 +79,13 @@ export class SyncSource {
   #next(transfer: Transfer, id: number, number: number): Buffer {
     const until = performance.now() + CHUNK_MILLIS
     const out = this.#memory
-    const { stripeCount } = this.#engine
+    const { engine, stops } = this.#applier
+    const { stripeCount } = engine
     let end = CHUNK_HEAD_BYTES
     while (transfer.cursor.stripe < stripeCount) {
       if (end + RECORD_BYTES_MAX > CHUNK_BYTES_MAX || performance.now() > until) break
       const from = end
-      end = exportChunk(this.#engine, transfer.cursor, out, from)
+      end = exportChunk(engine, transfer.cursor, out, from)
       if (transfer.since > 0) end = dropOldPeers(out, from, end, transfer.since)
       if (transfer.cursor.done) {
         transfer.cursor = createExportCursor(transfer.cursor.stripe + 1, transfer.since)
@@ -95,9 +94,9 @@ export class SyncSource {
     const recordsBytes = end - CHUNK_HEAD_BYTES
     let isDone = false
     if (transfer.cursor.stripe >= stripeCount) {
-      transfer.stops ??= this.#stops.since(transfer.since)
+      transfer.stops ??= stops.since(transfer.since)
       const from = end
-      end = writeStops(transfer.stops, bytesOf(out.u8), end)
+      end = writeStops(this.#applier, transfer.stops, out, end)
       isDone = end === from
     }
     const chunk = Buffer.from(out.u8.subarray(0, end))
@@ -106,24 +105,24 @@ export class SyncSource {
   }
 }
 
-/** Writes stops while they fit, and returns where they end. */
+/** Writes stops while they fit, but not of peers that are back, and returns where they end. */
 function writeStops(
+  applier: Applier,
   stops: Iterator<{ seen: number; delta: Uint8Array }>,
-  { u8, view }: ReturnType<typeof bytesOf>,
+  { u8, view }: Bytes,
   at: number,
 ): number {
   let end = at
-  while (end + STOP_BYTES_MAX <= CHUNK_BYTES_MAX) {
+  while (end + 4 + DELTA_BYTES_MAX <= CHUNK_BYTES_MAX) {
     const { done, value } = stops.next()
     if (done) break
     view.setUint32(end, value.seen, true)
     u8.set(value.delta, end + 4)
+    if (hasReturned(applier, view, end + 4, value.seen)) continue
     end += 4 + value.delta.length
   }
   return end
 }
-
-const STOP_BYTES_MAX = 128
 
 function chunkOf(
   chunk: Buffer,

@@ -57,6 +57,7 @@ export class Transfers {
     try {
       const { bytes, imported } = await fetchSince({
         ...this.#options,
+        node,
         subject: subjectOf(node),
         since,
       })

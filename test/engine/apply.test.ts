@@ -34,7 +34,23 @@ function randomAnnounce(random: (bound: number) => number): void {
   })
 }
 
-type Faults = { late: boolean; twice: boolean; lost: boolean }
+/** One random announce of a client that has not stopped in this second, always of one state. */
+function tiedAnnounce(random: (bound: number) => number, stopped: Set<number>): void {
+  const clients = Array.from({ length: 12 }, (_, n) => n).filter(n => !stopped.has(n))
+  const client = clients[random(clients.length)] ?? 0
+  const stops = clients.length > 1 && random(3) === 0
+  if (stops) stopped.add(client)
+  writeAnnounce(request, {
+    infoHash: Buffer.alloc(20, 1 + (client % 3)),
+    peerId: id(`-MU0100-${client}`),
+    address: Buffer.from([10, 0, 0, client]),
+    event: stops ? Event.stopped : Event.none,
+    left: client % 2,
+  })
+}
+
+/** With `hasTies`, clients announce the same state several times a second, and then stop. */
+type Faults = { late: boolean; twice: boolean; lost: boolean; hasTies?: boolean }
 
 /** Runs a world of several nodes, and returns them with one engine that got everything. */
 function run(seed: number, faults: Faults): { nodes: EngineNode[]; reference: EngineNode } {
@@ -62,9 +78,14 @@ function run(seed: number, faults: Faults): { nodes: EngineNode[]; reference: En
       if (!faults.late) deliver(to, queue)
     }
   }
+  const stopped = new Set<number>()
   for (let step = 0; step < 300; step++) {
-    now++
-    randomAnnounce(random)
+    if (!faults.hasTies || random(8) === 0) {
+      now++
+      stopped.clear()
+    }
+    if (faults.hasTies) tiedAnnounce(random, stopped)
+    else randomAnnounce(random)
     const node = nodes[random(nodes.length)] as EngineNode
     node.announce(request, now)
     reference.announce(request, now)
@@ -133,6 +154,43 @@ t.test('lost batches are made good by what a node heard since', async t => {
     }),
     { numRuns: 12 },
   )
+})
+
+t.test('a stop is the last announce of its second on every node', async t => {
+  fc.assert(
+    fc.property(fc.integer(), fc.boolean(), (seed, lost) => {
+      const { nodes, reference } = run(seed, { late: true, twice: true, lost, hasTies: true })
+      const expected = reference.swarm()
+      for (const node of nodes) if (!t.strictSame(node.swarm(), expected)) return false
+      return true
+    }),
+    { numRuns: 20 },
+  )
+})
+
+t.test('a client that stops and returns within a second is back on every node', async t => {
+  const [first, second, third] = [0, 1, 2].map(n => new EngineNode(n)) as [
+    EngineNode,
+    EngineNode,
+    EngineNode,
+  ]
+  const announce = (event: number) => {
+    writeAnnounce(request, {
+      infoHash: id('torrent'),
+      peerId: id('peer'),
+      address: Buffer.from([10, 0, 0, 1]),
+      event,
+    })
+    first.announce(request, START)
+  }
+  announce(Event.started)
+  announce(Event.stopped)
+  announce(Event.started)
+  second.receive(first.flush(START), START)
+  t.strictSame(second.swarm(), first.swarm(), 'by the deltas')
+  third.fetch(first, 0, START)
+  t.strictSame(third.swarm(), first.swarm(), 'by a transfer')
+  t.equal(third.swarm().peers.length, 1)
 })
 
 t.test('a delta has the length that its bits say, and others are refused', async t => {
