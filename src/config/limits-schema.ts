@@ -35,13 +35,20 @@ const PROFILES = {
   },
 } as const
 
-/** Fills in the limits that the profile of a raw configuration sets and that the file does not. */
+/**
+ * Fills in the limits that the profile of a raw configuration sets and that the file does not. A
+ * file that sets `peers_per_address` wants it enforced on leechers, too, unless it says otherwise.
+ */
 export function applyProfile(raw: Record<string, unknown>): void {
   const { limits } = raw
   if (typeof limits !== 'object' || limits === null) return
   const { profile } = limits as { profile?: unknown }
-  if (typeof profile !== 'string' || !Object.hasOwn(PROFILES, profile)) return
-  raw['limits'] = { ...PROFILES[profile as keyof typeof PROFILES], ...limits }
+  const isKnown = typeof profile === 'string' && Object.hasOwn(PROFILES, profile)
+  raw['limits'] = {
+    ...(isKnown ? PROFILES[profile as keyof typeof PROFILES] : {}),
+    ...(Object.hasOwn(limits, 'peers_per_address') ? { serve_excess_leechers: false } : {}),
+    ...limits,
+  }
 }
 
 /** Limits on clients. */
@@ -92,8 +99,11 @@ export const LIMITS_SECTION = {
       maximum: 512,
       unit: 'peers',
       description:
-        'Peers that one IPv4 address or IPv6 /64 may have in one torrent. A leecher beyond them gets peers and is not added; a seeder is refused. In a torrent with more than 512 seeders or leechers, only the newest 512 of them are checked. 0 means no limit.',
+        'Peers that one IPv4 address or IPv6 /64 may have in one torrent. Further seeders are refused; for leechers see serve_excess_leechers. In a torrent with more than 512 seeders or leechers, only the newest 512 of them are checked. 0 means no limit.',
     },
+    serve_excess_leechers: switchedOn(
+      'Give peers to leechers above peers_per_address without adding them to the torrent, because many households may share one address. If false, they are refused. Default: true, or false if peers_per_address is set and this key is not.',
+    ),
     completed_once_per_day: switchedOn(
       'Count a download once per torrent, peer id and address within a day.',
     ),

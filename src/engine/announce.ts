@@ -93,7 +93,8 @@ export function announce(engine: Engine, announce: Announce): number {
   let slot = upsert(engine, announce, torrent)
   if (slot === TOO_MANY) {
     const { family, seeder } = announce.peer
-    if (!seeder && family !== Family.websocket) return answerUnlisted(engine, announce, torrent)
+    const isServed = engine.limits.serveExcessLeechers && !seeder && family !== Family.websocket
+    if (isServed) return answerUnlisted(engine, announce, torrent)
     return refuse(engine, announce, Failure.tooManyPeers)
   }
   if (slot === NO_SLOT) return refuse(engine, announce, Failure.outOfMemory)

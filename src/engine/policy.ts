@@ -45,6 +45,8 @@ export type LimitSettings = {
   readonly maxTorrents: number
   /** Peers of one IPv4 address or IPv6 /64 in one torrent. */
   readonly peersPerAddress: number
+  /** Whether a leecher above peersPerAddress gets peers without being added; else it is refused. */
+  readonly serveExcessLeechers: boolean
   /** Count a `completed` once per torrent, peer id and address within a day. */
   readonly completedOncePerDay: boolean
   readonly refusePrivateAddresses: boolean
@@ -60,6 +62,7 @@ export const NO_LIMITS: LimitSettings = {
   announcesBurst: 0,
   maxTorrents: 0,
   peersPerAddress: 0,
+  serveExcessLeechers: true,
   completedOncePerDay: false,
   refusePrivateAddresses: false,
   refusePrivilegedPorts: false,
@@ -81,6 +84,7 @@ export type Limits = {
   readonly rate: Rate | undefined
   readonly maxTorrents: number
   readonly peersPerAddress: number
+  readonly serveExcessLeechers: boolean
   readonly publicOnly: boolean
   readonly completedOncePerDay: boolean
   readonly portMin: number
@@ -138,6 +142,7 @@ export function openLimits(shared: SharedLimits, settings: LimitSettings): Limit
     rate,
     maxTorrents: settings.maxTorrents,
     peersPerAddress: settings.peersPerAddress,
+    serveExcessLeechers: settings.serveExcessLeechers,
     publicOnly,
     completedOncePerDay: settings.completedOncePerDay,
     portMin,

@@ -25,6 +25,18 @@ t.test('limits are on by default, and a profile chooses others', async t => {
   })
 })
 
+t.test('peers_per_address refuses leechers where the file sets it', async t => {
+  const isServed = (text: string) => load(t, text).config.limits.serve_excess_leechers
+  t.equal(isServed(''), true)
+  t.equal(isServed('[limits]\nprofile = "public"'), true)
+  t.equal(isServed('[limits]\npeers_per_address = 64'), false)
+  t.equal(isServed('[limits]\npeers_per_address = 9\nserve_excess_leechers = true'), true)
+  t.equal(isServed('[limits]\nserve_excess_leechers = false'), false)
+  const environment = { LIMITS__PEERS_PER_ADDRESS: '9' }
+  const file = join(t.testdir({ 'c.toml': '' }), 'c.toml')
+  t.equal(loadConfig({ file, environment }).config.limits.serve_excess_leechers, false)
+})
+
 t.test('an unknown profile is an error that names the others', async t => {
   const wrong = () => load(t, '[limits]\nprofile = "closed"')
   t.throws(wrong, { message: /limits\.profile: must be one of "open", "public", "private"/ })

@@ -19,7 +19,7 @@ export function readRtcRequest(
   paths: TrackerPaths,
   rules: AnnounceRules,
 ): RtcRequest | Failure {
-  const split = splitRtcQuery(paths.query(query))
+  const split = splitRtcQuery(query)
   if (!split) return Failure.descriptionTooLong
   const into = allocate(ANNOUNCE_BYTES)
   const failure =

@@ -220,7 +220,7 @@ function announce(listener: Listener, response: HttpResponse, request: HttpReque
   const failure =
     paths.readAnnounceKeys(path, query, open, at + KEY, at + USER_KEY) ||
     (address ? writeClientAddress(address, open, at) : Failure.unknownOrigin) ||
-    parseAnnounce(paths.query(query), open, at, options)
+    parseAnnounce(query, open, at, options)
   if (options.rtctorrent && isSignalling(failure, query)) {
     return signal(listener, response, request, path)
   }
@@ -271,7 +271,7 @@ function scrape(listener: Listener, response: HttpResponse, request: HttpRequest
   const query = queryOf(listener, request)
   const failure =
     paths.readScrapeKeys(path, query, open, at + SCRAPE_KEY, at + SCRAPE_USER_KEY) ||
-    parseScrape(paths.query(query), open, at)
+    parseScrape(query, open, at)
   if (failure !== Failure.none) return answers.fail(response, request, address, failure)
   const hashes = open.view.getUint16(at + HASH_COUNT, true) * HASH_BYTES
   const bytes = SCRAPE_REQUEST_HEADER_BYTES + hashes

@@ -128,11 +128,6 @@ export class TrackerPaths {
     return this.#read(text, mayLack, into, userKeyAt, Failure.invalidUserKey)
   }
 
-  /** The query, with the second `?` that some clients put behind one that is in the URL already. */
-  query(text: string): string {
-    return this.#keyParameter === '' ? text : text.replace('?', '&')
-  }
-
   #read(
     text: string | undefined,
     mayLack: boolean,

@@ -13,6 +13,7 @@ const EQUALS = 0x3d
 const PERCENT = 0x25
 const ZERO = 0x30
 const COLON = 0x3a
+const QUESTION_MARK = 0x3f
 const BRACKET = 0x5b
 const BRACKET_END = 0x5d
 
@@ -122,13 +123,16 @@ export function openQuery(query: string): boolean {
 
 /**
  * Moves to the next known parameter and returns its name; Name.end after the last. A name without
- * `=` has an empty value. Names may be in any case and percent-encoded.
+ * `=` has an empty value. Names may be in any case and percent-encoded. Some clients put `?` and
+ * their parameters behind a URL that has a query already, so an unknown parameter ends at a `?`.
  */
 export function nextName(): Name {
   for (let from = valueEnd + 1; from < length; from = valueEnd + 1) {
     const name = readName(from)
     if (name !== Name.unknown) return name
-    skip(from)
+    let end = from
+    while (text[end] !== AMPERSAND && text[end] !== QUESTION_MARK) end++
+    valueEnd = end
   }
   return Name.end
 }
@@ -263,7 +267,18 @@ export function readNumber(): number {
     digit = (text[++place] as number) - ZERO
   }
   skip(place)
-  return valueEnd === place && place > valueAt ? value : NO_NUMBER
+  if (valueEnd === place && place > valueAt) return value
+  return text[place] === PERCENT ? readEncodedNumber() : NO_NUMBER
+}
+
+/** The same for a value with percent-encoded digits, whose end is known. */
+function readEncodedNumber(): number {
+  const end = valueEnd
+  const count = decode(decoded, 0, ADDRESS_TEXT_BYTES_MAX)
+  valueEnd = end
+  if (count === BROKEN || count > ADDRESS_TEXT_BYTES_MAX) return NO_NUMBER
+  const digits = String.fromCharCode(...decoded.subarray(0, count))
+  return /^\d+$/.test(digits) ? Number(digits) : NO_NUMBER
 }
 
 /**

@@ -40,15 +40,18 @@ import {
   skipValue,
 } from './query.ts'
 
+const PORT_MAX = 0xffff
 const claimed = new Uint8Array(16)
 const scrapedHash = new Uint8Array(HASH_BYTES)
+const repeatedId = new Uint8Array(HASH_BYTES)
 
 /**
  * Reads the query of an announce (BEP 3, 7, 23), still percent-encoded, into the announce record at
  * `at`, in one pass and without allocating. FAMILY and ADDRESS are the caller's, except under
  * usePayloadIp. After a failure the record holds whatever was read so far.
  * - `+` stands for itself: clients encode bytes, not forms.
- * - Of a repeated parameter the last one counts; info_hash, peer_id and port must not be repeated.
+ * - Of a repeated parameter the last one counts. A repeated info_hash, peer_id or port must have
+ *   the same value.
  * - `uploaded` and `downloaded` that are not numbers count as 0. `left` that is absent or not a
  *   number makes a leecher: a client that does not know the size yet does not have the torrent.
  * - `numwant` 0 asks for no peers; absent, negative or not a number, for the default.
@@ -79,18 +82,19 @@ export function parseAnnounce(
       case Name.infoHash:
       case Name.peerId:
       case Name.port: {
-        const bit = 1 << name
-        if ((seen & bit) !== 0) return Failure.duplicateParameter
-        seen |= bit
+        const isRepeated = (seen & (1 << name)) !== 0
+        seen |= 1 << name
         if (name === Name.port) {
-          port = readNumber()
+          const value = Math.min(readNumber(), PORT_MAX + 1)
+          if (isRepeated && value !== port) return Failure.duplicateParameter
+          port = value
           break
         }
         const isHash = name === Name.infoHash
-        const count = decode(u8, at + (isHash ? INFO_HASH : PEER_ID), HASH_BYTES)
-        if (count === HASH_BYTES) break
-        if (count === BROKEN) return Failure.invalidEncoding
-        return isHash ? Failure.invalidInfoHash : Failure.invalidPeerId
+        const invalid = isHash ? Failure.invalidInfoHash : Failure.invalidPeerId
+        const failure = readId(u8, at + (isHash ? INFO_HASH : PEER_ID), invalid, isRepeated)
+        if (failure !== Failure.none) return failure
+        break
       }
       case Name.uploaded:
         uploaded = readNumber()
@@ -138,7 +142,7 @@ export function parseAnnounce(
   }
   if ((seen & (1 << Name.infoHash)) === 0) return Failure.missingInfoHash
   if ((seen & (1 << Name.peerId)) === 0) return Failure.missingPeerId
-  if (port < 0 || port > 0xffff) {
+  if (port < 0 || port > PORT_MAX) {
     if (event !== Event.stopped) return Failure.invalidPort
     port = 0
   }
@@ -156,6 +160,18 @@ export function parseAnnounce(
   writeTransfer(view, at + UPLOADED, uploaded, 0)
   writeTransfer(view, at + DOWNLOADED, downloaded, 0)
   writeTransfer(view, at + LEFT, left, TRANSFER_BYTES_MAX)
+  return Failure.none
+}
+
+/** Reads an info_hash or a peer_id to `at`, or compares a repeated one with it. */
+function readId(u8: Uint8Array, at: number, invalid: Failure, isRepeated: boolean): Failure {
+  const count = isRepeated ? decode(repeatedId, 0, HASH_BYTES) : decode(u8, at, HASH_BYTES)
+  if (count === BROKEN) return Failure.invalidEncoding
+  if (count !== HASH_BYTES) return invalid
+  if (!isRepeated) return Failure.none
+  for (let n = 0; n < HASH_BYTES; n++) {
+    if (u8[at + n] !== repeatedId[n]) return Failure.duplicateParameter
+  }
   return Failure.none
 }
 

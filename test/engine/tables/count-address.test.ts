@@ -39,6 +39,14 @@ for (const family of [4, 6] as const) {
   })
 }
 
+t.test('a leecher above the limit is refused where the configuration says so', async t => {
+  const limits = { ...NO_LIMITS, peersPerAddress: 1, serveExcessLeechers: false }
+  const engine = newEngine(undefined, { ...SETTINGS, limits })
+  t.equal(announceTo(engine, { ...same(1), left: 1 }).failure, 0)
+  t.equal(failureText(announceTo(engine, { ...same(2), left: 1 }).failure), TEXT)
+  t.equal(announceTo(engine, { ...same(1), left: 1 }).failure, 0, 'known peers go on')
+})
+
 t.test('an IPv6 /64 is one address', async t => {
   const engine = limitedTo(2)
   const inNetwork = (n: number) => ({ ...clientOf(n, 6), infoHash: hashOf(1) })

@@ -47,6 +47,15 @@ t.test('info_hash, peer_id and port are required', async t => {
   t.equal(announce(`info_hashh=${'a'.repeat(20)}&info_has=x&${ID}&port=1`), Failure.missingInfoHash)
 })
 
+t.test('parameters may follow a second question mark', async t => {
+  for (const before of ['?', 'passkey=abc?', 'a=1&passkey=abc?', '?a=1?', 'a?', '&?&']) {
+    t.match(announce(`${before}${BASE}&left=0`), { port: 6881, left: 0 }, before)
+    t.same(scrape(`${before}${HASH}`), ['61'.repeat(10) + '62'.repeat(10)], before)
+  }
+  const raw = announce(`info_hash=?aaaaaaaaabbbbbbbbb?&${ID}&port=1`)
+  t.match(raw, { infoHash: `3f${'61'.repeat(9)}${'62'.repeat(9)}3f` }, 'part of a hash')
+})
+
 t.test('info_hash and peer_id have 20 bytes', async t => {
   for (const length of [0, 1, 19, 21, 40]) {
     const value = 'x'.repeat(length)
@@ -81,10 +90,16 @@ t.test(
   },
 )
 
-t.test('info_hash, peer_id and port may come once', async t => {
-  for (const again of [HASH, ID, 'port=6881', 'port', 'info_hash=%']) {
-    t.equal(announce(`${BASE}&${again}`), Failure.duplicateParameter, again)
+t.test('a repeated info_hash, peer_id or port must have the same value', async t => {
+  for (const again of [HASH, ID, 'port=6881', 'port=06881', 'PORT=6%3881']) {
+    t.match(announce(`${HASH}&${ID}&port=6881&${again}`), { port: 6881 }, again)
   }
+  const other = (text: string) => text.replace(/.$/, '!')
+  for (const again of [other(HASH), other(ID), 'port=6882', 'port', 'port=-1']) {
+    t.equal(announce(`${HASH}&${ID}&port=6881&${again}`), Failure.duplicateParameter, again)
+  }
+  t.equal(announce(`${BASE}&info_hash=%`), Failure.invalidEncoding)
+  t.equal(announce(`${BASE}&peer_id=short`), Failure.invalidPeerId)
   t.equal(parsed('left=1&left=2&left=3').left, 3, 'of others the last one counts')
 })
 
@@ -94,7 +109,10 @@ t.test('a port is a number from 0 to 65535, which stopped does not need', async 
   t.match(portOf('1'), { port: 1 })
   t.match(portOf('65535'), { port: 65535 })
   t.match(portOf('0006881'), { port: 6881 })
-  for (const port of ['', '65536', '-1', '+1', '1.5', '0x50', '80 ', '%36', '9'.repeat(400)]) {
+  t.match(portOf('%36%38%38%31'), { port: 6881 })
+  t.match(portOf('688%31'), { port: 6881 })
+  const unreadable = ['', '65536', '-1', '+1', '1.5', '0x50', '80 ', '80%20', '%', '%3', '%2B1']
+  for (const port of [...unreadable, '%30'.repeat(60), '9'.repeat(400)]) {
     t.equal(portOf(port), Failure.invalidPort, port)
     t.match(portOf(`${port}&event=stopped`), { port: 0, event: Event.stopped }, port)
   }
@@ -105,7 +123,7 @@ t.test("uploaded and downloaded that cannot be read are 0, such a left is a leec
   for (const name of ['uploaded', 'downloaded', 'left'] as const) {
     const unreadable = name === 'left' ? TRANSFER_BYTES_MAX : 0
     t.equal(parsed('')[name], unreadable)
-    for (const value of ['', '-1', '1e3', 'NaN', '12a', 'a12', '%31', '5%20', '٣']) {
+    for (const value of ['', '-1', '1e3', 'NaN', '12a', 'a12', '%2D1', '5%20', '٣']) {
       t.equal(parsed(`${name}=${value}`)[name], unreadable, `${name}=${value}`)
     }
     const exact = [
@@ -141,7 +159,7 @@ t.test('numwant is what was asked for, within the configuration', async t => {
     [1, 50, 200, 200, 200, 200],
   )
   for (const value of ['0', '00', '5&numwant=0']) t.equal(numwantOf(value), 0, value)
-  for (const value of ['', '-1', 'many', '%30']) t.equal(numwantOf(value), 50, value)
+  for (const value of ['', '-1', 'many', '%2D1']) t.equal(numwantOf(value), 50, value)
   t.equal(parsed('').numwant, 50)
   t.equal(parsed('', { ...RULES, numwantDefault: 300 }).numwant, 200)
 })
