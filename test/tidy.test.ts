@@ -63,6 +63,18 @@ t.test('no circle of imports between files', async t => {
   t.ok(count > 1000, `${count} imports`)
 })
 
+t.test('no folder imports one above it', async t => {
+  // A file directly in src is a module of its own.
+  const folderOf = (file: string) => (dirname(file) === 'src' ? file : dirname(file))
+  const folders = new Map<string, string[]>()
+  for (const [file, targets] of imports) {
+    const folder = folderOf(file)
+    const others = targets.map(folderOf).filter(other => other !== folder)
+    folders.set(folder, [...(folders.get(folder) ?? []), ...others])
+  }
+  t.strictSame(circles(folders), [])
+})
+
 t.test('every module imports only what src/borders.json allows', async t => {
   for (const [file, targets] of imports) {
     const border = BORDERS.find(([module]) => isWithin(file, module))

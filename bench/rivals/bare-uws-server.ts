@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { loadUws } from '../../src/frontends/uws.ts'
+import { loadUws } from '../../src/frontends/backends/uws.ts'
 
 /** A minimal uWebSockets.js server, with TLS if a key pair is given. All answers are equal. */
 const [port, bodyBytes] = process.argv.slice(2).map(Number)

@@ -1,6 +1,6 @@
 import { unavailableError } from '../errors.ts'
 import type { BackendName } from '../frontends/adapter.ts'
-import { chooseBackend } from '../frontends/backend.ts'
+import { chooseBackend } from '../frontends/backends/choose.ts'
 import type { Logger } from '../log.ts'
 import type { FrontendListeners } from './local-servers.ts'
 

@@ -32,7 +32,7 @@ import type {
   HttpResponse,
   TlsKeyPair,
 } from '../adapter.ts'
-import { chooseBackend, idleSeconds, loadBackend } from '../backend.ts'
+import { chooseBackend, idleSeconds, loadBackend } from '../backends/choose.ts'
 import {
   clientAddress,
   compileProxyRules,

@@ -2,8 +2,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { HTTP_HEAD_BYTES_MAX } from '../protocol/limits.ts'
-import type { App, HttpBackend, ListenSocket, TlsKeyPair } from './adapter.ts'
+import { HTTP_HEAD_BYTES_MAX } from '../../protocol/limits.ts'
+import type { App, HttpBackend, ListenSocket, TlsKeyPair } from '../adapter.ts'
 
 type Build = {
   App(): App

@@ -4,12 +4,12 @@ import {
   FrontendCounter,
   Protocol,
   readFrontend,
-} from '../../../src/counters/frontend.ts'
-import { startApiServer } from '../../../src/frontends/api/server.ts'
-import { Family } from '../../../src/protocol/records.ts'
-import { RawConnection } from '../../fixtures/http-client.ts'
-import { hexOf, startApi, TOKEN } from './fixtures/api-client.ts'
-import { createMemoryAdmin } from './fixtures/memory-admin.ts'
+} from '../../../../src/counters/frontend.ts'
+import { startApiServer } from '../../../../src/frontends/api/server/server.ts'
+import { Family } from '../../../../src/protocol/records.ts'
+import { RawConnection } from '../../../fixtures/http-client.ts'
+import { hexOf, startApi, TOKEN } from '../fixtures/api-client.ts'
+import { createMemoryAdmin } from '../fixtures/memory-admin.ts'
 
 const A = hexOf(1)
 const HEAD = `host: api\r\nauthorization: Bearer ${TOKEN}\r\n`

@@ -1,8 +1,8 @@
-import type { KeyFormat } from '../../protocol/key.ts'
+import type { KeyFormat } from '../../../protocol/key.ts'
+import { BODY_BYTES_MAX } from '../limits.ts'
+import type { BodyRule } from '../openapi.ts'
+import { BAD_JSON_BODY, BODY_OVERFLOW, type Reply } from '../replies.ts'
 import type { Exchange } from './exchange.ts'
-import { BODY_BYTES_MAX } from './limits.ts'
-import type { BodyRule } from './openapi.ts'
-import { BAD_JSON_BODY, BODY_OVERFLOW, type Reply } from './replies.ts'
 
 /** A valid body, or the refusal. */
 export type BodyResult = { readonly body: unknown } | { readonly refusal: Reply }

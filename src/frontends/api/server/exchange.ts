@@ -1,8 +1,8 @@
 import { STATUS_CODES } from 'node:http'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { HttpResponse } from '../adapter.ts'
-import { endHead, endWhole } from '../end-response.ts'
-import type { Chunks, Reply } from './replies.ts'
+import type { HttpResponse } from '../../adapter.ts'
+import { endHead, endWhole } from '../../end-response.ts'
+import type { Chunks, Reply } from '../replies.ts'
 
 /**
  * Headers of every answer. A website may call the API from its own pages, and no cache stores an

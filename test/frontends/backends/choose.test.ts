@@ -1,6 +1,6 @@
 import t from 'tap'
-import { chooseBackend, loadBackend } from '../../src/frontends/backend.ts'
-import { loadUws } from '../../src/frontends/uws.ts'
+import { chooseBackend, loadBackend } from '../../../src/frontends/backends/choose.ts'
+import { loadUws } from '../../../src/frontends/backends/uws.ts'
 
 /** Why no native build loads in this process; undefined when one does. */
 function whyNotNative(): string | undefined {

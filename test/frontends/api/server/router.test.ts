@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { Operation } from '../../../src/frontends/api/openapi.ts'
-import { createRouter } from '../../../src/frontends/api/router.ts'
+import type { Operation } from '../../../../src/frontends/api/openapi.ts'
+import { createRouter } from '../../../../src/frontends/api/server/router.ts'
 
 function operation(method: string, path: string): Operation {
   return { id: `${method} ${path}`, method, path, isSecured: true, body: undefined }

@@ -1,4 +1,4 @@
-import type { Operation } from './openapi.ts'
+import type { Operation } from '../openapi.ts'
 
 /** The result for a known path: its operation, or the methods that it supports. */
 export type Route =

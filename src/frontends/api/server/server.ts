@@ -1,15 +1,15 @@
-import type { Admin } from '../../admin/admin.ts'
+import type { Admin } from '../../../admin/admin.ts'
 import {
   countFrontend,
   FrontendCounter,
   type FrontendCounters,
   familyOf,
   Protocol,
-} from '../../counters/frontend.ts'
-import type { BackendName, ConnectionGate, TlsKeyPair } from '../adapter.ts'
-import { chooseBackend, idleSeconds, loadBackend } from '../backend.ts'
-import { compileProxyRules, socketAddress, trustsAddress } from '../client-address.ts'
-import { listen } from '../listen.ts'
+} from '../../../counters/frontend.ts'
+import type { BackendName, ConnectionGate, TlsKeyPair } from '../../adapter.ts'
+import { chooseBackend, idleSeconds, loadBackend } from '../../backends/choose.ts'
+import { compileProxyRules, socketAddress, trustsAddress } from '../../client-address.ts'
+import { listen } from '../../listen.ts'
 import { Exchange } from './exchange.ts'
 import { createResponder, type ResponderOptions } from './respond.ts'
 

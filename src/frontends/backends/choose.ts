@@ -1,5 +1,5 @@
-import type { BackendName, HttpBackend } from './adapter.ts'
-import { nodeBackend } from './node/app.ts'
+import type { BackendName, HttpBackend } from '../adapter.ts'
+import { nodeBackend } from '../node/app.ts'
 import { loadUws } from './uws.ts'
 
 /** The backend that serves HTTP, and the reason if `auto` had to choose the slower one. */
