@@ -22,18 +22,11 @@ const LONG_FUNCTIONS = new Set(['parseAnnounce'])
 
 /** Functions of the innermost loops, which take numbers instead of an object for each call. */
 const MANY_PARAMETERS = new Set([
-  'announce',
   'answer',
   'answerFrame',
   'formatAnnounce',
   'hashWords',
-  'isConnectionId',
-  'proxiedClientAt',
-  'recallKeys',
-  'respond',
-  'scrape',
   'surveyAddress',
-  'writeConnectionId',
   'writeOtherFamily',
 ])
 

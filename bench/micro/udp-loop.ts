@@ -99,7 +99,8 @@ function writeAnnounce(secret: Int32Array, memory: Bytes, at: number, numwant: n
   const { view } = memory
   const address = allocate(4)
   address.u8.set(LOOPBACK)
-  writeConnectionId(secret, address.view, 0, 4, Math.floor(Date.now() / 1000), view, at)
+  const client = { view: address.view, at: 0, bytes: 4 }
+  writeConnectionId(secret, client, Math.floor(Date.now() / 1000), view, at)
   view.setInt32(at + PACKET_ACTION, Action.announce)
   memory.u8.fill(at % 251, at + PACKET_INFO_HASH, at + PACKET_INFO_HASH + 40)
   view.setInt32(at + PACKET_NUM_WANT, numwant)
@@ -184,10 +185,11 @@ function measureRespond(count: number): Run {
   const memory = allocate(8192)
   memory.u8.set(LOOPBACK, 2048)
   writeAnnounce(secret, memory, 0, 50)
+  const datagram = { memory, at: 0, length: 98, addressAt: 2048, replyAt: 4096 }
   const now = Math.floor(Date.now() / 1000)
   let bytes = 0
   const answer = (times: number) => {
-    for (let n = 0; n < times; n++) bytes += respond(responder, memory, 0, 98, 2048, 4096, now)
+    for (let n = 0; n < times; n++) bytes += respond(responder, datagram, now)
   }
   answer(count / 10)
   const heap = process.memoryUsage().heapUsed

@@ -7,7 +7,13 @@ import { allocate } from '../../protocol/bytes.ts'
 import { parseAddress } from '../../protocol/ip.ts'
 import { Family, type IpFamily } from '../../protocol/records.ts'
 import { PACKET_AT, UDP_REPLY_BYTES, UDP_REQUEST_BYTES_MAX } from '../../protocol/udp/packet.ts'
-import { createResponder, type Responder, respond, type UdpService } from './respond.ts'
+import {
+  createDatagram,
+  createResponder,
+  type Responder,
+  respond,
+  type UdpService,
+} from './respond.ts'
 import { isWildcardAddress, type UdpSocketOptions } from './socket.ts'
 
 const ADDRESS_AT = UDP_REQUEST_BYTES_MAX
@@ -150,6 +156,7 @@ async function closeAll({ sockets }: State): Promise<void> {
 
 function serve(socket: Socket, state: State): void {
   const memory = allocate(REPLY_AT + UDP_REPLY_BYTES)
+  const datagram = { ...createDatagram(memory), replyAt: REPLY_AT }
   const { family, service } = state.responder
   const { counters } = service
   const sent = (error: Error | null): void => {
@@ -169,7 +176,10 @@ function serve(socket: Socket, state: State): void {
     if (!address) return
     memory.u8.set(address, ADDRESS_AT)
     const now = responder.service.nowSeconds()
-    const bytes = respond(responder, memory, 0, message.length, ADDRESS_AT, REPLY_AT, now)
+    datagram.at = 0
+    datagram.length = message.length
+    datagram.addressAt = ADDRESS_AT
+    const bytes = respond(responder, datagram, now)
     if (bytes === 0) return
     // Copied, because the socket may send it only after the next message.
     const answer = Buffer.from(

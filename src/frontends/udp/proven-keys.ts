@@ -1,6 +1,10 @@
 import type { Bytes } from '../../protocol/bytes.ts'
 import { HASH_BYTES, KEY, SCRAPE_KEY, SCRAPE_USER_KEY, USER_KEY } from '../../protocol/records.ts'
-import { type ConnectionSecret, hashAddress } from '../../protocol/udp/connection-id.ts'
+import {
+  type ClientAddress,
+  type ConnectionSecret,
+  hashAddress,
+} from '../../protocol/udp/connection-id.ts'
 
 /**
  * The keys that addresses have announced with, for their scrapes. A scrape over UDP rarely names a
@@ -32,15 +36,13 @@ export function openProvenKeys(memory: SharedArrayBuffer, secret: ConnectionSecr
   return { secret, entries: { u8: new Uint8Array(memory), view: new DataView(memory) } }
 }
 
-/** Stores the keys of the announce record for the address of `addressBytes` at `addressAt`. */
+/** Stores the keys of the announce record for the address. */
 export function storeKeys(
   { entries, secret }: ProvenKeys,
-  address: DataView,
-  addressAt: number,
-  addressBytes: number,
+  address: ClientAddress,
   record: Bytes,
 ): void {
-  hashAddress(secret, address, addressAt, addressBytes, tag)
+  hashAddress(secret, address, tag)
   const entry = entryOf(tag)
   // No reader may mistake the new keys for those of the previous address.
   entries.view.setInt32(entry + TAG, 0)
@@ -52,18 +54,16 @@ export function storeKeys(
 }
 
 /**
- * Writes the keys of the address at `addressAt` to the scrape record at `at`. Returns false where
- * the address has not announced.
+ * Writes the keys of the address to the scrape record at `at`. Returns false where the address has
+ * not announced.
  */
 export function recallKeys(
   { entries, secret }: ProvenKeys,
-  address: DataView,
-  addressAt: number,
-  addressBytes: number,
+  address: ClientAddress,
   record: Bytes,
   at: number,
 ): boolean {
-  hashAddress(secret, address, addressAt, addressBytes, tag)
+  hashAddress(secret, address, tag)
   const entry = entryOf(tag)
   if (entries.view.getInt32(entry + TAG) !== tag[0]) return false
   if (entries.view.getInt32(entry + TAG + 4) !== tag[1]) return false

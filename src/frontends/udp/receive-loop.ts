@@ -15,7 +15,14 @@ import {
   send,
   senderAt,
 } from './mmsg.ts'
-import { createResponder, type Responder, respond, type UdpService } from './respond.ts'
+import {
+  createDatagram,
+  createResponder,
+  type Datagram,
+  type Responder,
+  respond,
+  type UdpService,
+} from './respond.ts'
 import type { UdpSocket } from './socket.ts'
 
 /** Datagrams of one system call. */
@@ -73,6 +80,7 @@ export function receiveLoop(
 ): void {
   const batch = createBatch({ family, isWildcard }, options.batchSize ?? BATCH_SIZE, options.calls)
   const responder = createResponder(service, family)
+  const datagram = createDatagram(batch.memory)
   const seconds = batchSeconds(service.counters)
   let batches = 0
   while (Atomics.load(control, INTERRUPT) === 0) {
@@ -84,13 +92,18 @@ export function receiveLoop(
     }
     const isTimed = ++batches % BATCHES_PER_TIMING === 0
     const begun = isTimed ? performance.now() : 0
-    sendReplies(responder, batch, fd, answerBatch(responder, batch, received))
+    sendReplies(responder, batch, fd, answerBatch(responder, batch, datagram, received))
     if (isTimed) observe(seconds, SECONDS_BOUNDS, (performance.now() - begun) / 1000)
   }
 }
 
 /** Builds the replies to the received datagrams and returns how many. */
-function answerBatch(responder: Responder, batch: Batch, received: number): number {
+function answerBatch(
+  responder: Responder,
+  batch: Batch,
+  datagram: Datagram,
+  received: number,
+): number {
   const { counters } = responder.service
   const now = responder.service.nowSeconds()
   let replies = 0
@@ -99,15 +112,11 @@ function answerBatch(responder: Responder, batch: Batch, received: number): numb
       count(counters, responder.family, UdpCounter.truncated, 1)
       continue
     }
-    const bytes = respond(
-      responder,
-      batch.memory,
-      requestAt(batch, n),
-      requestBytes(batch, n),
-      senderAt(batch, n),
-      replyAt(batch, replies),
-      now,
-    )
+    datagram.at = requestAt(batch, n)
+    datagram.length = requestBytes(batch, n)
+    datagram.addressAt = senderAt(batch, n)
+    datagram.replyAt = replyAt(batch, replies)
+    const bytes = respond(responder, datagram, now)
     if (bytes > 0) addressReply(batch, replies++, n, bytes)
   }
   count(counters, responder.family, UdpCounter.received, received)

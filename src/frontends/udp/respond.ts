@@ -19,6 +19,7 @@ import {
   USER_KEY,
 } from '../../protocol/records.ts'
 import {
+  type ClientAddress,
   type ConnectionSecret,
   isConnectionId,
   writeConnectionId,
@@ -80,6 +81,8 @@ export type Responder = {
   readonly service: UdpService
   readonly family: IpFamily
   readonly paths: TrackerPaths
+  /** The client of the current datagram. */
+  readonly client: ClientAddress
   /**
    * The request records, overwritten by every datagram: an announce at 0, a scrape at SCRAPE_AT.
    */
@@ -105,59 +108,66 @@ export function createResponder(service: UdpService, family: IpFamily): Responde
 function createPlainResponder(service: UdpService, family: IpFamily): Responder {
   const record = allocate(SCRAPE_AT + SCRAPE_RECORD_BYTES)
   const paths = new TrackerPaths(service.rules.pathRules)
-  return { service, family, paths, record, proxied: undefined }
+  const client = { view: record.view, at: 0, bytes: ADDRESS_BYTES[family] }
+  return { service, family, paths, client, record, proxied: undefined }
 }
 
 /**
- * Answers one datagram of `length` bytes at `at`, which came from the address at `addressAt`. The
- * reply record is written to `replyAt`, with space for UDP_REPLY_BYTES, and the answer from it in
- * place: it begins at `replyAt + PACKET_AT`. All offsets are in `memory`. Returns the answer's
- * length, or 0 for no answer. Until the connection id is verified, no answer is longer
+ * A datagram of `length` bytes at `at`, from the address at `addressAt`, and the place for its
+ * reply: `replyAt` has space for UDP_REPLY_BYTES. All offsets are in `memory`. One object is reused
+ * for all datagrams.
+ */
+export type Datagram = {
+  readonly memory: Bytes
+  at: number
+  length: number
+  addressAt: number
+  replyAt: number
+}
+
+export function createDatagram(memory: Bytes): Datagram {
+  return { memory, at: 0, length: 0, addressAt: 0, replyAt: 0 }
+}
+
+/**
+ * Answers one datagram; changes `datagram` if a proxy sent it. The reply record is written to
+ * `replyAt`, and the answer from it in place: it begins at `replyAt + PACKET_AT`. Returns the
+ * answer's length, or 0 for no answer. Until the connection id is verified, no answer is longer
  * than its request, so that a forged source address gains an attacker nothing.
  */
-export function respond(
-  responder: Responder,
-  memory: Bytes,
-  at: number,
-  length: number,
-  addressAt: number,
-  replyAt: number,
-  nowSeconds: number,
-): number {
-  const { family, proxied, service } = responder
+export function respond(responder: Responder, datagram: Datagram, nowSeconds: number): number {
+  const { client, family, proxied, service } = responder
+  const { memory, at, length, addressAt, replyAt } = datagram
   const { view } = memory
+  client.view = view
+  client.at = addressAt
   if (proxied) {
-    const bytes = ADDRESS_BYTES[family]
-    const client = proxiedClientAt(proxied.trusted, memory, at, length, addressAt, bytes)
-    if (client !== -1) {
-      const of = proxied.responders[isIpv4Client(at, client) ? Family.ipv4 : Family.ipv6]
-      const rest = at + SIMPLE_PROXY_BYTES
-      const restBytes = length - SIMPLE_PROXY_BYTES
-      return of ? respond(of, memory, rest, restBytes, client, replyAt, nowSeconds) : 0
+    const clientAt = proxiedClientAt(proxied.trusted, memory, at, length, client)
+    if (clientAt !== -1) {
+      const of = proxied.responders[isIpv4Client(at, clientAt) ? Family.ipv4 : Family.ipv6]
+      datagram.at = at + SIMPLE_PROXY_BYTES
+      datagram.length = length - SIMPLE_PROXY_BYTES
+      datagram.addressAt = clientAt
+      return of ? respond(of, datagram, nowSeconds) : 0
     }
   }
   if (length < REQUEST_HEADER_BYTES) return drop(responder, UdpCounter.garbage)
   const action = view.getInt32(at + PACKET_ACTION)
-  const addressBytes = ADDRESS_BYTES[family]
   if (action === Action.connect) {
     if (!isConnect(view, at)) return drop(responder, UdpCounter.garbage)
     const packet = replyAt + PACKET_AT
-    const idAt = packet + ANSWER_CONNECTION_ID
     writeAnswerHeader(view, packet, Action.connect, view.getInt32(at + PACKET_TRANSACTION_ID))
-    writeConnectionId(service.secret, view, addressAt, addressBytes, nowSeconds, view, idAt)
+    writeConnectionId(service.secret, client, nowSeconds, view, packet + ANSWER_CONNECTION_ID)
     count(service.counters, family, UdpCounter.connect, 1)
     return CONNECT_ANSWER_BYTES
   }
   const wellFormed =
     action === Action.announce ? length >= ANNOUNCE_PACKET_BYTES : action === Action.scrape
   if (!wellFormed) return drop(responder, UdpCounter.garbage)
-  const idAt = at + PACKET_CONNECTION_ID
-  if (!isConnectionId(service.secret, view, addressAt, addressBytes, nowSeconds, view, idAt)) {
+  if (!isConnectionId(service.secret, client, nowSeconds, view, at + PACKET_CONNECTION_ID)) {
     return drop(responder, UdpCounter.badConnectionId)
   }
-  return action === Action.announce
-    ? announce(responder, memory, at, length, addressAt, replyAt)
-    : scrape(responder, memory, at, length, addressAt, replyAt)
+  return action === Action.announce ? announce(responder, datagram) : scrape(responder, datagram)
 }
 
 function drop(responder: Responder, counter: UdpCounter): number {
@@ -165,46 +175,38 @@ function drop(responder: Responder, counter: UdpCounter): number {
   return 0
 }
 
-function announce(
-  responder: Responder,
-  memory: Bytes,
-  at: number,
-  length: number,
-  addressAt: number,
-  replyAt: number,
-): number {
-  const { family, paths, record, service } = responder
+function announce(responder: Responder, datagram: Datagram): number {
+  const { client, family, paths, record, service } = responder
+  const { memory, at, replyAt } = datagram
   const transactionId = memory.view.getInt32(at + PACKET_TRANSACTION_ID)
   record.u8[FAMILY] = family
-  for (let n = 0; n < ADDRESS_BYTES[family]; n += 4) {
-    record.view.setInt32(ADDRESS + n, memory.view.getInt32(addressAt + n))
+  for (let n = 0; n < client.bytes; n += 4) {
+    record.view.setInt32(ADDRESS + n, memory.view.getInt32(client.at + n))
   }
-  let failure: number =
+  const failure =
     parseAnnouncePacket(memory, at, record, 0, service.rules.announce) ||
-    readAnnounceKeys(responder, memory, at, length)
-  if (failure === Failure.none) {
-    service.answer(record, 0, memory, replyAt)
-    failure = memory.u8[replyAt + FAILURE] as number
-  }
-  if (failure !== Failure.none) return fail(responder, memory, replyAt, transactionId, failure)
-  if (needsKeys(paths.rules)) {
-    storeKeys(service.provenKeys, memory.view, addressAt, ADDRESS_BYTES[family], record)
-  }
+    readAnnounceKeys(responder, datagram) ||
+    request(responder, 0, datagram)
+  if (failure !== Failure.none) return fail(responder, datagram, transactionId, failure)
+  if (needsKeys(paths.rules)) storeKeys(service.provenKeys, client, record)
   const { externalIp } = service.rules.announce
   if (externalIp) replaceLocalPeers(memory, replyAt, externalIp)
   count(service.counters, family, UdpCounter.announce, 1)
   return formatAnnouncePacket(memory, replyAt, family, transactionId)
 }
 
-/**
- * Reads the keys, where they are required, from the path in the options of the announce at `at`.
- */
-function readAnnounceKeys(
-  { paths, record }: Responder,
-  memory: Bytes,
-  at: number,
-  length: number,
+/** Requests the reply to the record at `recordAt` from the engine. Returns its failure. */
+function request(
+  { record, service }: Responder,
+  recordAt: number,
+  { memory, replyAt }: Datagram,
 ): Failure {
+  service.answer(record, recordAt, memory, replyAt)
+  return memory.u8[replyAt + FAILURE] as Failure
+}
+
+/** Reads the keys, where they are required, from the path in the options of the announce. */
+function readAnnounceKeys({ paths, record }: Responder, { at, length, memory }: Datagram): Failure {
   if (!needsKeys(paths.rules)) return Failure.none
   const bytes = readUrlData(memory.u8, at + ANNOUNCE_PACKET_BYTES, at + length, urlData, 0)
   const [path, query] = readUrl(bytes)
@@ -217,26 +219,17 @@ function needsKeys({ keys, users }: PathRules): boolean {
 
 const urlData = Buffer.alloc(UDP_REQUEST_BYTES_MAX)
 
-function scrape(
-  responder: Responder,
-  memory: Bytes,
-  at: number,
-  length: number,
-  addressAt: number,
-  replyAt: number,
-): number {
+function scrape(responder: Responder, datagram: Datagram): number {
   const { family, record, service } = responder
+  const { memory, at, length, replyAt } = datagram
   const transactionId = memory.view.getInt32(at + PACKET_TRANSACTION_ID)
   const end = at + length
   const optionsAt = scrapeOptionsAt(memory.u8, at, end)
-  let failure: number =
-    readScrapeKeys(responder, memory, optionsAt, end, addressAt) ||
-    parseScrapePacket(memory, at, optionsAt - at, record, SCRAPE_AT)
-  if (failure === Failure.none) {
-    service.answer(record, SCRAPE_AT, memory, replyAt)
-    failure = memory.u8[replyAt + FAILURE] as number
-  }
-  if (failure !== Failure.none) return fail(responder, memory, replyAt, transactionId, failure)
+  const failure =
+    readScrapeKeys(responder, memory, optionsAt, end) ||
+    parseScrapePacket(memory, at, optionsAt - at, record, SCRAPE_AT) ||
+    request(responder, SCRAPE_AT, datagram)
+  if (failure !== Failure.none) return fail(responder, datagram, transactionId, failure)
   count(service.counters, family, UdpCounter.scrape, 1)
   return formatScrapePacket(memory, replyAt, transactionId)
 }
@@ -246,19 +239,13 @@ function scrape(
  * scrape without options has the keys that its address announced with.
  */
 function readScrapeKeys(
-  { family, paths, record, service }: Responder,
+  { client, paths, record, service }: Responder,
   memory: Bytes,
   at: number,
   end: number,
-  addressAt: number,
 ): Failure {
   if (!needsKeys(paths.rules) || paths.rules.anonymousScrape) return Failure.none
-  if (at === end) {
-    const { provenKeys: proven } = service
-    const bytes = ADDRESS_BYTES[family]
-    const isKnown = recallKeys(proven, memory.view, addressAt, bytes, record, SCRAPE_AT)
-    if (isKnown) return Failure.none
-  }
+  if (at === end && recallKeys(service.provenKeys, client, record, SCRAPE_AT)) return Failure.none
   const bytes = readUrlData(memory.u8, at, end, urlData, 0)
   const [path, query] = readUrl(bytes)
   const keyAt = SCRAPE_AT + SCRAPE_KEY
@@ -273,18 +260,11 @@ function readUrl(bytes: number): [path: string, query: string | undefined] {
 }
 
 function fail(
-  responder: Responder,
-  memory: Bytes,
-  replyAt: number,
+  { family, service }: Responder,
+  { memory, replyAt }: Datagram,
   transactionId: number,
-  failure: number,
+  failure: Failure,
 ): number {
-  countUdpFailure(responder.service.counters, responder.family, failure as Failure)
-  return formatErrorPacket(
-    responder.service.rules.failures,
-    memory,
-    replyAt,
-    transactionId,
-    failure,
-  )
+  countUdpFailure(service.counters, family, failure)
+  return formatErrorPacket(service.rules.failures, memory, replyAt, transactionId, failure)
 }

@@ -27,56 +27,53 @@ export function createConnectionSecret(shared = ''): ConnectionSecret {
   return randomFillSync(new Int32Array(4))
 }
 
-/** Writes the id of the client whose address of `addressBytes` (4 or 16) lies at `addressAt`. */
+/** The address of a client, `bytes` (4 or 16) at `at`. One object is reused for all packets. */
+export type ClientAddress = { view: DataView; at: number; readonly bytes: number }
+
+/** Writes the id of the client to `outAt`. */
 export function writeConnectionId(
   secret: ConnectionSecret,
-  address: DataView,
-  addressAt: number,
-  addressBytes: number,
+  { at, bytes, view }: ClientAddress,
   nowSeconds: number,
   out: DataView,
   outAt: number,
 ): void {
-  digestAddress(secret, address, addressAt, addressBytes >> 2, slotOf(nowSeconds))
+  digestAddress(secret, view, at, bytes >> 2, slotOf(nowSeconds))
   out.setInt32(outAt, digest[0] as number)
   out.setInt32(outAt + 4, digest[1] as number)
 }
 
 /**
- * Whether the id at `at` was issued to this address in this slot or the one before. The words are
+ * Whether the id at `idAt` was issued to this client in this slot or the one before. The words are
  * compared completely, so the time reveals nothing.
  */
 export function isConnectionId(
   secret: ConnectionSecret,
-  address: DataView,
-  addressAt: number,
-  addressBytes: number,
+  { at, bytes, view }: ClientAddress,
   nowSeconds: number,
-  view: DataView,
-  at: number,
+  id: DataView,
+  idAt: number,
 ): boolean {
-  const words = addressBytes >> 2
+  const words = bytes >> 2
   const slot = slotOf(nowSeconds)
-  const first = view.getInt32(at)
-  const second = view.getInt32(at + 4)
-  digestAddress(secret, address, addressAt, words, slot)
+  const first = id.getInt32(idAt)
+  const second = id.getInt32(idAt + 4)
+  digestAddress(secret, view, at, words, slot)
   if (((first ^ (digest[0] as number)) | (second ^ (digest[1] as number))) === 0) return true
-  digestAddress(secret, address, addressAt, words, slot - 1)
+  digestAddress(secret, view, at, words, slot - 1)
   return ((first ^ (digest[0] as number)) | (second ^ (digest[1] as number))) === 0
 }
 
 /** A slot that no clock reaches: hashes of `hashAddress` are never connection ids. */
 const NO_SLOT = 0x7fff_ffff
 
-/** Writes a keyed hash of the address of `addressBytes` (4 or 16) at `addressAt`: two words. */
+/** Writes a keyed hash of the address: two words. */
 export function hashAddress(
   secret: ConnectionSecret,
-  address: DataView,
-  addressAt: number,
-  addressBytes: number,
+  { at, bytes, view }: ClientAddress,
   out: Int32Array,
 ): void {
-  digestAddress(secret, address, addressAt, addressBytes >> 2, NO_SLOT)
+  digestAddress(secret, view, at, bytes >> 2, NO_SLOT)
   out[0] = digest[0] as number
   out[1] = digest[1] as number
 }

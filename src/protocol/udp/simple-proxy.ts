@@ -1,5 +1,6 @@
 import type { Bytes } from '../bytes.ts'
 import { type CidrList, isInCidrs, isMapped, MAPPED_AT } from '../ip.ts'
+import type { ClientAddress } from './connection-id.ts'
 
 /**
  * Cloudflare's Simple Proxy Protocol: the header that a proxy puts before each datagram that it
@@ -14,7 +15,7 @@ const MAGIC = 0x56ec
 
 /**
  * Offset of the client's address, if the datagram of `length` bytes at `at` comes from a trusted
- * proxy, whose address of `senderBytes` is at `senderAt`, and begins with such a header; -1
+ * proxy, whose address in the same memory is `sender`, and begins with such a header; -1
  * otherwise. For a mapped IPv4 address it is the offset of the last four bytes: see `isIpv4Client`.
  */
 export function proxiedClientAt(
@@ -22,11 +23,10 @@ export function proxiedClientAt(
   memory: Bytes,
   at: number,
   length: number,
-  senderAt: number,
-  senderBytes: number,
+  sender: Pick<ClientAddress, 'at' | 'bytes'>,
 ): number {
   if (length < SIMPLE_PROXY_BYTES || memory.view.getUint16(at + MAGIC_AT) !== MAGIC) return -1
-  if (!isInCidrs(trusted, memory.u8.subarray(senderAt, senderAt + senderBytes))) return -1
+  if (!isInCidrs(trusted, memory.u8.subarray(sender.at, sender.at + sender.bytes))) return -1
   const client = at + CLIENT_ADDRESS
   return isMapped(memory.u8, client) ? client + MAPPED_AT : client
 }

@@ -28,19 +28,19 @@ t.test('an address has the keys that it announced with last, on every thread', a
     Buffer.of(192, 0, 2, 1),
     Buffer.of(192, 0, 2, 2),
     Buffer.from('20010db8000000000000000000000001', 'hex'),
-  ].map(bytes => ({ view: bytesOf(bytes).view, bytes: bytes.length }))
+  ].map(bytes => ({ view: bytesOf(bytes).view, at: 0, bytes: bytes.length }))
   const recall = (n: number) => {
-    const { view, bytes } = addresses[n] as (typeof addresses)[0]
-    if (!recallKeys(second, view, 0, bytes, scrape, SCRAPE_AT)) return undefined
+    const address = addresses[n] as (typeof addresses)[0]
+    if (!recallKeys(second, address, scrape, SCRAPE_AT)) return undefined
     const at = (offset: number) =>
       Buffer.from(scrape.u8).toString('hex', SCRAPE_AT + offset, SCRAPE_AT + offset + 20)
     return [at(SCRAPE_KEY), at(SCRAPE_USER_KEY)]
   }
   const store = (n: number, key: number, userKey: number) => {
-    const { view, bytes } = addresses[n] as (typeof addresses)[0]
+    const address = addresses[n] as (typeof addresses)[0]
     record.u8.fill(key, KEY, KEY + 20)
     record.u8.fill(userKey, USER_KEY, USER_KEY + 20)
-    storeKeys(first, view, 0, bytes, record)
+    storeKeys(first, address, record)
   }
   t.same([0, 1, 2].map(recall), [undefined, undefined, undefined])
   store(0, 1, 2)
@@ -56,9 +56,9 @@ t.test('an address has the keys that it announced with last, on every thread', a
 
 t.test('another secret knows no address', async t => {
   const memory = createProvenKeys()
-  const { view } = bytesOf(Buffer.of(192, 0, 2, 1))
-  storeKeys(openProvenKeys(memory, createConnectionSecret()), view, 0, 4, allocate(ANNOUNCE_BYTES))
+  const address = { view: bytesOf(Buffer.of(192, 0, 2, 1)).view, at: 0, bytes: 4 }
+  storeKeys(openProvenKeys(memory, createConnectionSecret()), address, allocate(ANNOUNCE_BYTES))
   const scrape = allocate(SCRAPE_REQUEST_HEADER_BYTES)
   const other = openProvenKeys(memory, createConnectionSecret())
-  t.notOk(recallKeys(other, view, 0, 4, scrape, 0))
+  t.notOk(recallKeys(other, address, scrape, 0))
 })

@@ -59,7 +59,8 @@ function connectionId(secret: UdpService['secret'], { family, host }: UdpSocket)
   const text = host === '::1' ? `${'00'.repeat(15)}01` : '7f000001'
   const { view } = bytesOf(Buffer.from(text, 'hex'))
   const id = Buffer.alloc(8)
-  writeConnectionId(secret, view, 0, ADDRESS_BYTES[family], NOW, bytesOf(id).view, 0)
+  const address = { view, at: 0, bytes: ADDRESS_BYTES[family] }
+  writeConnectionId(secret, address, NOW, bytesOf(id).view, 0)
   return id
 }
 

@@ -52,7 +52,7 @@ function sipHash(key: Uint8Array, message: Uint8Array): bigint {
 function idOf(secret: Int32Array, address: Uint8Array, nowSeconds: number): Buffer {
   const view = bytesOf(Uint8Array.from([7, 7, 7, ...address])).view
   const out = bytesOf(new Uint8Array(10))
-  writeConnectionId(secret, view, 3, address.length, nowSeconds, out.view, 2)
+  writeConnectionId(secret, { view, at: 3, bytes: address.length }, nowSeconds, out.view, 2)
   return Buffer.from(out.u8.subarray(2))
 }
 
@@ -64,7 +64,7 @@ function isValid(
 ): boolean {
   const view = bytesOf(Uint8Array.from([7, ...address])).view
   const at = bytesOf(Uint8Array.from([1, 2, ...id])).view
-  return isConnectionId(secret, view, 1, address.length, nowSeconds, at, 2)
+  return isConnectionId(secret, { view, at: 1, bytes: address.length }, nowSeconds, at, 2)
 }
 
 const SECRET = createConnectionSecret()

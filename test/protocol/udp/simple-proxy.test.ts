@@ -73,15 +73,15 @@ t.test(
 t.test('the client is found at its place in the header', async t => {
   const trusted = [{ bytes: new Uint8Array(PROXY), bits: 32 }]
   const memory = bytesOf(new Uint8Array(128))
-  const senderAt = 100
-  memory.u8.set(PROXY, senderAt)
+  const sender = { at: 100, bytes: 4 }
+  memory.u8.set(PROXY, sender.at)
   memory.u8.set(proxied(CLIENT, Buffer.alloc(0)), 3)
-  const ipv4 = proxiedClientAt(trusted, memory, 3, 38, senderAt, 4)
+  const ipv4 = proxiedClientAt(trusted, memory, 3, 38, sender)
   t.same(Buffer.from(memory.u8.slice(ipv4, ipv4 + 4)), CLIENT)
   t.equal(isIpv4Client(3, ipv4), true)
   memory.u8.set(proxied(CLIENT6, Buffer.alloc(0)), 3)
-  const ipv6 = proxiedClientAt(trusted, memory, 3, 38, senderAt, 4)
+  const ipv6 = proxiedClientAt(trusted, memory, 3, 38, sender)
   t.same(Buffer.from(memory.u8.slice(ipv6, ipv6 + 16)), CLIENT6)
   t.equal(isIpv4Client(3, ipv6), false)
-  t.equal(proxiedClientAt(trusted, memory, 3, 37, senderAt, 4), -1, 'too short')
+  t.equal(proxiedClientAt(trusted, memory, 3, 37, sender), -1, 'too short')
 })
