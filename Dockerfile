@@ -8,9 +8,7 @@ COPY test/fixtures/webrtc-polyfill test/fixtures/webrtc-polyfill
 RUN npm ci --ignore-scripts
 COPY tsconfig.json build.js ./
 COPY src src
-COPY test test
-COPY bench bench
-RUN node build.js && rm -rf dist/test dist/bench && npm prune --omit=dev --ignore-scripts
+RUN node build.js --program && npm prune --omit=dev --ignore-scripts
 
 FROM node:24-trixie-slim AS muster
 ENV NODE_ENV=production

@@ -39,7 +39,8 @@ function project(t: Test) {
   return {
     write,
     path,
-    build: () => spawnSync(process.execPath, [path('build.js')], { encoding: 'utf8' }),
+    build: (...args: string[]) =>
+      spawnSync(process.execPath, [path('build.js'), ...args], { encoding: 'utf8' }),
     output: () => spawnSync(process.execPath, [path('dist/src/main.js')]).stdout.toString(),
   }
 }
@@ -72,6 +73,28 @@ t.test('renamed and removed files leave nothing behind', async t => {
   write('src/other.ts', 'export {}\n')
   t.equal(build().status, 0)
   t.equal(output(), 'first', 'an output that was removed is written again')
+})
+
+t.test('the program alone is compiled without tests, and a whole build after it is complete', async t => {
+  const { build, output, path, write } = project(t)
+  write('test/main.test.ts', 'export {}\n')
+  const program = () => build('--program')
+  t.match(program(), { status: 0, stderr: 'Compiling the program' })
+  t.equal(output(), 'first')
+  t.ok(existsSync(path('dist/src/dashboard/style.css')))
+  t.notOk(existsSync(path('dist/test/main.test.js')))
+  t.match(program(), { status: 0, stderr: '' }, 'nothing changed')
+  t.equal(build().status, 0)
+  t.ok(existsSync(path('dist/test/main.test.js')))
+  t.match(program(), { status: 0, stderr: '' }, 'a whole build has compiled the program')
+  write('src/name.ts', "export const name: number = 'second'\n")
+  t.equal(program().status, 0, 'types are not checked')
+  t.equal(output(), 'second')
+  write('src/name.ts', "export const name = 'first'\n")
+  t.equal(build().status, 0)
+  t.equal(output(), 'first', 'the sources of the whole build before')
+  write('src/name.ts', 'export const name = \n')
+  t.not(program().status, 0, 'an error of syntax fails the build')
 })
 
 t.test('an error fails the build, also when it is tried again', async t => {
