@@ -51,9 +51,9 @@ function filesIn(folder) {
  */
 function inputFiles(folders) {
   const settings = ['package-lock.json', 'tsconfig.json', join(DASHBOARD, 'tsconfig.json')]
-  const sources = folders.flatMap(filesIn).filter(
-    file => file.endsWith('.ts') || (file.startsWith(DASHBOARD) && ASSET.test(file)),
-  )
+  const sources = folders
+    .flatMap(filesIn)
+    .filter(file => file.endsWith('.ts') || (file.startsWith(DASHBOARD) && ASSET.test(file)))
   return [...settings, ...sources].filter(file => existsSync(join(root, file)))
 }
 
@@ -122,7 +122,11 @@ function buildProgram() {
   // The outputs of a build of everything are overwritten.
   for (const file of [STAMP, infoFile('main'), infoFile('dashboard')]) rmSync(file, { force: true })
   const project = join(out, 'program.tsconfig.json')
-  const settings = { extends: '../tsconfig.json', include: ['../src'], exclude: ['../src/dashboard'] }
+  const settings = {
+    extends: '../tsconfig.json',
+    include: ['../src'],
+    exclude: ['../src/dashboard'],
+  }
   mkdirSync(out, { recursive: true })
   writeFileSync(project, JSON.stringify(settings))
   compile(project, ['--noCheck'])
@@ -177,7 +181,9 @@ function isWritable() {
 function isUpToDate() {
   const hash = hashOf(inputs)
   if (hash === lastBuild(STAMP)?.hash && existsSync(MAIN)) return true
-  return isProgramOnly && hashOf(programInputs) === lastBuild(PROGRAM_STAMP)?.hash && existsSync(MAIN)
+  return (
+    isProgramOnly && hashOf(programInputs) === lastBuild(PROGRAM_STAMP)?.hash && existsSync(MAIN)
+  )
 }
 
 const inputs = inputFiles(SOURCE_FOLDERS)
