@@ -30,7 +30,7 @@ import {
   type SharedSessions,
 } from './session-layout.ts'
 import { type Arena, reserveTables, type SharedTables, viewArena } from './tables/arena.ts'
-import type { AddressSurvey } from './tables/count-address.ts'
+import { type AddressSurvey, createAddressSurvey } from './tables/count-address.ts'
 import { createRecipient, type Recipient } from './tables/hand-out.ts'
 import { createPicks, type Picks } from './tables/pick.ts'
 import { createRandom, type Random } from './tables/random.ts'
@@ -145,7 +145,7 @@ export function openEngine(tables: EngineTables, settings: EngineSettings): Engi
     settings,
     picks: [createPicks(random, arena), createPicks(random, arena)],
     recipient: createRecipient(arena.view),
-    survey: { count: 0, hasEndpoint: false },
+    survey: createAddressSurvey(announce.peer),
     random,
     ring: undefined,
   }

@@ -2,8 +2,8 @@ import { COMPACT_BYTES, Family, PORT_BYTES } from '../../protocol/records.ts'
 import type { Arena } from './arena.ts'
 import type { SoughtPeer } from './find-peer.ts'
 import { PEER_ADDRESS, SEGMENT_PEERS } from './layout.ts'
-import { compactAt, peerCount, seederCount } from './peer-list.ts'
-import { hasTags, nextTag, tagOf, tagsAt } from './peer-tags.ts'
+import { blockAt, compactAt, peerCount, seederCount } from './peer-list.ts'
+import { hasTags, nextTag, tagOf } from './peer-tags.ts'
 import { type ListRef, NO_SLOT, type Slot } from './references.ts'
 import type { HeldStripe } from './stripe.ts'
 
@@ -49,10 +49,18 @@ export function hasManyOf(
 
 /** The peers of a list that share the address of an announcing peer. One object per thread. */
 export type AddressSurvey = {
+  /** The announcing peer, the port that it announces, and its slot, which is not surveyed. */
+  peer: SoughtPeer
+  port: number
+  self: Slot
   /** Peers of the same IPv4 address or IPv6 /64. */
   count: number
   /** Whether one of them has the same address and port. */
   hasEndpoint: boolean
+}
+
+export function createAddressSurvey(peer: SoughtPeer): AddressSurvey {
+  return { peer, port: 0, self: NO_SLOT, count: 0, hasEndpoint: false }
 }
 
 /**
@@ -68,44 +76,53 @@ export function surveyAddress(
   into: AddressSurvey,
 ): void {
   const { arena } = held
-  const { family } = peer
-  const count = peerCount(arena, list)
+  const seeders = seederCount(arena, list)
+  into.peer = peer
+  into.port = port
+  into.self = self
   into.count = 0
   into.hasEndpoint = false
-  if (hasTags(held, list)) {
-    const tags = tagsAt(held, list, family)
-    const tag = tagOf(held.hashKey, peer.view, peer.addressAt, family)
-    for (let slot = nextTag(arena, tags, tag, 0, count); slot !== NO_SLOT; ) {
-      if (slot !== self)
-        surveyPeer(arena, compactAt(arena, list, family, slot as Slot), peer, port, into)
-      slot = nextTag(arena, tags, tag, slot + 1, count)
-    }
-    return
+  const isTagged = hasTags(held, list)
+  for (let end = peerCount(arena, list); end > 0; end = end > seeders ? seeders : 0) {
+    const begin = Math.max(end > seeders ? seeders : 0, end - NEWEST_PEERS)
+    if (isTagged) surveyTags(held, list, begin, end, into)
+    else for (let slot = begin; slot < end; slot++) surveyPeer(arena, list, slot as Slot, into)
   }
-  const seeders = seederCount(arena, list)
-  for (let end = count; end > 0; end = end > seeders ? seeders : 0) {
-    const begin = end > seeders ? seeders : 0
-    for (let slot = end - 1; slot >= begin && slot >= end - NEWEST_PEERS; slot--) {
-      if (slot === self) continue
-      surveyPeer(arena, compactAt(arena, list, family, slot as Slot), peer, port, into)
+}
+
+/** Surveys the peers from slot `begin` to `end` - 1 that have the tag of the address. */
+function surveyTags(
+  { arena, hashKey }: HeldStripe,
+  list: ListRef,
+  begin: number,
+  end: number,
+  into: AddressSurvey,
+): void {
+  const { peer } = into
+  const tag = tagOf(hashKey, peer.view, peer.addressAt, peer.family)
+  for (let segment = begin & -SEGMENT_PEERS; segment < end; segment += SEGMENT_PEERS) {
+    const tags = blockAt(arena, list, segment as Slot)
+    const last = Math.min(end - segment, SEGMENT_PEERS)
+    let place = nextTag(arena, tags, tag, Math.max(0, begin - segment), last)
+    while (place !== NO_SLOT) {
+      surveyPeer(arena, list, (segment + place) as Slot, into)
+      place = nextTag(arena, tags, tag, place + 1, last)
     }
   }
 }
 
-/** Counts the peer whose compact bytes are at `at` if it has the address that is surveyed. */
-function surveyPeer(
-  { view }: Arena,
-  at: number,
-  { family, view: own, addressAt }: SoughtPeer,
-  port: number,
-  into: AddressSurvey,
-): void {
-  if (view.getInt32(at, true) !== own.getInt32(addressAt, true)) return
+/** Counts the peer in `slot` if it has the address that is surveyed. */
+function surveyPeer(arena: Arena, list: ListRef, slot: Slot, into: AddressSurvey): void {
+  const { family, view: own, addressAt } = into.peer
+  const { view } = arena
+  const at = compactAt(arena, list, family, slot)
+  if (view.getInt32(at, true) !== own.getInt32(addressAt, true) || slot === into.self) return
   if (family !== Family.ipv4) {
     if (view.getInt32(at + 4, true) !== own.getInt32(addressAt + 4, true)) return
     into.count++
     if (view.getInt32(at + 8, true) !== own.getInt32(addressAt + 8, true)) return
     if (view.getInt32(at + 12, true) !== own.getInt32(addressAt + 12, true)) return
   } else into.count++
-  if (view.getUint16(at + COMPACT_BYTES[family] - PORT_BYTES) === port) into.hasEndpoint = true
+  const port = view.getUint16(at + COMPACT_BYTES[family] - PORT_BYTES)
+  if (port === into.port) into.hasEndpoint = true
 }

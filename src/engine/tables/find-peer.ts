@@ -3,8 +3,8 @@ import type { Arena } from './arena.ts'
 import { hashPeer } from './keyed-hash.ts'
 import { DETAIL_BYTES, DETAIL_PEER_ID, PEER_ADDRESS } from './layout.ts'
 import { indexFind } from './peer-index.ts'
-import { compactAt, detailAt, peerCount, peerIndexOf, seederCount } from './peer-list.ts'
-import { hasTags, nextTag, tagOf, tagsAt } from './peer-tags.ts'
+import { blockAt, compactAt, detailAt, peerCount, peerIndexOf, seederCount } from './peer-list.ts'
+import { hasTags, nextTag, tagOf } from './peer-tags.ts'
 import { type ListRef, NO_SLOT, type Slot } from './references.ts'
 import type { HeldStripe } from './stripe.ts'
 
@@ -63,6 +63,7 @@ export function findPeer(held: HeldStripe, list: ListRef, peer: SoughtPeer): Slo
   return scanPeers(arena, list, 0, first, peer)
 }
 
+/** The slot of a small list with tags, from `first` to `end` - 1, that holds the peer. */
 function findByTag(
   held: HeldStripe,
   list: ListRef,
@@ -71,7 +72,7 @@ function findByTag(
   end: number,
 ): Slot {
   const { arena, hashKey } = held
-  const tags = tagsAt(held, list, peer.family)
+  const tags = blockAt(arena, list, 0 as Slot)
   const tag = tagOf(hashKey, peer.view, peer.addressAt, peer.family)
   let slot = nextTag(arena, tags, tag, first, end)
   while (slot !== NO_SLOT && !isPeer(arena, list, slot as Slot, peer)) {

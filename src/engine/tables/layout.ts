@@ -103,7 +103,7 @@ export const LIST_SEEDERS = 8 // u32
 export const LIST_CAPACITY = 12
 export const LIST_BYTES = 16
 
-/** Lists with a capacity of up to so many peers are scanned; the block of others has tags. */
+/** Lists with a capacity of up to so many peers are scanned; the blocks of others have tags. */
 export const SCAN_PEERS_MAX = 16
 /** A small list is one block, a large one a directory of segments of this many peers. */
 export const SEGMENT_PEERS = 512
@@ -115,9 +115,9 @@ export const SMALL_AGAIN_PEERS = 256
 export const INDEX_REF_MIN = 4096
 
 /**
- * A block or segment of capacity C holds C compact peers of COMPACT_BYTES (records.ts), then C
- * details, and in a small list their tags (peer-tags.ts). The first PEER_ADDRESS compact bytes are,
- * with the peer id, the identity of a peer.
+ * A block or segment of capacity C holds, unless C is at most SCAN_PEERS_MAX, C tags
+ * (peer-tags.ts), padded to whole words; then C compact peers of COMPACT_BYTES (records.ts), then C
+ * details. The first PEER_ADDRESS compact bytes are, with the peer id, the identity of a peer.
  */
 export const PEER_ADDRESS = [
   COMPACT_BYTES[Family.ipv4] - PORT_BYTES,

@@ -1,5 +1,6 @@
 import { COMPACT_BYTES, type Family } from '../../protocol/records.ts'
 import { allocateBlock, blockBytes, freeBlock, resizeInPlace } from './blocks.ts'
+import { moveBytes } from './copy-words.ts'
 import {
   DETAIL_BYTES,
   DIRECTORY_REFS,
@@ -7,6 +8,7 @@ import {
   DIRECTORY_USED,
   LIST_BLOCK,
   LIST_CAPACITY,
+  SCAN_PEERS_MAX,
   SEGMENT_PEERS,
   SMALL_AGAIN_PEERS,
 } from './layout.ts'
@@ -17,8 +19,8 @@ import {
   indexInsert,
   indexShrink,
 } from './peer-index.ts'
-import { hashOfSlot, peerCount, peerIndexOf, segmentBytes } from './peer-list.ts'
-import { hasTags, tagBytes, tagsOf, writeTags } from './peer-tags.ts'
+import { hashOfSlot, peerCount, peerIndexOf, segmentBytes, tagBytes } from './peer-list.ts'
+import { hasTags, writeTags } from './peer-tags.ts'
 import type { ListRef, Slot } from './references.ts'
 import type { HeldStripe } from './stripe.ts'
 
@@ -44,8 +46,9 @@ function resizeBlock(held: HeldStripe, list: ListRef, family: Family, wanted: nu
   const { arena, head: stripe } = held
   const old = arena.u32[(list + LIST_BLOCK) >> 2]!
   const oldCapacity = arena.u32[(list + LIST_CAPACITY) >> 2]!
-  const capacity = Math.min(SEGMENT_PEERS, wanted)
-  const bytes = segmentBytes(family, capacity) + tagBytes(capacity)
+  // Even numbers of peers are whole words, which move faster.
+  const capacity = wanted > SCAN_PEERS_MAX ? Math.min(SEGMENT_PEERS, (wanted + 1) & ~1) : wanted
+  const bytes = segmentBytes(family, capacity)
   const hadTags = hasTags(held, list)
   let block = old
   if (capacity < oldCapacity) {
@@ -68,7 +71,7 @@ function resizeBlock(held: HeldStripe, list: ListRef, family: Family, wanted: nu
 }
 
 /**
- * Copies compact bytes, details and tags of a small list to `block`, which has another capacity. It
+ * Copies tags, compact bytes and details of a small list to `block`, which has another capacity. It
  * may be the block that they are in.
  */
 function movePeers(
@@ -78,24 +81,20 @@ function movePeers(
   block: number,
   capacity: number,
 ): void {
-  const { u8 } = arena
   const from = arena.u32[(list + LIST_BLOCK) >> 2]!
   const fromCapacity = arena.u32[(list + LIST_CAPACITY) >> 2]!
   const count = peerCount(arena, list)
-  const tags = tagsOf(from, family, fromCapacity)
-  const toTags = tagsOf(block, family, capacity)
-  const bytes = Math.min(tagBytes(fromCapacity), tagBytes(capacity), count)
-  // The part that moves furthest is copied first, into space that nothing uses yet.
-  if (capacity > fromCapacity) u8.copyWithin(toTags, tags, tags + bytes)
-  const details = detailsOf(from, family, fromCapacity)
-  u8.copyWithin(detailsOf(block, family, capacity), details, details + count * DETAIL_BYTES)
-  if (capacity < fromCapacity) u8.copyWithin(toTags, tags, tags + bytes)
-  if (from !== block) u8.copyWithin(block, from, from + count * COMPACT_BYTES[family])
-}
-
-/** Offset of the first detail in a block for `capacity` peers. */
-function detailsOf(block: number, family: Family, capacity: number): number {
-  return block + capacity * COMPACT_BYTES[family]
+  const width = COMPACT_BYTES[family]
+  const compact = from + tagBytes(fromCapacity)
+  const toCompact = block + tagBytes(capacity)
+  const details = compact + fromCapacity * width
+  const toDetails = toCompact + capacity * width
+  // In a block that grows, the part that moves furthest is moved first.
+  if (capacity > fromCapacity) moveBytes(arena, details, toDetails, count * DETAIL_BYTES)
+  moveBytes(arena, compact, toCompact, count * width)
+  if (capacity < fromCapacity) moveBytes(arena, details, toDetails, count * DETAIL_BYTES)
+  const tags = Math.min(tagBytes(fromCapacity), tagBytes(capacity))
+  moveBytes(arena, from, block, tags)
 }
 
 /**
@@ -186,7 +185,7 @@ function dropSegment(held: HeldStripe, list: ListRef, count: number): void {
 
 /**
  * Turns a large list into a small one. All its peers are in the first segment, the block of a small
- * list before, which holds more than SMALL_AGAIN_PEERS and has space for their tags.
+ * list before, which holds more than SMALL_AGAIN_PEERS.
  */
 function makeSmall(held: HeldStripe, list: ListRef, family: Family, count: number): void {
   const { arena, head: stripe } = held
@@ -198,6 +197,5 @@ function makeSmall(held: HeldStripe, list: ListRef, family: Family, count: numbe
   arena.u32[(list + LIST_BLOCK) >> 2] = arena.u32[refs]!
   arena.u32[(list + LIST_CAPACITY) >> 2] = SEGMENT_PEERS
   freeBlock(arena, stripe, directory)
-  writeTags(held, list, family, count)
   resizeBlock(held, list, family, count + (count >> 2))
 }

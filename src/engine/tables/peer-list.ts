@@ -19,6 +19,7 @@ import {
   LIST_SEEDERS,
   PEER_ADDRESS,
   PEER_RETURNED,
+  SCAN_PEERS_MAX,
   SEGMENT_PEERS,
   TORRENT_FLAG_BITS,
   TORRENT_FLAGS,
@@ -30,8 +31,8 @@ import type { HeldStripe } from './stripe.ts'
 /**
  * One family's peers of one torrent. Slots 0 to seeders - 1 hold seeders, the rest leechers. A list
  * of at most SEGMENT_PEERS is one block, which is scanned (up to SCAN_PEERS_MAX) or has tags
- * (peer-tags.ts). A longer one is segments behind a directory, with an index (peer-index.ts). The
- * caller holds the stripe's lock throughout.
+ * (peer-tags.ts). A longer one is segments behind a directory, with tags and an index
+ * (peer-index.ts). The caller holds the stripe's lock throughout.
  */
 
 /**
@@ -105,13 +106,24 @@ export function peerIndexOf(arena: Arena, list: ListRef): number {
   return word >= INDEX_REF_MIN ? word : 0
 }
 
-/** Bytes of a block or segment that holds `capacity` peers, compact bytes and details. */
+/** Bytes of the tags of a block or segment of this capacity, a multiple of 4. */
+export function tagBytes(capacity: number): number {
+  return capacity > SCAN_PEERS_MAX ? (capacity + 3) & ~3 : 0
+}
+
+/** Bytes of a block or segment that holds `capacity` peers: tags, compact bytes and details. */
 export function segmentBytes(family: Family, capacity: number): number {
-  return capacity * (COMPACT_BYTES[family] + DETAIL_BYTES)
+  return tagBytes(capacity) + capacity * (COMPACT_BYTES[family] + DETAIL_BYTES)
+}
+
+/** Peers that fit the block, or each segment, of a list. */
+function capacityOf(arena: Arena, list: ListRef): number {
+  const word = arena.u32[(list + LIST_CAPACITY) >> 2]!
+  return word >= INDEX_REF_MIN ? SEGMENT_PEERS : word
 }
 
 /** Offset of the block or segment that holds `slot`. */
-function blockAt(arena: Arena, list: ListRef, slot: Slot): number {
+export function blockAt(arena: Arena, list: ListRef, slot: Slot): number {
   const block = arena.u32[(list + LIST_BLOCK) >> 2]!
   if (peerIndexOf(arena, list) === 0) return block
   return arena.u32[((block + DIRECTORY_REFS) >> 2) + (slot >>> 9)]!
@@ -122,14 +134,15 @@ function blockAt(arena: Arena, list: ListRef, slot: Slot): number {
  */
 export function compactAt(arena: Arena, list: ListRef, family: Family, slot: Slot): ByteOffset {
   return (blockAt(arena, list, slot) +
+    tagBytes(capacityOf(arena, list)) +
     (slot & (SEGMENT_PEERS - 1)) * COMPACT_BYTES[family]) as ByteOffset
 }
 
 /** Offset of a peer's details (layout.ts, DETAIL_*). */
 export function detailAt(arena: Arena, list: ListRef, family: Family, slot: Slot): ByteOffset {
-  const word = arena.u32[(list + LIST_CAPACITY) >> 2]!
-  const capacity = word >= INDEX_REF_MIN ? SEGMENT_PEERS : word
+  const capacity = capacityOf(arena, list)
   return (blockAt(arena, list, slot) +
+    tagBytes(capacity) +
     capacity * COMPACT_BYTES[family] +
     (slot & (SEGMENT_PEERS - 1)) * DETAIL_BYTES) as ByteOffset
 }

@@ -1,38 +1,26 @@
-import { COMPACT_BYTES, Family } from '../../protocol/records.ts'
+import { Family } from '../../protocol/records.ts'
 import type { Arena } from './arena.ts'
 import type { HashKey } from './keyed-hash.ts'
-import { DETAIL_BYTES, INDEX_REF_MIN, LIST_BLOCK, LIST_CAPACITY, SCAN_PEERS_MAX } from './layout.ts'
-import { compactAt } from './peer-list.ts'
+import { LIST_CAPACITY, SCAN_PEERS_MAX, SEGMENT_PEERS } from './layout.ts'
+import { blockAt, compactAt } from './peer-list.ts'
 import type { ListRef, Slot } from './references.ts'
 import type { HeldStripe } from './stripe.ts'
 
 /**
- * Tags of a list of one block: a byte of the hash of each peer's address, at the end of the block,
+ * Tags of a list: a byte of the hash of each peer's address, at the front of the block or segment,
  * in the order of the slots. A search compares four tags at once. It touches the peers whose tag
  * fits: those of the same address, and one in 256 of the others. Lists with a capacity of up to
  * SCAN_PEERS_MAX do not have tags.
  */
 
-/** Bytes of the tags of a block of this capacity, a multiple of 4. */
-export function tagBytes(capacity: number): number {
-  return capacity > SCAN_PEERS_MAX ? (capacity + 3) & ~3 : 0
-}
-
-/** Offset of the first tag of a list of one block. */
-export function tagsAt({ arena }: HeldStripe, list: ListRef, family: Family): number {
-  const capacity = arena.u32[(list + LIST_CAPACITY) >> 2]!
-  return tagsOf(arena.u32[(list + LIST_BLOCK) >> 2]!, family, capacity)
-}
-
-/** Offset of the first tag in a block of this capacity. */
-export function tagsOf(block: number, family: Family, capacity: number): number {
-  return block + capacity * (COMPACT_BYTES[family] + DETAIL_BYTES)
-}
-
-/** Whether a list has tags: not a short one, nor one with an index. */
+/** Whether a list has tags: not a short one. */
 export function hasTags({ arena }: HeldStripe, list: ListRef): boolean {
-  const capacity = arena.u32[(list + LIST_CAPACITY) >> 2]!
-  return capacity > SCAN_PEERS_MAX && capacity < INDEX_REF_MIN
+  return arena.u32[(list + LIST_CAPACITY) >> 2]! > SCAN_PEERS_MAX
+}
+
+/** Offset of the tag of the peer in `slot`. */
+function tagAt(arena: Arena, list: ListRef, slot: Slot): number {
+  return blockAt(arena, list, slot) + (slot & (SEGMENT_PEERS - 1))
 }
 
 /**
@@ -50,9 +38,9 @@ const EACH_BYTE = 0x0101_0101
 const HIGH_BITS = 0x8080_8080
 
 /**
- * The first slot from `from` to `end` - 1 whose tag in the list's `tags` (`tagsAt`) is `tag`, or a
- * slot close behind one of these; -1 if there is none. The caller compares the peer, and continues
- * behind the slot returned.
+ * The first slot from `from` to `end` - 1 whose tag is `tag`, or a slot close behind one of these;
+ * -1 if there is none. The slots are those of one block or segment, whose tags begin at `tags`,
+ * counted from its first. The caller compares the peer, and continues behind the slot returned.
  */
 export function nextTag(
   { i32 }: Arena,
@@ -78,42 +66,28 @@ export function nextTag(
   return -1
 }
 
-export function setTag(
-  held: HeldStripe,
-  list: ListRef,
-  family: Family,
-  slot: Slot,
-  tag: number,
-): void {
-  held.arena.u8[tagsAt(held, list, family) + slot] = tag
+export function setTag({ arena }: HeldStripe, list: ListRef, slot: Slot, tag: number): void {
+  arena.u8[tagAt(arena, list, slot)] = tag
 }
 
-export function copyTag(
-  held: HeldStripe,
-  list: ListRef,
-  family: Family,
-  from: Slot,
-  to: Slot,
-): void {
-  const { u8 } = held.arena
-  const tags = tagsAt(held, list, family)
-  u8[tags + to] = u8[tags + from]!
+export function copyTag({ arena }: HeldStripe, list: ListRef, from: Slot, to: Slot): void {
+  arena.u8[tagAt(arena, list, to)] = arena.u8[tagAt(arena, list, from)]!
 }
 
-export function swapTags(held: HeldStripe, list: ListRef, family: Family, a: Slot, b: Slot): void {
-  const { u8 } = held.arena
-  const tags = tagsAt(held, list, family)
-  const tag = u8[tags + a]!
-  u8[tags + a] = u8[tags + b]!
-  u8[tags + b] = tag
+export function swapTags({ arena }: HeldStripe, list: ListRef, a: Slot, b: Slot): void {
+  const { u8 } = arena
+  const atA = tagAt(arena, list, a)
+  const atB = tagAt(arena, list, b)
+  const tag = u8[atA]!
+  u8[atA] = u8[atB]!
+  u8[atB] = tag
 }
 
 /** Writes the tags of the first `count` peers, of a block that did not have tags. */
 export function writeTags(held: HeldStripe, list: ListRef, family: Family, count: number): void {
   const { arena, hashKey } = held
-  const tags = tagsAt(held, list, family)
   for (let slot = 0 as Slot; slot < count; slot++) {
     const compact = compactAt(arena, list, family, slot)
-    arena.u8[tags + slot] = tagOf(hashKey, arena.view, compact, family)
+    setTag(held, list, slot, tagOf(hashKey, arena.view, compact, family))
   }
 }

@@ -58,7 +58,7 @@ function movePeer(held: HeldStripe, list: ListRef, family: Family, from: Slot, t
   const { arena } = held
   const index = peerIndexOf(arena, list)
   if (index !== 0) indexMove(arena, index, hashOfSlot(held, list, family, from), from, to)
-  else if (hasTags(held, list)) copyTag(held, list, family, from, to)
+  if (hasTags(held, list)) copyTag(held, list, from, to)
   copyPeer(arena, list, family, from, to)
 }
 
@@ -75,7 +75,8 @@ function swapPeers(held: HeldStripe, list: ListRef, family: Family, a: Slot, b: 
     indexMove(arena, index, hashA, a, NOWHERE)
     indexMove(arena, index, hashB, b, a)
     indexMove(arena, index, hashA, NOWHERE, b)
-  } else if (hasTags(held, list)) swapTags(held, list, family, a, b)
+  }
+  if (hasTags(held, list)) swapTags(held, list, a, b)
   const shorts = COMPACT_BYTES[family] >> 1
   const compact = compactAt(arena, list, family, a) >> 1
   const detail = detailAt(arena, list, family, a) >> 1
@@ -114,11 +115,9 @@ function insertInto(held: HeldStripe, list: ListRef, peer: SoughtPeer): Slot {
     movePeer(held, list, family, slot, end)
     indexMove(arena, index, hash, NOWHERE, slot)
     arena.u32[(list + LIST_CAPACITY) >> 2] = indexGrow(arena, head, index, count + 1)
-  } else {
-    movePeer(held, list, family, slot, end)
-    if (hasTags(held, list)) {
-      setTag(held, list, family, slot, tagOf(held.hashKey, peer.view, peer.addressAt, family))
-    }
+  } else movePeer(held, list, family, slot, end)
+  if (hasTags(held, list)) {
+    setTag(held, list, slot, tagOf(held.hashKey, peer.view, peer.addressAt, family))
   }
   arena.u32[(list + LIST_COUNT) >> 2] = count + 1
   arena.u32[(head + STRIPE_PEERS + family * 4) >> 2]!++
