@@ -21,14 +21,7 @@ const PARAMETERS_MAX = 5
 const LONG_FUNCTIONS = new Set(['parseAnnounce'])
 
 /** Functions of the innermost loops, which take numbers instead of an object for each call. */
-const MANY_PARAMETERS = new Set([
-  'answer',
-  'answerFrame',
-  'formatAnnounce',
-  'hashWords',
-  'surveyAddress',
-  'writeOtherFamily',
-])
+const MANY_PARAMETERS = new Set(['answer', 'hashWords', 'surveyAddress'])
 
 const root = repositoryRoot()
 

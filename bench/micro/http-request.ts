@@ -74,7 +74,7 @@ function answerCase(name: string, family: record.Family, flags: number) {
   return {
     name,
     operation: (n: number) => {
-      const bytes = formatAnnounce(reply, 0, externalIp, 1800, out, 0)
+      const bytes = formatAnnounce(reply, 0, externalIp, 1800, out)
       return bytes + (out[n % bytes] as number)
     },
   }
@@ -97,7 +97,7 @@ function scrapeAnswerCase() {
   return {
     name: 'formatScrape, 1 hash',
     operation: (n: number) => {
-      const bytes = formatScrape(reply, 0, 1800, out, 0)
+      const bytes = formatScrape(reply, 0, 1800, out)
       return bytes + (out[n % bytes] as number)
     },
   }

@@ -1,4 +1,3 @@
-import type { Bytes } from '../protocol/bytes.ts'
 import { Scope } from '../protocol/ip.ts'
 import {
   ADDRESS,
@@ -79,7 +78,7 @@ export function writePeers(
   const ownCount = (end - peers) / width
   let otherCount = 0
   if ((flags & Flag.bothFamilies) !== 0 && ownCount < wanted) {
-    otherCount = writeOtherFamily(engine, family, reply, peers, ownCount, wanted - ownCount)
+    otherCount = writeOtherFamily(engine, peers, ownCount, wanted - ownCount)
     end += otherCount * COMPACT_BYTES[otherOf(family)]
   }
   reply.view.setUint16(replyAt + PEER_COUNT[family], ownCount, true)
@@ -107,14 +106,13 @@ function pickMore(picks: Picks, wanted: number, slot: Slot, forSeeder: boolean):
  * the client's own peer. In a reply IPv4 comes first. Returns how many.
  */
 function writeOtherFamily(
-  engine: Engine,
-  family: IpFamily,
-  reply: Bytes,
+  { announce, picks, recipient }: Engine,
   peers: number,
   ownCount: number,
   wanted: number,
 ): number {
-  const { recipient, picks, announce } = engine
+  const { reply } = announce
+  const family = announce.peer.family as IpFamily
   const other = otherOf(family)
   const others = picks[other]
   pickPeers(others, wanted, NO_SLOT, announce.peer.seeder)

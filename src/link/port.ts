@@ -44,12 +44,12 @@ export function servePort(
   bytesMax: AnswerBytesMax,
   frameSeconds?: Histogram,
 ): LinkServer {
-  const replies = createReplies(frameSeconds)
+  const replies = createReplies(answer, bytesMax, frameSeconds)
   port.on('message', (message: unknown) => {
     if (!isFrame(message)) return
     const bytes = bytesOf(message)
     if (frameLength(bytes.view, 0) !== message.length) return
-    const reply = answerFrame(bytes, 0, message.length, replies, answer, bytesMax)
+    const reply = answerFrame(bytes, 0, message.length, replies)
     if (reply) post(port, reply)
   })
   return {

@@ -18,15 +18,22 @@ import type { Answer, AnswerBytesMax } from './link.ts'
 /** The engine side of one or more links. */
 export type LinkServer = { close(): Promise<void> }
 
-/**
- * The reply frame under construction. When a socket still holds its memory, the caller replaces it
- * with a new frame.
- */
-export type Replies = { frame: Frame; readonly frameSeconds: Histogram | undefined }
+/** How a link is answered, and the reply frame under construction. */
+export type Replies = {
+  /** When a socket still holds its memory, the caller replaces it with a new frame. */
+  frame: Frame
+  readonly answer: Answer
+  readonly bytesMax: AnswerBytesMax
+  /** Records how long the answers to each frame take. */
+  readonly frameSeconds: Histogram | undefined
+}
 
-/** `frameSeconds` records how long the answers to each frame take. */
-export function createReplies(frameSeconds?: Histogram): Replies {
-  return { frame: createFrame(), frameSeconds }
+export function createReplies(
+  answer: Answer,
+  bytesMax: AnswerBytesMax,
+  frameSeconds?: Histogram,
+): Replies {
+  return { frame: createFrame(), answer, bytesMax, frameSeconds }
 }
 
 /**
@@ -38,10 +45,8 @@ export function answerFrame(
   at: number,
   length: number,
   replies: Replies,
-  answer: Answer,
-  bytesMax: AnswerBytesMax,
 ): Uint8Array<ArrayBuffer> | undefined {
-  const { frame, frameSeconds } = replies
+  const { answer, bytesMax, frame, frameSeconds } = replies
   const begun = frameSeconds ? performance.now() : 0
   const { view } = bytes
   const end = at + length

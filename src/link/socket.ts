@@ -81,7 +81,7 @@ export async function serveSocket(
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => {})
-    serveLink(socket, createReplies(frameSeconds), answer, bytesMax)
+    serveLink(socket, createReplies(answer, bytesMax, frameSeconds))
   })
   rmSync(path, { force: true })
   await new Promise<void>((resolve, reject) => {
@@ -101,14 +101,9 @@ export async function serveSocket(
   }
 }
 
-function serveLink(
-  socket: Socket,
-  replies: Replies,
-  answer: Answer,
-  bytesMax: AnswerBytesMax,
-): void {
+function serveLink(socket: Socket, replies: Replies): void {
   const reader = createFrameReader((bytes, at, length) => {
-    const reply = answerFrame(bytes, at, length, replies, answer, bytesMax)
+    const reply = answerFrame(bytes, at, length, replies)
     if (!reply) return false
     // A frontend that does not read its replies gets no further answers until it does.
     if (!socket.write(reply)) socket.pause()

@@ -44,9 +44,7 @@ function heldTransport(): {
         bytesOf(frame),
         0,
         frame.length,
-        createReplies(),
-        echoAnswer,
-        echoBytesMax,
+        createReplies(echoAnswer, echoBytesMax),
       )
       if (reply && !told.frame(bytesOf(reply), 0, reply.length)) throw new Error('refused')
     },

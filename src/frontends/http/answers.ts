@@ -127,7 +127,7 @@ export class HttpAnswers {
   /** Called by a pending request that gets no reply. */
   failed(pending: Pending, code: Failure): void {
     this.#count(pending, code)
-    this.#finish(pending, pending.response ? formatFailure(this.#failures, code, this.#out, 0) : 0)
+    this.#finish(pending, pending.response ? formatFailure(this.#failures, code, this.#out) : 0)
   }
 
   /** Writes an answer of `bytes` in the memory of the answers; called within `cork`. */
@@ -172,7 +172,7 @@ export class HttpAnswers {
     const deferred = this.#deferred
     this.#deferred = []
     for (const pending of deferred) {
-      const bytes = pending.page ? 0 : formatFailure(this.#failures, pending.failure, this.#out, 0)
+      const bytes = pending.page ? 0 : formatFailure(this.#failures, pending.failure, this.#out)
       this.#finish(pending, bytes)
     }
   }
@@ -181,15 +181,15 @@ export class HttpAnswers {
     const failure = reply.u8[at + FAILURE]
     if (failure) {
       this.#ensure(FAILURE_BYTES_MAX)
-      return formatFailure(this.#failures, failure, this.#out, 0)
+      return formatFailure(this.#failures, failure, this.#out)
     }
     if (pending.isAnnounce) {
       if (this.#externalIp) replaceLocalPeers(reply, at, this.#externalIp)
       this.#ensure(announceAnswerBytesMax(reply, at))
-      return formatAnnounce(reply, at, pending.address, this.#minInterval, this.#out, 0)
+      return formatAnnounce(reply, at, pending.address, this.#minInterval, this.#out)
     }
     this.#ensure(scrapeAnswerBytesMax(reply, at))
-    return formatScrape(reply, at, this.#minInterval, this.#out, 0)
+    return formatScrape(reply, at, this.#minInterval, this.#out)
   }
 
   #ensure(bytes: number): void {

@@ -70,7 +70,7 @@ export function announceAnswerBytesMax(reply: Bytes, at: number): number {
 }
 
 /**
- * Writes the bencoded answer to an announce (BEP 3, 7, 23, 24) at `outAt` and returns its length.
+ * Writes the bencoded answer to an announce (BEP 3, 7, 23, 24) to `out` and returns its length.
  * `externalIp` is the client's address, 4 or 16 bytes; `minInterval` in seconds.
  */
 export function formatAnnounce(
@@ -79,10 +79,9 @@ export function formatAnnounce(
   externalIp: Uint8Array,
   minInterval: number,
   out: Uint8Array,
-  outAt: number,
 ): number {
   const { u8, view } = reply
-  let end = writeLiteral(out, outAt, COMPLETE)
+  let end = writeLiteral(out, 0, COMPLETE)
   end = writeInteger(out, end, view.getUint32(at + SEEDERS, true))
   end = writeLiteral(out, end, DOWNLOADED_KEY)
   end = writeInteger(out, end, view.getUint32(at + COMPLETED, true))
@@ -99,7 +98,7 @@ export function formatAnnounce(
     end = writePeerList(reply, at, out, end)
   else end = writeCompactPeers(reply, at, externalIp.length === 16, out, end)
   out[end] = 0x65
-  return end + 1 - outAt
+  return end + 1
 }
 
 /**
@@ -183,7 +182,7 @@ export function scrapeAnswerBytesMax(reply: Bytes, at: number): number {
 }
 
 /**
- * Writes the bencoded answer to a scrape (BEP 48) at `outAt` and returns its length. The reply's
+ * Writes the bencoded answer to a scrape (BEP 48) to `out` and returns its length. The reply's
  * hashes are sorted already.
  */
 export function formatScrape(
@@ -191,11 +190,10 @@ export function formatScrape(
   at: number,
   minRequestInterval: number,
   out: Uint8Array,
-  outAt: number,
 ): number {
   const { u8, view } = reply
   const count = view.getUint16(at + HASH_COUNT, true)
-  let end = writeLiteral(out, outAt, FILES)
+  let end = writeLiteral(out, 0, FILES)
   for (let n = 0; n < count; n++) {
     const entry = at + SCRAPE_HEADER_BYTES + n * ENTRY_BYTES
     end = writeString(out, end, u8, entry + ENTRY_HASH, HASH_BYTES)
@@ -211,21 +209,16 @@ export function formatScrape(
   end = writeInteger(out, end, minRequestInterval)
   out[end] = 0x65
   out[end + 1] = 0x65
-  return end + 2 - outAt
+  return end + 2
 }
 
 /**
  * Writes the answer to a failed request: `failure reason` with `interval` and `min interval`, and
  * `retry in` (BEP 31). Returns its length, at most FAILURE_BYTES_MAX.
  */
-export function formatFailure(
-  answers: FailureAnswers,
-  code: number,
-  out: Uint8Array,
-  outAt: number,
-): number {
+export function formatFailure(answers: FailureAnswers, code: number, out: Uint8Array): number {
   const { text, interval, retry } = failureAnswer(answers, code)
-  let end = writeLiteral(out, outAt, FAILURE_REASON)
+  let end = writeLiteral(out, 0, FAILURE_REASON)
   end = writeText(out, end, text)
   end = writeLiteral(out, end, INTERVAL_KEY)
   end = writeInteger(out, end, interval)
@@ -235,7 +228,7 @@ export function formatFailure(
   if (retry === 'never') end = writeText(out, end, 'never')
   else end = writeInteger(out, end, Math.ceil(interval / SECONDS_PER_MINUTE))
   out[end] = 0x65
-  return end + 1 - outAt
+  return end + 1
 }
 
 /* The writers of bencode. Each writes at `at` and returns where it ended. */

@@ -58,7 +58,7 @@ function answer(fields: ReplyFields, externalIp = EXTERNAL_IPV4, minInterval = 9
   const reply = announceReply(fields)
   const room = guarded(response.announceAnswerBytesMax(reply, AT))
   const { u8 } = room.bytes
-  const length = response.formatAnnounce(reply, AT, externalIp, minInterval, u8, room.at)
+  const length = response.formatAnnounce(reply, AT, externalIp, minInterval, u8.subarray(room.at))
   if (length > room.size || !isIntact(room)) throw new Error('wrote outside its room')
   return latin1(u8.subarray(room.at, room.at + length))
 }
@@ -216,7 +216,7 @@ function scrapeAnswer(entries: readonly (readonly [string, number, number, numbe
     reply.view.setUint32(entry + scrapeRecord.ENTRY_LEECHERS, leechers, true)
   }
   const room = guarded(response.scrapeAnswerBytesMax(reply, AT))
-  const length = response.formatScrape(reply, AT, 1800, room.bytes.u8, room.at)
+  const length = response.formatScrape(reply, AT, 1800, room.bytes.u8.subarray(room.at))
   if (length > room.size || !isIntact(room)) throw new Error('wrote outside its room')
   return latin1(room.bytes.u8.subarray(room.at, room.at + length))
 }
@@ -258,7 +258,7 @@ t.test('a failure has a reason, intervals and when to retry, in canonical bencod
   const codes = Object.values(Failure).filter(code => code !== Failure.none)
   for (const code of [...codes, 99, 255]) {
     const room = guarded(response.FAILURE_BYTES_MAX)
-    const length = response.formatFailure(STANDARD_ANSWERS, code, room.bytes.u8, room.at)
+    const length = response.formatFailure(STANDARD_ANSWERS, code, room.bytes.u8.subarray(room.at))
     t.ok(isIntact(room) && length <= response.FAILURE_BYTES_MAX)
     const { text, interval, retry } = failureAnswer(STANDARD_ANSWERS, code)
     const written = Buffer.from(room.bytes.u8.subarray(room.at, room.at + length))
@@ -285,7 +285,11 @@ t.test('the longest text of an operator fits', async t => {
   const text = '~'.repeat(FAILURE_TEXT_CHARACTERS_MAX)
   const answers = failureAnswers({ texts: { overloaded: text }, intervals: { overloaded: 86_400 } })
   const room = guarded(response.FAILURE_BYTES_MAX)
-  const length = response.formatFailure(answers, Failure.overloaded, room.bytes.u8, room.at)
+  const length = response.formatFailure(
+    answers,
+    Failure.overloaded,
+    room.bytes.u8.subarray(room.at),
+  )
   t.ok(isIntact(room) && length <= response.FAILURE_BYTES_MAX)
   const written = latin1(room.bytes.u8.subarray(room.at, room.at + length))
   t.equal(
