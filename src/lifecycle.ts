@@ -3,7 +3,7 @@ import type { Samples } from './metrics/samples.ts'
 /** A component that was started. */
 export type Part = {
   /** Stops the component. Resolves to an exit status other than 0 if something was lost. */
-  stop(): Promise<number | void>
+  readonly stop: (() => Promise<void>) | (() => Promise<number>)
   /** Ends immediately everything that would outlive this process. */
   kill?(): void
   /** Adds the component's own metrics. */

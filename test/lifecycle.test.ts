@@ -38,7 +38,7 @@ t.test('a part that does not stop can still be killed', async t => {
   parts.add({ stop: async () => {}, kill: () => killed.push('first') })
   parts.add({
     stop: () =>
-      new Promise(resolve => {
+      new Promise<void>(resolve => {
         letGo = resolve
       }),
     kill: () => {
