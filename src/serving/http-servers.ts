@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import type { Admin } from '../admin/admin.ts'
 import type { Config } from '../config/config.ts'
-import { createFrontendCounters } from '../counters/frontend.ts'
+import { createFrontendCounters, type FrontendCounters } from '../counters/frontend.ts'
 import { createLinkCounters, type LinkCounters } from '../counters/link.ts'
 import { startReporting } from '../counters/process-report.ts'
 import type { Processes } from '../counters/processes.ts'
@@ -128,48 +128,47 @@ export type EngineLinks = {
 }
 
 /** Starts the servers. Rejects with an OperatorError. */
-export async function startServing(options: ServingOptions): Promise<Serving> {
-  const { admin, config, engineThreads, listeners, log, parts, processes } = options
-  const workers = workerCount(config)
-  const collect = (samples: Samples) => collectServers(samples, processes, performance.now())
+export function startServing(options: ServingOptions): Promise<Serving> {
+  const workers = workerCount(options.config)
+  return workers === 0 ? serveHere(options) : serveInWorkers(options, workers)
+}
+
+/** Starts the servers in this process. */
+async function serveHere(options: ServingOptions): Promise<Serving> {
+  const { admin, engineThreads, listeners, log, parts } = options
+  const { port1, port2 } = new MessageChannel()
+  engineThreads.link(port2)
+  const link = connectPortLink(port1)
   const frontends = createFrontendCounters()
-  let ownServers: LocalServers | undefined
-  const report = (link: LinkCounters) => {
-    const reporting = startReporting(
-      { frontends, link },
-      report => processes.reported(process.pid, report),
-      () => ownServers?.connections,
-    )
-    parts.add({ stop: async () => reporting.stop() })
+  let servers: LocalServers | undefined
+  report(options, { frontends, link: link.counters }, () => servers?.connections)
+  const running = await LocalServers.start({
+    listeners,
+    websocket: { worker: 0, relayPath: undefined },
+    link,
+    admin,
+    counters: frontends,
+    log,
+  }).catch((error: Error) => {
+    throw unavailableError(error.message)
+  })
+  servers = running
+  const serving: Serving = {
+    workers: 0,
+    replace: listeners => running.replace(listeners),
+    stop: () => running.stop(),
+    collect: collectOf(options),
   }
-  if (workers === 0) {
-    const { port1, port2 } = new MessageChannel()
-    engineThreads.link(port2)
-    const link = connectPortLink(port1)
-    report(link.counters)
-    const running = await LocalServers.start({
-      listeners,
-      websocket: { worker: 0, relayPath: undefined },
-      link,
-      admin,
-      counters: frontends,
-      log,
-    }).catch((error: Error) => {
-      throw unavailableError(error.message)
-    })
-    ownServers = running
-    const serving = {
-      workers,
-      replace: (listeners: FrontendListeners) => running.replace(listeners),
-      stop: () => running.stop(),
-      collect,
-    }
-    parts.add(serving)
-    return serving
-  }
-  report(createLinkCounters())
+  parts.add(serving)
+  return serving
+}
+
+/** Starts the servers in `count` cluster workers. */
+async function serveInWorkers(options: ServingOptions, count: number): Promise<Serving> {
+  const { admin, config, engineThreads, listeners, log, parts, processes } = options
+  report(options, { frontends: createFrontendCounters(), link: createLinkCounters() })
   const running = new Workers({
-    count: workers,
+    count,
     listeners,
     admin,
     processes,
@@ -179,17 +178,34 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     logSettings: config.log,
     log,
   })
-  const serving = {
-    workers,
-    replace: (next: FrontendListeners, logSettings: LogSettings) =>
-      running.replace(next, logSettings),
+  const serving: Serving = {
+    workers: count,
+    replace: (next, logSettings) => running.replace(next, logSettings),
     stop: () => running.stop(WORKERS_STOP_MILLIS_MAX),
     kill: () => running.kill(),
-    collect,
+    collect: collectOf(options),
   }
   parts.add(serving)
   await running.listening
   return serving
+}
+
+/** Reports the counters of this process, until it stops. */
+function report(
+  { parts, processes }: ServingOptions,
+  counters: { readonly frontends: FrontendCounters; readonly link: LinkCounters },
+  connections: () => number | undefined = () => undefined,
+): void {
+  const reporting = startReporting(
+    counters,
+    report => processes.reported(process.pid, report),
+    connections,
+  )
+  parts.add({ stop: async () => reporting.stop() })
+}
+
+function collectOf({ processes }: ServingOptions): (samples: Samples) => void {
+  return samples => collectServers(samples, processes, performance.now())
 }
 
 /** Number of cluster workers of a configuration. 0 serves from this process. */

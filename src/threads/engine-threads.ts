@@ -40,64 +40,68 @@ export function startEngineThreads(
   folder: string,
   died: (index: number, error: unknown) => void,
 ): EngineThreads {
-  let stopping = false
   const socketPathFor = (n: number) => join(folder, `engine-${n % start.threads}.sock`)
   const threads = Array.from({ length: start.threads }, (_, index) => {
-    const counters = createEngineCounters()
+    const ring = start.rings?.[index]
+    return new EngineThread({ ...start, index, ring, socketPath: socketPathFor(index) }, died)
+  })
+  const counters = threads.map(thread => thread.counters)
+  const post = (message: ToEngineThread) => {
+    for (const thread of threads) thread.post(message)
+  }
+  return {
+    ready: Promise.all(threads.map(({ ready }) => ready)).then(() => {}),
+    watched: threads.map(({ watched }) => watched),
+    collect: samples => collectEngineThreads(samples, counters),
+    socketPathFor,
+    link: port => threads[0]?.post({ type: 'link', port }, [port]),
+    takeOutGone: () => post({ type: 'workers-gone' }),
+    setRules: (rules, sweepSeconds) => post({ type: 'rules', rules, sweepSeconds }),
+    async stop() {
+      await Promise.all(threads.map(thread => thread.stop()))
+    },
+  }
+}
+
+class EngineThread {
+  readonly counters = createEngineCounters()
+  /** Resolves when the thread serves. */
+  readonly ready: Promise<void>
+  readonly watched: WatchedThread
+  readonly #worker: Worker
+  readonly #ended: Promise<void>
+  #isStopping = false
+
+  constructor(
+    start: Omit<EngineThreadStart, 'rounds' | 'counters'>,
+    died: (index: number, error: unknown) => void,
+  ) {
     const rounds = new Int32Array(new SharedArrayBuffer(4))
-    const workerData: EngineThreadStart = {
-      ...start,
-      index,
-      ring: start.rings?.[index],
-      socketPath: socketPathFor(index),
-      rounds,
-      counters,
-    }
-    const name = `engine-${index}`
-    const worker = new Worker(threadUrl('./engine-thread', import.meta.url), {
-      workerData,
-      name,
-    })
+    const workerData: EngineThreadStart = { ...start, rounds, counters: this.counters }
+    const name = `engine-${start.index}`
+    const worker = new Worker(threadUrl('./engine-thread', import.meta.url), { workerData, name })
+    this.#worker = worker
+    this.watched = { name, rounds: () => Atomics.load(rounds, 0) }
     let reason: unknown
     worker.on('error', error => {
       reason = error
     })
-    const gone = new Promise<void>(resolve => {
+    this.#ended = new Promise(resolve => {
       worker.once('exit', () => {
-        if (!stopping) died(index, reason)
+        if (!this.#isStopping) died(start.index, reason)
         resolve()
       })
     })
-    const ready = new Promise<void>(resolve => worker.once('message', () => resolve()))
-    const watched = { name, rounds: () => Atomics.load(rounds, 0) }
-    return { worker, gone, ready, watched, counters }
-  })
-  return {
-    ready: Promise.all(threads.map(({ ready }) => ready)).then(() => {}),
-    watched: threads.map(({ watched }) => watched),
-    collect(samples) {
-      collectEngineThreads(
-        samples,
-        threads.map(({ counters }) => counters),
-      )
-    },
-    socketPathFor,
-    link: port =>
-      threads[0]?.worker.postMessage({ type: 'link', port } satisfies ToEngineThread, [port]),
-    takeOutGone() {
-      for (const { worker } of threads) {
-        worker.postMessage({ type: 'workers-gone' } satisfies ToEngineThread)
-      }
-    },
-    setRules(rules, sweepSeconds) {
-      for (const { worker } of threads)
-        worker.postMessage({ type: 'rules', rules, sweepSeconds } satisfies ToEngineThread)
-    },
-    async stop() {
-      stopping = true
-      for (const { worker } of threads)
-        worker.postMessage({ type: 'stop' } satisfies ToEngineThread)
-      await Promise.all(threads.map(({ gone }) => gone))
-    },
+    this.ready = new Promise(resolve => worker.once('message', () => resolve()))
+  }
+
+  post(message: ToEngineThread, transfer: readonly MessagePort[] = []): void {
+    this.#worker.postMessage(message, transfer)
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.post({ type: 'stop' })
+    await this.#ended
   }
 }

@@ -54,10 +54,7 @@ export type UdpThreads = Part & {
  * threads that receive on them. Throws an OperatorError with EX_UNAVAILABLE.
  */
 export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpThreads> {
-  const { listeners, log, settings, tables } = options
-  const secret = createConnectionSecret(options.nodesSecret)
-  const provenKeys = createProvenKeys()
-  const engine: EngineRules = { settings, access: tables.access.rules }
+  const { listeners, log } = options
   const threads: UdpThread[] = []
   let stopped: Promise<void> | undefined
   /** Stops once: the kernel reuses the number of a closed descriptor. */
@@ -67,27 +64,7 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
   }
   const methods = receiveMethods(listeners, log)
   try {
-    for (const [n, listener] of listeners.entries()) {
-      const method = methods[n] ?? 'dgram'
-      const count = method === 'dgram' ? 1 : listener.threads
-      for (let opened = 0; opened < count; opened++) {
-        const socket = method === 'dgram' ? undefined : open(listener)
-        if (socket && opened === 0) logSmallBuffer(listener, socket, log)
-        const thread = new UdpThread({
-          name: `udp-${threads.length}`,
-          listener,
-          n,
-          ring: options.rings?.[threads.length],
-          method,
-          socket,
-          secret,
-          provenKeys,
-          engine,
-          options,
-        })
-        threads.push(thread)
-      }
-    }
+    openThreads(options, methods, threads)
     await Promise.all(threads.map(thread => thread.receiving))
   } catch (error) {
     await stop()
@@ -111,6 +88,42 @@ export async function startUdpThreads(options: UdpThreadsOptions): Promise<UdpTh
       await Promise.all(threads.map(thread => thread.setRules(wanted[thread.n], rules)))
     },
     stop,
+  }
+}
+
+/** Adds the threads of all listeners to `threads`, one by one. Throws an OperatorError. */
+function openThreads(
+  options: UdpThreadsOptions,
+  methods: readonly Method[],
+  threads: UdpThread[],
+): void {
+  const { listeners, log, settings, tables } = options
+  const secret = createConnectionSecret(options.nodesSecret)
+  const provenKeys = createProvenKeys()
+  const engine: EngineRules = { settings, access: tables.access.rules }
+  for (const [n, listener] of listeners.entries()) {
+    const method = methods[n] ?? 'dgram'
+    const count = method === 'dgram' ? 1 : listener.threads
+    for (let opened = 0; opened < count; opened++) {
+      const socket = method === 'dgram' ? undefined : open(listener)
+      if (socket && opened === 0) logSmallBuffer(listener, socket, log)
+      const name = `udp-${threads.length}`
+      const ring = options.rings?.[threads.length]
+      threads.push(
+        new UdpThread({
+          name,
+          listener,
+          n,
+          ring,
+          method,
+          socket,
+          secret,
+          provenKeys,
+          engine,
+          options,
+        }),
+      )
+    }
   }
 }
 
