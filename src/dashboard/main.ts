@@ -7,7 +7,7 @@ import { startKeys } from './keys.ts'
 import { startLists } from './lists.ts'
 import { aboutText, createOverviewView, type OverviewView, statOf } from './overview.ts'
 import { startTheme } from './theme.ts'
-import { startTorrent } from './torrent.ts'
+import { TorrentSection } from './torrent.ts'
 import { startUsers } from './users.ts'
 
 const REFRESH_MILLIS = 2000
@@ -144,7 +144,7 @@ function route(): void {
   if (shown === 'overview') void refresh().catch(() => {})
 }
 
-const torrent = startTorrent()
+const torrent = new TorrentSection()
 startLists()
 startKeys()
 startUsers()

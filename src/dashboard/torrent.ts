@@ -8,73 +8,72 @@ import { isHash } from './hashes.ts'
 import { addToList, type ListName, removeFromList } from './lists.ts'
 
 /** The torrent search, the details of a torrent and its actions. */
-export function startTorrent(): { open(hash: string): void } {
-  const form = byId('torrent-search', HTMLFormElement)
-  const message = byId('torrent-message')
-  const field = byId('torrent-hash', HTMLInputElement)
-  const found = byId('torrent-found')
-  let shown: TorrentOverview | undefined
+export class TorrentSection {
+  readonly #form = byId('torrent-search', HTMLFormElement)
+  readonly #message = byId('torrent-message')
+  readonly #field = byId('torrent-hash', HTMLInputElement)
+  readonly #found = byId('torrent-found')
+  #shown: TorrentOverview | undefined
+
+  constructor() {
+    this.#form.addEventListener('submit', event => {
+      event.preventDefault()
+      const hash = this.#field.value.trim()
+      const target = `#torrent/${hash}`
+      if (isHash(hash) && location.hash !== target) location.hash = target
+      else void this.#search(hash)
+    })
+    const onClick = (name: string, act: (shown: TorrentOverview) => unknown) =>
+      byId(`torrent-${name}`).addEventListener('click', () => {
+        if (this.#shown) act(this.#shown)
+      })
+    onClick('whitelist', shown => this.#toggle('whitelist', shown))
+    onClick('blacklist', shown => this.#toggle('blacklist', shown))
+    onClick('delete', shown => this.#remove(shown))
+    onClick('users-show', shown => showTorrentUsers(shown.info_hash))
+  }
+
+  open(hash: string): void {
+    this.#field.value = hash
+    void this.#search(hash)
+  }
 
   /** Reloads and shows the torrent. `said` is the first part of the message. */
-  async function look(hash: string, said = ''): Promise<string> {
+  async #load(hash: string, said = ''): Promise<string> {
     const answer = await ask('GET', `/api/overview/${hash}`)
     if (answer.status !== 200) throw new Error(refusalText(answer))
-    shown = answer.json as unknown as TorrentOverview
+    const shown = answer.json as unknown as TorrentOverview
+    this.#shown = shown
     showTorrent(shown)
-    found.hidden = false
+    this.#found.hidden = false
     hideTorrentUsers()
     return shown.torrent ? said : `${said} The tracker knows no such torrent.`.trim()
   }
 
-  function search(hash: string): Promise<void> {
-    return busy(form, message, () => {
-      found.hidden = true
+  #search(hash: string): Promise<void> {
+    return busy(this.#form, this.#message, () => {
+      this.#found.hidden = true
       if (!isHash(hash)) throw new Error('An info hash is 40 hexadecimal digits.')
-      return look(hash.toLowerCase())
+      return this.#load(hash.toLowerCase())
     })
   }
 
-  function toggle(list: ListName): void {
-    if (!shown) return
-    const { info_hash: hash } = shown
-    const isListed = list === 'whitelist' ? shown.whitelisted : shown.blacklisted
-    void busy(form, message, async () => {
+  #toggle(list: ListName, { blacklisted, info_hash: hash, whitelisted }: TorrentOverview) {
+    const isListed = list === 'whitelist' ? whitelisted : blacklisted
+    return busy(this.#form, this.#message, async () => {
       const change = isListed ? removeFromList : addToList
       const [[, outcome] = ['', '']] = await change(list, [hash])
-      return look(hash, `${list === 'whitelist' ? 'Whitelist' : 'Blacklist'}: ${outcome}.`)
+      return this.#load(hash, `${list === 'whitelist' ? 'Whitelist' : 'Blacklist'}: ${outcome}.`)
     })
   }
 
-  async function remove(): Promise<void> {
-    if (!shown) return
-    const { info_hash: hash } = shown
+  async #remove({ info_hash: hash }: TorrentOverview): Promise<void> {
     const question = `Delete torrent ${hash} with its peers and its download count?`
     if (!(await confirmed(question, 'Delete'))) return
-    await busy(form, message, async () => {
+    await busy(this.#form, this.#message, async () => {
       const { status } = await ask('DELETE', `/api/torrent/${hash}`)
-      return look(hash, status === 200 ? 'Deleted.' : 'The torrent did not exist.')
+      return this.#load(hash, status === 200 ? 'Deleted.' : 'The torrent did not exist.')
     })
-  }
-
-  form.addEventListener('submit', event => {
-    event.preventDefault()
-    const hash = field.value.trim()
-    const target = `#torrent/${hash}`
-    if (isHash(hash) && location.hash !== target) location.hash = target
-    else void search(hash)
-  })
-  byId('torrent-whitelist').addEventListener('click', () => toggle('whitelist'))
-  byId('torrent-blacklist').addEventListener('click', () => toggle('blacklist'))
-  byId('torrent-delete').addEventListener('click', () => void remove())
-  byId('torrent-users-show').addEventListener('click', () => {
-    if (shown) void showTorrentUsers(shown.info_hash)
-  })
-
-  return {
-    open(hash) {
-      field.value = hash
-      void search(hash)
-    },
   }
 }
 

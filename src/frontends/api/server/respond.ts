@@ -1,7 +1,7 @@
 import { type Admin, AdminError } from '../../../admin/admin.ts'
 import type { KeyFormat } from '../../../protocol/key.ts'
 import type { HttpRequest } from '../../adapter.ts'
-import { clientAddress, compileProxyRules } from '../../client-address.ts'
+import { clientAddress, compileProxyRules, type ProxyRules } from '../../client-address.ts'
 import type { Call, Handler, Services } from '../call.ts'
 import { createHostGuard } from '../host.ts'
 import { listOperations, type Operation } from '../openapi.ts'
@@ -32,7 +32,7 @@ import { TORRUST_ACTIX_BODIES } from '../torrust-actix/bodies.ts'
 import { TORRUST_ACTIX_HANDLERS } from '../torrust-actix/handlers.ts'
 import { readBody } from './body.ts'
 import type { Exchange } from './exchange.ts'
-import { createRouter } from './router.ts'
+import { createRouter, type Router } from './router.ts'
 
 export type ResponderOptions = {
   /** The address that the server listens on. */
@@ -91,76 +91,86 @@ const PREFLIGHT: Reply = {
   ],
 }
 
-/** Answers one request. The request object is valid only until the function returns. */
-export type Responder = (exchange: Exchange, request: HttpRequest) => void
-
 /**
- * Creates the function that answers every request. It checks, in this order: host, files, route,
- * token and body; then it runs the operation.
+ * Answers every request. It checks, in this order: host, files, route, token and body; then it runs
+ * the operation.
  */
-export function createResponder(options: ResponderOptions, admin: Admin): Responder {
-  const files = serveStatic(
-    new Map([...(options.swagger ? loadSwaggerUi() : []), ...(options.pages ?? [])]),
-  )
-  const operations = adaptedOperations(options.compatibility)
-  const handlers = { ...HANDLERS, ...operations.handlers }
-  const router = createRouter(operations.list)
-  const guard = new TokenGuard(options.token, () => performance.now() / 1000)
-  const services: Services = {
-    admin,
-    userIdUuid: options.userIdUuid,
-    repeatStatus: options.repeatStatus,
-    keyFormat: options.keyFormat ?? 'hex',
-  }
-  const isForeign = createHostGuard(options)
-  const rules = compileProxyRules(options)
+export class Responder {
+  readonly #files: ReturnType<typeof serveStatic>
+  readonly #handlers: Readonly<Record<string, Handler>>
+  readonly #router: Router
+  readonly #guard: TokenGuard
+  readonly #services: Services
+  readonly #isForeign: ReturnType<typeof createHostGuard>
+  readonly #proxies: ProxyRules
+  readonly #onError: ResponderOptions['onError']
 
-  function refuse(exchange: Exchange, request: HttpRequest): Reply | undefined {
-    const header = (name: string) => request.getHeader(name)
-    const address = clientAddress(exchange.response, request, rules)
-    const token = readToken(header('authorization'), request.getQuery() ?? '')
-    return guard.refuse(token, address)
+  constructor(options: ResponderOptions, admin: Admin) {
+    this.#files = serveStatic(
+      new Map([...(options.swagger ? loadSwaggerUi() : []), ...(options.pages ?? [])]),
+    )
+    const operations = adaptedOperations(options.compatibility)
+    this.#handlers = { ...HANDLERS, ...operations.handlers }
+    this.#router = createRouter(operations.list)
+    this.#guard = new TokenGuard(options.token, () => performance.now() / 1000)
+    this.#services = {
+      admin,
+      userIdUuid: options.userIdUuid,
+      repeatStatus: options.repeatStatus,
+      keyFormat: options.keyFormat ?? 'hex',
+    }
+    this.#isForeign = createHostGuard(options)
+    this.#proxies = compileProxyRules(options)
+    this.#onError = options.onError
   }
 
-  async function perform(exchange: Exchange, operation: Operation, call: Omit<Call, 'body'>) {
+  /** Answers one request. The request object is valid only until the function returns. */
+  respond(exchange: Exchange, request: HttpRequest): void {
+    const reply = this.#findReply(exchange, request)
+    if (reply) void exchange.send(reply)
+  }
+
+  /** The reply that does not need an operation; undefined if the operation replies. */
+  #findReply(exchange: Exchange, request: HttpRequest): Reply | undefined {
+    const method = request.getMethod().toUpperCase()
+    if (this.#isForeign(request.getHeader('host'))) return FOREIGN_HOST
+    if (method === 'OPTIONS') return PREFLIGHT
+    const path = request.getUrl()
+    const file = this.#files(method, path, request.getHeader('if-none-match'))
+    if (file) return file
+    const route = this.#router(method, path)
+    if (!route) return NOT_FOUND
+    const { operation } = route
+    if (!operation) return methodNotAllowed(route.allow)
+    const refusal = operation.isSecured ? this.#refuse(exchange, request) : undefined
+    if (refusal) return refusal
+    const query = new URLSearchParams(request.getQuery() ?? '')
+    void this.#perform(exchange, operation, { ...this.#services, param: route.param, query })
+    return undefined
+  }
+
+  #refuse(exchange: Exchange, request: HttpRequest): Reply | undefined {
+    const address = clientAddress(exchange.response, request, this.#proxies)
+    const token = readToken(request.getHeader('authorization'), request.getQuery() ?? '')
+    return this.#guard.refuse(token, address)
+  }
+
+  async #perform(exchange: Exchange, operation: Operation, call: Omit<Call, 'body'>) {
     try {
       const read = operation.body
-        ? await readBody(exchange, operation.body, services.keyFormat)
+        ? await readBody(exchange, operation.body, this.#services.keyFormat)
         : NO_BODY
       if (exchange.isSettled) return
       await exchange.send(
         'refusal' in read
           ? read.refusal
-          : await handlerOf(handlers, operation)({ ...call, ...read }),
+          : await handlerOf(this.#handlers, operation)({ ...call, ...read }),
       )
     } catch (error) {
       const reply = failureReply(error)
-      if (reply.status >= 500) options.onError(error, operation.id)
+      if (reply.status >= 500) this.#onError(error, operation.id)
       if (!exchange.isSettled) await exchange.send(reply)
     }
-  }
-
-  function findReply(exchange: Exchange, request: HttpRequest): Reply | undefined {
-    const method = request.getMethod().toUpperCase()
-    if (isForeign(request.getHeader('host'))) return FOREIGN_HOST
-    if (method === 'OPTIONS') return PREFLIGHT
-    const path = request.getUrl()
-    const file = files(method, path, request.getHeader('if-none-match'))
-    if (file) return file
-    const route = router(method, path)
-    if (!route) return NOT_FOUND
-    const { operation } = route
-    if (!operation) return methodNotAllowed(route.allow)
-    const refusal = operation.isSecured ? refuse(exchange, request) : undefined
-    if (refusal) return refusal
-    const query = new URLSearchParams(request.getQuery() ?? '')
-    void perform(exchange, operation, { ...services, param: route.param, query })
-    return undefined
-  }
-
-  return (exchange, request) => {
-    const reply = findReply(exchange, request)
-    if (reply) void exchange.send(reply)
   }
 }
 

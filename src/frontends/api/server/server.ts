@@ -11,7 +11,7 @@ import { chooseBackend, idleSeconds, loadBackend } from '../../backends/choose.t
 import { compileProxyRules, socketAddress, trustsAddress } from '../../client-address.ts'
 import { listen } from '../../listen.ts'
 import { Exchange } from './exchange.ts'
-import { createResponder, type ResponderOptions } from './respond.ts'
+import { Responder, type ResponderOptions } from './respond.ts'
 
 export type ApiServerOptions = ResponderOptions & {
   /** The implementation that serves HTTP; by default the one that `auto` chooses. */
@@ -57,13 +57,13 @@ export async function startApiServer(
   const app = backend.createApp({ tls, idleTimeout, gate, believesProxyHeader })
   let inFlight = 0
   let closing = false
-  const respond = createResponder(options, admin)
+  const responder = new Responder(options, admin)
   app.any('/*', (response, request) => {
     inFlight++
     const family = familyOf(socketAddress(response.getRemoteAddress()))
     countFrontend(counters, Protocol.http, family, FrontendCounter.api)
     const isHead = request.getMethod() === 'head'
-    respond(
+    responder.respond(
       new Exchange(response, {
         isHead,
         onSettled: () => inFlight--,
