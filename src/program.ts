@@ -8,7 +8,6 @@ import { unavailableError } from './errors.ts'
 import { printMetricsReference } from './metrics/reference.ts'
 import { checkCertificates } from './serving/certificates.ts'
 import { writeSelfSigned } from './tls/self-signed.ts'
-import { transfer } from './transfer/commands.ts'
 import { musterVersion } from './version.ts'
 
 const CONFIG_FILE = 'config.toml'
@@ -55,7 +54,7 @@ async function run(command: Command): Promise<void> {
     case 'import':
     case 'export-torrust-actix':
     case 'import-torrust-actix':
-      return transfer(command, load(command.file).config)
+      return (await import('./transfer/commands.ts')).transfer(command, load(command.file).config)
     case 'check-config':
     case 'run': {
       const loaded = load(command.file)

@@ -239,7 +239,7 @@ async function openPersistence(run: Run, events: Events | undefined): Promise<Pe
   })
   events?.setUsers(number => persistence.administration.users.idOf(number))
   parts.add(persistence)
-  publisher = startCountPublisher(config.cache, {
+  publisher = await startCountPublisher(config.cache, {
     engine,
     interval: () => persistence.writeSeconds,
     nowSeconds,

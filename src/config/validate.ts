@@ -39,7 +39,17 @@ export function parseBindAddress(text: string): { host: string; port: number } |
   return valid && Number(digits) <= 0xffff ? { host, port: Number(digits) } : undefined
 }
 
-const ajv = new Ajv({ allErrors: true, strict: true, useDefaults: true, allowUnionTypes: true })
+// Compiling this schema is a large part of every start. A test validates the schema itself, and the
+// code that validates one configuration is not worth optimizing.
+const ajv = new Ajv({
+  allErrors: true,
+  strict: true,
+  useDefaults: true,
+  allowUnionTypes: true,
+  validateSchema: false,
+  meta: false,
+  code: { optimize: false },
+})
 ajv.addFormat('bind-address', text => parseBindAddress(text) !== undefined)
 ajv.addFormat('nats-server', isNatsServer)
 ajv.addFormat('external-ip', text => text === '' || parseExternalIp(text) !== undefined)

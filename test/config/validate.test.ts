@@ -1,5 +1,12 @@
+import { Ajv } from 'ajv'
 import t from 'tap'
+import { jsonSchema } from '../../src/config/schema.ts'
 import { nearestName, parseBindAddress, parseSize } from '../../src/config/validate.ts'
+
+t.test('the schema of the configuration is a valid JSON schema', async t => {
+  const ajv = new Ajv()
+  t.ok(ajv.validateSchema(jsonSchema()), ajv.errorsText())
+})
 
 t.test('an address to bind is a host and a port', async t => {
   t.same(parseBindAddress('0.0.0.0:6969'), { host: '0.0.0.0', port: 6969 })
