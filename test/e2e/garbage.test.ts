@@ -39,7 +39,7 @@ t.test(
     const seed = Date.now() >>> 0
     t.comment(`seed ${seed}`)
     const random = seededRandom(seed)
-    const tracker = await startTracker(t, { frontend: { workers: 1 } })
+    const tracker = await startTracker(t, { udp_server: [], frontend: { workers: 1 } })
     const port = tracker.port('http', '127.0.0.1')
     const worker = Number((await tracker.line(({ msg }) => msg === 'worker started'))['pid'])
     const round = async (count: number) => {

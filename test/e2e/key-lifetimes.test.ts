@@ -37,7 +37,11 @@ t.test('keys of Torrust-Actix move to muster and back, and a crash renews none',
     `INSERT INTO keys VALUES (${blob(KEY)}, 3600)`,
     `INSERT INTO keys VALUES (${blob(USER)}, 0)`,
   )
-  const config = { tracker_config: { keys_enabled: true }, database: { path: PATH } }
+  const config = {
+    udp_server: [],
+    tracker_config: { keys_enabled: true },
+    database: { path: PATH },
+  }
   const start = () => startWithApi(t, config, folder)
   const began = Date.now()
   const timeoutOf = async (admin: Awaited<ReturnType<typeof start>>['admin'], key: string) =>
@@ -88,6 +92,7 @@ t.test('remove_action decides whether a deletion through the API lasts', async t
       `INSERT INTO keys VALUES (${blob(KEY)}, 0)`,
     )
     const config = {
+      udp_server: [],
       tracker_config: { peers_timeout: 2, request_interval: 1, request_interval_minimum: 1 },
       database: { path: PATH, remove_action: removes, persistent_interval: 1 },
     }

@@ -98,7 +98,7 @@ t.test('users with passkeys of a site, over every protocol and across a restart'
   const folder = temporaryFolder(t)
   const config = (http: string) => ({
     tracker_config: { users_enabled: true, key_format: 'text', ...PATHS },
-    frontend: { http },
+    frontend: { http, workers: 0 },
   })
   const first = await startWithApi(t, config('auto'), folder)
   const path = `/api/user/${UUID}/${PASSKEY}/0/0/0/0/1`

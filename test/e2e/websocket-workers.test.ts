@@ -36,7 +36,11 @@ async function socketsOfBothWorkers(
 t.test(
   'peers of two workers connect; peers of a killed worker are removed and can return',
   async t => {
-    const tracker = await startTracker(t, { frontend: { workers: 2 }, engine: { threads: 2 } })
+    const tracker = await startTracker(t, {
+      udp_server: [],
+      frontend: { workers: 2 },
+      engine: { threads: 2 },
+    })
     const sockets = await socketsOfBothWorkers(t, tracker)
     const [[victim, a], [, b]] = [...sockets] as [
       [number, WebsocketClient],

@@ -8,7 +8,7 @@ const CONNECTIONS = 24
 const TORRENTS = 5
 
 t.test('a killed worker loses no peer, is replaced, and other workers continue', async t => {
-  const tracker = await startTracker(t, { frontend: { workers: 2 } })
+  const tracker = await startTracker(t, { udp_server: [], frontend: { workers: 2 } })
   const url = tracker.url()
   const port = tracker.port('http', '127.0.0.1')
   for (let torrent = 0; torrent < TORRENTS; torrent++) {

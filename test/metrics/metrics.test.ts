@@ -150,7 +150,7 @@ async function untilSnapshot(tracker: Tracker): Promise<string> {
 }
 
 t.test('what a killed worker counted stays, and that it was replaced is told', async t => {
-  const { tracker } = await startWithApi(t, { frontend: { workers: 1 } })
+  const { tracker } = await startWithApi(t, { udp_server: [], frontend: { workers: 1 } })
   await getBencoded(tracker.url(), announceTarget(1, 1))
   const one = 'muster_announces_total{proto="http",family="ipv4"} 1'
   const before = await untilLines(t, tracker, [one, 'muster_worker_restarts_total 0'])
@@ -163,7 +163,7 @@ t.test('what a killed worker counted stays, and that it was replaced is told', a
 })
 
 t.test('without workers the primary tells of the frontends', async t => {
-  const { tracker } = await startWithApi(t, { frontend: { workers: 0 } })
+  const { tracker } = await startWithApi(t, { udp_server: [] })
   await getBencoded(tracker.url(6), announceTarget(1, 1))
   const text = await untilLines(t, tracker, [
     'muster_announces_total{proto="http",family="ipv6"} 1',
