@@ -45,7 +45,7 @@ export function listOperations(): readonly Operation[] {
 }
 
 function compileOperations(): Operation[] {
-  // A test validates the schemas. To validate and optimize them here doubles the time that it takes.
+  // A test validates the schemas. Without validation and optimization, this takes half the time.
   const ajv = new Ajv2020({
     verbose: true,
     keywords: VOCABULARY,
