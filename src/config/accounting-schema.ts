@@ -1,4 +1,16 @@
-import { type SectionSchema, switchedOn } from './key-schema.ts'
+import { type IntegerKey, type SectionSchema, switchedOn } from './key-schema.ts'
+
+/** A rate of a session; the default is 100 Gbit/s. */
+function rate(description: string): IntegerKey {
+  return {
+    type: 'integer',
+    default: 12_500_000_000,
+    minimum: 0,
+    maximum: 1_000_000_000_000_000,
+    unit: 'bytes per second',
+    description,
+  }
+}
 
 /** The rules of users' credit. */
 export const ACCOUNTING_SECTION = {
@@ -26,15 +38,9 @@ export const ACCOUNTING_SECTION = {
       description:
         'How long a session is remembered after its last announce. A client that announces again within this time is credited with everything that it transferred meanwhile.',
     },
-    max_rate: {
-      type: 'integer',
-      default: 12_500_000_000,
-      minimum: 0,
-      maximum: 1_000_000_000_000_000,
-      unit: 'bytes per second',
-      description:
-        'Credit at most this much upload, and download, per second of a session, on average; the default is 100 Gbit/s. The excess is not credited and the user is flagged. 0 means no limit.',
-    },
+    max_rate: rate(
+      'Credit at most this much upload, and download, per second of a session, on average; the default is 100 Gbit/s. The excess is not credited and the user is flagged. 0 means no limit.',
+    ),
     max_rate_burst: {
       type: 'integer',
       default: 22_600,
@@ -44,15 +50,9 @@ export const ACCOUNTING_SECTION = {
       description:
         'How far a session may be ahead of max_rate, in seconds. Clients report late, or several times within a second. With the defaults, 282 TB are credited at once, and 100 Gbit/s from then on.',
     },
-    suspicious_rate: {
-      type: 'integer',
-      default: 12_500_000_000,
-      minimum: 0,
-      maximum: 1_000_000_000_000_000,
-      unit: 'bytes per second',
-      description:
-        'Flag the user of a session whose counts grow faster than this; the default is 100 Gbit/s. 0 flags only sessions that exceed max_rate.',
-    },
+    suspicious_rate: rate(
+      'Flag the user of a session whose counts grow faster than this; the default is 100 Gbit/s. 0 flags only sessions that exceed max_rate.',
+    ),
     peers_per_user: {
       type: 'integer',
       default: 3,

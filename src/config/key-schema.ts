@@ -48,6 +48,17 @@ export type SectionSchema = {
   readonly keys: Readonly<Record<string, KeySchema>>
 }
 
+/** A list of strings in `format`, empty by default. */
+export function listOf(format: string, allowed: string, description: string): ListKey {
+  return {
+    type: 'array',
+    items: { type: 'string', format },
+    default: [],
+    allowed: `a list of ${allowed}`,
+    description,
+  }
+}
+
 /** An integer of seconds, at most a day. */
 export function seconds(defaultValue: number, minimum: number, description: string): IntegerKey {
   return {

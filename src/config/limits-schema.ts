@@ -1,13 +1,8 @@
-import { type ListKey, type SectionSchema, switchedOff, switchedOn } from './key-schema.ts'
+import { type ListKey, listOf, type SectionSchema, switchedOff, switchedOn } from './key-schema.ts'
 
 function clientPrefixes(description: string): ListKey {
-  return {
-    type: 'array',
-    items: { type: 'string', format: 'peer-id-prefix' },
-    default: [],
-    allowed: 'a list of strings of 1 to 20 visible ASCII characters, such as ["-XL", "-SD0"]',
-    description,
-  }
+  const allowed = 'strings of 1 to 20 visible ASCII characters, such as ["-XL", "-SD0"]'
+  return listOf('peer-id-prefix', allowed, description)
 }
 
 /**

@@ -1,6 +1,7 @@
 import {
   type KeySchema,
   type ListKey,
+  listOf,
   type SectionSchema,
   type StringKey,
   switchedOff,
@@ -8,13 +9,7 @@ import {
 } from './key-schema.ts'
 
 function addressRanges(description: string): ListKey {
-  return {
-    type: 'array',
-    items: { type: 'string', format: 'cidr' },
-    default: [],
-    allowed: 'a list of address ranges, such as ["10.0.0.0/8", "fd00::/8"]',
-    description,
-  }
+  return listOf('cidr', 'address ranges, such as ["10.0.0.0/8", "fd00::/8"]', description)
 }
 
 /** Keys of every listener. `more` follows "an IPv6 address in brackets". */
