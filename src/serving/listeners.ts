@@ -24,15 +24,9 @@ export function httpListeners(
   return config.http_server.flatMap((server, n) => {
     if (!server.enabled) return []
     return {
-      ...(parseBindAddress(server.bind_address) ?? { host: '', port: 0 }),
-      backend: backendOf(server, backend),
-      idleTimeout: config.frontend.idle_timeout,
+      ...listenerOptions(config, server, backend),
       index: server.index,
       tls: certificates.pairOf('http_server', n),
-      realIpHeader: server.real_ip,
-      trustedProxies: server.trusted_proxies,
-      proxyProtocol: server.proxy_protocol,
-      maxConnections: server.max_connections,
       pathRules: pathRules(config),
       usePayloadIp: server.use_payload_ip,
       externalIp: externalIpOf(server.external_ip),
@@ -46,6 +40,23 @@ export function httpListeners(
       rtcInterval: config.tracker_config.rtc_interval,
     }
   })
+}
+
+/** The options that both kinds of servers have. */
+function listenerOptions(
+  { frontend }: Config,
+  server: Config['http_server'][number] | Config['api_server'][number],
+  backend: BackendName,
+) {
+  return {
+    ...(parseBindAddress(server.bind_address) ?? { host: '', port: 0 }),
+    backend: backendOf(server, backend),
+    idleTimeout: frontend.idle_timeout,
+    realIpHeader: server.real_ip,
+    trustedProxies: server.trusted_proxies,
+    proxyProtocol: server.proxy_protocol,
+    maxConnections: server.max_connections,
+  }
 }
 
 /**
@@ -95,9 +106,7 @@ export function apiListeners(
   return config.api_server.flatMap((server, n) => {
     if (!server.enabled) return []
     return {
-      ...(parseBindAddress(server.bind_address) ?? { host: '', port: 0 }),
-      backend: backendOf(server, backend),
-      idleTimeout: config.frontend.idle_timeout,
+      ...listenerOptions(config, server, backend),
       tls: certificates.pairOf('api_server', n),
       token,
       swagger: config.tracker_config.swagger,
@@ -106,10 +115,6 @@ export function apiListeners(
       repeatStatus: server.repeat_status,
       compatibility: server.compatibility,
       allowedHosts: server.allowed_hosts,
-      realIpHeader: server.real_ip,
-      trustedProxies: server.trusted_proxies,
-      proxyProtocol: server.proxy_protocol,
-      maxConnections: server.max_connections,
     }
   })
 }
