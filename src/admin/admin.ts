@@ -1,3 +1,4 @@
+import type { UserRow } from '../database/rows.ts'
 import type { RtcSignalling } from '../protocol/rtctorrent.ts'
 
 /**
@@ -142,17 +143,7 @@ export type Peer = {
  * A user in the API. `id` is a UUID, or a decimal number if `database_structure.users.id_uuid` is
  * off.
  */
-export type UserEntry = {
-  readonly id: string
-  readonly key: string
-  /** Bytes, at most 2^63 - 1. */
-  readonly uploaded: bigint
-  readonly downloaded: bigint
-  readonly completed: number
-  /** Unix seconds. */
-  readonly updated: number
-  readonly active: boolean
-}
+export type UserEntry = UserRow
 
 export type User = UserEntry & {
   /** Counts of one of the user's clients grew faster than is plausible. */

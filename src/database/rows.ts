@@ -16,6 +16,7 @@ export type KeyRow = { readonly hash: string; readonly timeout: number }
 export type UserRow = {
   readonly id: string
   readonly key: string
+  /** Bytes, at most 2^63 - 1. */
   readonly uploaded: bigint
   readonly downloaded: bigint
   readonly completed: number

@@ -50,6 +50,21 @@ export function jsonReply(value: unknown): Reply {
   return { status: 200, type: JSON_TYPE, body: exactJson(value) }
 }
 
+/** A bulk answer: the value for each of the names, in the JSON member `member`. */
+export function bulkReply(
+  member: string,
+  names: readonly string[],
+  valueFor: (name: string, n: number) => unknown,
+): Reply {
+  const values = names.map((name, n) => [name, valueFor(name, n)] as const)
+  return jsonReply({ status: 'ok', [member]: Object.fromEntries(values) })
+}
+
+/** Value of a bulk answer for a name that was to be removed; `kind` is what it names. */
+export function removedText(outcome: string | undefined, kind: string): { status: string } {
+  return { status: outcome === 'deleted' ? 'ok' : `unknown ${kind}` }
+}
+
 export function chunkedReply(chunks: Chunks): Reply {
   return { status: 200, type: JSON_TYPE, body: chunks }
 }

@@ -1,7 +1,15 @@
 import { normalKey } from '../../../protocol/key.ts'
 import { type Handler, inBatches } from '../call.ts'
 import { readCount, readKey, uniqueKeys } from '../hashes.ts'
-import { BAD_JSON_BODY, jsonReply, OK, repeatReply, statusReply } from '../replies.ts'
+import {
+  BAD_JSON_BODY,
+  bulkReply,
+  jsonReply,
+  OK,
+  removedText,
+  repeatReply,
+  statusReply,
+} from '../replies.ts'
 
 export const keyHandlers: Record<string, Handler> = {
   async getKey({ admin, keyFormat, param }) {
@@ -59,15 +67,7 @@ export const keyHandlers: Record<string, Handler> = {
   async deleteKeys({ admin, body, keyFormat }) {
     const hashes = uniqueKeys(body as string[], keyFormat)
     const outcomes = await inBatches(hashes, batch => admin.removeKeys(batch))
-    return jsonReply({
-      status: 'ok',
-      keys: Object.fromEntries(
-        hashes.map((hash, n) => [
-          hash,
-          { status: outcomes[n] === 'deleted' ? 'ok' : 'unknown key_hash' },
-        ]),
-      ),
-    })
+    return bulkReply('keys', hashes, (_, n) => removedText(outcomes[n], 'key_hash'))
   },
 
   async clearKeys({ admin }) {

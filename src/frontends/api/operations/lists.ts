@@ -1,8 +1,8 @@
 import type { ListName } from '../../../admin/admin.ts'
 import { type Handler, inBatches } from '../call.ts'
 import { readHash, uniqueHashes } from '../hashes.ts'
-import { jsonReply, OK, repeatReply, statusReply } from '../replies.ts'
-import { removedTexts, setText } from './torrents.ts'
+import { bulkReply, OK, removedText, repeatReply, statusReply } from '../replies.ts'
+import { setText } from './torrents.ts'
 
 export const listHandlers: Record<string, Handler> = {
   getWhitelist: one('whitelist'),
@@ -53,10 +53,7 @@ function many(list: ListName): Handler {
   return async ({ admin, body }) => {
     const hashes = uniqueHashes(body as string[])
     const listed = await inBatches(hashes, batch => admin.listed(list, batch))
-    return jsonReply({
-      status: 'ok',
-      [`${list}s`]: Object.fromEntries(hashes.map((hash, n) => [hash, listed[n] === true])),
-    })
+    return bulkReply(`${list}s`, hashes, (_, n) => listed[n] === true)
   }
 }
 
@@ -64,10 +61,7 @@ function addMany(list: ListName): Handler {
   return async ({ admin, body }) => {
     const hashes = uniqueHashes(body as string[])
     const outcomes = await inBatches(hashes, batch => admin.addListed(list, batch))
-    return jsonReply({
-      status: 'ok',
-      [`${list}s`]: Object.fromEntries(hashes.map((hash, n) => [hash, setText(outcomes[n])])),
-    })
+    return bulkReply(`${list}s`, hashes, (_, n) => setText(outcomes[n]))
   }
 }
 
@@ -75,7 +69,7 @@ function removeMany(list: ListName, member: string): Handler {
   return async ({ admin, body }) => {
     const hashes = uniqueHashes(body as string[])
     const outcomes = await inBatches(hashes, batch => admin.removeListed(list, batch))
-    return jsonReply({ status: 'ok', [member]: removedTexts(hashes, outcomes) })
+    return bulkReply(member, hashes, (_, n) => removedText(outcomes[n], 'info_hash'))
   }
 }
 

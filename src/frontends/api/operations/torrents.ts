@@ -5,11 +5,12 @@ import { invalid, isHash, readCount, readHash, uniqueHashes } from '../hashes.ts
 import { CHUNK_CHARACTERS, COMPLETED_MAX, PAGE_PEERS, TORRENTS_PER_CALL } from '../limits.ts'
 import {
   BAD_JSON_BODY,
+  bulkReply,
   type Chunks,
   chunkedReply,
-  jsonReply,
   OK,
   type Reply,
+  removedText,
   repeatReply,
   statusReply,
 } from '../replies.ts'
@@ -51,16 +52,13 @@ export const torrentHandlers: Record<string, Handler> = {
     }
     const list = [...entries]
     const outcomes = await inBatches(list, batch => admin.setTorrents(batch))
-    return jsonReply({
-      status: 'ok',
-      torrents: Object.fromEntries(list.map(([hash], n) => [hash, setText(outcomes[n])])),
-    })
+    return bulkReply('torrents', [...entries.keys()], (_, n) => setText(outcomes[n]))
   },
 
   async deleteTorrents({ admin, body }) {
     const hashes = uniqueHashes(body as string[])
     const outcomes = await inBatches(hashes, batch => admin.removeTorrents(batch))
-    return jsonReply({ status: 'ok', torrents: removedTexts(hashes, outcomes) })
+    return bulkReply('torrents', hashes, (_, n) => removedText(outcomes[n], 'info_hash'))
   },
 }
 
@@ -77,16 +75,6 @@ async function setTorrent(
 /** Text of a bulk answer for an added info hash. */
 export function setText(outcome: Outcome | undefined): string {
   return outcome === 'added' ? 'ok' : 'info_hash updated'
-}
-
-/** Texts of a bulk answer for removed info hashes. */
-export function removedTexts(hashes: readonly string[], outcomes: readonly Outcome[]): object {
-  return Object.fromEntries(
-    hashes.map((hash, n) => [
-      hash,
-      { status: outcomes[n] === 'deleted' ? 'ok' : 'unknown info_hash' },
-    ]),
-  )
 }
 
 /** How a torrent is written in an answer. */

@@ -2,7 +2,16 @@ import type { Admin, User, UserEntry } from '../../../admin/admin.ts'
 import { type KeyFormat, normalKey } from '../../../protocol/key.ts'
 import { type Call, type Handler, inBatches } from '../call.ts'
 import { invalid, readBytes, readCount, readKey, uniqueKeys } from '../hashes.ts'
-import { BAD_JSON_BODY, jsonReply, OK, type Reply, repeatReply, statusReply } from '../replies.ts'
+import {
+  BAD_JSON_BODY,
+  bulkReply,
+  jsonReply,
+  OK,
+  type Reply,
+  removedText,
+  repeatReply,
+  statusReply,
+} from '../replies.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
@@ -37,14 +46,9 @@ export const userHandlers: Record<string, Handler> = {
   async getUsers({ admin, body, keyFormat }) {
     const hashes = uniqueKeys(body as string[], keyFormat)
     const users = await inBatches(hashes, batch => admin.users(batch))
-    return jsonReply({
-      status: 'ok',
-      users: Object.fromEntries(
-        hashes.map((hash, n) => {
-          const user = users[n]
-          return [hash, user ? { status: 'ok', ...userJson(user) } : { status: UNKNOWN }]
-        }),
-      ),
+    return bulkReply('users', hashes, (_, n) => {
+      const user = users[n]
+      return user ? { status: 'ok', ...userJson(user) } : { status: UNKNOWN }
     })
   },
 
@@ -72,12 +76,7 @@ export const userHandlers: Record<string, Handler> = {
   async deleteUsers({ admin, body, keyFormat }) {
     const hashes = uniqueKeys(body as string[], keyFormat)
     const outcomes = await inBatches(hashes, batch => admin.removeUsers(batch))
-    return jsonReply({
-      status: 'ok',
-      users: Object.fromEntries(
-        hashes.map((hash, n) => [hash, { status: outcomes[n] === 'deleted' ? 'ok' : UNKNOWN }]),
-      ),
-    })
+    return bulkReply('users', hashes, (_, n) => removedText(outcomes[n], 'user_hash'))
   },
 
   async clearUsers({ admin }) {

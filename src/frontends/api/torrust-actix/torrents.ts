@@ -9,7 +9,15 @@ import {
   setText,
   type TorrentShape,
 } from '../operations/torrents.ts'
-import { chunkedReply, jsonReply, NOT_FOUND, OK, repeatReply, statusReply } from '../replies.ts'
+import {
+  chunkedReply,
+  jsonReply,
+  NOT_FOUND,
+  OK,
+  removedText,
+  repeatReply,
+  statusReply,
+} from '../replies.ts'
 import { hashesOf, type Named, readHash, splitEntries, statuses } from './entries.ts'
 
 const SHAPE: TorrentShape = {
@@ -76,5 +84,5 @@ export function removed(
   outcomes: readonly string[],
   name: string,
 ): object {
-  return statuses(named, n => (outcomes[n] === 'deleted' ? 'ok' : `unknown ${name}`))
+  return statuses(named, n => removedText(outcomes[n], name).status)
 }

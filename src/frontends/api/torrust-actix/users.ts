@@ -2,7 +2,16 @@ import type { User, UserEntry } from '../../../admin/admin.ts'
 import { type Call, type Handler, inBatches } from '../call.ts'
 import { isHash, readBytes, readCount } from '../hashes.ts'
 import { isUserId, userJson } from '../operations/users.ts'
-import { jsonReply, NOT_FOUND, OK, type Reply, repeatReply, statusReply } from '../replies.ts'
+import {
+  bulkReply,
+  jsonReply,
+  NOT_FOUND,
+  OK,
+  type Reply,
+  removedText,
+  repeatReply,
+  statusReply,
+} from '../replies.ts'
 import { hasHashLength, readHash } from './entries.ts'
 
 const UNKNOWN = 'unknown user_hash'
@@ -36,14 +45,9 @@ export const userHandlers: Record<string, Handler> = {
     const { admin } = call
     const names = [...new Set(call.body as string[])]
     const found = await eachKnown(call, names, batch => admin.users(batch))
-    return jsonReply({
-      status: 'ok',
-      users: Object.fromEntries(
-        names.map(name => {
-          const user = found.get(name)
-          return [name, user ? userAnswer(user) : { status: UNKNOWN }]
-        }),
-      ),
+    return bulkReply('users', names, name => {
+      const user = found.get(name)
+      return user ? userAnswer(user) : { status: UNKNOWN }
     })
   },
 
@@ -78,12 +82,7 @@ export const userHandlers: Record<string, Handler> = {
     const { admin } = call
     const names = [...new Set(call.body as string[])]
     const outcomes = await eachKnown(call, names, batch => admin.removeUsers(batch))
-    return jsonReply({
-      status: 'ok',
-      users: Object.fromEntries(
-        names.map(name => [name, { status: outcomes.get(name) === 'deleted' ? 'ok' : UNKNOWN }]),
-      ),
-    })
+    return bulkReply('users', names, name => removedText(outcomes.get(name), 'user_hash'))
   },
 }
 
