@@ -9,6 +9,7 @@ export const SETTINGS = {
   peersTimeout: 2700,
   persistent: false,
   notePeers: false,
+  sharesDatabase: false,
   limits: NO_LIMITS,
   accounting: NO_ACCOUNTING,
 }

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { TorrentRow } from '../database/rows.ts'
+import { inParts } from '../database/statements.ts'
 import type { HashTable } from '../database/table.ts'
 import type { Engine } from '../engine/engine.ts'
 import {
@@ -16,6 +17,7 @@ import {
   hasForgotten,
   isShared,
   noteTorrentChanged,
+  noteWritten,
   releaseTorrent,
   restoreTorrent,
 } from '../engine/stored-torrents.ts'
@@ -34,6 +36,9 @@ export type TorrentRules = {
   /** Seconds. */
   readonly peersTimeout: number
 }
+
+/** Torrents written in one transaction. */
+const PART_ROWS_MAX = 1000
 
 /** Stripes processed before other work of this thread runs. */
 const STRIPES_AT_ONCE = 32
@@ -174,45 +179,60 @@ export class Torrents {
       ...(this.#rules.updateCompleted ? (['completed'] as const) : []),
       ...(this.#rules.updatePeers ? (['seeds', 'peers'] as const) : []),
     ]
-    let kept: TorrentRow[]
-    let vacant: ListedTorrent[]
+    const isCounted = this.#rules.updateCompleted
+    let left: readonly ListedTorrent[] = changed
+    let written = 0
     try {
       const restored = await this.#restoreForgotten(table, stripe, changed)
-      kept = changed.flatMap(torrent => {
-        const completed = restored.get(torrent.hash.toString('hex'))
-        if (completed !== undefined) return rowOf({ ...torrent, completed })
-        return torrent.isKept ? rowOf(torrent) : []
-      })
-      const others = changed.filter(
-        ({ isKept, hash }) => !isKept && !restored.has(hash.toString('hex')),
-      )
-      vacant = this.#rules.insertVacant ? this.#enterable(others) : []
-      if (kept.length > 0) await table.update(kept, fields)
-      if (vacant.length > 0) await table.save(vacant.map(rowOf))
+      const isStored = ({ isKept, hash }: ListedTorrent) =>
+        isKept || restored.has(hash.toString('hex'))
+      const others = changed.filter(torrent => !isStored(torrent))
+      const vacant = this.#rules.insertVacant ? this.#enterable(others) : []
+      // Each part is a transaction: what is written must not be added again.
+      for (const part of inParts(changed.filter(isStored), PART_ROWS_MAX)) {
+        await table.count(part.map(rowOf), fields, 'completed')
+        if (isCounted) this.#noteWritten(part)
+        left = left.filter(torrent => !part.includes(torrent))
+        written += part.length
+      }
+      for (const part of inParts(vacant, PART_ROWS_MAX)) {
+        const rows = part.map(rowOf)
+        await table.enter(
+          rows.map(row => ({ ...row, completed: Math.max(0, row.completed) })),
+          'completed',
+        )
+        for (const { hash } of part) putTorrent(this.#engine, hash, undefined, this.#nowSeconds())
+        this.#noteWritten(part)
+        left = left.filter(torrent => !part.includes(torrent))
+        written += part.length
+      }
     } catch (error) {
-      for (const { hash } of changed) noteTorrentChanged(this.#engine, hash)
+      for (const { hash } of left) noteTorrentChanged(this.#engine, hash)
       throw error
     }
-    for (const { hash } of vacant) putTorrent(this.#engine, hash, undefined, this.#nowSeconds())
-    return kept.length + vacant.length
+    return written
+  }
+
+  #noteWritten(torrents: readonly ListedTorrent[]): void {
+    for (const { hash, unwritten } of torrents) noteWritten(this.#engine, hash, unwritten)
   }
 
   /**
    * Finds the torrents that memory forgot and that were announced again since, and adds the counts
-   * that the database has of them. Returns their sums by hash.
+   * that the database has of them. Returns their hashes.
    */
   async #restoreForgotten(
     table: HashTable<TorrentRow>,
     stripe: number,
     changed: readonly ListedTorrent[],
-  ): Promise<Map<string, number>> {
-    const restored = new Map<string, number>()
+  ): Promise<Set<string>> {
+    const restored = new Set<string>()
     if (!hasForgotten(this.#engine, stripe)) return restored
     const unknown = changed.filter(({ isKept }) => !isKept).map(({ hash }) => hash.toString('hex'))
     if (unknown.length === 0) return restored
     for (const { hash, completed } of await table.find(unknown)) {
       const sum = restoreTorrent(this.#engine, bytesOf(hash), completed)
-      if (sum !== undefined) restored.set(hash, sum)
+      if (sum !== undefined) restored.add(hash)
     }
     return restored
   }
@@ -251,8 +271,9 @@ function bytesOf(hash: string): Buffer {
   return Buffer.from(hash, 'hex')
 }
 
-function rowOf({ hash, seeders, leechers, completed }: ListedTorrent): TorrentRow {
-  return { hash: hash.toString('hex'), seeds: seeders, peers: leechers, completed }
+/** The row with the downloads that are to be added to the count of the database. */
+function rowOf({ hash, seeders, leechers, unwritten }: ListedTorrent): TorrentRow {
+  return { hash: hash.toString('hex'), seeds: seeders, peers: leechers, completed: unwritten }
 }
 
 function peersOf(torrent: ListedTorrent | undefined): number {

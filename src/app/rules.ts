@@ -22,6 +22,7 @@ export function engineRules(config: Config): EngineRules {
       peersTimeout: tracker.peers_timeout,
       persistent: keepsTorrents && database.update_completed,
       notePeers: keepsTorrents && database.update_peers,
+      sharesDatabase: config.nodes.servers.length > 0 && database.engine !== 'sqlite3',
     },
     access: {
       whitelist: tracker.whitelist_enabled,

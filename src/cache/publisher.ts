@@ -185,7 +185,7 @@ export class CountPublisher implements Part {
     )
   }
 
-  #cached({ hash, seeders, leechers, completed }: Omit<ListedTorrent, 'isKept'>): CachedCounts {
+  #cached({ hash, seeders, leechers, completed }: Omit<ListedTorrent, 'isKept' | 'unwritten'>): CachedCounts {
     const { engine, isSplit } = this.#options
     const families = isSplit ? readFamilies(engine, hash) : undefined
     return { hash: hash.toString('hex'), seeders, leechers, completed, families }

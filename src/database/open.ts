@@ -69,6 +69,8 @@ function unstored<Row>(): HashTable<Row> {
     find: async () => [],
     save: nothing,
     update: nothing,
+    count: nothing,
+    enter: nothing,
     remove: nothing,
     clear: nothing,
   }

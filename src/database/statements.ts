@@ -62,15 +62,19 @@ export async function selectRows(
   return found
 }
 
-/** Adds rows, or replaces those with their primary keys, each of which occurs in `rows` once. */
+/**
+ * Adds rows, or replaces those with their primary keys, each of which occurs in `rows` once. The
+ * number in `summed` is added to that of an existing row.
+ */
 export async function upsert<Row>(
   db: Kysely<Tables>,
   dialect: Dialect,
   shape: Shape<Row>,
   rows: readonly Row[],
+  summed?: keyof Row,
 ): Promise<void> {
   for (const part of inParts(rows, STATEMENT_ROWS_MAX)) {
-    await db.executeQuery(upsertQuery(db, dialect, shape, part))
+    await db.executeQuery(upsertQuery(db, dialect, shape, part, summed))
   }
 }
 
@@ -85,27 +89,36 @@ function upsertQuery<Row>(
   dialect: Dialect,
   shape: Shape<Row>,
   rows: readonly Row[],
+  summed: keyof Row | undefined,
 ): CompiledQuery {
   const columns = [shape.primary, ...shape.others]
   const parameters = rows.flatMap(row => columns.map(({ kind, field }) => encode(kind, row[field])))
-  const known = rows.length === STATEMENT_ROWS_MAX ? wholeParts.get(shape) : undefined
+  const isWhole = rows.length === STATEMENT_ROWS_MAX && summed === undefined
+  const known = isWhole ? wholeParts.get(shape) : undefined
   if (known) return { ...known, parameters }
   const values = rows.map(() => Object.fromEntries(columns.map(({ name }) => [name, null])))
-  const compiled = replacing(db.insertInto(shape.table).values(values), dialect, shape).compile()
-  if (rows.length === STATEMENT_ROWS_MAX) wholeParts.set(shape, compiled)
+  const insert = db.insertInto(shape.table).values(values)
+  const sum = shape.others.find(({ field }) => field === summed)?.name
+  const compiled = replacing(insert, dialect, shape, sum).compile()
+  if (isWhole) wholeParts.set(shape, compiled)
   return { ...compiled, parameters }
 }
 
 function replacing(
   insert: InsertQueryBuilder<Tables, string, unknown>,
   dialect: Dialect,
-  { primary, others }: TableOutline,
+  { table, primary, others }: TableOutline,
+  summed: string | undefined,
 ) {
   const names = others.map(({ name }) => name)
+  const assigned = (name: string, value: RawBuilder<unknown>) =>
+    name === summed ? sql`${sql.ref(`${table}.${name}`)} + ${value}` : value
   if (dialect.upsert === 'on duplicate key') {
     // MySQL requires an assignment; `insert ignore` would hide other faults than a duplicate key.
     return insert.onDuplicateKeyUpdate(
-      setting(names.length > 0 ? names : [primary.name], name => sql`values(${sql.ref(name)})`),
+      setting(names.length > 0 ? names : [primary.name], name =>
+        assigned(name, sql`values(${sql.ref(name)})`),
+      ),
     )
   }
   return insert.onConflict(conflict =>
@@ -113,7 +126,7 @@ function replacing(
       ? conflict.column(primary.name).doNothing()
       : conflict
           .column(primary.name)
-          .doUpdateSet(setting(names, name => sql`excluded.${sql.ref(name)}`)),
+          .doUpdateSet(setting(names, name => assigned(name, sql`excluded.${sql.ref(name)}`))),
   )
 }
 
@@ -124,20 +137,24 @@ function setting(
   return Object.fromEntries(names.map(name => [name, value(name)]))
 }
 
-/** Sets `columns` in the rows that have these primary keys, as encoded, and adds none. */
+/**
+ * Sets `columns` in the rows that have these primary keys, as encoded, and adds none. The number in
+ * `summed`, which may be negative, is added to that of the row.
+ */
 export async function update<Row>(
   db: Kysely<Tables>,
   dialect: Dialect,
   { table, primary }: Shape<Row>,
   columns: readonly Column<Row>[],
   changes: readonly (readonly [key: unknown, row: Row])[],
+  summed?: keyof Row,
 ): Promise<void> {
   for (const part of inParts(changes, UPDATE_ROWS_MAX)) {
     const values = columns.map(({ name, kind, field }) => {
-      const cases = part.map(
-        ([key, row]) => sql`when ${key} then ${dialect.number(encode(kind, row[field]))}`,
-      )
-      return [name, sql`case ${sql.ref(primary.name)} ${sql.join(cases, sql` `)} end`]
+      const stored = (row: Row) => (field === summed ? row[field] : encode(kind, row[field]))
+      const cases = part.map(([key, row]) => sql`when ${key} then ${dialect.number(stored(row))}`)
+      const value = sql`case ${sql.ref(primary.name)} ${sql.join(cases, sql` `)} end`
+      return [name, field === summed ? sql`${sql.ref(name)} + ${value}` : value]
     })
     await db
       .updateTable(table)

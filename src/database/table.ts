@@ -37,6 +37,13 @@ export type Table<Row> = {
 export type HashTable<Row> = Table<Row> & {
   /** The rows of those hashes that the table has, in no order. */
   find(hashes: readonly string[]): Promise<Row[]>
+  /**
+   * Changes the named fields of existing rows, in one transaction. The number in `summed` is added
+   * to that of the row, so that several writers count together.
+   */
+  count(rows: readonly Row[], fields: readonly (keyof Row)[], summed: keyof Row): Promise<void>
+  /** The same for all fields, and adds the missing rows. */
+  enter(rows: readonly Row[], summed: keyof Row): Promise<void>
 }
 
 /** Maximum rows in memory during a load. */
@@ -54,8 +61,16 @@ export type Store = {
  * must not replace a newer one because its chunk had to wait.
  */
 export function inTurns<Row, Kind extends Table<Row>>(table: Kind, turns: Turns): Kind {
+  const counting = table as Partial<HashTable<Row>>
+  const { count, enter } = counting
   return {
     ...table,
+    ...(count && {
+      count: (...args: Parameters<typeof count>) => turns.take(() => count(...args)),
+    }),
+    ...(enter && {
+      enter: (...args: Parameters<typeof enter>) => turns.take(() => enter(...args)),
+    }),
     save: rows => turns.take(() => table.save(rows)),
     update: (rows, fields) => turns.take(() => table.update(rows, fields)),
     remove: hashes => turns.take(() => table.remove(hashes)),
@@ -88,6 +103,15 @@ export function hashTable<Row extends { readonly hash: string }>(
         const changes = part.map(row => [key(row.hash), row] as const)
         await transact(db => update(db, dialect, shape, columns, changes))
       }
+    },
+    async count(rows, fields, summed) {
+      const columns = others.filter(({ field }) => fields.includes(field))
+      if (columns.length === 0) return
+      const changes = latest(rows).map(row => [key(row.hash), row] as const)
+      await transact(db => update(db, dialect, shape, columns, changes, summed))
+    },
+    async enter(rows, summed) {
+      await transact(db => upsert(db, dialect, shape, latest(rows), summed))
     },
     async remove(hashes) {
       for (const part of inParts(hashes.toSorted(), chunkSize))

@@ -37,6 +37,7 @@ import {
   STRIPE_COMPLETED,
   STRIPE_REFUSED,
   TORRENT_COMPLETED,
+  TORRENT_WRITTEN,
 } from './tables/layout.ts'
 import {
   compactAt,
@@ -285,6 +286,7 @@ export function upsert(
   announce.completed = completed
   if (completed) {
     increment(arena, torrent + TORRENT_COMPLETED)
+    if (announce.isRemote && settings.sharesDatabase) increment(arena, torrent + TORRENT_WRITTEN)
     increment(arena, held.head + STRIPE_COMPLETED)
     if (engine.events) logEvent(engine.events, EventKind.completed, access.user, announce)
   }

@@ -46,6 +46,7 @@ import {
   DETAIL_USER,
   STRIPE_COMPLETED,
   TORRENT_COMPLETED,
+  TORRENT_WRITTEN,
 } from './tables/layout.ts'
 import { detailAt, isCompletionCounted, lastSeen, listOf, seederCount } from './tables/peer-list.ts'
 import { NO_LIST, NO_SLOT, NO_TORRENT, type TorrentRef } from './tables/references.ts'
@@ -274,6 +275,7 @@ function countLate(engine: Engine, known: TorrentRef): void {
     if (detail !== 0 && slot < seederCount(arena, list)) setCompletionCounted(arena, detail)
   }
   increment(arena, torrent + TORRENT_COMPLETED)
+  if (settings.sharesDatabase) increment(arena, torrent + TORRENT_WRITTEN)
   increment(arena, held.head + STRIPE_COMPLETED)
   if (settings.persistent) markChanged(held, torrent)
 }

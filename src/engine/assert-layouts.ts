@@ -73,6 +73,7 @@ function assertTorrentsAndPeers(): void {
       ['flags', layout.TORRENT_FLAGS, 4],
       ['lists', layout.TORRENT_LISTS, 2 * layout.LIST_BYTES],
       ['oldest', layout.TORRENT_OLDEST, 4],
+      ['written', layout.TORRENT_WRITTEN, 4],
     ],
     layout.TORRENT_BYTES,
     4,

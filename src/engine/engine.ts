@@ -41,6 +41,8 @@ export type EngineSettings = {
   readonly persistent: boolean
   /** Mark torrents whose numbers of peers change, too. */
   readonly notePeers: boolean
+  /** Other nodes write to the same database, each one the downloads that it counted first. */
+  readonly sharesDatabase: boolean
   /** Seconds between a client's announces. */
   readonly interval: number
   /** Percent of `interval` that is added at random, so that clients do not announce in step. */

@@ -12,6 +12,7 @@ import {
   DETAIL_USER,
   PEER_RETURNED,
   TORRENT_COMPLETED,
+  TORRENT_WRITTEN,
 } from './tables/layout.ts'
 import { compactAt, detailAt, lastSeen, listOf } from './tables/peer-list.ts'
 import { NO_SLOT, NO_TORRENT, type TorrentRef } from './tables/references.ts'
@@ -65,7 +66,10 @@ export type ImportRules = {
 }
 
 /** Peers older than the timeout are skipped. Torrents in a database are marked as changed. */
-export type ImportSettings = Pick<EngineSettings, 'peersTimeout' | 'persistent' | 'notePeers'>
+export type ImportSettings = Pick<
+  EngineSettings,
+  'peersTimeout' | 'persistent' | 'notePeers' | 'sharesDatabase'
+>
 
 /** A record that is being imported. */
 type Import = {
@@ -125,6 +129,8 @@ function importTorrent({ held, record: { view }, at, rules }: Import, hash: numb
   if (active > torrentActive(arena, torrent)) touchTorrent(arena, torrent, active)
   const completed = view.getUint32(at + RECORD_COMPLETED, true)
   if (completed > torrentCompleted(arena, torrent)) {
+    const more = completed - torrentCompleted(arena, torrent)
+    if (rules.settings.sharesDatabase) arena.u32[(torrent + TORRENT_WRITTEN) >> 2]! += more
     arena.u32[(torrent + TORRENT_COMPLETED) >> 2] = completed
     if (rules.settings.persistent) markChanged(held, torrent)
   }

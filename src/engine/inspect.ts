@@ -27,6 +27,7 @@ import {
   StripeFlag,
   TORRENT_COMPLETED,
   TORRENT_HASH,
+  TORRENT_WRITTEN,
   TorrentFlag,
 } from './tables/layout.ts'
 import {
@@ -105,6 +106,11 @@ export function inStripe<Result>(
   }
 }
 
+/** Downloads of a torrent that the database does not have yet. */
+function unwrittenCompleted(arena: Arena, torrent: TorrentRef): number {
+  return (torrentCompleted(arena, torrent) - arena.u32[(torrent + TORRENT_WRITTEN) >> 2]!) | 0
+}
+
 /** The counts of a torrent of the held stripe, in which a session counts once. */
 function countsOf(engine: Engine, torrent: TorrentRef): TorrentCounts {
   const { arena, hashKey } = engine.held
@@ -129,8 +135,8 @@ export function readTorrent(engine: Engine, hash: Uint8Array): TorrentCounts | u
 }
 
 /**
- * Adds a torrent, which then stays without peers, or sets its completed count; with `atLeast` a
- * higher count stays. Returns whether the torrent existed before; undefined if memory is full.
+ * Adds a torrent, which then stays without peers, or sets its completed count to that of the
+ * database; with `atLeast` a higher count stays. Returns whether the torrent existed before; undefined if memory is full.
  */
 export function putTorrent(
   engine: Engine,
@@ -152,6 +158,7 @@ export function putTorrent(
     if (completed !== undefined && !(atLeast && torrentCompleted(arena, torrent) >= completed)) {
       arena.u32[(torrent + TORRENT_COMPLETED) >> 2] = completed
     }
+    if (completed !== undefined) arena.u32[(torrent + TORRENT_WRITTEN) >> 2] = completed
     return found !== NO_TORRENT
   })
 }
@@ -264,6 +271,8 @@ export function readPeer(arena: Arena, list: ListRef, family: Family, slot: Slot
 
 export type ListedTorrent = TorrentCounts & {
   readonly hash: Buffer
+  /** Downloads that the database does not have yet; negative after it was set lower. */
+  readonly unwritten: number
   /** Whether the torrent stays when it has no peers. */
   readonly isKept: boolean
 }
@@ -327,6 +336,7 @@ function listTorrents(
     const at = torrent + TORRENT_HASH
     found.push({
       ...countsOf(engine, torrent),
+      unwritten: unwrittenCompleted(arena, torrent),
       hash: Buffer.from(arena.u8.slice(at, at + HASH_BYTES)),
       isKept: state.isKept,
     })

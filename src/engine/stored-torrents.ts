@@ -3,7 +3,13 @@ import { FAMILIES } from '../protocol/records.ts'
 import type { Engine } from './engine.ts'
 import { inStripe, readPeer } from './inspect.ts'
 import { stripeHead } from './tables/arena.ts'
-import { STRIPE_CHANGED, StripeFlag, TORRENT_COMPLETED, TorrentFlag } from './tables/layout.ts'
+import {
+  STRIPE_CHANGED,
+  StripeFlag,
+  TORRENT_COMPLETED,
+  TORRENT_WRITTEN,
+  TorrentFlag,
+} from './tables/layout.ts'
 import { listOf, peerCount } from './tables/peer-list.ts'
 import { NO_TORRENT, type Slot } from './tables/references.ts'
 import { markChanged, setTorrentFlags, torrentCompleted, torrentFlags } from './tables/torrents.ts'
@@ -22,10 +28,30 @@ export function noteTorrentChanged(engine: Engine, hash: Uint8Array): void {
   })
 }
 
-/** Clears the torrent's flags, so that a sweep removes it once it has no peers. */
+/**
+ * Notes that `downloads` were added to the completed count of the database. A count that was set
+ * meanwhile is corrected by the next write.
+ */
+export function noteWritten(engine: Engine, hash: Uint8Array, downloads: number): void {
+  inStripe(engine, bytesOf(hash), (held, torrent) => {
+    if (torrent === NO_TORRENT) return
+    const { u32 } = held.arena
+    u32[(torrent + TORRENT_WRITTEN) >> 2]! += downloads
+    const isWritten =
+      u32[(torrent + TORRENT_WRITTEN) >> 2] === torrentCompleted(held.arena, torrent)
+    if (!isWritten) markChanged(held, torrent)
+  })
+}
+
+/**
+ * Clears the flags of a torrent that was removed from the database, so that a sweep removes it once
+ * it has no peers.
+ */
 export function releaseTorrent(engine: Engine, hash: Uint8Array): void {
   inStripe(engine, bytesOf(hash), ({ arena }, torrent) => {
-    if (torrent !== NO_TORRENT) setTorrentFlags(arena, torrent, 0)
+    if (torrent === NO_TORRENT) return
+    setTorrentFlags(arena, torrent, 0)
+    arena.u32[(torrent + TORRENT_WRITTEN) >> 2] = 0
   })
 }
 
@@ -44,6 +70,7 @@ export function restoreTorrent(
     if ((flags & TorrentFlag.kept) !== 0) return undefined
     const sum = Math.min(COMPLETED_MAX, torrentCompleted(arena, torrent) + completed)
     arena.u32[(torrent + TORRENT_COMPLETED) >> 2] = sum
+    arena.u32[(torrent + TORRENT_WRITTEN) >> 2] = completed
     setTorrentFlags(arena, torrent, flags | TorrentFlag.kept)
     return sum
   })

@@ -73,8 +73,9 @@ export type Headers = { forEach(visit: (lowerCaseKey: string, value: string) => 
 
 /**
  * The client's address, 4 or 16 bytes: that of the connection or, if a trusted proxy has it, the
- * one in the PROXY header or in the `real_ip` header. With PROXY protocol the second is read only
- * when the first names a trusted proxy. Undefined when a trusted proxy did not name a client.
+ * one in the PROXY header or in the `real_ip` header. With PROXY protocol the second counts only
+ * when the first names a trusted address: another proxy, or without that header a client beside the
+ * proxy. Undefined when a trusted proxy did not name a client.
  */
 export function clientAddress(
   origin: Origin,
@@ -86,7 +87,8 @@ export function clientAddress(
   if (rules.proxyProtocol) {
     const proxied = socketAddress(origin.getProxiedRemoteAddress())
     if (proxied.length === 0) return undefined
-    if (!isInCidrs(rules.trusted, proxied)) return proxied
+    const isClient = !isInCidrs(rules.trusted, proxied) || headerList(headers, rules.header) === ''
+    if (isClient) return proxied
   }
   return forwardedAddress(headerList(headers, rules.header), rules.trusted)
 }

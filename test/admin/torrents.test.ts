@@ -101,12 +101,42 @@ t.test(
   },
 )
 
+t.test('two trackers on one database add their downloads', async t => {
+  const first = await tracker(t, { insertVacant: true })
+  const countOf = async (n: number) => (await first.rows())[hex(n)]?.completed
+  t.equal(await countOf(1), 6)
+  const engine = newEngine(undefined, { ...SETTINGS, persistent: true })
+  const rules = { insertVacant: true, deleteRows: true, deleteSilent: false, updatePeers: false }
+  const times = { updateCompleted: true, peersTimeout: SETTINGS.peersTimeout }
+  const second = new Torrents(engine, first.database.torrents, { ...rules, ...times }, () => NOW)
+  await second.load()
+  for (const peer of [11, 12, 13]) {
+    for (const [n, source] of [
+      [1, engine],
+      [3, engine],
+      [3, first.engine],
+    ] as const) {
+      const client = { infoHash: hashOf(n), ...clientOf(peer) }
+      announceTo(source, { ...client, left: 9, event: Event.started })
+      announceTo(source, { ...client, left: 0, event: Event.completed })
+    }
+    await second.flush()
+    await first.torrents.flush()
+  }
+  announceTo(first.engine, { infoHash: hashOf(1), ...clientOf(2), left: 0, event: Event.completed })
+  t.equal(await countOf(1), 10)
+  t.equal(await countOf(3), 6, 'also of a torrent that both added')
+  await first.torrents.set([[hex(1), 100]])
+  await second.flush()
+  t.equal(await countOf(1), 100, 'a count that was set is not added to')
+})
+
 t.test('what could not be written is written with the next try', async t => {
   const { database, rows, torrents } = await tracker(t, {})
-  const update = database.torrents.update
-  Object.assign(database.torrents, { update: () => Promise.reject(new Error('away')) })
+  const { count } = database.torrents
+  Object.assign(database.torrents, { count: () => Promise.reject(new Error('away')) })
   await t.rejects(torrents.flush(), { message: 'away' })
-  Object.assign(database.torrents, { update })
+  Object.assign(database.torrents, { count })
   t.match(await rows(), { [hex(1)]: { completed: 6 } })
 })
 

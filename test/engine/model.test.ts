@@ -26,6 +26,7 @@ const SETTINGS = {
   peersTimeout: 2700,
   persistent: false,
   notePeers: false,
+  sharesDatabase: false,
   limits: NO_LIMITS,
   accounting: NO_ACCOUNTING,
 }

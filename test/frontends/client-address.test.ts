@@ -107,6 +107,11 @@ t.test('the PROXY protocol is accepted where it is switched on, from a trusted p
     bytes('9.9.9.9'),
     'a proxy behind a proxy names the client in the header',
   )
+  t.same(
+    clientAddress(from('10.1.1.1', '10.2.2.2'), header(''), on),
+    bytes('10.2.2.2'),
+    'a client in the network of the proxies',
+  )
   t.equal(
     clientAddress(from('10.1.1.1'), header('9.9.9.9'), on),
     undefined,

@@ -72,7 +72,12 @@ export const TORRENT_FLAG_BITS = 3
 export const TORRENT_LISTS = 32 // the peer lists of IPv4 and IPv6
 /** u32, Unix seconds: every peer of the torrent has announced since. 0 is not known. */
 export const TORRENT_OLDEST = 64
-export const TORRENT_BYTES = 68
+/**
+ * u32. What the database has of TORRENT_COMPLETED, or other nodes write to it; the difference is
+ * yet to be added.
+ */
+export const TORRENT_WRITTEN = 68
+export const TORRENT_BYTES = 72
 
 export const TorrentFlag = {
   /**
