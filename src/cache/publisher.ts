@@ -185,7 +185,12 @@ export class CountPublisher implements Part {
     )
   }
 
-  #cached({ hash, seeders, leechers, completed }: Omit<ListedTorrent, 'isKept' | 'unwritten'>): CachedCounts {
+  #cached({
+    hash,
+    seeders,
+    leechers,
+    completed,
+  }: Omit<ListedTorrent, 'isKept' | 'unwritten'>): CachedCounts {
     const { engine, isSplit } = this.#options
     const families = isSplit ? readFamilies(engine, hash) : undefined
     return { hash: hash.toString('hex'), seeders, leechers, completed, families }
