@@ -137,24 +137,23 @@ function setting(
   return Object.fromEntries(names.map(name => [name, value(name)]))
 }
 
-/**
- * Sets `columns` in the rows that have these primary keys, as encoded, and adds none. The number in
- * `summed`, which may be negative, is added to that of the row.
- */
+/** A column to change. The number of a summed one, which may be negative, is added to the row's. */
+export type ChangedColumn<Row> = Column<Row> & { readonly isSummed?: boolean }
+
+/** Changes `columns` of the rows that have these primary keys, as encoded, and adds none. */
 export async function update<Row>(
   db: Kysely<Tables>,
   dialect: Dialect,
   { table, primary }: Shape<Row>,
-  columns: readonly Column<Row>[],
+  columns: readonly ChangedColumn<Row>[],
   changes: readonly (readonly [key: unknown, row: Row])[],
-  summed?: keyof Row,
 ): Promise<void> {
   for (const part of inParts(changes, UPDATE_ROWS_MAX)) {
-    const values = columns.map(({ name, kind, field }) => {
-      const stored = (row: Row) => (field === summed ? row[field] : encode(kind, row[field]))
+    const values = columns.map(({ name, kind, field, isSummed }) => {
+      const stored = (row: Row) => (isSummed ? row[field] : encode(kind, row[field]))
       const cases = part.map(([key, row]) => sql`when ${key} then ${dialect.number(stored(row))}`)
       const value = sql`case ${sql.ref(primary.name)} ${sql.join(cases, sql` `)} end`
-      return [name, field === summed ? sql`${sql.ref(name)} + ${value}` : value]
+      return [name, isSummed ? sql`${sql.ref(name)} + ${value}` : value]
     })
     await db
       .updateTable(table)

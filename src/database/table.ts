@@ -105,10 +105,12 @@ export function hashTable<Row extends { readonly hash: string }>(
       }
     },
     async count(rows, fields, summed) {
-      const columns = others.filter(({ field }) => fields.includes(field))
+      const columns = others
+        .filter(({ field }) => fields.includes(field))
+        .map(column => ({ ...column, isSummed: column.field === summed }))
       if (columns.length === 0) return
       const changes = latest(rows).map(row => [key(row.hash), row] as const)
-      await transact(db => update(db, dialect, shape, columns, changes, summed))
+      await transact(db => update(db, dialect, shape, columns, changes))
     },
     async enter(rows, summed) {
       await transact(db => upsert(db, dialect, shape, latest(rows), summed))

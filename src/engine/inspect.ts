@@ -106,11 +106,6 @@ export function inStripe<Result>(
   }
 }
 
-/** Downloads of a torrent that the database does not have yet. */
-function unwrittenCompleted(arena: Arena, torrent: TorrentRef): number {
-  return (torrentCompleted(arena, torrent) - arena.u32[(torrent + TORRENT_WRITTEN) >> 2]!) | 0
-}
-
 /** The counts of a torrent of the held stripe, in which a session counts once. */
 function countsOf(engine: Engine, torrent: TorrentRef): TorrentCounts {
   const { arena, hashKey } = engine.held
@@ -136,7 +131,8 @@ export function readTorrent(engine: Engine, hash: Uint8Array): TorrentCounts | u
 
 /**
  * Adds a torrent, which then stays without peers, or sets its completed count to that of the
- * database; with `atLeast` a higher count stays. Returns whether the torrent existed before; undefined if memory is full.
+ * database; with `atLeast` a higher count stays. Returns whether the torrent existed before;
+ * undefined if memory is full.
  */
 export function putTorrent(
   engine: Engine,
@@ -336,7 +332,8 @@ function listTorrents(
     const at = torrent + TORRENT_HASH
     found.push({
       ...countsOf(engine, torrent),
-      unwritten: unwrittenCompleted(arena, torrent),
+      unwritten:
+        (torrentCompleted(arena, torrent) - arena.u32[(torrent + TORRENT_WRITTEN) >> 2]!) | 0,
       hash: Buffer.from(arena.u8.slice(at, at + HASH_BYTES)),
       isKept: state.isKept,
     })

@@ -72,10 +72,7 @@ export const TORRENT_FLAG_BITS = 3
 export const TORRENT_LISTS = 32 // the peer lists of IPv4 and IPv6
 /** u32, Unix seconds: every peer of the torrent has announced since. 0 is not known. */
 export const TORRENT_OLDEST = 64
-/**
- * u32. What the database has of TORRENT_COMPLETED, or other nodes write to it; the difference is
- * yet to be added.
- */
+/** u32. The part of TORRENT_COMPLETED that the database has, or that other nodes write to it. */
 export const TORRENT_WRITTEN = 68
 export const TORRENT_BYTES = 72
 
