@@ -1,10 +1,10 @@
 # docker build -t muster . && docker run -d --name muster --stop-timeout 90 --network host -v muster:/var/lib/muster muster
-# docs/operate/guide.md says what to give it.
+# See docs/operate/guide.md for its configuration.
 FROM node:24-trixie-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 COPY test/fixtures/webrtc-polyfill test/fixtures/webrtc-polyfill
-# What has a script to install brings its binaries as packages too.
+# Dependencies with install scripts have their binaries in packages as well.
 RUN npm ci --ignore-scripts
 COPY tsconfig.json build.js ./
 COPY src src
@@ -17,16 +17,16 @@ COPY --from=build /build/node_modules node_modules
 COPY --from=build /build/dist dist
 COPY package.json LICENSE README.md CHANGELOG.md config.toml ./
 COPY docs docs
-# All that is kept: the database, the swarms, the token of the admin API. Settings come from /etc/muster/config.toml, where one is
-# mounted, or from environment variables.
+# The volume stores the database, the swarms and the token of the admin API. Settings come from
+# /etc/muster/config.toml, which can be mounted, and from environment variables.
 RUN mkdir -p /var/lib/muster /etc/muster && cp config.toml /etc/muster/ && chown 1000:1000 /var/lib/muster
-# node, by its number: Kubernetes then knows that it is not root.
+# The user node. Kubernetes recognizes by the number that it is not root.
 USER 1000:1000
 WORKDIR /var/lib/muster
 VOLUME /var/lib/muster
 EXPOSE 6969/tcp 6969/udp
 STOPSIGNAL SIGTERM
-# 503 while it starts, and while a thread is stuck.
+# /ready answers 503 during the start, and while a thread is stuck.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 \
   CMD ["node", "-e", "fetch(process.env.HEALTH_URL ?? 'http://127.0.0.1:8080/ready').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 ENTRYPOINT ["node", "--enable-source-maps", "/opt/muster/dist/src/main.js"]

@@ -8,8 +8,19 @@ export type LogSettings = {
   readonly format: 'auto' | 'json' | 'pretty'
 }
 
-/** Receives every error that is logged. */
-export type ErrorSink = (message: string, error: Error | undefined) => void
+/** The members of an Error that processes pass to each other. */
+export type LoggedError = {
+  readonly name: string
+  readonly message: string
+  readonly stack?: string | undefined
+}
+
+/** Receives every error that is logged. `processName` is `primary` or a worker such as `worker-2`. */
+export type ErrorSink = (
+  message: string,
+  error: LoggedError | undefined,
+  processName: string,
+) => void
 
 const STANDARD_OUTPUT = 1
 const ERROR_LEVEL = 50
@@ -20,6 +31,10 @@ let errorSink: ErrorSink | undefined
 export function setErrorSink(sink: ErrorSink | undefined): void {
   errorSink = sink
 }
+
+/** Passes an error to the sink that another process has logged. */
+export const passError: ErrorSink = (message, error, processName) =>
+  errorSink?.(message, error, processName)
 
 /**
  * A log on standard output: JSON lines, or readable text with `format = "pretty"` and, with
@@ -40,7 +55,9 @@ export function createLog({ format, level }: LogSettings, processName: string): 
       base: null,
       hooks: {
         logMethod(args, method, level) {
-          if (level >= ERROR_LEVEL) errorSink?.(String(args.at(-1)), errorOf(args[0]))
+          if (level >= ERROR_LEVEL) {
+            errorSink?.(String(args.at(-1)), errorOf(args[0]), processName)
+          }
           method.apply(this, args)
         },
       },

@@ -34,6 +34,8 @@ type Known = {
 /** Seconds beyond a session's lifetime before the number of a removed user is reused. */
 const FREED_SECONDS = 90_000
 
+const U32_MAX = 2 ** 32 - 1
+
 /** Stripes that are scanned in one turn of the event loop. */
 const STRIPES_PER_TURN = 64
 
@@ -319,8 +321,15 @@ export class Users {
   }
 }
 
+/** Counts and times have 32 bits in memory. Greater ones stay at the limit instead of wrapping. */
 function totalsOf({ active, uploaded, downloaded, completed, updated }: UserEntry): UserTotals {
-  return { active, uploaded, downloaded, completed, updated }
+  return {
+    active,
+    uploaded,
+    downloaded,
+    completed: Math.min(completed, U32_MAX),
+    updated: Math.min(updated, U32_MAX),
+  }
 }
 
 function bound(bytes: bigint): bigint {

@@ -1,6 +1,6 @@
 import type { RpcAnswer, RpcRequest } from '../admin/rpc.ts'
 import type { ProcessReport } from '../counters/process-report.ts'
-import type { LogSettings } from '../log.ts'
+import type { LoggedError, LogSettings } from '../log.ts'
 import type { FrontendListeners } from './local-servers.ts'
 
 /** Messages between the primary process and its workers. All of them can be cloned. */
@@ -37,5 +37,12 @@ export type FromWorker =
   /** Sent once a second, from the event loop that serves. */
   | { readonly type: 'report'; readonly report: ProcessReport }
   | { readonly type: 'failed'; readonly reason: string }
+  /** An error that the worker has logged. */
+  | {
+      readonly type: 'error'
+      readonly message: string
+      readonly error: LoggedError | undefined
+      readonly process: string
+    }
   | { readonly type: 'handed-over' }
   | { readonly type: 'stopped' }

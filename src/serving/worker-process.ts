@@ -2,7 +2,7 @@ import cluster, { type Worker } from 'node:cluster'
 import type { Admin } from '../admin/admin.ts'
 import { answerRemote } from '../admin/rpc.ts'
 import type { Processes } from '../counters/processes.ts'
-import type { Logger, LogSettings } from '../log.ts'
+import { type Logger, type LogSettings, passError } from '../log.ts'
 import { type Watched, watchProgress } from '../progress.ts'
 import type { FrontendListeners } from './local-servers.ts'
 import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './messages.ts'
@@ -135,6 +135,7 @@ export class WorkerProcess implements Child {
       log.info(this.#about, 'worker started')
     }
     if (message.type === 'handed-over') this.#resolveHandedOver()
+    if (message.type === 'error') passError(message.message, message.error, message.process)
     if (message.type === 'report' && this.pid !== undefined) {
       processes.reported(this.pid, message.report)
     }

@@ -2,7 +2,7 @@ import { createRemoteAdmin } from '../admin/rpc.ts'
 import { createFrontendCounters } from '../counters/frontend.ts'
 import { type Reporting, startReporting } from '../counters/process-report.ts'
 import { connectSocketLink } from '../link/socket.ts'
-import { createLog } from '../log.ts'
+import { createLog, setErrorSink } from '../log.ts'
 import { LocalServers } from './local-servers.ts'
 import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './messages.ts'
 import { relayPathIn } from './private-folder.ts'
@@ -20,6 +20,16 @@ function tell(message: FromWorker, sent = () => {}): void {
   // The primary may close the channel at any time; its `disconnect` then ends this process.
   if (process.connected) process.send?.(message, undefined, undefined, sent)
 }
+
+// An Error can be cloned, but the copy loses its name.
+setErrorSink((message, error, name) =>
+  tell({
+    type: 'error',
+    message,
+    error: error && { name: error.name, message: error.message, stack: error.stack },
+    process: name,
+  }),
+)
 
 const remote = createRemoteAdmin(tell)
 

@@ -44,10 +44,11 @@ export function traceAdmin(admin: Admin, exporter: Exporter | undefined): Admin 
   return Object.fromEntries(traced) as Admin
 }
 
-/** Exports each error that is logged. */
+/** Exports each error that the processes log. */
 export function errorSink(exporter: Exporter): ErrorSink {
-  return (message, error) => {
+  return (message, error, processName) => {
     exporter.error(message, {
+      'muster.process': processName,
       ...(error && {
         'exception.type': error.name,
         'exception.message': error.message,

@@ -1,9 +1,13 @@
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { Exporter } from '../../src/telemetry/exporter.ts'
 import { startWithApi, TOKEN } from '../fixtures/admin-client.ts'
+import { temporaryFolder } from '../fixtures/start-tracker.ts'
 
 type Received = { path: string; token: string | undefined; body: Record<string, never> }
 
@@ -111,4 +115,32 @@ t.test('the tracker exports calls of its API, and logs statistics', async t => {
   t.match(text, /"name":"admin addListed".*"muster.entries","value":{"doubleValue":2}/)
   t.match(text, '"service.name","value":{"stringValue":"muster"}')
   t.notMatch(text, TOKEN)
+})
+
+t.test('an error that ends a worker is exported', async t => {
+  const { received, url } = await startCollector(t as never)
+  const faulty = join(temporaryFolder(t), 'faulty.mjs')
+  writeFileSync(
+    faulty,
+    `if (process.env.MUSTER_WORKER) process.on('SIGUSR2', () => { throw new RangeError('of a test') })`,
+  )
+  const { tracker } = await startWithApi(
+    t,
+    { frontend: { workers: 1 }, telemetry: { endpoint: url } },
+    undefined,
+    { environment: { NODE_OPTIONS: `--import=${pathToFileURL(faulty)}` } },
+  )
+  const { pid } = await tracker.line(({ msg }) => msg === 'worker started')
+  process.kill(Number(pid), 'SIGUSR2')
+  await tracker.line(({ msg }) => msg === 'worker failed')
+  await tracker.line(({ msg, pid: next }) => msg === 'worker started' && next !== pid)
+  t.equal(await tracker.stop(), 0)
+  const logs = received.filter(({ path }) => path === '/v1/logs').map(({ body }) => body)
+  const attribute = (key: string, stringValue: string) => ({ key, value: { stringValue } })
+  const text = JSON.stringify(logs)
+  t.match(text, JSON.stringify({ stringValue: 'worker failed' }))
+  t.match(text, JSON.stringify(attribute('muster.process', 'worker-1')))
+  t.match(text, JSON.stringify(attribute('exception.type', 'RangeError')))
+  t.match(text, JSON.stringify(attribute('exception.message', 'of a test')))
+  t.match(text, /"exception.stacktrace","value":{"stringValue":"RangeError: of a test\\n/)
 })
