@@ -17,9 +17,17 @@ const UUID = '11111111-2222-3333-4444-55555555555'
 /** The first parts of paths: with one key, with two, and malformed. */
 const BEFORE = [
   '',
-  ...[KEY, EXPIRED, UNKNOWN, USER, INACTIVE, KEY?.toUpperCase(), 'short', 'z'.repeat(40), '%20'].map(
-    part => `/${part}`,
-  ),
+  ...[
+    KEY,
+    EXPIRED,
+    UNKNOWN,
+    USER,
+    INACTIVE,
+    KEY?.toUpperCase(),
+    'short',
+    'z'.repeat(40),
+    '%20',
+  ].map(part => `/${part}`),
 ]
 const USERS = [USER, INACTIVE, UNKNOWN, KEY, 'short', 'z'.repeat(40)]
 
@@ -66,7 +74,11 @@ async function compareAll(pair: Pair, comparison: SideBySide, name: string) {
   await Promise.all([pair.original, pair.muster].map(prepare))
   const both = async (target: string) => {
     const wanted = await ask(pair.original, target)
-    comparison.compare(`${name} ${target.replace(/\?.*/, '')}`, wanted, await ask(pair.muster, target))
+    comparison.compare(
+      `${name} ${target.replace(/\?.*/, '')}`,
+      wanted,
+      await ask(pair.muster, target),
+    )
   }
   for (const torrent of [1, 2, 3]) {
     const query = `?${announceQuery(torrent, 1, '&left=5&compact=1')}`

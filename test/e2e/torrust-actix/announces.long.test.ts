@@ -138,7 +138,10 @@ function* requests(): Generator<Sent> {
   const more = ['/x', '/scrape/', '/favicon.ico', '/announce/a/b/c', '/a/b/c/announce', '/stats']
   for (const path of [...paths, ...more]) yield { what: `path ${path}`, target: path + query }
   yield { what: 'one part before announce', target: `/${'1'.repeat(40)}/announce${query}` }
-  yield { what: 'two parts before announce', target: `/${'1'.repeat(40)}/${'2'.repeat(40)}announce${query}` }
+  yield {
+    what: 'two parts before announce',
+    target: `/${'1'.repeat(40)}/${'2'.repeat(40)}announce${query}`,
+  }
   for (const method of ['HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS']) {
     yield { what: `method ${method}`, method, target: `/announce${query}` }
     yield { what: `method ${method} of a scrape`, method, target: '/scrape' }

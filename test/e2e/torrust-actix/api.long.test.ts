@@ -1,7 +1,13 @@
 import t from 'tap'
 import { type Compared, skipWithoutOriginal as skip } from '../fixtures/original.ts'
 import { askRaw } from '../fixtures/raw-request.ts'
-import { type ApiRequest, apiRequests, numberedUsers, routes, type TokenForm } from './fixtures/api-requests.ts'
+import {
+  type ApiRequest,
+  apiRequests,
+  numberedUsers,
+  routes,
+  type TokenForm,
+} from './fixtures/api-requests.ts'
 import { API_DIFFERENCES } from './fixtures/explained-api.ts'
 import { startPair, TOKEN } from './fixtures/pair.ts'
 import { type Members, SideBySide } from './fixtures/side-by-side.ts'
