@@ -15,7 +15,7 @@ export type LoggedError = {
   readonly stack?: string | undefined
 }
 
-/** Receives every error that is logged. `processName` is `primary` or a worker such as `worker-2`. */
+/** Receives every error that is logged. `processName` is `primary`, or such as `worker-2`. */
 export type ErrorSink = (
   message: string,
   error: LoggedError | undefined,
