@@ -87,6 +87,26 @@ t.test('comments fit the width, and comments and messages are plain English', as
   }
 })
 
+t.test('the fields of log lines are in snake_case', async t => {
+  let fields = 0
+  for (const { name, tree } of sources) {
+    const visit = (node: ts.Node): void => {
+      if (ts.isCallExpression(node) && /\blog\b/i.test(node.expression.getText())) {
+        const properties = node.arguments
+          .filter(ts.isObjectLiteralExpression)
+          .flatMap(literal => literal.properties)
+        for (const field of properties.flatMap(property => property.name?.getText() ?? [])) {
+          fields++
+          if (!/^[a-z][a-z0-9_]*$/.test(field)) t.fail(`${name}: ${field}`)
+        }
+      }
+      ts.forEachChild(node, visit)
+    }
+    visit(tree)
+  }
+  t.ok(fields > 50, `${fields} fields`)
+})
+
 t.test('comments and names of tests and benchmarks are plain English', async t => {
   for (const name of [...filesBelow('test'), ...filesBelow('bench')]) {
     const text = readFileSync(join(root, name), 'utf8')

@@ -236,7 +236,7 @@ export type Overview = {
 export type NodeNumbers = {
   readonly name: string
   readonly version: string
-  /** Whether it is heard, or, of this node, whether a NATS server is connected. */
+  /** Whether its heartbeats arrive, or, of this node, whether a NATS server is connected. */
   readonly up: boolean
   /** Whether it has the swarms of the others. */
   readonly joined: boolean

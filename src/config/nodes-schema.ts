@@ -3,7 +3,7 @@ import { filePath, type SectionSchema, switchedOff } from './key-schema.ts'
 /** Several machines that serve one swarm. */
 export const NODES_SECTION = {
   description:
-    'Several machines with one swarm: each node answers from its own memory and tells the others over NATS. Lists, keys and users then must be in PostgreSQL or MySQL.',
+    'Several machines with one swarm: each node answers from its own memory and reports changes to the others over NATS. Lists, keys and users then must be in PostgreSQL or MySQL.',
   list: false,
   environment: 'NODES__',
   restart: 'all',

@@ -165,7 +165,7 @@ export const SCHEMA = {
         maximum: 3600,
         unit: 'seconds',
         description:
-          'Seconds that a kept connection may be idle between two requests. uws has a fixed time, 10 to 30 seconds depending on its version.',
+          'Seconds that a connection may be idle between two requests. uws has a fixed time, 10 to 30 seconds depending on its version.',
       },
     },
   },

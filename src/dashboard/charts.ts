@@ -39,11 +39,15 @@ export function createChart(id: string, lines: readonly Line[]): Chart {
     return number
   })
   const size = () => ({ width: Math.max(element.clientWidth, 100), height: element.clientHeight })
-  const options = { ...size(), ...chartOptions(lines, color), hooks: { setCursor: [() => tell()] } }
+  const options = {
+    ...size(),
+    ...chartOptions(lines, color),
+    hooks: { setCursor: [() => report()] },
+  }
   const chart = new uPlot(options, [[], ...lines.map(() => [])], element)
 
   /** Shows the values under the pointer, or the latest ones. */
-  function tell(): void {
+  function report(): void {
     const [times = [], ...values] = chart.data
     const at = chart.cursor.idx ?? times.length - 1
     for (const [n, number] of numbers.entries()) setText(number, formatNumber(values[n]?.[at] ?? 0))
@@ -61,7 +65,7 @@ export function createChart(id: string, lines: readonly Line[]): Chart {
         Array.from({ length: count }, (_, n) => (n + 1 - count) * SAMPLE_SECONDS),
         ...values,
       ])
-      tell()
+      report()
       const newest = lines.map(({ name }, n) => `${name} ${formatNumber(values[n]?.at(-1) ?? 0)}`)
       element.setAttribute('aria-label', `The last five minutes; now ${newest.join(', ')}`)
     },

@@ -4,7 +4,7 @@ import { DatabaseTimeout } from './time-limit.ts'
 export type Turns = {
   /**
    * Rejects with a DatabaseTimeout if the job cannot begin within the time limit. Such a job is
-   * never run, because its caller was told that it failed.
+   * never run, because its caller has received the failure already.
    */
   take<T>(job: () => Promise<T>): Promise<T>
   /** Rejects further jobs, and resolves when all earlier ones have ended. */

@@ -23,8 +23,8 @@ const keyBytes = Buffer.alloc(20)
 const keyView = new DataView(keyBytes.buffer, keyBytes.byteOffset, keyBytes.length)
 
 /**
- * The names of entries that their 20 bytes do not tell, by those bytes in hexadecimal digits. They
- * are known to the thread that changes the tables.
+ * The names of entries that cannot be derived from their 20 bytes, by those bytes in hexadecimal
+ * digits. They are known to the thread that changes the tables.
  */
 const names = new WeakMap<AccessTable, Map<string, string>>()
 

@@ -10,7 +10,7 @@ export type AccountResult = {
   hasEndpoint: boolean
   /** The session has other addresses, which the response must not contain. */
   hasOthers: boolean
-  /** The limit of the user that keeps the peer out; `Failure.none` if none does. */
+  /** The limit of the user that refuses the peer; `Failure.none` if none does. */
   refusal: Failure
 }
 

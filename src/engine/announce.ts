@@ -57,7 +57,7 @@ import { isCrowded, writeDetails, writeIdentity, writePort } from './write-peer.
 /** Rounds of eviction for one announce before its peer is left out. */
 const EVICTIONS_MAX = 2
 
-/** Returned by `upsert` for a peer that a limit keeps out. */
+/** Returned by `upsert` for a peer that a limit refuses. */
 const TOO_MANY = -2
 
 /**
@@ -255,7 +255,7 @@ export function stop(engine: Engine, announce: Announce, torrent: TorrentRef): v
 
 /**
  * Adds the peer or updates it. Returns its slot, NO_SLOT if memory is full, or TOO_MANY if a limit
- * keeps it out.
+ * refuses it.
  */
 export function upsert(
   engine: Engine,

@@ -76,7 +76,7 @@ export type Applier = {
   readonly place: { -readonly [Field in keyof PeerPlace]: PeerPlace[Field] }
 }
 
-/** `engine` is of this thread alone and has no ring: what is applied is not told again. */
+/** `engine` is of this thread alone and has no ring: applied deltas are not sent on. */
 export function createApplier(engine: Engine, stops: RecentStops): Applier {
   return {
     engine,

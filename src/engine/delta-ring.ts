@@ -166,7 +166,7 @@ export function writeDelta(
   commit(ring, deltaBytes(bits))
 }
 
-/** A peer in the tables that is being removed, though its client did not say so. */
+/** A peer in the tables that is being removed, though its client did not send `stopped`. */
 export type RemovedPeer = {
   readonly arena: Arena
   readonly torrent: TorrentRef
@@ -176,7 +176,7 @@ export type RemovedPeer = {
   readonly detail: number
 }
 
-/** Writes the delta of a peer whose connection is gone. */
+/** Writes the delta of a peer whose connection is closed. */
 export function writeRemoval(ring: DeltaRing, peer: RemovedPeer, nowSeconds: number): void {
   const { arena, family } = peer
   if (family === Family.websocket && !ring.withWebsocket) return
@@ -231,18 +231,18 @@ export function readDeltas(
   return to
 }
 
-/** Bytes of the deltas from `from` on that lie within `written` bytes and fit into `room`. */
+/** Bytes of the deltas from `from` on that lie within `written` bytes and fit into `space`. */
 function wholeDeltas(
   { u8 }: DeltaRing,
   from: number,
   written: number,
-  room: number,
+  space: number,
   count: { deltas: number },
 ): number {
   let run = 0
   while (run < written && u8[from + run] !== RING_SKIP) {
     const bytes = deltaBytes(u8[from + run]!)
-    if (run + bytes > room) break
+    if (run + bytes > space) break
     run += bytes
     count.deltas++
   }

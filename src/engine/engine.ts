@@ -74,7 +74,7 @@ export type Engine = Stripes & {
   readonly events: EventLog | undefined
   limits: Limits
   readonly random: Random
-  /** Where this thread writes what it hears, for other nodes; undefined where there are none. */
+  /** Deltas of this thread's announces for other nodes; undefined where there are none. */
   ring: DeltaRing | undefined
 }
 

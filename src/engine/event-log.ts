@@ -18,7 +18,7 @@ import { releaseLock, takeLock } from './tables/lock.ts'
 
 /**
  * The event log: a ring of records in shared memory, one for each announce that a site may want to
- * hear of. Every thread appends, one thread takes. When the ring is full, new events are dropped
+ * know of. Every thread appends, one thread takes. When the ring is full, new events are dropped
  * and counted, so that an announce never waits. Without a log nothing is recorded.
  */
 

@@ -15,7 +15,7 @@ import { PEER_ADDRESS } from './tables/layout.ts'
 const HALF_SECONDS = 300
 const HALF_STOPS_MAX = 100_000
 
-/** A stop at the Unix second `seen`, which the node `from` heard; OWN_NODE for this one. */
+/** A stop at the Unix second `seen`, which the node `from` received; OWN_NODE for this one. */
 type Stop = { readonly seen: number; readonly from: string; readonly delta: Uint8Array }
 
 /** No other node has this name. */
@@ -31,7 +31,7 @@ export class RecentStops {
   #older = new Map<string, Stop>()
   #turnSeconds = 0
 
-  /** Notes the `stopped` delta at `at`, which the node `from` heard at the Unix second `seen`. */
+  /** Records the `stopped` delta at `at`, which node `from` received at the Unix second `seen`. */
   note(bytes: Buffer, at: number, seen: number, from = OWN_NODE): void {
     if (seen >= this.#turnSeconds || this.#newer.size >= HALF_STOPS_MAX) {
       this.#older = this.#newer
@@ -53,7 +53,7 @@ export class RecentStops {
   /**
    * Whether the peer stopped after the announce of the Unix second `seen`, which came from the node
    * `from`. Within one second, only the order of one node's own announces is known: a stop that
-   * another node heard counts as the later one, on every node alike.
+   * another node received counts as the later one, on every node alike.
    */
   hasStopped({ bytes, family, address, hash, id }: PeerPlace, seen: number, from: string): boolean {
     if (this.#newer.size + this.#older.size === 0) return false

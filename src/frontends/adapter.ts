@@ -144,7 +144,7 @@ export type AppOptions = {
   /** Whether a connection from this address may begin with a PROXY header. */
   readonly believesProxyHeader?: ((address: ArrayBuffer) => boolean) | undefined
   readonly gate?: ConnectionGate | undefined
-  /** Seconds without a request after which a kept connection is closed. */
+  /** Seconds without a request after which an idle connection is closed. */
   readonly idleTimeout?: number | undefined
 }
 

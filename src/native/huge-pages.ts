@@ -19,7 +19,7 @@ export function adviseHugePages(memories: readonly SharedArrayBuffer[], log: Log
 /** Returns the reason where it fails. */
 function advise(memories: readonly SharedArrayBuffer[]): string | undefined {
   try {
-    if (readFileSync(SETTING, 'latin1').includes('[never]')) return `${SETTING} says never`
+    if (readFileSync(SETTING, 'latin1').includes('[never]')) return `${SETTING} is set to never`
     const libc = openLibc()
     for (const memory of memories) {
       const begin = libc.address(new Uint8Array(memory))

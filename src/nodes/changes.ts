@@ -61,7 +61,10 @@ export class Changes {
     if (isMissed) this.#onMissed()
   }
 
-  /** The bus was away: what this node sent meanwhile is lost, and the numbers tell the others. */
+  /**
+   * The bus was unreachable: what this node sent meanwhile is lost. The numbers show that to the
+   * others.
+   */
   reconnected(): void {
     this.#onMissed()
   }

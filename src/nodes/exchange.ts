@@ -112,7 +112,7 @@ export class Exchange {
     if (this.#counters.connections > 1) this.#changes.reconnected()
   }
 
-  /** Sends what this node heard. */
+  /** Sends the announces that this node received. */
   flush(): void {
     this.#outbox.flush()
   }
@@ -182,7 +182,7 @@ export class Exchange {
     if (!member) return
     const isBack = this.#members.note(member, heartbeat, performance.now())
     if (isBack) {
-      log('info', { node: member.name, version: heartbeat.version }, 'a node is here')
+      log('info', { node: member.name, version: heartbeat.version }, 'a node is up')
       // It learns of this node at once.
       this.beat()
     }

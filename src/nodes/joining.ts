@@ -21,8 +21,9 @@ const SETTLE_MILLIS = 1500
 const MARGIN_SECONDS = 15
 
 /**
- * The way of a node into the swarm: it fetches what a node that has joined knows, or, where there
- * is none, is the first one. Until then it is not ready, though it answers and tells announces.
+ * The way of a node into the swarm: it fetches the swarms of a node that has joined, or, where
+ * there is none, is the first one. Until then it is not ready, but answers announces and reports
+ * them to the others.
  */
 export class Joining {
   readonly #options: JoiningOptions
@@ -66,7 +67,7 @@ export class Joining {
       }
     }
     if (!waited) return
-    log('warn', { waited_s: joinSeconds, connected: bus.isUp }, 'no node gave its swarms in time')
+    log('warn', { waited_s: joinSeconds, connected: bus.isUp }, 'no node sent its swarms in time')
     this.#joinAlone('joined without the swarms of other nodes')
   }
 
@@ -109,7 +110,7 @@ export class Joining {
     for (const each of members.up()) if (each.heartbeat) this.catchUp(each, each.heartbeat)
   }
 
-  /** Fetches what a node heard before this one listened to it. */
+  /** Fetches what a node received before this one subscribed to it. */
   catchUp(member: Member, { alone, epoch, joined }: Heartbeat): void {
     if (!this.isJoined || !joined || member.syncedEpoch === epoch) return
     member.syncedEpoch = epoch

@@ -12,7 +12,7 @@ export type Heartbeat = {
   readonly millis: number
   readonly torrents: number
   readonly peers: number
-  /** Announces that it heard from its own clients since its start. */
+  /** Announces that it received from its own clients since its start. */
   readonly heard: number
   /** It holds the swarm. */
   readonly joined: boolean

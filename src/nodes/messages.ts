@@ -43,7 +43,7 @@ export type NodeState = {
   readonly clock: number
   readonly peers: number
   readonly torrents: number
-  /** Announces per second that it hears. */
+  /** Announces per second that it receives. */
   readonly rate: number
   /** Whether settings differ from those of this node. */
   readonly differs: boolean

@@ -18,7 +18,7 @@ export type OutboxOptions = {
 const SEND_BYTES_MAX = 4 * 2 ** 20
 
 /**
- * The announces that this node heard: reads the rings, makes batches, and sends them in order.
+ * The announces that this node received: reads the rings, makes batches, and sends them in order.
  */
 export class Outbox {
   readonly #options: OutboxOptions

@@ -57,10 +57,10 @@ async function requestChunk(
       const head = readChunkHead(chunk)
       if (!head) throw new Error('its answer is damaged, or of another version')
       if (head.state === SyncState.refused) throw new Error('it gives to others, or was restarted')
-      if (head.number !== request.chunk) throw new Error('its answer is not what was asked')
+      if (head.number !== request.chunk) throw new Error('its answer is for another chunk')
       return { chunk, head }
     } catch (error) {
-      // A transfer that the node does not know will not come back.
+      // A transfer that the node does not know cannot be resumed.
       if (attempt === ATTEMPTS_MAX || request.transfer === 0) throw error
     }
   }

@@ -27,7 +27,7 @@ const bus = connectNats(start.nats, {
     log('info', { server }, 'connected to NATS')
     exchange.connected()
   },
-  down: reason => log('warn', { reason }, 'not connected to NATS; this node goes on alone'),
+  down: reason => log('warn', { reason }, 'not connected to NATS; this node continues alone'),
   trouble: reason => log('error', { reason }, 'NATS reports an error'),
 })
 const exchange = new Exchange({

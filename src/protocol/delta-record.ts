@@ -1,8 +1,8 @@
 import { Family, HASH_BYTES } from './records.ts'
 
 /**
- * A delta: what one announce changed in a swarm, as nodes tell each other. Offsets in bytes from
- * its start; integers little-endian, hashes, ids and addresses as on the wire. All lengths are
+ * A delta: what one announce changed in a swarm, as nodes report it to each other. Offsets in bytes
+ * from its start; integers little-endian, hashes, ids and addresses as on the wire. All lengths are
  * multiples of four.
  *
  * The address follows the head, then info hash and peer id. With DeltaBit.counts,
@@ -18,7 +18,7 @@ export const DELTA_FAMILY_BITS = 3
 export const DeltaBit = {
   /** Nothing is left to download. */
   seeder: 4,
-  /** The peer is gone. */
+  /** The peer is removed. */
   stopped: 8,
   /** The announce counted as a download. */
   completed: 16,

@@ -124,7 +124,7 @@ export type EngineLinks = {
   /** Unix socket for the links of worker `n`. */
   socketPathFor(n: number): string
   /** Removes the WebSocket peers of workers that were marked as dead. */
-  takeOutGone(): void
+  removePeersOfDeadWorkers(): void
 }
 
 /** Starts the servers. Rejects with an OperatorError. */
@@ -174,7 +174,10 @@ async function serveInWorkers(options: ServingOptions, count: number): Promise<S
     processes,
     socketPathFor: engineThreads.socketPathFor,
     folder: options.folder,
-    numbers: createWorkerNumbers(options.engine.deadWorkers, engineThreads.takeOutGone),
+    numbers: createWorkerNumbers(
+      options.engine.deadWorkers,
+      engineThreads.removePeersOfDeadWorkers,
+    ),
     logSettings: config.log,
     log,
   })

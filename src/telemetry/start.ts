@@ -23,7 +23,7 @@ export function startTelemetry(
   })
 }
 
-/** Calls of these methods are frequent, and tell nothing. */
+/** Calls of these methods are frequent and carry no information. */
 const NOT_TRACED = new Set(['ready', 'overview', 'stats', 'metrics', 'signalRtc'])
 
 /** An Admin whose calls are spans. */

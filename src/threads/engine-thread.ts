@@ -74,7 +74,7 @@ let leaveTimer: NodeJS.Immediate | undefined
  * Removes the peers of dead workers from the thread's stripes, beginning with the first, and serves
  * requests in between.
  */
-function takeOutGone(): void {
+function removePeersOfDeadWorkers(): void {
   clearImmediate(leaveTimer)
   const cursor = createLeaveCursor(start.index, start.threads)
   const tick = () => {
@@ -96,8 +96,8 @@ parentPort?.on('message', async (message: ToEngineThread) => {
     servers.push(servePort(message.port, answerRecord, answerBytesMax, frameSeconds(counters)))
     return
   }
-  if (message.type === 'workers-gone') {
-    takeOutGone()
+  if (message.type === 'workers-died') {
+    removePeersOfDeadWorkers()
     return
   }
   stopSweep()

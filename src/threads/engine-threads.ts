@@ -18,7 +18,7 @@ export type EngineThreads = Part & {
   /** Gives the first thread a link of this process. */
   link(port: MessagePort): void
   /** Removes the WebSocket peers of workers that were marked as dead. */
-  takeOutGone(): void
+  removePeersOfDeadWorkers(): void
   /** Applies `rules` from now on, with a full sweep every `sweepSeconds`. */
   setRules(rules: EngineRules, sweepSeconds: number): void
 }
@@ -55,7 +55,7 @@ export function startEngineThreads(
     collect: samples => collectEngineThreads(samples, counters),
     socketPathFor,
     link: port => threads[0]?.post({ type: 'link', port }, [port]),
-    takeOutGone: () => post({ type: 'workers-gone' }),
+    removePeersOfDeadWorkers: () => post({ type: 'workers-died' }),
     setRules: (rules, sweepSeconds) => post({ type: 'rules', rules, sweepSeconds }),
     async stop() {
       await Promise.all(threads.map(thread => thread.stop()))

@@ -35,7 +35,7 @@ export type ToEngineThread =
   | { readonly type: 'rules'; readonly rules: EngineRules; readonly sweepSeconds: number }
   | { readonly type: 'link'; readonly port: MessagePort }
   /** Workers were marked as dead: the thread must remove their WebSocket peers. */
-  | { readonly type: 'workers-gone' }
+  | { readonly type: 'workers-died' }
 export type FromEngineThread = { readonly type: 'ready' }
 
 /** The source of a UDP thread's datagrams. */

@@ -30,7 +30,7 @@ export async function transfer(command: TransferCommand, config: Config): Promis
     if (!command.does.startsWith('export')) await database.createTables()
     await database.checkTables()
     const counts = await run(command, database, config.tracker_config.key_format)
-    tell(counts ? told(counts) : 'the tables exist', '\n')
+    report(counts ? summaryOf(counts) : 'the tables exist', '\n')
   } finally {
     await database.close()
   }
@@ -42,7 +42,7 @@ async function run(
   format: KeyFormat,
 ): Promise<Counts | undefined> {
   const progress = (counts: Counts) => {
-    if (process.stderr.isTTY) tell(told(counts), '\r')
+    if (process.stderr.isTTY) report(summaryOf(counts), '\r')
   }
   switch (command.does) {
     case 'create-database':
@@ -58,11 +58,11 @@ async function run(
   }
 }
 
-function told({ torrent, whitelist, blacklist, key, user }: Counts): string {
+function summaryOf({ torrent, whitelist, blacklist, key, user }: Counts): string {
   return `${torrent} torrents, ${whitelist} on the whitelist, ${blacklist} on the blacklist, ${key} keys, ${user} users`
 }
 
 /** To standard error: an export may go to standard output. */
-function tell(text: string, end: string): void {
+function report(text: string, end: string): void {
   process.stderr.write(`${text}${end}`)
 }

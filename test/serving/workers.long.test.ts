@@ -39,7 +39,10 @@ async function begin(t: Test, count: number, wantedPort?: number) {
     processes,
     socketPathFor: engineThreads.socketPathFor,
     folder: engineThreads.folder,
-    numbers: createWorkerNumbers(engineThreads.engine.deadWorkers, engineThreads.takeOutGone),
+    numbers: createWorkerNumbers(
+      engineThreads.engine.deadWorkers,
+      engineThreads.removePeersOfDeadWorkers,
+    ),
     logSettings: SILENT,
     log: testLog.log,
   })

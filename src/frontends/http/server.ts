@@ -81,7 +81,7 @@ export type HttpServerOptions = {
   readonly failures: FailureAnswers
   /** Answer to `GET /`: a URL to redirect to, or the path of an HTML file. */
   readonly index?: string
-  /** Seconds without a request after which a kept connection is closed (node:http). */
+  /** Seconds without a request after which an idle connection is closed (node:http). */
   readonly idleTimeout?: number
   /** Whether the server also serves the WebTorrent tracker. */
   readonly websocket: boolean

@@ -19,7 +19,7 @@ export type ApiServerOptions = ResponderOptions & {
   readonly port: number
   /** Serves HTTPS with this key pair, and plain HTTP without one. */
   readonly tls?: TlsKeyPair | undefined
-  /** Seconds without a request after which a kept connection is closed (node:http). */
+  /** Seconds without a request after which an idle connection is closed (node:http). */
   readonly idleTimeout?: number
 }
 
