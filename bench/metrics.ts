@@ -35,6 +35,8 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   firstAnswerMillis: metric('first answer ms', 0, 'less'),
   replacedMillis: metric('replaced after ms', 0, 'less'),
   peersLost: metric('peers lost', 0, 'less'),
+  answeredPercent: metric('honest answers %', 2, 'more'),
+  logLines: metric('log lines', 0, 'less'),
   failedRequests: metric('requests failed', 0, 'less'),
   openConnections: metric('connections open', 0, 'neither'),
   loadSeconds: metric('loaded in s', 2, 'less'),

@@ -4,6 +4,7 @@ import { parse } from './micro/http-request.ts'
 import { sessions } from './micro/sessions.ts'
 import { udpLoop } from './micro/udp-loop.ts'
 import type { Scenario } from './scenario.ts'
+import { attack } from './scenarios/attack.ts'
 import { growth } from './scenarios/growth.ts'
 import { connections, http, https } from './scenarios/http.ts'
 import { kill } from './scenarios/kill.ts'
@@ -43,6 +44,7 @@ export const SCENARIOS: readonly Scenario[] = [
   access,
   sessions,
   scrape,
+  attack,
 ]
 
 export function scenarioNamed(name: string): Scenario | undefined {
