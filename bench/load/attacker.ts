@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto'
+import { createSocket } from 'node:dgram'
+import { connect, type Socket } from 'node:net'
+import { workerData } from 'node:worker_threads'
+import WebSocket from 'ws'
+import { percentEncoded, UdpClient } from './udp-client.ts'
+
+/** Attacks of one address, each at ATTACK_BYTES_PER_SECOND. */
+export const ATTACKS = [
+  'UDP announces of new torrents',
+  'UDP announces of new seeders in one torrent',
+  'UDP downloads of new torrents',
+  'HTTP announces of new torrents',
+  'HTTP requests whose answers are not read',
+  'WebSocket offers',
+] as const
+export type Attack = (typeof ATTACKS)[number]
+
+export type AttackerData = {
+  readonly attack: Attack
+  readonly port: number
+  /** A torrent with honest peers. */
+  readonly infoHash: Uint8Array
+}
+
+/** 10 Mbit/s. */
+const ATTACK_BYTES_PER_SECOND = 1_250_000
+const TICK_MILLIS = 10
+/** Bytes of the IPv4 and UDP headers. */
+const UDP_HEADER_BYTES = 28
+const ADDRESS = '127.0.0.2'
+const PENDING_BYTES_MAX = 2 ** 20
+
+/** Calls `send`, which returns the bytes it sent, at the rate of the attack. */
+function flood(send: () => number): void {
+  let due = 0
+  setInterval(() => {
+    due = Math.min(due + (ATTACK_BYTES_PER_SECOND * TICK_MILLIS) / 1000, ATTACK_BYTES_PER_SECOND)
+    while (due > 0) {
+      const bytes = send()
+      if (bytes === 0) break
+      due -= bytes
+    }
+  }, TICK_MILLIS)
+}
+
+async function floodUdp({ attack, port, infoHash }: AttackerData): Promise<void> {
+  const client = new UdpClient(createSocket('udp4'), port)
+  await client.open(ADDRESS)
+  setInterval(() => void client.connect(), 60_000)
+  const event = attack === 'UDP downloads of new torrents' ? 1 : 0
+  flood(() => {
+    const isOneTorrent = attack === 'UDP announces of new seeders in one torrent'
+    const packet = client.announcePacket({
+      infoHash: isOneTorrent ? infoHash : randomBytes(20),
+      peerId: randomBytes(20),
+      port: 1024 + Math.floor(Math.random() * 60_000),
+      left: 0,
+      event,
+    })
+    client.send(packet)
+    return packet.length + UDP_HEADER_BYTES
+  })
+}
+
+function floodHttp({ attack, port }: AttackerData): void {
+  let socket: Socket | undefined
+  const isRead = attack === 'HTTP announces of new torrents'
+  const open = () => {
+    socket = connect({ port, host: '127.0.0.1', localAddress: ADDRESS })
+    socket.on('error', () => {})
+    socket.once('close', () => setTimeout(open, 100))
+    if (isRead) socket.resume()
+    else socket.pause()
+  }
+  open()
+  flood(() => {
+    if (!socket?.writable || socket.writableLength > PENDING_BYTES_MAX) return 0
+    const target = isRead
+      ? `/announce?info_hash=${percentEncoded(randomBytes(20))}&peer_id=${percentEncoded(randomBytes(20))}&port=6881&left=0`
+      : '/x'
+    const request = `GET ${target} HTTP/1.1\r\nhost: x\r\n\r\n`
+    socket.write(request)
+    return request.length
+  })
+}
+
+function floodWebsocket({ port, infoHash }: AttackerData): void {
+  let socket: WebSocket | undefined
+  const open = () => {
+    socket = new WebSocket(`ws://127.0.0.1:${port}/announce`, { localAddress: ADDRESS })
+    socket.on('error', () => {})
+    socket.once('close', () => setTimeout(open, 100))
+  }
+  open()
+  const sdp = 'v=0'.padEnd(1000, ' ')
+  flood(() => {
+    if (socket?.readyState !== WebSocket.OPEN || socket.bufferedAmount > PENDING_BYTES_MAX) return 0
+    const offers = Array.from({ length: 5 }, () => ({
+      offer_id: randomBytes(10).toString('hex'),
+      offer: { type: 'offer', sdp },
+    }))
+    const message = JSON.stringify({
+      action: 'announce',
+      info_hash: Buffer.from(infoHash).toString('latin1'),
+      peer_id: '-EV0001-000000000000',
+      left: 1,
+      offers,
+    })
+    socket.send(message)
+    return message.length
+  })
+}
+
+const data = workerData as AttackerData | undefined
+if (data?.attack.startsWith('UDP')) await floodUdp(data)
+else if (data?.attack.startsWith('HTTP')) floodHttp(data)
+else if (data) floodWebsocket(data)
