@@ -16,7 +16,7 @@ export function collectTables(samples: Samples, engine: Engine, isStored: boolea
   }
   samples.add('muster_downloads_total', sums.completed)
   for (const reason of ['expired', 'evicted', 'refused'] as const) {
-    samples.add('muster_peers_gone_total', sums[reason], { reason })
+    samples.add('muster_peers_removed_total', sums[reason], { reason })
   }
   for (const [limit, refused] of Object.entries(limitCounts(engine.limits))) {
     samples.add('muster_limited_announces_total', refused, { limit })

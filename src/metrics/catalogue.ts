@@ -118,7 +118,7 @@ export const CATALOGUE = {
   muster_peers: gauge('peers', 'Peers of all torrents.', PEERS),
   muster_seeders: gauge('peers', 'Peers that have the complete torrent.', PEERS),
   muster_downloads_total: counter('downloads', 'Downloads that were completed.'),
-  muster_peers_gone_total: counter(
+  muster_peers_removed_total: counter(
     'peers',
     'Peers that were removed: silent for too long, evicted for space, or refused for lack of space.',
     { reason: 'expired, evicted, refused' },
@@ -202,7 +202,7 @@ export const CATALOGUE = {
     'Changes that wait to be written: stripes of the tables with changed torrents, and changed users.',
     { what: 'torrents, users' },
   ),
-  muster_events_sent_total: counter('events', 'Events that a receiver has.', {
+  muster_events_sent_total: counter('events', 'Events that a receiver accepted.', {
     receiver: 'webhook, nats, redis',
   }),
   muster_events_dropped_total: counter(
@@ -212,7 +212,7 @@ export const CATALOGUE = {
   ),
   muster_events_failures_total: counter(
     'batches',
-    'Batches that a receiver did not take. They are sent again.',
+    'Batches that a receiver did not accept; they are sent again.',
     { receiver: 'webhook, nats, redis' },
   ),
   muster_events_waiting: gauge('events', 'Events that wait to be sent.', {

@@ -23,7 +23,7 @@ The same values for dashboards that were made for Torrust-Actix: \`{id}_gauge{me
 - \`torrents_updates\` counts stripes of the tables in which torrents wait to be written. Lists and
   keys never wait.
 - \`udp_queue_len\` is the size in bytes of the datagrams in the kernel's receive buffers.
-- \`timestamp_run_console\` is 0: muster prints no periodic statistics.
+- \`timestamp_run_console\` is always 0.
 `
 
 /** Every metric in Markdown. */

@@ -31,7 +31,7 @@ function namesIn(text: string): string[] {
   return [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name ?? '')
 }
 
-t.test('metrics and stats tell what was asked, by the names of Torrust-Actix too', async t => {
+t.test('metrics and stats count the requests, under the names of Torrust-Actix too', async t => {
   const { tracker, admin } = await startWithApi(t, {
     // uWebSockets.js does not report connections.
     frontend: { workers: 1, http: 'node' },
@@ -64,7 +64,7 @@ t.test('metrics and stats tell what was asked, by the names of Torrust-Actix too
     'muster_engine_frame_seconds_count 1',
     'muster_torrents 2',
     'muster_peers{family="ipv4"} 2',
-    'muster_peers_gone_total{reason="evicted"} 0',
+    'muster_peers_removed_total{reason="evicted"} 0',
     'muster_limited_announces_total{limit="peers_per_address"} 0',
     'muster_limited_connections_total{limit="max_connections"} 0',
     'muster_access_entries{table="whitelist"} 1',
@@ -130,7 +130,7 @@ t.test('metrics and stats tell what was asked, by the names of Torrust-Actix too
     t.same(found.filter(label => label !== 'le').sort(), Object.keys(labels).sort(), name)
   }
   const skip = missing('promtool')
-  await t.test('promtool has nothing against it but names of the original', { skip }, async t => {
+  await t.test('promtool complains only about names of the original', { skip }, async t => {
     const { status, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: late })
     t.not(status, 1, 'it can be read')
     const complaints = stderr.toString().trim().split('\n')
@@ -149,7 +149,7 @@ async function untilSnapshot(tracker: Tracker): Promise<string> {
   }
 }
 
-t.test('what a killed worker counted stays, and that it was replaced is told', async t => {
+t.test('the counts of a killed worker stay, and its restart is counted', async t => {
   const { tracker } = await startWithApi(t, { udp_server: [], frontend: { workers: 1 } })
   await getBencoded(tracker.url(), announceTarget(1, 1))
   const one = 'muster_announces_total{proto="http",family="ipv4"} 1'
@@ -162,7 +162,7 @@ t.test('what a killed worker counted stays, and that it was replaced is told', a
   t.same(namesIn(after), namesIn(before))
 })
 
-t.test('without workers the primary tells of the frontends', async t => {
+t.test('without workers the primary reports the frontends', async t => {
   const { tracker } = await startWithApi(t, { udp_server: [] })
   await getBencoded(tracker.url(6), announceTarget(1, 1))
   const text = await untilLines(t, tracker, [

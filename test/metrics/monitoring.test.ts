@@ -17,7 +17,7 @@ function metricsOf(expression: string): string[] {
   })
 }
 
-t.test('the dashboard is whole, and asks for metrics that there are', async t => {
+t.test('the dashboard is complete and uses only existing metrics', async t => {
   const { panels } = JSON.parse(read('grafana.json')) as {
     panels: {
       id: number

@@ -66,7 +66,7 @@ t.test(
     ).text()
     const [, taken] = /muster_arena_bytes\{state="taken"\} (\d+)/.exec(metrics) ?? []
     t.ok(Number(taken) <= MEMORY_MIB * 2 ** 20, `in the memory that there is: ${taken} bytes`)
-    const [, evicted] = /muster_peers_gone_total\{reason="evicted"\} (\d+)/.exec(metrics) ?? []
+    const [, evicted] = /muster_peers_removed_total\{reason="evicted"\} (\d+)/.exec(metrics) ?? []
     t.ok(Number(evicted) > 0, `${evicted} peers made room`)
     t.equal(await tracker.stop(), 0)
   },
