@@ -58,7 +58,7 @@ t.test('a build compiles what changed, and nothing where nothing did', async t =
   t.equal(output(), 'second')
 })
 
-t.test('renamed and removed files leave nothing behind', async t => {
+t.test('the outputs of renamed and removed files are deleted', async t => {
   const { build, output, path, write } = project(t)
   t.equal(build().status, 0)
   renameSync(path('src/name.ts'), path('src/title.ts'))

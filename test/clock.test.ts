@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createClockOffset, unixSeconds } from '../src/clock.ts'
 
-t.test('the clock tells Unix time and does not follow the system’s', async t => {
+t.test("the clock returns Unix time and does not follow the system's", async t => {
   const offset = createClockOffset()
   t.ok(Math.abs(unixSeconds(offset) - Date.now() / 1000) <= 2)
   const realNow = Date.now

@@ -54,7 +54,7 @@ t.test('a value can neither break its line nor forge another', async t => {
   t.match(JSON.parse(out), { msg: 'real', value: forged })
 })
 
-t.test('a reader that goes away does not end the program', async t => {
+t.test('a closed reader does not end the program', async t => {
   const child = spawn(
     process.execPath,
     [
@@ -94,7 +94,7 @@ t.test('pretty lines name the process, and the last one is written before an exi
   t.match(out, /INFO.*worker-2\[\d+\] first\n {4}torrents: 5\n/)
   t.match(out, /ERROR.*worker-2\[\d+\] last/)
   t.match(out, 'Error: broken')
-  t.notOk(out.includes('\u001b'), 'no colours where there is no terminal')
+  t.notOk(out.includes('\u001b'), 'colours only on a terminal')
 })
 
 t.test('level off logs nothing', async t => {

@@ -147,7 +147,7 @@ function createUdpGenerator({ port, mix }: UdpLoad) {
     }
   }
 
-  /** Keeps the window full of what `write` writes until it says no more, and reads all answers. */
+  /** Fills the window with what `write` writes until it returns false, and reads all answers. */
   function generate(write: (n: number) => boolean, until: () => boolean): UdpReport {
     const cpu = process.cpuUsage()
     const begun = performance.now()

@@ -46,7 +46,7 @@ function overviewOf(overrides: Partial<OverviewSources> = {}) {
   return { engine, clock, stats, overview, scans: () => scans }
 }
 
-t.test('the history tells announces per second of each protocol, and peers', async t => {
+t.test('the history has the announces per second of each protocol, and the peers', async t => {
   const { clock, overview, stats } = overviewOf()
   Object.assign(stats, { udp4_announces_handled: 1000, seeds: 1, peers: 2 })
   overview.takeSample()
@@ -127,7 +127,7 @@ t.test('the largest torrents and their clients are found again after a while', a
   t.equal(scans(), 2)
 })
 
-t.test('a search that fails is said, and tried again', async t => {
+t.test('a failed search is reported and retried', async t => {
   let failure: Error | undefined = new Error('no such table')
   const { overview } = overviewOf({
     torrents: {

@@ -5,7 +5,7 @@ import { processReport } from '../app/fixtures/process-report.ts'
 
 const report = (cpuSeconds: number, lagSeconds = 0) => processReport({ cpuSeconds, lagSeconds })
 
-t.test('processor time is told as a share of the time that passed', async t => {
+t.test('processor time is a share of the time that passed', async t => {
   const clock = { now: 0 }
   const processes = createProcesses(() => clock.now)
   const numbers = createProcessNumbers(processes)

@@ -57,17 +57,17 @@ async function tracker(t: Test, rules: Partial<TorrentRules>, memoryBytes?: numb
   return { engine, torrents, clock, rows, sweep, database }
 }
 
-t.test('downloads of torrents that the database has are kept, and no others', async t => {
+t.test('only the downloads of torrents in the database are stored', async t => {
   const { rows } = await tracker(t, {})
   t.same(await rows(), { [hex(1)]: { seeds: 0, peers: 0, completed: 6 } })
 })
 
-t.test('insert_vacant keeps torrents that it has not', async t => {
+t.test('insert_vacant stores torrents that are missing in the database', async t => {
   const { rows } = await tracker(t, { insertVacant: true })
   t.match(await rows(), { [hex(1)]: { completed: 6 }, [hex(2)]: { completed: 1 } })
 })
 
-t.test('update_peers keeps the counts of peers, as they are now', async t => {
+t.test('update_peers stores the current counts of peers', async t => {
   const { clock, rows, sweep } = await tracker(t, { updatePeers: true })
   t.match(await rows(), { [hex(1)]: { seeds: 1, peers: 1 } })
   clock.now = LATER

@@ -30,26 +30,29 @@ t.test('a stop writes what is left', async t => {
   t.equal(writeBehind.writtenSeconds, 5)
 })
 
-t.test('a database that goes away is told of once, tried again, and told of when back', async t => {
-  const { database, flush } = switchable()
-  const { log, lines } = createTestLog()
-  const writeBehind = new WriteBehind(
-    [flush],
-    async () => {},
-    () => 0,
-    () => 5,
-    log,
-  )
-  while (writeBehind.failures < 2) await new Promise(resolve => setTimeout(resolve, 20))
-  t.equal(writeBehind.healthy, false)
-  t.equal(lines.filter(({ level }) => level >= 50).length, 1, 'one line')
-  database.isAway = false
-  while (!writeBehind.healthy) await new Promise(resolve => setTimeout(resolve, 20))
-  t.ok(lines.some(({ msg }) => msg === 'database is reachable again'))
-  await writeBehind.stop()
-})
+t.test(
+  'an unreachable database is reported once, retried, and reported when it is reachable',
+  async t => {
+    const { database, flush } = switchable()
+    const { log, lines } = createTestLog()
+    const writeBehind = new WriteBehind(
+      [flush],
+      async () => {},
+      () => 0,
+      () => 5,
+      log,
+    )
+    while (writeBehind.failures < 2) await new Promise(resolve => setTimeout(resolve, 20))
+    t.equal(writeBehind.healthy, false)
+    t.equal(lines.filter(({ level }) => level >= 50).length, 1, 'one line')
+    database.isAway = false
+    while (!writeBehind.healthy) await new Promise(resolve => setTimeout(resolve, 20))
+    t.ok(lines.some(({ msg }) => msg === 'database is reachable again'))
+    await writeBehind.stop()
+  },
+)
 
-t.test('a stop while the database is away says what that means', async t => {
+t.test('a stop while the database is unreachable reports the loss', async t => {
   const { flush } = switchable()
   const { log, lines } = createTestLog()
   const writeBehind = new WriteBehind(

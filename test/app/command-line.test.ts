@@ -15,20 +15,23 @@ t.test('words become a command', async t => {
   }
 })
 
-t.test('a self-signed certificate goes where it is said, or beside', async t => {
-  t.same(parseCommandLine(['--create-selfsigned']), {
-    does: 'create-selfsigned',
-    domain: 'localhost',
-    keyFile: 'key.pem',
-    certificateFile: 'cert.pem',
-  })
-  const words = ['--selfsigned-domain=a', '--selfsigned-keyfile=b', '--selfsigned-certfile=c']
-  t.match(parseCommandLine(['--create-selfsigned', ...words]), {
-    domain: 'a',
-    keyFile: 'b',
-    certificateFile: 'c',
-  })
-})
+t.test(
+  'a self-signed certificate is written to the given path, or beside the configuration',
+  async t => {
+    t.same(parseCommandLine(['--create-selfsigned']), {
+      does: 'create-selfsigned',
+      domain: 'localhost',
+      keyFile: 'key.pem',
+      certificateFile: 'cert.pem',
+    })
+    const words = ['--selfsigned-domain=a', '--selfsigned-keyfile=b', '--selfsigned-certfile=c']
+    t.match(parseCommandLine(['--create-selfsigned', ...words]), {
+      domain: 'a',
+      keyFile: 'b',
+      certificateFile: 'c',
+    })
+  },
+)
 
 t.test('the options of Torrust-Actix are accepted', async t => {
   t.same(parseCommandLine(['-h']), { does: 'help' })

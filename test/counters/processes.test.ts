@@ -43,7 +43,7 @@ t.test('what a dead worker counted stays in the sums, once', async t => {
   t.equal(processes.counts().link[LinkCounter.records], 11)
 })
 
-t.test('each process is told with when it last reported, by number', async t => {
+t.test('each process has the time of its last report, by number', async t => {
   let now = 1000
   const processes = createProcesses(() => now)
   processes.started(2, 102)

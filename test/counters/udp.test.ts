@@ -23,7 +23,7 @@ t.test('every outcome is counted on its own, for each family', async t => {
   t.ok(Math.max(...all) < UDP_COUNTERS_PER_FAMILY)
 })
 
-t.test('a count goes on past 2^32', async t => {
+t.test('a count exceeds 2^32', async t => {
   const counters = createUdpCounters()
   count(counters, Family.ipv4, UdpCounter.received, 2 ** 32)
   count(counters, Family.ipv4, UdpCounter.received, 1)

@@ -3,7 +3,7 @@ import { type ColumnKind, decode, encode } from '../../src/database/columns.ts'
 
 const HEX = '0123456789abcdef0123456789abcdef01234567'
 
-t.test('what goes into a column comes out of it', async t => {
+t.test('a column returns the values that were written', async t => {
   const cases: [ColumnKind, unknown][] = [
     ['binary', HEX],
     ['hex', HEX],

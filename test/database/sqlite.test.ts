@@ -49,7 +49,7 @@ t.test('every commit waits for the disk, and readers do not wait for writers', a
   t.match([synchronous.rows, journal.rows], [[{ synchronous: 2 }], [{ journal_mode: 'wal' }]])
 })
 
-t.test('a lock that another process holds is waited for, and stops nothing else', async t => {
+t.test('waiting for the lock of another process does not block other work', async t => {
   const database = await sqliteDatabase(t)
   const db = await openNew(t, database)
   const other = new Libsql(database.path.replace('sqlite://', ''))

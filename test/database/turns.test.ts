@@ -2,7 +2,7 @@ import t from 'tap'
 import { DatabaseTimeout } from '../../src/database/time-limit.ts'
 import { createTurns } from '../../src/database/turns.ts'
 
-t.test('work is done in the order it was asked for, one piece at a time', async t => {
+t.test('work runs in the order of the calls, one at a time', async t => {
   const turns = createTurns(10_000)
   const events: string[] = []
   const work = (name: string, fails = false) =>
@@ -39,7 +39,7 @@ t.test('a job that could not begin in time is never run', async t => {
   t.notOk(ran, 'its caller was told that it failed')
 })
 
-t.test('closing waits for what was asked for and refuses more', async t => {
+t.test('close waits for earlier calls and refuses later ones', async t => {
   const turns = createTurns(10_000)
   let done = 0
   const asked = [1, 2].map(() =>

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { MAIN } from '../fixtures/start-tracker.ts'
 
-t.test('with too few open files it says so, and exits with a listed status', async t => {
+t.test('with too few open files it reports that and exits with a listed status', async t => {
   for (const files of [30, 128, 300]) {
     const { status, stderr } = spawnSync(
       'sh',

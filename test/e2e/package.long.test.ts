@@ -51,7 +51,7 @@ async function pack(folder: string): Promise<Packed> {
   return packed
 }
 
-t.test('the package has what it needs, and nothing of the tests', async t => {
+t.test('the package has all files that it needs, and no tests', async t => {
   const { files } = await pack(temporaryFolder(t))
   const paths = files.map(({ path }) => path)
   for (const path of NEEDED) t.ok(paths.includes(path), path)

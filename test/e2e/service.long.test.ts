@@ -36,7 +36,7 @@ function notifySocket(t: Test) {
   return openNotifySocket(t, path)
 }
 
-t.test('systemd is told what happens, in order, and by the primary alone', async t => {
+t.test('the primary alone notifies systemd, in order', async t => {
   const systemd = notifySocket(t)
   const tracker = await startTracker(t, { frontend: { workers: 1 } })
   await systemd.line(line => line === 'WATCHDOG=1')

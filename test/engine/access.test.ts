@@ -69,7 +69,7 @@ t.test('a user must be known and active', async t => {
   t.equal(why(engine, { userKey }), 'user is not active')
 })
 
-t.test('what is refused leaves nothing in the swarm', async t => {
+t.test('a refused announce does not change the swarm', async t => {
   const engine = newEngine(undefined, SETTINGS, { blacklist: true })
   enter(engine.access.blacklist, hashOf(1))
   why(engine)

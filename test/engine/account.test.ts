@@ -98,7 +98,7 @@ t.test('a user is credited with what the counts of its client grow by', async t 
   t.match(of(1), { uploaded: 1700n, downloaded: 900n, completed: 1 })
 })
 
-t.test('stating less, and then more again, gives nothing twice', async t => {
+t.test('lower counts, and then higher ones, are not credited twice', async t => {
   const { announce, of } = accounts()
   announce(first)
   for (const uploaded of [100, 50, 100, 20, 0, 100, 110])
@@ -116,7 +116,7 @@ t.test('a client that starts anew begins from its new counts', async t => {
   t.equal(of(1).uploaded, 5070n)
 })
 
-t.test('a `started` that was held up on its way gives nothing twice', async t => {
+t.test('a delayed `started` is not credited twice', async t => {
   const { announce, of } = accounts()
   announce(first)
   announce({ ...first, event: Event.none, uploaded: 5000 }, NOW + 5)
@@ -125,7 +125,7 @@ t.test('a `started` that was held up on its way gives nothing twice', async t =>
   t.equal(of(1).uploaded, 6000n)
 })
 
-t.test('a client of which nothing is known gives nothing with its first announce', async t => {
+t.test('the first announce of an unknown client is not credited', async t => {
   const { announce, of } = accounts()
   announce({ ...first, event: Event.none, uploaded: 9000 })
   t.equal(of(1).uploaded, 0n)
@@ -133,7 +133,7 @@ t.test('a client of which nothing is known gives nothing with its first announce
   t.equal(of(1).uploaded, 10n)
 })
 
-t.test('two users behind one peer id and address are kept apart', async t => {
+t.test('two users with one peer id and address are separate', async t => {
   const { announce, of } = accounts()
   announce(first)
   announce({ ...first, event: Event.none, uploaded: 100 })
@@ -298,7 +298,7 @@ t.test('a client that is stopped and started again at once begins from 0', async
   t.equal(of(1).uploaded, 6400n)
 })
 
-t.test('a `stopped` that waited for a tracker that was down gives nothing twice', async t => {
+t.test('a `stopped` that waited for the tracker is not credited twice', async t => {
   const { announce, of } = accounts()
   announce(first)
   const stopped = { ...first, event: Event.stopped, uploaded: 5000, downloaded: 70 }
@@ -336,7 +336,7 @@ t.test('growth above the maximum rate is cut off and flagged', async t => {
   t.match(of(1), { uploaded: 13_000n }, 'the excess is not credited later')
 })
 
-t.test('upload without a leecher can be left out', async t => {
+t.test('upload without a leecher can be excluded', async t => {
   const { engine, announce, of } = accounts()
   const accounting = { ...NO_ACCOUNTING, creditIdleUpload: false }
   engine.settings = { ...engine.settings, accounting }

@@ -111,7 +111,7 @@ t.test(
   },
 )
 
-t.test('a client that stops is gone, gets no peers, and may say so twice', async t => {
+t.test('a stopped client is removed, gets no peers, and may repeat stopped', async t => {
   const engine = newEngine()
   const client = { infoHash, ...clientOf(1), left: 1 }
   announceTo(engine, client)
@@ -129,7 +129,7 @@ t.test('a client that stops is gone, gets no peers, and may say so twice', async
   t.equal(totals(engine).torrents, 1, 'stopping on an unknown torrent makes none')
 })
 
-t.test('families are kept apart, counted together, and mixed for who has both', async t => {
+t.test('families are separate, counted together, and mixed for clients of both', async t => {
   const engine = newEngine()
   const four = { infoHash, ...clientOf(1, 4), left: 1 }
   const six = { infoHash, ...clientOf(2, 6), left: 1 }
@@ -206,7 +206,7 @@ t.test(
   },
 )
 
-t.test('what a client uploaded, downloaded and has left is kept to 48 bits', async t => {
+t.test('uploaded, downloaded and left have 48 bits', async t => {
   const engine = newEngine()
   const max = 2 ** 48 - 1
   const client = { infoHash, ...clientOf(1), uploaded: max, downloaded: max - 1, left: 2 ** 47 + 3 }
@@ -242,7 +242,7 @@ t.test(
   },
 )
 
-t.test('one huge swarm in a full memory goes on answering', async t => {
+t.test('one huge swarm in full memory is still answered', async t => {
   const engine = newEngine(2 ** 20, { ...SETTINGS, peersTimeout: 86_400 })
   for (let n = 0; n < 40_000; n++)
     announceTo(engine, { infoHash, ...clientOf(n), left: 1 }, 1_700_000_000 + n)

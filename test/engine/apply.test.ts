@@ -141,7 +141,7 @@ t.test(
   },
 )
 
-t.test('lost batches are made good by what a node heard since', async t => {
+t.test('lost batches are replaced by a transfer', async t => {
   fc.assert(
     fc.property(fc.integer(), seed => {
       const { nodes, reference } = run(seed, { late: true, twice: true, lost: true })
@@ -209,7 +209,7 @@ t.test('a delta has the length that its bits say, and others are refused', async
   t.notOk(areDeltas(bytes, 0, 96, 2), 'an unknown family')
 })
 
-t.test('a ring that is full drops deltas, counts them and goes on', async t => {
+t.test('a full ring drops deltas, counts them and continues', async t => {
   const node = new EngineNode(0, undefined, 4096)
   for (let n = 0; n < 200; n++) {
     writeAnnounce(request, {

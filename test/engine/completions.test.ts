@@ -34,7 +34,7 @@ t.test('completed counts once a day per peer id, address and torrent', async t =
     say({ left: 5 })
     t.match(say(done, 10), { completed: 1 }, 'turned back and forth')
     say({ event: Event.stopped }, 20)
-    t.match(say(done, 30), { completed: 1 }, 'stopped and came back')
+    t.match(say(done, 30), { completed: 1 }, 'stopped and returned')
     t.match(say({ ...done, infoHash: hashOf(2) }, 40), { completed: 1 }, 'another torrent')
     t.match(say({ ...done, peerId: clientOf(7).peerId }, 50), { completed: 2 }, 'another id')
     say({ left: 5 }, DAY + 7200)

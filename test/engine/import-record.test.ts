@@ -140,7 +140,7 @@ t.test('a time in the future, of a clock that was set back, becomes now', async 
   t.equal(onlyPeer(into).seen, NOW)
 })
 
-t.test('what finds no room is counted, and what is there stays', async t => {
+t.test('records that do not fit are counted, and existing ones stay', async t => {
   const from = newEngine()
   const into = newEngine(2 ** 20)
   fillTorrent(into, 1, 100)
@@ -154,7 +154,7 @@ t.test('what finds no room is counted, and what is there stays', async t => {
   t.equal(imported.peers[0] + imported.peers[1] + imported.refused, 18 * 2000)
 })
 
-t.test('what a database keeps is noted as changed, and nothing is where there is none', async t => {
+t.test('restored torrents are marked as changed only with a database', async t => {
   const from = newEngine()
   announceTo(from, { ...peer, event: Event.completed, left: 0 })
   for (const [persistent, notePeers, flags] of [
@@ -169,7 +169,7 @@ t.test('what a database keeps is noted as changed, and nothing is where there is
   }
 })
 
-t.test('a record that does not end where its bytes do is none', async t => {
+t.test('a record whose length is wrong is refused', async t => {
   const { view } = allocate(recordBytes(2, 3))
   view.setUint16(RECORD_PEERS[0], 2, true)
   view.setUint16(RECORD_PEERS[1], 3, true)

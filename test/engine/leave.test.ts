@@ -34,7 +34,7 @@ function leaveAll(engine: Engine, threads = 1): number {
   return slices
 }
 
-t.test('WebSocket peers are told to their like alone, and all count as one swarm', async t => {
+t.test('WebSocket peers receive only WebSocket peers, and all count as one swarm', async t => {
   const engine = newEngine()
   const infoHash = hashOf(1)
   announceTo(engine, { infoHash, ...clientOf(1), left: 0 })
@@ -133,7 +133,7 @@ t.test('a dead worker loses its own peers and no others', async t => {
   t.equal(totals(engine).peers[2], 9001, 'the number may be given again')
 })
 
-t.test('announces between two slices hide no peer of a worker that is gone', async t => {
+t.test('announces between two slices hide no peer of a dead worker', async t => {
   const engine = newEngine(64 * 2 ** 20, { ...SETTINGS, notePeers: true })
   for (let n = 0; n < 20_000; n++) {
     announceTo(engine, {

@@ -40,7 +40,7 @@ t.test('an address may announce its burst, and then at the rate', async t => {
   t.match(limitCounts(engine.limits), { announces_per_address: 2, max_torrents: 0 })
 })
 
-t.test('an IPv6 /64 is one address, and an IPv4 address is none of its kind', async t => {
+t.test('an IPv6 /64 is one address, and never equal to an IPv4 address', async t => {
   const engine = limited({ announcesPerAddress: 1, announcesBurst: 2 })
   t.equal(why(engine, { ...clientOf(1, 6) }), '')
   t.equal(why(engine, { ...clientOf(2, 6) }), '')
@@ -71,18 +71,21 @@ t.test('the bucket is of where an announce came from, whatever address it claims
   t.equal(why(engine, { ...clientOf(100) }), '', 'who was claimed pays nothing')
 })
 
-t.test('announces make no more than so many torrents; those that are there go on', async t => {
-  const engine = limited({ maxTorrents: 2 })
-  t.equal(why(engine), '')
-  t.equal(why(engine, { infoHash: hashOf(2) }), '')
-  t.equal(why(engine, { infoHash: hashOf(3) }), 'tracker is full: no new torrents accepted')
-  t.equal(why(engine, { infoHash: hashOf(2), ...clientOf(2) }), '')
-  t.equal(why(engine, { infoHash: hashOf(3), event: 3 }), '', 'stopped makes none')
-  t.same(scrapeFrom(engine, [hashOf(3)]), [{ seeders: 0, completed: 0, leechers: 0 }])
-  t.match(limitCounts(engine.limits), { max_torrents: 1 })
-})
+t.test(
+  'announces create torrents up to the limit; those that exist are still announced',
+  async t => {
+    const engine = limited({ maxTorrents: 2 })
+    t.equal(why(engine), '')
+    t.equal(why(engine, { infoHash: hashOf(2) }), '')
+    t.equal(why(engine, { infoHash: hashOf(3) }), 'tracker is full: no new torrents accepted')
+    t.equal(why(engine, { infoHash: hashOf(2), ...clientOf(2) }), '')
+    t.equal(why(engine, { infoHash: hashOf(3), event: 3 }), '', 'stopped makes none')
+    t.same(scrapeFrom(engine, [hashOf(3)]), [{ seeders: 0, completed: 0, leechers: 0 }])
+    t.match(limitCounts(engine.limits), { max_torrents: 1 })
+  },
+)
 
-t.test('private addresses and low ports are refused where that is asked for', async t => {
+t.test('private addresses and low ports are refused where configured', async t => {
   const engine = limited({ refusePrivateAddresses: true, refusePrivilegedPorts: true })
   t.match(why(engine), 'your address is private')
   t.match(why(engine, { ...clientOf(1, 6) }), 'your address is private')
@@ -102,7 +105,7 @@ t.test('clients are refused by the black- and the whitelist', async t => {
   t.match(why(white, { peerId: Buffer.from('-MU0101-000000000000') }), 'client_blacklist')
 })
 
-t.test('no limit asks nothing', async t => {
+t.test('without limits nothing is checked', async t => {
   const { limits } = newEngine()
   t.notOk(limits.isChecked)
 })

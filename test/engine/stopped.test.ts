@@ -74,7 +74,7 @@ for (const [family, client] of CLIENTS) {
   })
 }
 
-t.test('who may not announce learns nothing of the swarm by stopped', async t => {
+t.test('a client that may not announce learns nothing about the swarm from stopped', async t => {
   const engine = newEngine()
   for (let n = 2; n < 5; n++) announceTo(engine, { infoHash, ...clientOf(n), left: 0 }, NOW)
   engine.access.rules = { ...NO_ACCESS, keys: true }

@@ -66,7 +66,7 @@ t.test('threads share the stripes out between them', async t => {
   checkTables(engine)
 })
 
-t.test('a large swarm is swept in many slices, between which announces go on', async t => {
+t.test('a large swarm is swept in many slices, with announces in between', async t => {
   const engine = newEngine()
   const peers = 20_000
   for (let n = 0; n < peers; n++) {

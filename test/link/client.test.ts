@@ -103,7 +103,7 @@ t.test('a broken link fails each waiting request once, and ignores late replies'
   t.equal(await asked, 77)
 })
 
-t.test('a bounded number of requests wait, and there is room again after', async t => {
+t.test('the number of waiting requests is bounded', async t => {
   const { link, events } = heldTransport()
   t.teardown(() => link.close())
   let failed = 0

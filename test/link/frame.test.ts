@@ -96,7 +96,7 @@ t.test('a record must lie in its frame and be as long as its kind needs', async 
   t.notOk(isRequest(request, 0, scrapeBytes - 1))
 })
 
-t.test('a frame grows to its maximum and no further, and keeps what it holds', async t => {
+t.test('a frame grows up to its maximum and keeps its records', async t => {
   const frame = createFrame()
   frame.bytes.u8[FRAME_HEADER_BYTES] = 42
   frame.end = FRAME_HEADER_BYTES + 1

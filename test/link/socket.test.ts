@@ -13,11 +13,11 @@ function socketPath(t: Test): string {
   return join(folder, 'engine.sock')
 }
 
-t.test('a link waits for its server, and comes back when the server does', async t => {
+t.test('a link waits for its server, and reconnects when the server restarts', async t => {
   const path = socketPath(t)
   const link = connectSocketLink(path)
   t.teardown(() => link.close())
-  await t.rejects(ask(link, 1), 'nothing is taken while there is no server')
+  await t.rejects(ask(link, 1), 'nothing is accepted without a server')
   const first = await serveSocket(path, echoAnswer, echoBytesMax)
   await link.whenUp()
   t.equal(await ask(link, 2), 2)

@@ -5,7 +5,7 @@ import { testFolder } from '../app/fixtures/engine-start.ts'
 import { createTestLog } from '../app/fixtures/log-lines.ts'
 import { openNotifySocket } from '../app/fixtures/notify-socket.ts'
 
-t.test('the variables are taken out of the environment', async t => {
+t.test('the variables are removed from the environment', async t => {
   const take = (variables: Record<string, string>) => {
     const environment: Record<string, string | undefined> = { HOME: '/', ...variables }
     const settings = takeNotifySettings(environment)
@@ -64,7 +64,7 @@ for (const kind of ['a path', 'an abstract name'] as const) {
   })
 }
 
-t.test('a state for which there is no room arrives with the next message', async t => {
+t.test('a state that does not fit into the buffer arrives with the next message', async t => {
   const name = join(testFolder(t), 'notify')
   const received = openNotifySocket(t, name)
   const { log, lines } = createTestLog()
@@ -83,7 +83,7 @@ t.test('a state for which there is no room arrives with the next message', async
   t.same(lines, [])
 })
 
-t.test('a socket that cannot be is said once, and nothing fails', async t => {
+t.test('an impossible socket is reported once, and nothing fails', async t => {
   for (const socket of ['vsock:2:1234', `/${'x'.repeat(108)}`, '@']) {
     const { log, lines } = createTestLog()
     const manager = connectServiceManager({ socket, watchdogMillis: 100 }, log)

@@ -6,7 +6,7 @@ import { joined, until } from './fixtures/node.ts'
 import { gained, startThree } from './fixtures/three-nodes.ts'
 
 t.test(
-  'a node that is killed is missed by none, and comes back',
+  'a killed node does not disturb the others, and joins again',
   { skip: withoutNats },
   async t => {
     const [server] = await startNatsServers(t, 1)

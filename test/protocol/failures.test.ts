@@ -38,7 +38,7 @@ t.test('an unknown code has the text of an internal error', async t => {
   for (const code of [0, -1, 99, 255]) t.equal(failureText(code), 'internal tracker error')
 })
 
-t.test('the kind of a failure decides when a client comes back', async t => {
+t.test('the kind of a failure decides when a client announces again', async t => {
   const answers = failureAnswers({ shortInterval: 60, longInterval: 900 })
   const of = (code: number) => failureAnswer(answers, code)
   t.match(of(Failure.overloaded), { interval: 60, retry: 'short' })

@@ -39,7 +39,7 @@ t.test('clients are known by their peer ids', t => {
   t.end()
 })
 
-t.test('what says nothing is Unknown', t => {
+t.test('a peer id without a known prefix is Unknown', t => {
   for (const peerId of [
     '-??0000-',
     '-zz0000-',

@@ -8,7 +8,7 @@ import { temporaryFolder } from '../fixtures/start-tracker.ts'
 
 const { tracker_config: defaults } = loadConfig({ environment: {} }).config
 
-t.test('a token is made once, for its owner’s eyes only, and the log says where', async t => {
+t.test('a token is created once, readable by its owner only, and the log has its path', async t => {
   const file = join(temporaryFolder(t), 'new', 'api-key')
   const { log, lines } = createTestLog()
   const key = findApiKey({ ...defaults, api_key_file: file }, log)

@@ -27,7 +27,7 @@ t.test('every enabled server with TLS has its pair, and no other', async t => {
   t.same(lines, [])
 })
 
-t.test('the log says of a certificate that it ends soon, or has not begun', async t => {
+t.test('the log reports a certificate that expires soon or is not yet valid', async t => {
   for (const [from, to, msg] of [
     [-80, 10, 'certificate expires soon: renew it'],
     [5, 80, 'certificate is not yet valid; check the system clock'],

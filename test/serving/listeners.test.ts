@@ -111,7 +111,7 @@ t.test('[::] alone takes IPv4 too, so it must be free there', async t => {
   })
 })
 
-t.test('an address that this machine has not is left out with a warning', async t => {
+t.test('an address that this machine does not have is skipped with a warning', async t => {
   const { log, lines } = createTestLog()
   const { listeners, release } = await claimListeners(
     [NOBODYS, { host: '127.0.0.1', port: 0 }],
@@ -123,7 +123,7 @@ t.test('an address that this machine has not is left out with a warning', async 
   t.match(lines, [{ level: 40, address: '192.0.2.1', port: 6969, code: 'EADDRNOTAVAIL' }])
 })
 
-t.test('with no address left there is nothing to serve', async t => {
+t.test('without an available address the start fails', async t => {
   const { log } = createTestLog()
   await t.rejects(claimListeners([NOBODYS], log), {
     exitStatus: 69,
@@ -131,7 +131,7 @@ t.test('with no address left there is nothing to serve', async t => {
   })
 })
 
-t.test('what was claimed is let go of when another address is taken', async t => {
+t.test('reservations are released when another address is in use', async t => {
   const { server, port } = await listening('127.0.0.1')
   t.teardown(() => server.close())
   const free = await listening('127.0.0.1')

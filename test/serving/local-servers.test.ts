@@ -38,7 +38,7 @@ function frontendsOn(listener: HttpListener, link: Link): LocalServersOptions {
   }
 }
 
-t.test('a stop takes no new connections and answers the request that waits', async t => {
+t.test('a stop accepts no connections and answers the waiting request', async t => {
   const claims = await claimListeners([listenerOn('127.0.0.1', 0)], createTestLog().log)
   const [listener] = claims.listeners
   if (!listener) throw new Error('no listener')

@@ -86,17 +86,20 @@ t.test('a child that dies is started again at once, with its number', async t =>
   t.same(deaths, [{ n: 1, pid: 101, why: 'SIGKILL', quickDeaths: 1, restartMillis: 0 }])
 })
 
-t.test('one that keeps dying young waits longer each time, ten seconds at most', async t => {
-  const { deaths, last, pass } = supervise(1)
-  for (let death = 0; death < 12; death++) {
-    last().exited('exit status 1')
-    pass(deaths[death]?.restartMillis ?? 0)
-  }
-  t.same(
-    deaths.map(({ restartMillis }) => restartMillis),
-    [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000, 10_000],
-  )
-})
+t.test(
+  'a child that dies quickly is restarted later each time, after at most ten seconds',
+  async t => {
+    const { deaths, last, pass } = supervise(1)
+    for (let death = 0; death < 12; death++) {
+      last().exited('exit status 1')
+      pass(deaths[death]?.restartMillis ?? 0)
+    }
+    t.same(
+      deaths.map(({ restartMillis }) => restartMillis),
+      [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000, 10_000],
+    )
+  },
+)
 
 t.test('it does not start before its wait is over', async t => {
   const { children, last, pass } = supervise(1)
@@ -155,7 +158,7 @@ t.test('a child that reports its end twice is replaced once', async t => {
   t.equal(children.length, 2)
 })
 
-t.test('a stop asks every child, starts none again, and ends with the last', async t => {
+t.test('a stop ends every child, restarts none, and resolves with the last', async t => {
   const { supervisor, children, deaths, pass, timers } = supervise(3)
   children[2]?.exited('SIGKILL')
   let stopped = false
@@ -197,7 +200,7 @@ t.test('a stop while every child waits for its restart ends at once', async t =>
   t.equal(children.length, 1)
 })
 
-t.test('a kill ends all children and starts none again', async t => {
+t.test('a kill ends all children and restarts none', async t => {
   const { supervisor, children, pass } = supervise(2)
   supervisor.kill()
   for (const child of children) child.exited('SIGKILL')
@@ -208,7 +211,7 @@ t.test('a kill ends all children and starts none again', async t => {
   )
 })
 
-t.test('a replacement takes the place when it is ready, and is then kept running', async t => {
+t.test('a replacement takes over when it is ready, and is then supervised', async t => {
   const { supervisor, children, deaths, last, pass } = supervise(2)
   const replaced = supervisor.replace(1)
   t.equal(children.length, 3)
@@ -226,7 +229,7 @@ t.test('a replacement takes the place when it is ready, and is then kept running
   t.match(deaths, [{ n: 1, pid: 102 }])
 })
 
-t.test('it is replaced when the old one begins nothing any more', async t => {
+t.test('a replacement is complete when the old child accepts nothing', async t => {
   const { supervisor, children, last } = supervise(1)
   const [old] = children
   if (!old) throw new Error('no child')
@@ -272,7 +275,7 @@ t.test('a child that dies while it is replaced needs no second replacement', asy
   t.equal(children.length, 2)
 })
 
-t.test('one that does not go after it handed over is killed', async t => {
+t.test('a child that does not exit after the hand-over is killed', async t => {
   const { supervisor, children, last, pass } = supervise(1)
   const replaced = supervisor.replace(0)
   last().ready()

@@ -7,7 +7,7 @@ import {
 } from '../../src/engine/dead-workers.ts'
 import { createWorkerNumbers } from '../../src/serving/worker-ids.ts'
 
-t.test('no two processes have a number at a time, and one that is gone is marked', async t => {
+t.test('two processes never share a number, and a dead one is marked', async t => {
   const workers = openDeadWorkers(createDeadWorkers())
   let passes = 0
   const numbers = createWorkerNumbers(workers, () => passes++)

@@ -50,7 +50,7 @@ async function begin(t: Test, count: number, wantedPort?: number) {
   return { ...testLog, processes, workers, url: `http://127.0.0.1:${listeners[0]?.port}` }
 }
 
-t.test('all workers serve one port and one swarm; a stop leaves none', async t => {
+t.test('all workers serve one port and one swarm; a stop ends all', async t => {
   const { workers, lines, url } = await begin(t, 2)
   await workers.listening
   const pids = lines.filter(({ msg }) => msg === 'worker started').map(({ pid }) => Number(pid))

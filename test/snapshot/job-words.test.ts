@@ -34,7 +34,7 @@ t.test('a step that others interrupted counts for a short one', async t => {
   t.ok(millisOf(rest) < 1000 * 99)
 })
 
-t.test('told to hurry, or to stop, it rests no more', async t => {
+t.test('a job stops pausing once it is told to hurry or to stop', async t => {
   for (const word of Object.values(JobWord)) {
     const words = createJobWords()
     const rest = createPace(1e-9, words)
@@ -45,7 +45,7 @@ t.test('told to hurry, or to stop, it rests no more', async t => {
   }
 })
 
-t.test('only who is told to stop stops', async t => {
+t.test('a job stops only when it is told to', async t => {
   const words = createJobWords()
   throwIfStopped(words)
   sayToJobs(words, JobWord.hurry)

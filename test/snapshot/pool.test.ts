@@ -39,7 +39,7 @@ t.test('what an operator can mend arrives as a SnapshotError', async t => {
   t.match(error.message, /cannot write the snapshot .*nowhere/)
 })
 
-t.test('a write that takes its time hurries when it is told to', async t => {
+t.test('a slow write hurries when it is told to', async t => {
   const pool = new SnapshotPool()
   t.teardown(() => pool.close())
   const folder = t.testdir({})

@@ -127,7 +127,7 @@ t.test('a snapshot of another version of the format is not guessed at', async t 
   t.match(skipped[0]?.reason, /format is version 2; this muster reads version 1/)
 })
 
-t.test('the metadata says who made the snapshot, when, and of how much', async t => {
+t.test('the metadata has version, time and counts of a snapshot', async t => {
   const snapshot = await snapshotOf(join(t.testdir({}), 'swarms'), 3)
   const [start = 0, end] = sectionsOf(snapshot)
   const metadata = new Packr({ useRecords: false }).unpack(
@@ -143,7 +143,7 @@ async function restore(file: string, nowSeconds = NOW) {
   return { report, engine, found: checkTables(engine) }
 }
 
-t.test('no snapshot at all is a first start and no error', async t => {
+t.test('a missing snapshot is a first start, not an error', async t => {
   const { report, found } = await restore(join(t.testdir({}), 'swarms'))
   t.match(report, { file: undefined, contents: undefined, torrents: 0, skipped: [] })
   t.equal(found.size, 0)
@@ -181,7 +181,7 @@ t.test('what cannot be read is reported, and left where it is', async t => {
   t.ok(existsSync(file))
 })
 
-t.test('who has expired since is left out', async t => {
+t.test('peers that have expired since are skipped', async t => {
   const file = join(t.testdir({}), 'swarms')
   const { tables, engine } = newTables()
   fillTorrent(engine, 1, 600, 0, NOW)
@@ -209,7 +209,7 @@ t.test('a stopped restore ends, and leaves no lock held', async t => {
   t.ok(existsSync(file))
 })
 
-t.test('a restore while two threads announce takes nothing back that they said', async t => {
+t.test('a restore does not overwrite the announces of two threads', async t => {
   const seed = Date.now() >>> 0
   t.comment(`seed ${seed}`)
   const file = join(t.testdir({}), 'swarms')

@@ -74,7 +74,7 @@ t.test(
   },
 )
 
-t.test('where it cannot be written, the error says so in a sentence', async t => {
+t.test('an error of the file system is one sentence', async t => {
   const { tables } = newTables()
   const file = join(t.testdir({}), 'nowhere', 'swarms')
   const error = await writeSnapshot({ tables, file, nowSeconds: NOW }).catch(error => error)
@@ -95,7 +95,7 @@ t.test('a stopped write leaves everything as it was', async t => {
   t.equal(readFileSync(file, 'utf8'), 'the last one')
 })
 
-t.test('a disk without room leaves the last snapshots as they were', async t => {
+t.test('a full disk leaves the last snapshots unchanged', async t => {
   const folder = t.testdir({})
   const file = join(folder, 'swarms')
   const { tables, engine } = newTables()

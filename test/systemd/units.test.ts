@@ -16,7 +16,7 @@ const skip = await run('systemd-analyze', ['--version']).then(
   () => 'systemd-analyze is not installed',
 )
 
-t.test('the unit has nothing that systemd does not know', { skip }, async t => {
+t.test('systemd knows every setting of the unit', { skip }, async t => {
   // Programs that are not there are errors too, and a unit may be looked at before it is installed.
   const folder = temporaryFolder(t)
   const text = readFileSync(UNIT, 'utf8').replace(

@@ -63,7 +63,7 @@ t.test('a thread that cannot serve is reported dead with the reason', async t =>
   t.match(error, Error)
 })
 
-t.test('a thread that is stopped did not die, and takes its socket along', async t => {
+t.test('a stopped thread is not reported as dead and removes its socket', async t => {
   const folder = testFolder(t)
   const deaths: number[] = []
   const engineThreads = startEngineThreads(engineStart(2), folder, index => deaths.push(index))

@@ -128,7 +128,7 @@ t.test('two threads on one address share its clients', async t => {
   t.same(start.deaths, [])
 })
 
-t.test('a thread goes on counting its rounds when its rules change', async t => {
+t.test('a thread continues to count its rounds when its rules change', async t => {
   const listeners = await free(listener('recvmmsg', 0, 1))
   const start = options(listeners)
   const threads = await startUdpThreads(start)

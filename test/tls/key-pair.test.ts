@@ -69,7 +69,7 @@ t.test('what cannot be used is refused with key, file and reason', async t => {
   refused(/ssl_key: .* cannot be used: it needs a passphrase/)
 })
 
-t.test('a certificate that has ended is refused, one that has not begun is not', async t => {
+t.test('an expired certificate is refused, one that is not yet valid is accepted', async t => {
   const where = files(t)
   await writePair(where.folder, makePair(-20, -10))
   t.throws(() => readKeyPair(where, Date.now()), { message: /ssl_cert: .* it expired on 20/ })

@@ -14,7 +14,7 @@ t.test('a name and an address are what clients may connect to', async t => {
   t.equal(numbered.checkIP('::1'), '::1')
 })
 
-t.test('the command writes a pair that the tracker takes, and never over another', async t => {
+t.test('the command writes a pair that the tracker accepts, and never overwrites one', async t => {
   const folder = temporaryFolder(t)
   const words = ['--create-selfsigned', '--selfsigned-domain', 'tracker.example']
   t.equal(await launch(t, words, folder).ended, 0)

@@ -160,7 +160,7 @@ t.test(`${SECONDS} seconds of churn, kills, reloads, outages and garbage at once
   tell(t, 'HTTP', http)
   tell(t, 'UDP', udp)
   tell(t, 'WebSocket', sockets)
-  t.comment(`${sockets.meetings()} answers to offers came back`)
+  t.comment(`${sockets.meetings()} answers to offers arrived`)
   t.ok(sockets.meetings() > SECONDS)
   t.comment(`API: ${calls} calls, ${broken} broken with a worker`)
   t.same(wrong.slice(0, 5), [], 'the API answered as it should')

@@ -100,7 +100,7 @@ t.test('a list that grows alone uses again what it leaves behind', async t => {
   t.ok((arena.u32[(stripe + STRIPE_TAKEN) >> 2] ?? 0) < bytes * 6)
 })
 
-t.test('a full arena gives 0 and goes on with what is freed', async t => {
+t.test('a full arena returns 0 and reuses freed blocks', async t => {
   const arena = newArena(2 ** 20)
   const stripe = stripeHead(0, 1)
   const held: number[] = []

@@ -82,18 +82,21 @@ t.test(
   },
 )
 
-t.test('a full table says so, keeps what it has, and takes more once there is room', async t => {
-  const table = openHashTable(createHashTable(512, HASH_KEY))
-  let entered = 0
-  while (setValue(table, keyOf(entered).view, 0, entered)) entered++
-  t.ok(entered >= 512, `${entered} keys`)
-  for (let n = 0; n < entered; n++) {
-    if (findValue(table, keyOf(n).view, 0) !== n) t.fail(`${n}`)
-  }
-  for (let n = 0; n < 100; n++) removeValue(table, keyOf(n).view, 0)
-  t.ok(setValue(table, keyOf(entered).view, 0, 7))
-  t.equal(findValue(table, keyOf(entered).view, 0), 7)
-})
+t.test(
+  'a full table reports it, keeps its entries, and accepts more once there is space',
+  async t => {
+    const table = openHashTable(createHashTable(512, HASH_KEY))
+    let entered = 0
+    while (setValue(table, keyOf(entered).view, 0, entered)) entered++
+    t.ok(entered >= 512, `${entered} keys`)
+    for (let n = 0; n < entered; n++) {
+      if (findValue(table, keyOf(n).view, 0) !== n) t.fail(`${n}`)
+    }
+    for (let n = 0; n < 100; n++) removeValue(table, keyOf(n).view, 0)
+    t.ok(setValue(table, keyOf(entered).view, 0, 7))
+    t.equal(findValue(table, keyOf(entered).view, 0), 7)
+  },
+)
 
 t.test('readers in other threads never miss a key that stays, whatever is written', async t => {
   const shared = createHashTable(100_000, HASH_KEY)

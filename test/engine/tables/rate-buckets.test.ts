@@ -9,7 +9,7 @@ import type { TokenTaker } from './fixtures/token-taker.ts'
 const NOW = 1_700_000_000
 const newBuckets = () => new Int32Array(createRateBuckets())
 
-t.test('a bucket gives its burst, and then as much as comes back', async t => {
+t.test('a bucket allows its burst, and then its rate', async t => {
   const buckets = newBuckets()
   const rate = { period: 500, burst: 3 }
   const take = (now: number) => takeToken(buckets, 7, now, rate)

@@ -218,7 +218,7 @@ t.test(
   },
 )
 
-t.test('what is wrong is said with status 200', async t => {
+t.test('failures have status 200', async t => {
   const { open } = await start(t)
   const connection = await open()
   for (const [target, reason] of [
@@ -438,7 +438,7 @@ t.test('the ip parameter counts where the operator allows it', async t => {
   }
 })
 
-t.test('a client that goes away while its request waits leaves nothing behind', async t => {
+t.test('a client that disconnects while its request waits leaves no state', async t => {
   const { server, link, open } = await start(t)
   for (let round = 0; round < 50; round++) {
     const connections = await Promise.all(Array.from({ length: 10 }, open))
@@ -454,7 +454,7 @@ t.test('a client that goes away while its request waits leaves nothing behind', 
   last.destroy()
 })
 
-t.test('without an engine the tracker says so, and does not hang', async t => {
+t.test('without an engine the tracker answers with a failure at once', async t => {
   const { link, open } = await start(t)
   const connection = await open()
   t.equal((await connection.get(announce(1)))?.status, 200)
@@ -474,7 +474,7 @@ t.test('an address that cannot be listened on rejects', async t => {
   )
 })
 
-t.test('each answer is counted once, by what it is and by the family of who asked', async t => {
+t.test("each answer is counted once, by kind and by the client's family", async t => {
   const { counters, link, open } = await start(t, { trustedProxies: ['127.0.0.1'] })
   const connection = await open()
   const ask = (target: string, address: string) =>

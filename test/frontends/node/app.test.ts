@@ -66,7 +66,7 @@ t.test('a client that pipelines without reading is served one answer, and cut of
   t.ok(handled < 20, `${handled} of 1000 requests handled`)
 })
 
-t.test('HTTP/1.0 is answered, and its connection closed unless it asks otherwise', async t => {
+t.test('HTTP/1.0 is answered, and its connection closed without keep-alive', async t => {
   const { open } = await start(t)
   const connection = await open()
   connection.write('GET /a HTTP/1.0\r\nconnection: keep-alive\r\n\r\n')
@@ -145,7 +145,7 @@ t.test('a head of 15 KiB may come in pieces', async t => {
   connection.destroy()
 })
 
-t.test('a kept connection is closed after the idle timeout', async t => {
+t.test('an idle connection is closed after the idle timeout', async t => {
   const { open } = await start(t, { idleTimeout: 1 })
   const connection = await open()
   t.equal((await connection.get('/a'))?.status, 200)

@@ -122,6 +122,6 @@ for (const host of HOSTS) {
   })
 }
 
-t.test('a descriptor that is none is an error', async t => {
+t.test('an invalid descriptor is an error', async t => {
   t.equal(receive(createBatch({ family: 0, isWildcard: false }, 1), -1), -Errno.EBADF)
 })

@@ -67,7 +67,7 @@ t.test('an address that is not one of this machine is named', async t => {
   })
 })
 
-t.test('the buffers that the kernel granted are told', async t => {
+t.test('the buffers that the kernel granted are reported', async t => {
   const plain = openUdpSocket({ ...ANY, host: '127.0.0.1' })
   t.teardown(() => closeUdpSocket(plain))
   t.ok(plain.receiveBufferBytes > 0)

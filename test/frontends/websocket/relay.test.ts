@@ -104,7 +104,7 @@ t.test('messages to a dead worker are dropped, and a restarted one is found', as
   t.notOk(existsSync(join(folder, '2.sock')))
 })
 
-t.test('memory stays bounded while another worker reads nothing', async t => {
+t.test('memory stays bounded while another worker does not read', async t => {
   const folder = temporaryFolder(t)
   const one = await relayOf(t, 1, folder)
   const server = createServer(socket => {

@@ -288,7 +288,7 @@ t.test('one torrent takes only a few peer ids of one socket', async t => {
   t.ok(totals(engine).peers[2] <= PEER_IDS_PER_TORRENT_MAX, `${totals(engine).peers[2]} peers`)
 })
 
-t.test('sockets are limited per IPv4 address, and the refusal says why', async t => {
+t.test('sockets are limited per IPv4 address, and the refusal has the reason', async t => {
   const { count, engine, logged, open, port } = await start(
     t,
     {},

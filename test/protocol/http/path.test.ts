@@ -49,7 +49,7 @@ t.test('keys that the rules do not require are ignored', async t => {
   t.same(parse('/nonsense/announce', { keys: false, users: false }), [NONE, NONE])
 })
 
-t.test('what is wrong with a key is said', async t => {
+t.test('the failure names the fault of a key', async t => {
   t.equal(parse('/announce', both), Failure.missingKey)
   t.equal(parse('/announce', users), Failure.missingKey)
   t.equal(parse(`/${KEY}/announce`, both), Failure.missingKey)

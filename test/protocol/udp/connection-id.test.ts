@@ -93,7 +93,7 @@ t.test('an id is the SipHash-2-4 of address and slot', async t => {
   }
 })
 
-t.test('an id is good in its slot and the one after, and at no other time', async t => {
+t.test('an id is valid in its slot and the next one only', async t => {
   for (const address of [IPV4, IPV6]) {
     const id = idOf(SECRET, address, START)
     for (const [later, good] of [
@@ -111,7 +111,7 @@ t.test('an id is good in its slot and the one after, and at no other time', asyn
   }
 })
 
-t.test('an id is good from its own address only', async t => {
+t.test('an id is valid for its own address only', async t => {
   for (const address of [IPV4, IPV6]) {
     const id = idOf(SECRET, address, START)
     for (let bit = 0; bit < address.length * 8; bit++) {

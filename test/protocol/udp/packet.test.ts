@@ -101,7 +101,7 @@ t.test('an event that BEP 15 does not have is an announce without event', async 
   t.same([0, 1, 2, 3, 4, 99, 0xffffffff].map(eventOf), [0, 1, 2, 3, 0, 0, 0])
 })
 
-t.test('byte counts past 2^48 are kept as the largest', async t => {
+t.test('byte counts above 2^48 become the largest', async t => {
   const leftOf = (left: bigint) => record.readU64(parse({ left }).view, record.LEFT)
   t.equal(leftOf(2n ** 48n - 1n), TRANSFER_BYTES_MAX)
   t.equal(leftOf(2n ** 48n), TRANSFER_BYTES_MAX)

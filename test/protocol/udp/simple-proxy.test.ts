@@ -51,7 +51,7 @@ t.test('the header is not believed from anybody else', async t => {
   t.equal(send(connectPacket(7), PROXY).length, 16, 'the proxy itself too')
 })
 
-t.test('the header means nothing where it is not switched on', async t => {
+t.test('the header is ignored where it is not enabled', async t => {
   const { send, counted } = listener(Family.ipv4)
   t.equal(send(proxied(CLIENT, connectPacket(7)), PROXY).length, 0)
   t.equal(counted(UdpCounter.garbage), 1)

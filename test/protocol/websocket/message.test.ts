@@ -51,7 +51,7 @@ const offers = fc.record(
   { noNullPrototype: true },
 )
 
-t.test('an announce is read as it was said, and its record too', async t => {
+t.test('an announce and its record have the values of the message', async t => {
   fc.assert(
     fc.property(
       hashes,
@@ -148,7 +148,7 @@ t.test('a left that cannot be read is a leecher, and numbers may be strings', as
   })
 })
 
-t.test('what is wrong is said with what the failure is of', async t => {
+t.test('a failure names the message that it answers', async t => {
   const failures: [message: unknown, failure: Failure, more?: object][] = [
     [[], Failure.invalidJson],
     [null, Failure.invalidJson],
@@ -203,13 +203,13 @@ t.test('what is wrong is said with what the failure is of', async t => {
   })
 })
 
-t.test('more offers than are passed on are left out', async t => {
+t.test('offers above the limit are skipped', async t => {
   const many = Array.from({ length: OFFERS_MAX + 5 }, () => OFFER)
   const message = parse({ ...ANNOUNCE, offers: many }) as AnnounceMessage
   t.equal(message.offers.length, OFFERS_MAX)
 })
 
-t.test('an answer is read, and told as the one who made the offer wants it', async t => {
+t.test('an answer is read, and relayed in the form that the offering client expects', async t => {
   const message = parse(ANSWER)
   if (message.kind !== 'answer') throw new Error('not an answer')
   const { to_peer_id, ...told } = ANSWER
