@@ -81,7 +81,7 @@ t.test(
     const staying = 4000
     for (let torrent = 0; torrent < staying; torrent++) fillTorrent(engine, torrent, 3)
     let now = NOW
-    // Torrents come by the thousand, so that the index grows, and go again, so that entries move up.
+    // Thousands of torrents are added, so that the index grows, and removed, so that entries move.
     let newest = 10_000
     const change = () => {
       const coming = newest === 10_000 ? 6000 : 200
