@@ -55,11 +55,15 @@ t.test('nginx as documented: HTTP with the address of the client', { skip: nginx
   t.match(await socket.message(({ action }) => action === 'announce'), { incomplete: 1 })
 })
 
-t.test('nginx without proxy_http_version, over HTTP/1.0, with node:http', { skip: nginx }, async t => {
-  const frontend = { workers: 1, http: 'node' }
-  const tracker = await startBehindProxy(t, 'behind-a-proxy.toml', { frontend })
-  await testAnnounces(t, await startNginx(t, tracker, ['proxy_http_version 1.1;']))
-})
+t.test(
+  'nginx without proxy_http_version, over HTTP/1.0, with node:http',
+  { skip: nginx },
+  async t => {
+    const frontend = { workers: 1, http: 'node' }
+    const tracker = await startBehindProxy(t, 'behind-a-proxy.toml', { frontend })
+    await testAnnounces(t, await startNginx(t, tracker, ['proxy_http_version 1.1;']))
+  },
+)
 
 const haproxy = hasProgram('haproxy') ? false : 'haproxy is not installed'
 for (const [mode, proxyFile, trackerFile] of [

@@ -4,9 +4,9 @@ const REPLACEMENT = '\ufffd'
 
 /**
  * The query with a character for each byte, as the parsers read it, from one that was decoded as
- * UTF-8. Every function of uWebSockets.js does so, and none returns the bytes. Clients should encode
- * bytes from 0x80 on, and some do not. Bytes that are not UTF-8 are lost: REPLACEMENT stays in their
- * place, which is not a byte, and the parsers refuse an info hash or peer id that contains it.
+ * UTF-8. Every function of uWebSockets.js decodes it so, and none returns the bytes. Clients should
+ * encode bytes from 0x80 on, and some do not. Bytes that are not UTF-8 are lost: REPLACEMENT stays
+ * in their place, and the parsers refuse an info hash or peer id that contains it.
  */
 export function bytesOfUtf8Query(query: string): string {
   if (!RAW.test(query)) return query

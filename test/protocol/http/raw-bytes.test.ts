@@ -20,16 +20,22 @@ t.test('bytes that are not UTF-8 are marked, and change nothing beside them', as
     Buffer.of(0xff, 0xe9),
     Buffer.from('&peer_id=\u00fc'),
   ])
-  t.equal(bytesOfUtf8Query(decoded(query)), 'info_hash=\u00c3\u00a9&x=\ufffd\ufffd&peer_id=\u00c3\u00bc')
+  t.equal(
+    bytesOfUtf8Query(decoded(query)),
+    'info_hash=\u00c3\u00a9&x=\ufffd\ufffd&peer_id=\u00c3\u00bc',
+  )
 })
 
-t.test('an info hash of bytes that are not UTF-8 is refused, elsewhere they do no harm', async t => {
-  const rest = '&peer_id=-XX0001-0123456789ab&port=6881'
-  const hash = (bytes: Buffer) => Buffer.concat([Buffer.from('info_hash='), bytes])
-  const query = (...parts: Buffer[]) =>
-    bytesOfUtf8Query(decoded(Buffer.concat([...parts, Buffer.from(rest)])))
-  t.equal(announce(query(hash(Buffer.alloc(20, 0xa0)))), Failure.invalidEncoding)
-  const utf8 = Buffer.from('\u00e9'.repeat(10))
-  const unknown = Buffer.concat([Buffer.from('&trackerid='), Buffer.of(0xff)])
-  t.match(announce(query(hash(utf8), unknown)), { infoHash: utf8.toString('hex') })
-})
+t.test(
+  'an info hash of bytes that are not UTF-8 is refused, elsewhere they do no harm',
+  async t => {
+    const rest = '&peer_id=-XX0001-0123456789ab&port=6881'
+    const hash = (bytes: Buffer) => Buffer.concat([Buffer.from('info_hash='), bytes])
+    const query = (...parts: Buffer[]) =>
+      bytesOfUtf8Query(decoded(Buffer.concat([...parts, Buffer.from(rest)])))
+    t.equal(announce(query(hash(Buffer.alloc(20, 0xa0)))), Failure.invalidEncoding)
+    const utf8 = Buffer.from('\u00e9'.repeat(10))
+    const unknown = Buffer.concat([Buffer.from('&trackerid='), Buffer.of(0xff)])
+    t.match(announce(query(hash(utf8), unknown)), { infoHash: utf8.toString('hex') })
+  },
+)
