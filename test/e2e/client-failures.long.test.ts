@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { Client } from 'bittorrent-tracker'
 import t, { type Test } from 'tap'
 import { makeTorrent } from '../fixtures/make-torrent.ts'
 import {
@@ -60,6 +62,16 @@ for (const { name, rules, path, text } of FAILURES) {
   t.test(`clients show the failure for ${name}`, async t => {
     const tracker = await startTracker(t, { ...rules, udp_server: [], frontend: { workers: 0 } })
     const torrent = makeTorrent(temporaryFolder(t), `${tracker.url()}${path}`, 2 ** 16)
+    await t.test('the npm client of WebTorrent', async t => {
+      const announce = [`${tracker.url().replace('http', 'ws')}${path}`]
+      const { infoHash } = torrent
+      const peerId = Buffer.alloc(20, 'x')
+      const client = new Client({ infoHash, peerId, announce, port: 6881, wrtc: {} })
+      t.teardown(() => client.destroy())
+      client.start({ left: 0, numwant: 0 })
+      const [warning] = (await once(client, 'warning')) as [Error]
+      t.match(warning.message, text)
+    })
     for (const client of CLIENTS) {
       const skip = hasProgram(client.program) ? false : `${client.program} is not installed`
       await t.test(client.program, { skip }, async t => {
