@@ -60,13 +60,16 @@ export function writePeers(
     if (recipient.scope === Scope.global) recipient.scope = Scope.local
     else reply.u8[replyAt + REPLY_FLAGS] = flags & ~Flag.localPeers
   }
-  const [ipv4, ipv6] = engine.picks
-  openPicks(ipv4, held.arena, listOf(held.arena, torrent, Family.ipv4), Family.ipv4)
-  openPicks(ipv6, held.arena, listOf(held.arena, torrent, Family.ipv6), Family.ipv6)
-  ipv4.oldest = oldest
-  ipv6.oldest = oldest
-  const peers = replyAt + REPLY_HEADER_BYTES
+  const wantsBoth = (flags & Flag.bothFamilies) !== 0
   const own = engine.picks[family]
+  openPicks(own, held.arena, listOf(held.arena, torrent, family), family)
+  own.oldest = oldest
+  if (wantsBoth || wantsIds) {
+    const other = otherOf(family)
+    openPicks(engine.picks[other], held.arena, listOf(held.arena, torrent, other), other)
+    engine.picks[other].oldest = oldest
+  }
+  const peers = replyAt + REPLY_HEADER_BYTES
   const width = COMPACT_BYTES[family]
   pickPeers(own, wanted, slot, peer.seeder)
   dropOthers(engine, own)
@@ -77,13 +80,14 @@ export function writePeers(
   }
   const ownCount = (end - peers) / width
   let otherCount = 0
-  if ((flags & Flag.bothFamilies) !== 0 && ownCount < wanted) {
+  if (wantsBoth && ownCount < wanted) {
     otherCount = writeOtherFamily(engine, peers, ownCount, wanted - ownCount)
     end += otherCount * COMPACT_BYTES[otherOf(family)]
   }
   reply.view.setUint16(replyAt + PEER_COUNT[family], ownCount, true)
   if (otherCount > 0) reply.view.setUint16(replyAt + PEER_COUNT[otherOf(family)], otherCount, true)
   if (!wantsIds) return end
+  const [ipv4, ipv6] = engine.picks
   const ipv4Count = family === Family.ipv4 ? ownCount : otherCount
   const idsEnd = copyUsefulIds(ipv4, recipient, ipv4Count, reply.view, end)
   return copyUsefulIds(ipv6, recipient, ownCount + otherCount - ipv4Count, reply.view, idsEnd)
@@ -163,10 +167,14 @@ export function writeCounts(
 ): void {
   const { arena } = engine.held
   const { view } = reply
-  const extra = readExtra(engine, hash, request.view, at + INFO_HASH)
-  const seeders = torrentSeeders(arena, torrent)
-  const leechers = torrentPeers(arena, torrent) - seeders
-  view.setUint32(replyAt + SEEDERS, seeders - extra.seeders, true)
-  view.setUint32(replyAt + LEECHERS, leechers - extra.leechers, true)
+  let seeders = torrentSeeders(arena, torrent)
+  let leechers = torrentPeers(arena, torrent) - seeders
+  if (engine.access.rules.users) {
+    const extra = readExtra(engine, hash, request.view, at + INFO_HASH)
+    seeders -= extra.seeders
+    leechers -= extra.leechers
+  }
+  view.setUint32(replyAt + SEEDERS, seeders, true)
+  view.setUint32(replyAt + LEECHERS, leechers, true)
   view.setUint32(replyAt + COMPLETED, torrentCompleted(arena, torrent), true)
 }

@@ -146,7 +146,7 @@ function randomAnnounce(
     infoHash,
     peerId,
     address,
-    port: 1 + random(65535),
+    port: 2 + random(65534), // a peer at port 1 is not handed out
     event:
       dice < 2 ? Event.stopped : dice < 4 ? Event.completed : dice < 6 ? Event.started : Event.none,
     left: random(2) * (1 + random(2 ** 31)) * 4096,

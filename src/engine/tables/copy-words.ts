@@ -24,12 +24,18 @@ type Shorts = { readonly u16: Uint16Array; readonly i32: Int32Array }
  * of 8.
  */
 export function moveBytes({ u16, i32 }: Shorts, from: number, to: number, bytes: number): void {
-  const isWhole = ((from | to | bytes) & 3) === 0
-  const cells = isWhole ? i32 : u16
-  const shift = isWhole ? 2 : 1
-  const source = from >> shift
-  const target = to >> shift
-  const count = bytes >> shift
-  if (to < from) for (let n = 0; n < count; n++) cells[target + n] = cells[source + n]!
-  else if (to > from) for (let n = count - 1; n >= 0; n--) cells[target + n] = cells[source + n]!
+  if (from === to) return
+  if (((from | to | bytes) & 3) !== 0) {
+    const source = from >> 1
+    const target = to >> 1
+    const count = bytes >> 1
+    if (to < from) for (let n = 0; n < count; n++) u16[target + n] = u16[source + n]!
+    else for (let n = count - 1; n >= 0; n--) u16[target + n] = u16[source + n]!
+    return
+  }
+  const source = from >> 2
+  const target = to >> 2
+  const count = bytes >> 2
+  if (to < from) for (let n = 0; n < count; n++) i32[target + n] = i32[source + n]!
+  else for (let n = count - 1; n >= 0; n--) i32[target + n] = i32[source + n]!
 }

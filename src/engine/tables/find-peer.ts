@@ -1,4 +1,4 @@
-import { COMPACT_BYTES, type Family, HASH_BYTES } from '../../protocol/records.ts'
+import { COMPACT_BYTES, type Family } from '../../protocol/records.ts'
 import type { Arena } from './arena.ts'
 import { hashPeer } from './keyed-hash.ts'
 import { DETAIL_BYTES, DETAIL_PEER_ID, PEER_ADDRESS } from './layout.ts'
@@ -45,7 +45,7 @@ export function findPeer(held: HeldStripe, list: ListRef, peer: SoughtPeer): Slo
     const { view, idAt, addressAt, family } = peer
     const hash = hashPeer(held.hashKey, view, idAt, addressAt, PEER_ADDRESS[family])
     let slot = indexFind(arena, index, hash, NO_SLOT)
-    while (slot !== NO_SLOT && !isPeer(arena, list, slot, peer)) {
+    while (slot !== NO_SLOT && !isPeerAt(arena, list, slot, peer)) {
       slot = indexFind(arena, index, hash, slot)
     }
     return slot
@@ -65,20 +65,25 @@ export function findPeer(held: HeldStripe, list: ListRef, peer: SoughtPeer): Slo
 
 /** The slot of a small list with tags, from `first` to `end` - 1, that holds the peer. */
 function findByTag(
-  held: HeldStripe,
+  { arena, hashKey }: HeldStripe,
   list: ListRef,
   peer: SoughtPeer,
   first: number,
   end: number,
 ): Slot {
-  const { arena, hashKey } = held
+  const { family } = peer
   const tags = blockAt(arena, list, 0 as Slot)
-  const tag = tagOf(hashKey, peer.view, peer.addressAt, peer.family)
-  let slot = nextTag(arena, tags, tag, first, end)
-  while (slot !== NO_SLOT && !isPeer(arena, list, slot as Slot, peer)) {
+  const compact = compactAt(arena, list, family, 0 as Slot)
+  const detail = detailAt(arena, list, family, 0 as Slot)
+  const width = COMPACT_BYTES[family]
+  const tag = tagOf(hashKey, peer.view, peer.addressAt, family)
+  for (let slot = nextTag(arena, tags, tag, first, end); slot !== NO_SLOT; ) {
+    if (isPeer(arena, compact + slot * width, detail + slot * DETAIL_BYTES, peer)) {
+      return slot as Slot
+    }
     slot = nextTag(arena, tags, tag, slot + 1, end)
   }
-  return slot as Slot
+  return NO_SLOT
 }
 
 /** The slot of a list without tags, from `first` to `end` - 1, that holds the peer. */
@@ -96,13 +101,13 @@ function scanPeers(
   const lastWord = PEER_ADDRESS[family] - 4
   const address = view.getInt32(peer.addressAt + lastWord, true)
   const idWord = view.getInt32(peer.idAt + ID_PREFIX, true)
-  let at = compactAt(arena, list, family, first as Slot) + lastWord
-  let id = detailAt(arena, list, family, first as Slot) + DETAIL_PEER_ID + ID_PREFIX
-  for (let slot = first as Slot; slot < end; slot++, at += width, id += DETAIL_BYTES) {
+  let at = compactAt(arena, list, family, first as Slot) as number
+  let detail = detailAt(arena, list, family, first as Slot) as number
+  for (let slot = first as Slot; slot < end; slot++, at += width, detail += DETAIL_BYTES) {
     if (
-      arena.view.getInt32(at, true) === address &&
-      arena.view.getInt32(id, true) === idWord &&
-      isPeer(arena, list, slot, peer)
+      arena.view.getInt32(at + lastWord, true) === address &&
+      arena.view.getInt32(detail + DETAIL_PEER_ID + ID_PREFIX, true) === idWord &&
+      isPeer(arena, at, detail, peer)
     ) {
       return slot
     }
@@ -110,20 +115,31 @@ function scanPeers(
   return NO_SLOT
 }
 
-function isPeer(arena: Arena, list: ListRef, slot: Slot, peer: SoughtPeer): boolean {
-  const { family, view } = peer
-  const at = compactAt(arena, list, family, slot)
-  for (let n = 0; n < PEER_ADDRESS[family]; n += 4) {
-    if (arena.view.getInt32(at + n, true) !== view.getInt32(peer.addressAt + n, true)) return false
+function isPeerAt(arena: Arena, list: ListRef, slot: Slot, peer: SoughtPeer): boolean {
+  const detail = detailAt(arena, list, peer.family, slot)
+  return isPeer(arena, compactAt(arena, list, peer.family, slot), detail, peer)
+}
+
+/** Whether the compact bytes and details at these offsets are those of the peer. */
+function isPeer(arena: Arena, compact: number, detail: number, peer: SoughtPeer): boolean {
+  const { addressAt, family, idAt, view } = peer
+  if (arena.view.getInt32(compact, true) !== view.getInt32(addressAt, true)) return false
+  for (let n = 4; n < PEER_ADDRESS[family]; n += 4) {
+    if (arena.view.getInt32(compact + n, true) !== view.getInt32(addressAt + n, true)) return false
   }
-  return hasPeerId(arena, detailAt(arena, list, family, slot), view, peer.idAt)
+  return hasPeerId(arena, detail, view, idAt)
 }
 
 /** Whether the peer with the details at `detail` has the 20-byte id at `idAt`. */
 export function hasPeerId(arena: Arena, detail: number, view: DataView, idAt: number): boolean {
+  const { view: own } = arena
   const at = detail + DETAIL_PEER_ID
-  for (let n = 0; n < HASH_BYTES; n += 4) {
-    if (arena.view.getInt32(at + n, true) !== view.getInt32(idAt + n, true)) return false
-  }
-  return true
+  // The random part, which tells most ids apart, comes first.
+  return (
+    own.getInt32(at + 16, true) === view.getInt32(idAt + 16, true) &&
+    own.getInt32(at + 12, true) === view.getInt32(idAt + 12, true) &&
+    own.getInt32(at + 8, true) === view.getInt32(idAt + 8, true) &&
+    own.getInt32(at + 4, true) === view.getInt32(idAt + 4, true) &&
+    own.getInt32(at, true) === view.getInt32(idAt, true)
+  )
 }

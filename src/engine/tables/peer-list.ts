@@ -89,15 +89,17 @@ export function seederCount(arena: Arena, list: ListRef): number {
 /** Number of peers of a torrent, all families together. */
 export function torrentPeers(arena: Arena, torrent: TorrentRef): number {
   const first = (torrent + TORRENT_LISTS + LIST_COUNT) >> 2
-  const websocket = listOf(arena, torrent, Family.websocket)
-  return arena.u32[first]! + arena.u32[first + (LIST_BYTES >> 2)]! + peerCount(arena, websocket)
+  const both = arena.u32[first]! + arena.u32[first + (LIST_BYTES >> 2)]!
+  const websocket = websocketList(arena, torrent)
+  return websocket === NO_LIST ? both : both + peerCount(arena, websocket)
 }
 
 /** Number of seeders of a torrent, all families together. */
 export function torrentSeeders(arena: Arena, torrent: TorrentRef): number {
   const first = (torrent + TORRENT_LISTS + LIST_SEEDERS) >> 2
-  const websocket = listOf(arena, torrent, Family.websocket)
-  return arena.u32[first]! + arena.u32[first + (LIST_BYTES >> 2)]! + seederCount(arena, websocket)
+  const both = arena.u32[first]! + arena.u32[first + (LIST_BYTES >> 2)]!
+  const websocket = websocketList(arena, torrent)
+  return websocket === NO_LIST ? both : both + seederCount(arena, websocket)
 }
 
 /** Reference of the peer index of a large list; 0 for a small one. */
