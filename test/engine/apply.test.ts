@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { applyDelta, areDeltas } from '../../src/engine/apply.ts'
 import { createDeltaRing, droppedDeltas, openDeltaRing } from '../../src/engine/delta-ring.ts'
-import { readTorrent } from '../../src/engine/inspect.ts'
+import { readTorrent, takeChangedTorrents } from '../../src/engine/inspect.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
 import { DeltaBit, deltaBytes, seenOf } from '../../src/protocol/delta-record.ts'
 import { Event } from '../../src/protocol/records.ts'
@@ -255,3 +255,30 @@ t.test('a clock that is ahead keeps no peer for longer, and what timed out is sk
   t.equal(applier.counts.expired, 1)
   t.equal(readTorrent(other.engine, id('torrent'))?.seeders, 1)
 })
+
+for (const sharesDatabase of [true, false]) {
+  const who = sharesDatabase ? 'the node that counted it' : 'each node'
+  t.test(`a download is written to the database by ${who}`, async t => {
+    const nodes = [new EngineNode(0), new EngineNode(1)] as const
+    const settings = { ...NODE_SETTINGS, persistent: true, sharesDatabase }
+    for (const { applier, engine } of nodes) {
+      engine.settings = settings
+      applier.engine.settings = settings
+    }
+    const client = { infoHash: Buffer.alloc(20, 1), peerId: id('-MU0100-1') }
+    for (const [event, left] of [
+      [Event.started, 9],
+      [Event.completed, 0],
+    ] as const) {
+      writeAnnounce(request, { ...client, address: Buffer.from([10, 0, 0, 1]), event, left })
+      nodes[0].announce(request, START)
+    }
+    nodes[1].receive(nodes[0].flush(START), START)
+    const unwritten = nodes.map(({ engine }) =>
+      Array.from({ length: engine.stripeCount }, (_, n) => takeChangedTorrents(engine, n))
+        .flat()
+        .map(torrent => [torrent.completed, torrent.unwritten]),
+    )
+    t.same(unwritten, [[[1, 1]], [[1, sharesDatabase ? 0 : 1]]])
+  })
+}
