@@ -336,6 +336,12 @@ function summary(engine: Engine, udpCounters: readonly UdpCounters[]): object {
     completed,
     expired,
     evicted,
-    udp: sumUdpCounters(udpCounters),
+    udp: Object.fromEntries(
+      Object.entries(sumUdpCounters(udpCounters)).map(([name, sums]) => [snakeCase(name), sums]),
+    ),
   }
+}
+
+function snakeCase(name: string): string {
+  return name.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
 }

@@ -53,7 +53,20 @@ async function checkRun(t: Test, tracker: Tracker, workers: number): Promise<voi
     seeders: 1,
     leechers: 1,
   })
+  for (const line of tracker.log) {
+    t.strictSame(
+      namesOf(line).filter(name => !/^[a-z][a-z0-9_]*$/.test(name)),
+      [],
+      line.msg,
+    )
+  }
   t.equal(tracker.stderr(), '')
+}
+
+/** The names of all fields of a log line. */
+function namesOf(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return []
+  return Object.entries(value).flatMap(([name, field]) => [name, ...namesOf(field)])
 }
 
 t.test('it starts, answers over both families and stops, without workers', async t => {
