@@ -12,7 +12,7 @@ t.test(
     t.same(faults, [])
     t.equal(warnings.length, 1)
     for (const key of [
-      'tracker_config.cluster_port',
+      'tracker_config.cluster_bind_address',
       'http_server[0].keep_alive',
       'udp_server[0].worker_threads',
     ]) {

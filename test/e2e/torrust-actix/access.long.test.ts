@@ -1,11 +1,11 @@
 import bencode from 'bencode'
 import t from 'tap'
 import { hashOf } from '../../fixtures/tracker-client.ts'
-import { type Compared, skipWithoutOriginal as skip } from '../fixtures/original.ts'
+import { type Compared, skipWithoutOriginal as skip, TOKEN } from '../fixtures/original.ts'
 import { askRaw } from '../fixtures/raw-request.ts'
 import { ACCESS_DIFFERENCES } from './fixtures/explained-access.ts'
 import { announceQuery } from './fixtures/odd-announces.ts'
-import { type Pair, startPair, TOKEN } from './fixtures/pair.ts'
+import { type Pair, startPair } from './fixtures/pair.ts'
 import { type Members, SideBySide } from './fixtures/side-by-side.ts'
 
 /** Announces and scrapes where keys, users and lists are enabled. */

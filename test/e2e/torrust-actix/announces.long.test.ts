@@ -2,11 +2,11 @@ import bencode from 'bencode'
 import t from 'tap'
 import { percentEncode } from '../../fixtures/http-client.ts'
 import { hashOf } from '../../fixtures/tracker-client.ts'
-import { type Compared, skipWithoutOriginal as skip } from '../fixtures/original.ts'
+import { type Compared, skipWithoutOriginal as skip, TOKEN } from '../fixtures/original.ts'
 import { askRaw, type RawRequest } from '../fixtures/raw-request.ts'
 import { ANNOUNCE_DIFFERENCES } from './fixtures/explained-announces.ts'
 import { announceQuery, combinations, fieldsOf, ODD_ANNOUNCES } from './fixtures/odd-announces.ts'
-import { type Pair, startPair, TOKEN } from './fixtures/pair.ts'
+import { type Pair, startPair } from './fixtures/pair.ts'
 import { type Members, SideBySide } from './fixtures/side-by-side.ts'
 
 type Sent = RawRequest & { readonly what: string; readonly is6?: boolean }
@@ -160,5 +160,5 @@ function* requests(): Generator<Sent> {
   }
   const preflight = 'origin: http://example.org\r\naccess-control-request-method: GET\r\n'
   yield { what: 'preflight', method: 'OPTIONS', target: '/announce', headers: preflight }
-  yield { what: 'HTTP/1.0', version: '1.0', target: `/announce${query}` }
+  yield { what: 'HTTP/1.0', version: '1.0', target: `/announce${query}`, patience: 3000 }
 }

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type Compared, skipWithoutOriginal as skip } from '../fixtures/original.ts'
+import { type Compared, skipWithoutOriginal as skip, TOKEN } from '../fixtures/original.ts'
 import { askRaw } from '../fixtures/raw-request.ts'
 import {
   type ApiRequest,
@@ -9,7 +9,7 @@ import {
   type TokenForm,
 } from './fixtures/api-requests.ts'
 import { API_DIFFERENCES } from './fixtures/explained-api.ts'
-import { startPair, TOKEN } from './fixtures/pair.ts'
+import { startPair } from './fixtures/pair.ts'
 import { type Members, SideBySide } from './fixtures/side-by-side.ts'
 
 /** The header of the token. */
