@@ -1,10 +1,9 @@
 import { spawnSync } from 'node:child_process'
 
-
 import t, { type Test } from 'tap'
 import { databasesOn } from '../../database/fixtures/server-database.ts'
-import { query } from '../../fixtures/http-client.ts'
 import { startMariadb, startPostgres } from '../../fixtures/database-servers.ts'
+import { query } from '../../fixtures/http-client.ts'
 import { launch, temporaryFolder } from '../../fixtures/start-tracker.ts'
 import { clientOf, hashOf } from '../../fixtures/tracker-client.ts'
 import {
@@ -84,7 +83,10 @@ async function stateOf(tracker: Compared): Promise<State> {
 /** The same rows, and expiry times that differ by the seconds since `since` at most. */
 function compare(t: Test, was: State, is: State, since: number): void {
   const passed = Math.ceil((Date.now() - since) / 1000) + 1
-  t.same({ ...is, keys: Object.keys(is.keys).sort() }, { ...was, keys: Object.keys(was.keys).sort() })
+  t.same(
+    { ...is, keys: Object.keys(is.keys).sort() },
+    { ...was, keys: Object.keys(was.keys).sort() },
+  )
   for (const [key, end] of Object.entries(was.keys)) {
     const difference = Math.abs((is.keys[key] ?? 0) - end)
     t.ok(difference <= passed, `key ${key.slice(-2)}: ${difference} s of ${passed} s`)
