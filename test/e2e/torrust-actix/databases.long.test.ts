@@ -15,7 +15,7 @@ import {
 } from '../fixtures/original.ts'
 import { askRaw } from '../fixtures/raw-request.ts'
 
-/** One database goes from Torrust-Actix to muster and back, with the configuration of the former. */
+/** Migrations of one database from Torrust-Actix to muster and back, with one configuration. */
 
 const hex = (n: number) => hashOf(n).toString('hex')
 const KEY = hex(11)
@@ -60,7 +60,7 @@ type State = {
   readonly blacklists: Record<string, boolean>
 }
 
-/** What the API says about everything that the database has. */
+/** Reads all stored data through the API. */
 async function stateOf(tracker: Compared): Promise<State> {
   const hashes = [1, 2, 3, 4, 5].map(hex)
   const get = async (name: keyof State, entries: string[]) =>
