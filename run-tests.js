@@ -5,6 +5,7 @@
  *   --long           the files *.long.test.js instead of all others
  *   --jobs=N         files at a time, by default 3
  *   --timeout=N      seconds for a file, by default 300
+ *   --coverage=DIR   V8's coverage of each process of a test, for check-coverage.ts
  *   --reporter=tap   the whole output of all files as TAP, instead of a line for each file
  *
  * tap's own runner loads a module into every process, and into each of its threads, that records
@@ -13,7 +14,7 @@
  */
 import { spawn } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
 const TESTS = join('dist', 'test')
@@ -31,6 +32,7 @@ const { values: options, positionals } = parseArgs({
     long: { type: 'boolean', default: false },
     jobs: { type: 'string', default: '3' },
     timeout: { type: 'string', default: '300' },
+    coverage: { type: 'string' },
     reporter: { type: 'string', default: 'lines' },
   },
 })
@@ -68,7 +70,12 @@ function runFile(file) {
   const began = performance.now()
   const child = spawn(process.execPath, ['--enable-source-maps', file], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, TAP: '1', TAP_TIMEOUT: options.timeout },
+    env: {
+      ...process.env,
+      TAP: '1',
+      TAP_TIMEOUT: options.timeout,
+      ...(options.coverage && { NODE_V8_COVERAGE: resolve(options.coverage) }),
+    },
   })
   running.add(child)
   /** @type {Buffer[]} */
@@ -76,14 +83,14 @@ function runFile(file) {
   for (const stream of [child.stdout, child.stderr]) stream.on('data', data => chunks.push(data))
   const seconds = Number(options.timeout) + TIMEOUT_GRACE_SECONDS
   const timer = setTimeout(() => child.kill('SIGKILL'), seconds * 1000)
-  return new Promise(resolve => {
+  return new Promise(done => {
     child.once('close', (status, signal) => {
       clearTimeout(timer)
       running.delete(child)
       const output = Buffer.concat(chunks).toString('utf8')
       const hasAssertions = /^ *(ok|not ok) /m.test(output)
       const reason = signal ? `killed by ${signal}` : `exit status ${status}`
-      resolve({
+      done({
         file,
         passed: status === 0 && hasAssertions,
         seconds: (performance.now() - began) / 1000,

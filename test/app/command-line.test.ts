@@ -2,7 +2,7 @@ import t from 'tap'
 import { HELP, parseCommandLine } from '../../src/app/command-line.ts'
 import { OperatorError } from '../../src/errors.ts'
 
-t.test('words become a command', async t => {
+t.test('arguments become a command', async t => {
   t.same(parseCommandLine([]), { does: 'run', file: undefined })
   t.same(parseCommandLine(['--config', 'a.toml']), { does: 'run', file: 'a.toml' })
   t.same(parseCommandLine(['--check-config', '--config=a.toml']), {
@@ -58,7 +58,7 @@ t.test('the options of Torrust-Actix are accepted', async t => {
   })
 })
 
-t.test('anything else is a wrong usage', async t => {
+t.test('any other argument is a usage error', async t => {
   for (const words of [['--what'], ['file'], ['--config'], ['-x']]) {
     t.throws(() => parseCommandLine(words), OperatorError)
   }

@@ -18,7 +18,7 @@ path = "sqlite://data.db"
 persistent = true
 `
 
-t.test('a file that ends early is cut', async t => {
+t.test('a file that was cut short is detected', async t => {
   for (const end of [
     '[tracker_config]',
     'keys_en',

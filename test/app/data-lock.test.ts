@@ -18,7 +18,7 @@ function dataIn(folder: string) {
 }
 
 t.test(
-  'a second tracker on the same folder is refused, until the first is gone',
+  'a second tracker on the same folder is refused until the first one exits',
   { skip },
   async t => {
     const folder = temporaryFolder(t)
@@ -51,7 +51,7 @@ t.test(
   },
 )
 
-t.test('a folder that cannot be used is explained', async t => {
+t.test('the error for an unusable folder names it', async t => {
   const folder = temporaryFolder(t)
   writeFileSync(join(folder, 'file'), '')
   const file = configFile(t, dataIn(join(folder, 'file')))

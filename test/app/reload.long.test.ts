@@ -6,7 +6,7 @@ import { testReloads } from './fixtures/reloads.ts'
 
 testReloads(0)
 
-t.test('an address that another program has changes nothing', async t => {
+t.test('an address that another program uses changes nothing', async t => {
   const { reload, tracker } = await startReloadable(t, { frontend: { workers: 1 } })
   const other = await startReloadable(t, { frontend: { workers: 0 } })
   const taken = `127.0.0.1:${other.tracker.port('http', '127.0.0.1')}`

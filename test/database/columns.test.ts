@@ -20,7 +20,7 @@ t.test('a column returns the values that were written', async t => {
   t.same(encode('binary', HEX), Buffer.from(HEX, 'hex'))
 })
 
-t.test('drivers give the same in several forms', async t => {
+t.test('the forms in which drivers return a value are equal', async t => {
   const bytes = Buffer.from(HEX, 'hex')
   t.equal(decode('binary', new Uint8Array(bytes).buffer), HEX)
   t.equal(decode('hex', `${HEX.toUpperCase()}  `), HEX)
@@ -40,7 +40,7 @@ t.test('an invalid hash decodes to undefined', async t => {
     t.equal(decode('hex', value), undefined)
 })
 
-t.test('what a column cannot hold is an assertion', async t => {
+t.test('a value that does not fit a column is an assertion error', async t => {
   const cases: [ColumnKind, unknown][] = [
     ['binary', HEX.slice(1)],
     ['binary', `${HEX.slice(1)}g`],

@@ -28,7 +28,7 @@ function saveUntilKilled(path: string, first: number, count: number): Promise<nu
   return new Promise(resolve => child.once('close', () => resolve(last)))
 }
 
-t.test('a process killed at any point has lost nothing that it acknowledged', async t => {
+t.test('a process that is killed at any point loses no acknowledged change', async t => {
   const seed = Date.now() % 2 ** 31
   t.comment(`seed ${seed}`)
   const below = seededRandom(seed)

@@ -19,7 +19,7 @@ function openFile(file: string) {
   return openDatabase(config.database, config.database_structure)
 }
 
-t.test('a file is made with its folder; one that cannot be had is named', async t => {
+t.test('a file is created with its folder; one that cannot be opened is named', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'muster-sqlite-'))
   t.teardown(() => rmSync(folder, { recursive: true }))
   const db = await openFile(join(folder, 'a', 'b', 'muster.db'))
@@ -66,7 +66,7 @@ t.test('waiting for the lock of another process does not block other work', asyn
   t.same(await all(db.whitelist), hashes(5))
 })
 
-t.test('long writes and loads leave the thread to others in between', async t => {
+t.test('long writes and loads yield to the event loop', async t => {
   const db = await openNew(t, await sqliteDatabase(t), {}, 100)
   const turnsDuring = async (work: Promise<unknown>) => {
     let turns = 0
@@ -87,22 +87,19 @@ t.test('long writes and loads leave the thread to others in between', async t =>
   t.ok((await turnsDuring(db.whitelist.remove(rows.map(row => row.hash)))) >= 300)
 })
 
-t.test(
-  'a file that is replaced while it is open fails changes, and none is lost unnoticed',
-  async t => {
-    const database = await sqliteDatabase(t)
-    const file = database.path.replace('sqlite://', '')
-    const db = await openNew(t, database)
-    await db.whitelist.save(hashes(2))
-    renameSync(file, `${file}.moved`)
-    await t.rejects(db.whitelist.save(hashes(3)), /removed or replaced/)
-    writeFileSync(file, '')
-    await t.rejects(db.whitelist.save(hashes(3)), /removed or replaced/)
-    renameSync(`${file}.moved`, file)
-    await db.whitelist.save(hashes(3))
-    t.same(await all(db.whitelist), hashes(3))
-  },
-)
+t.test('changes fail while the open file is replaced', async t => {
+  const database = await sqliteDatabase(t)
+  const file = database.path.replace('sqlite://', '')
+  const db = await openNew(t, database)
+  await db.whitelist.save(hashes(2))
+  renameSync(file, `${file}.moved`)
+  await t.rejects(db.whitelist.save(hashes(3)), /removed or replaced/)
+  writeFileSync(file, '')
+  await t.rejects(db.whitelist.save(hashes(3)), /removed or replaced/)
+  renameSync(`${file}.moved`, file)
+  await db.whitelist.save(hashes(3))
+  t.same(await all(db.whitelist), hashes(3))
+})
 
 t.test('a new file is readable only by its owner', async t => {
   const database = await sqliteDatabase(t)

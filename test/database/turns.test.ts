@@ -24,7 +24,7 @@ t.test('work runs in the order of the calls, one at a time', async t => {
   )
 })
 
-t.test('a job that could not begin in time is never run', async t => {
+t.test('a job that does not start in time never runs', async t => {
   const turns = createTurns(20)
   let release = () => {}
   const slow = turns.take(() => new Promise<void>(resolve => (release = resolve)))

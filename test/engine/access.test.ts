@@ -25,7 +25,7 @@ function why(engine: Engine, fields: Partial<AnnounceFields> = {}, now = NOW): s
   return failure ? failureText(failure) : ''
 }
 
-t.test('with the whitelist on, only what is on it may be announced to', async t => {
+t.test('with a whitelist, only its torrents can be announced', async t => {
   const engine = newEngine(undefined, SETTINGS, { whitelist: true })
   t.equal(why(engine), 'unregistered torrent')
   enter(engine.access.whitelist, hashOf(1))
@@ -35,7 +35,7 @@ t.test('with the whitelist on, only what is on it may be announced to', async t 
   t.equal(why(engine), 'unregistered torrent')
 })
 
-t.test('with the blacklist on, what is on it may not be announced to', async t => {
+t.test('with a blacklist, its torrents cannot be announced', async t => {
   const engine = newEngine(undefined, SETTINGS, { blacklist: true })
   t.equal(why(engine), '')
   enter(engine.access.blacklist, hashOf(1))
@@ -56,7 +56,7 @@ t.test('a key is valid until the second at which it expires, by the system clock
   t.equal(why(engine, { key: ending }), 'invalid or expired key')
 })
 
-t.test('a user must be known and active', async t => {
+t.test('a user must exist and be active', async t => {
   const engine = newEngine(undefined, SETTINGS, { users: true })
   const userKey = Buffer.alloc(20, 7)
   t.equal(why(engine, { userKey }), 'invalid user key')

@@ -106,7 +106,7 @@ t.test('lower counts, and then higher ones, are not credited twice', async t => 
   t.equal(of(1).uploaded, 110n)
 })
 
-t.test('a client that starts anew begins from its new counts', async t => {
+t.test('a restarted client is credited from its new counts', async t => {
   const { announce, of } = accounts()
   announce(first)
   announce({ ...first, event: Event.none, uploaded: 5000 }, NOW + 100)
@@ -309,7 +309,7 @@ t.test('a `stopped` that waited for the tracker is not credited twice', async t 
   t.match(of(1), { uploaded: 5030n, downloaded: 70n })
 })
 
-t.test('totals stop at the bound', async t => {
+t.test('totals saturate', async t => {
   const { engine, announce, of } = accounts()
   const bound = 2n ** 63n - 1n
   const totals = { active: true, uploaded: bound - 5n, downloaded: 0n, completed: 0, updated: 0 }
@@ -348,7 +348,7 @@ t.test('upload without a leecher can be excluded', async t => {
   t.match(of(1), { uploaded: 300n })
 })
 
-t.test('a user’s peers are found and credited whichever protocol they speak', async t => {
+t.test('the peers of a user are found and credited with every protocol', async t => {
   const { announce, engine, of } = accounts()
   announce({ ...first, torrent: 1 })
   const websocket = {

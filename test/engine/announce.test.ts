@@ -25,7 +25,7 @@ t.test('two clients find each other, and neither finds itself', async t => {
   t.match(announceTo(engine, seeder), { seeders: 1, leechers: 1, ipv4: [compactOf(leecher)] })
 })
 
-t.test('a seeder is given leechers only', async t => {
+t.test('a seeder gets only leechers', async t => {
   const engine = newEngine()
   for (let n = 0; n < 30; n++)
     announceTo(engine, { infoHash, ...clientOf(n), left: n < 20 ? 0 : 1 })
@@ -36,7 +36,7 @@ t.test('a seeder is given leechers only', async t => {
 })
 
 t.test(
-  'a leecher is given seeders first, then leechers, and some of each where there are enough',
+  'a leecher gets seeders first, then leechers, and some of each if there are enough',
   async t => {
     const engine = newEngine()
     for (let n = 0; n < 200; n++)
@@ -50,7 +50,7 @@ t.test(
 )
 
 t.test(
-  'a leecher that completes becomes a seeder and counts once, however often it says so',
+  'a leecher that completes becomes a seeder and counts once, even if it repeats it',
   async t => {
     const engine = newEngine()
     const client = { infoHash, ...clientOf(1) }
@@ -183,7 +183,7 @@ t.test('every peer of a list is handed out equally often', async t => {
   }
 })
 
-t.test('the interval is what the settings say, with jitter upwards only', async t => {
+t.test('the interval is the configured one plus jitter', async t => {
   const engine = newEngine()
   const seen = new Set<number>()
   for (let n = 0; n < 2000; n++) seen.add(announceTo(engine, { infoHash, ...clientOf(1) }).interval)
@@ -219,7 +219,7 @@ t.test('uploaded, downloaded and left have 48 bits', async t => {
 })
 
 t.test(
-  'a full memory evicts the oldest of the stripe and counts them; who finds no space is told',
+  'full memory evicts the oldest peers of the stripe; without space, an announce fails',
   async t => {
     const engine = newEngine(2 ** 20, { ...SETTINGS, peersTimeout: 86_400 })
     const announces = 60_000

@@ -21,7 +21,7 @@ t.test('a peer id has a prefix if it begins with it', async t => {
   t.pass()
 })
 
-t.test('no prefixes are no list, and a whole id is one', async t => {
+t.test('an empty list matches nothing, and a whole id is a prefix', async t => {
   t.equal(compilePrefixes([]), undefined)
   const id = '-XL0012-abcdefghijkl'
   const trie = compilePrefixes([id]) ?? new Uint16Array(256)

@@ -14,7 +14,7 @@ import {
 const NOW = 1_700_000_000
 const DAY = 86_400
 
-t.test('a download is noted once within a day', async t => {
+t.test('a download is counted once within a day', async t => {
   const table = new Int32Array(createCompletions())
   for (const hash of [1, -1, 0x7fff_ffff, 12_345_678]) {
     t.ok(noteCompletion(table, hash, NOW))

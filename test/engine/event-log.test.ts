@@ -30,7 +30,7 @@ function trackerWith(events: number, users = true) {
   return { engine, log: engine.events as EventLog }
 }
 
-t.test('the events of a client, in order, with what it reported', async t => {
+t.test('the events of a client are in order and have its numbers', async t => {
   const { engine, log } = trackerWith(8)
   const fields = { infoHash: hashOf(1), ...clientOf(1), userKey, port: 6881 }
   announceTo(engine, { ...fields, event: Event.started, left: 500 })
@@ -68,7 +68,7 @@ t.test('the events of a client, in order, with what it reported', async t => {
   t.same(takeEvents(log, 100), [])
 })
 
-t.test('every family, and no users', async t => {
+t.test('events of every address family, without users', async t => {
   const { engine, log } = trackerWith(8, false)
   for (const client of [clientOf(1, 4), clientOf(1, 6), websocketClientOf(1)]) {
     announceTo(engine, { infoHash: hashOf(1), ...client, event: Event.started, left: 1 })
@@ -101,7 +101,7 @@ t.test('a full log drops new events, counts them, and delays no announce', async
   t.same(eventCounts(log), { dropped: 6, waiting: 0 })
 })
 
-t.test('announces that are refused are no events', async t => {
+t.test('refused announces cause no events', async t => {
   const { engine, log } = trackerWith(8)
   const fields = { infoHash: hashOf(1), ...clientOf(1), userKey: Buffer.alloc(20, 9) }
   announceTo(engine, { ...fields, event: Event.started })

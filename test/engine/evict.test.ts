@@ -61,7 +61,7 @@ t.test('peers of the address that holds most are evicted before those of others'
   checkTables(engine)
 })
 
-t.test('peers of one IPv6 /48 make space for others, whatever their addresses', async t => {
+t.test('peers of one IPv6 /48 are evicted together, whatever their addresses', async t => {
   const engine = smallEngine()
   for (let n = 0; n < HONEST * 2; n++) {
     announceTo(engine, { infoHash: hashOf(n >> 1), ...clientOf(n), left: 1 })

@@ -52,7 +52,7 @@ function copyStripes(
   return { pieces, imported }
 }
 
-t.test('what is exported and imported is the same swarm, however small the pieces', async t => {
+t.test('an exported and imported swarm is equal, with chunks of any size', async t => {
   const seed = Date.now() >>> 0
   t.comment(`seed ${seed}`)
   const engine = newEngine()
@@ -116,7 +116,7 @@ t.test(
   },
 )
 
-t.test('a large swarm that changes while it is exported does no harm', async t => {
+t.test('a large swarm may change during its export', async t => {
   const engine = openEngine(tablesOfFewStripes(64 * 2 ** 20), SETTINGS)
   const stop = (from: number, to: number) => {
     for (let number = from; number < to; number++) {

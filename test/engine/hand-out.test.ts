@@ -40,7 +40,7 @@ t.test('a client is never given its own endpoint, nor an endpoint twice', async 
   }
 })
 
-t.test('ports 0 and 1 are served and counted, and not handed out', async t => {
+t.test('peers with port 0 or 1 are counted but not handed out', async t => {
   const engine = newEngine()
   for (const port of [0, 1]) {
     const reply = announceTo(engine, { ...at(`198.51.100.${port + 1}`, port, port), left: 0 })
@@ -91,7 +91,7 @@ t.test('a local address is handed out to clients of the same kind of network onl
   }
 })
 
-t.test('peers of no use do not make an answer shorter where there are others', async t => {
+t.test('unusable peers do not shorten an answer while there are others', async t => {
   const engine = newEngine()
   for (let n = 0; n < 40; n++) {
     const address = n % 2 ? `198.51.100.${n + 1}` : `192.168.0.${n + 1}`
@@ -103,7 +103,7 @@ t.test('peers of no use do not make an answer shorter where there are others', a
   }
 })
 
-t.test('ids belong to the peers of the answer, IPv4 first, for both families', async t => {
+t.test('the peer ids of an answer are in the order of its peers, IPv4 first', async t => {
   const engine = newEngine()
   const flags = Flag.dictionary | Flag.peerIds | Flag.bothFamilies
   const peers = [
@@ -128,7 +128,7 @@ t.test('ids belong to the peers of the answer, IPv4 first, for both families', a
   }
 })
 
-t.test('with limits on, an answer has few peers of one address', async t => {
+t.test('with limits, an answer has few peers of one address', async t => {
   const limits = { ...NO_LIMITS, peersPerAddress: 32 }
   const engine = newEngine(undefined, { ...SETTINGS, limits })
   for (let n = 0; n < 20; n++)

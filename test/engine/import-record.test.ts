@@ -52,7 +52,7 @@ function onlyPeer(engine: Engine): FoundPeer {
 
 const peer = { infoHash: hashOf(1), ...clientOf(1) }
 
-t.test('an announce that came first is newer, and wins', async t => {
+t.test('an announce before the import is newer and takes precedence', async t => {
   const [old, live] = [newEngine(), newEngine()]
   announceTo(old, { ...peer, port: 1000, left: 0, uploaded: 5 }, NOW - 100)
   announceTo(live, { ...peer, port: 2000, left: 7, uploaded: 9 }, NOW)
@@ -61,7 +61,7 @@ t.test('an announce that came first is newer, and wins', async t => {
   t.match(onlyPeer(live), { port: 2000, left: 7, uploaded: 9, seen: NOW, seeder: false })
 })
 
-t.test('of two records of a peer the later one wins, in either order', async t => {
+t.test('the later of two records of a peer applies, in either order', async t => {
   const [early, late] = [newEngine(), newEngine()]
   announceTo(early, { ...peer, port: 1000, left: 7 }, NOW - 100)
   announceTo(late, { ...peer, port: 2000, left: 0 }, NOW - 50)
@@ -75,7 +75,7 @@ t.test('of two records of a peer the later one wins, in either order', async t =
   }
 })
 
-t.test('the count of downloads is the larger of both, however often it is brought in', async t => {
+t.test('the count of downloads is the larger of both, however often it is imported', async t => {
   const completed = (engine: Engine, times: number) => {
     for (let n = 0; n < times; n++) {
       announceTo(engine, { infoHash: hashOf(1), ...clientOf(n), event: Event.completed, left: 0 })
@@ -133,7 +133,7 @@ t.test('a restored torrent is swept like one that was announced', async t => {
   t.equal(sweepAt(NOW - 9 + SETTINGS.peersTimeout).size, 0)
 })
 
-t.test('a time in the future, of a clock that was set back, becomes now', async t => {
+t.test('a time in the future becomes the current time', async t => {
   const [from, into] = [newEngine(), newEngine()]
   announceTo(from, peer, NOW + 100_000)
   copyAll(from, into)

@@ -69,7 +69,7 @@ t.test('a response to a seeder contains leechers, and never the client itself', 
   t.notOk(toLeecher.websocket.includes(compactOf(websocketClientOf(1))))
 })
 
-t.test('who administers sees the client’s address, and no port', async t => {
+t.test('the API shows the address of a WebSocket client without a port', async t => {
   const engine = newEngine()
   const infoHash = hashOf(1)
   announceTo(engine, { infoHash, ...websocketClientOf(7), left: 3 })

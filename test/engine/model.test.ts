@@ -253,7 +253,7 @@ function checkAnswer(
   })
 }
 
-t.test('the tables do what the obvious tracker does, torrents large and small', async t => {
+t.test('the tables agree with a simple model, with large and small torrents', async t => {
   const seed = Date.now() >>> 0
   t.comment(`seed ${seed}`)
   for (const world of [

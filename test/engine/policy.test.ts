@@ -48,13 +48,13 @@ t.test('an IPv6 /64 is one address, and never equal to an IPv4 address', async t
   t.equal(why(engine), '')
 })
 
-t.test('what is refused for another reason counts too', async t => {
+t.test('announces that are refused for another reason count too', async t => {
   const engine = limited({ announcesPerAddress: 1, announcesBurst: 1, clientBlacklist: ['-MU'] })
   t.match(why(engine), 'client_blacklist')
   t.equal(why(engine), TOO_OFTEN)
 })
 
-t.test('the bucket is of where an announce came from, whatever address it claims', async t => {
+t.test('the bucket is that of the source address, not of a claimed address', async t => {
   const engine = limited({ announcesPerAddress: 1, announcesBurst: 2 })
   const request = allocate(256)
   const reply = allocate(65_536)
@@ -110,7 +110,7 @@ t.test('without limits nothing is checked', async t => {
   t.notOk(limits.isChecked)
 })
 
-t.test('a WebSocket client has the bucket of its address, and needs no public one', async t => {
+t.test('a WebSocket client has the bucket of its address, which may be private', async t => {
   const engine = limited({
     announcesPerAddress: 1,
     announcesBurst: 1,

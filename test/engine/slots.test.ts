@@ -43,7 +43,7 @@ function sweepAll(engine: Engine, now: number): void {
   for (let stripe = 0; stripe < engine.stripeCount; ) if (sweepSlice(engine, cursor, now)) stripe++
 }
 
-t.test('a user has so many clients in a torrent, and another is credited', async t => {
+t.test('the clients of a user in a torrent are limited, and a refused one is credited', async t => {
   const { engine, say } = trackerWith(2, 0)
   t.equal(say(1, 1).failure, Failure.none)
   t.equal(say(1, 2, { left: 0 }).failure, Failure.none)
@@ -67,7 +67,7 @@ t.test('the addresses of a client use one slot', async t => {
   t.equal(say(1, 2).failure, Failure.tooManyUserPeers)
 })
 
-t.test('a user downloads so many torrents at once, and seeds any number', async t => {
+t.test('the concurrent downloads of a user are limited, and its seeds are not', async t => {
   const { engine, say } = trackerWith(0, 2)
   t.equal(say(1, 1).failure, Failure.none)
   t.equal(say(2, 1).failure, Failure.none)

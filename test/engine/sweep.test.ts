@@ -25,7 +25,7 @@ function sweepAll(
 }
 
 t.test(
-  'a peer silent for longer than the timeout is taken out, one that announces is not',
+  'the sweep removes a peer that is silent for longer than the timeout, and no other',
   async t => {
     const engine = newEngine()
     announceTo(engine, { infoHash: hashOf(1), ...clientOf(1), left: 1 }, NOW)
@@ -56,7 +56,7 @@ t.test(
   },
 )
 
-t.test('threads share the stripes out between them', async t => {
+t.test('threads divide the stripes between them', async t => {
   const engine = newEngine()
   for (let n = 0; n < 3000; n++)
     announceTo(engine, { infoHash: hashOf(n), ...clientOf(n, n % 2 ? 4 : 6), left: 1 })

@@ -29,7 +29,7 @@ function isAdvised(address: number): boolean {
 }
 
 t.test(
-  'memory is marked for huge pages, and only that',
+  'only the given memory is marked for huge pages',
   { skip: !offers() && 'this kernel has no huge pages to give' },
   async t => {
     const [advised, other] = [

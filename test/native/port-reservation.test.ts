@@ -23,7 +23,7 @@ for (const host of ['127.0.0.1', '::']) {
     release()
   })
 
-  t.test(`${host}: what is held is free when it is released`, async t => {
+  t.test(`${host}: a released port is free`, async t => {
     const port = await freePort()
     const release = holdPort(host, port, false)
     t.throws(() => holdPort(host, port, false), { code: 'EADDRINUSE' })

@@ -10,13 +10,13 @@ const TABLE = `   sl  local_address rem_address   st tx_queue rx_queue tr tm->wh
   247: 0100007F:1B3A 00000000:0000 07 00000000:00000100 00:00000000 00000000     0        0 7 2 0000000000000000 1000
 `
 
-t.test('drops and queues of the sockets on our ports are added up', async t => {
+t.test("drops and queues of the sockets on the tracker's ports are summed", async t => {
   t.same(countUdpSockets(TABLE, new Set([6969])), { dropped: 22, queuedBytes: 0xa01 })
   t.same(countUdpSockets(TABLE, new Set()), { dropped: 0, queuedBytes: 0 })
 })
 
 t.test(
-  'a socket that is not read queues datagrams, and then drops them',
+  'a socket without a reader queues datagrams and then drops them',
   { skip: process.platform !== 'linux' && 'reads /proc' },
   async t => {
     const receiver = createSocket({ type: 'udp4', recvBufferSize: 4096 })

@@ -22,7 +22,7 @@ function bytes(text: string): Uint8Array {
   return parsed
 }
 
-t.test('an address is read as it was written', async t => {
+t.test('an address is parsed to its bytes', async t => {
   const some = (length: number) => fc.uint8Array({ minLength: length, maxLength: length })
   fc.assert(
     fc.property(some(4), some(16), (ipv4, ipv6) => {
@@ -49,7 +49,7 @@ t.test('Node and this parser agree on which texts are addresses', async t => {
   )
 })
 
-t.test('IPv6 is written as RFC 5952 says', async t => {
+t.test('IPv6 addresses are written in the form of RFC 5952', async t => {
   const written = (text: string) => formatAddress(parseIpv6(text) ?? new Uint8Array(16), 0, 16)
   t.equal(written('2001:0DB8:0:0:0:0:0:0001'), '2001:db8::1')
   t.equal(written('1:0:0:2:0:0:0:3'), '1:0:0:2::3')
@@ -144,7 +144,7 @@ for (const [name, ranges, size, isPublic] of [
   }
   const isSpecial = (address: Uint8Array) => special.check(formatAddress(address, 0, size), name)
 
-  t.test(`every special range of ${name} ends where the registry says`, async t => {
+  t.test(`every special range of ${name} has the bounds of the registry`, async t => {
     for (const address of ranges.flatMap(borders)) {
       t.equal(isPublic(address, 0), !isSpecial(address), formatAddress(address, 0, size))
     }

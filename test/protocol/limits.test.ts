@@ -19,7 +19,7 @@ t.test('the longest address is read with its port', async t => {
   t.equal(limits.ADDRESS_TEXT_BYTES_MAX, longest.length)
 })
 
-t.test('all records that may wait fit one frame', async t => {
+t.test('all records that can wait fit one frame', async t => {
   const scrape = SCRAPE_REQUEST_HEADER_BYTES + limits.SCRAPE_HASHES_MAX * HASH_BYTES
   t.ok(limits.REQUESTS_WAITING_MAX * ANNOUNCE_BYTES < limits.FRAME_BYTES_MAX)
   t.ok(
@@ -27,6 +27,6 @@ t.test('all records that may wait fit one frame', async t => {
   )
 })
 
-t.test('byte counts stay whole numbers', async t => {
+t.test('byte counts are exact', async t => {
   t.ok(limits.TRANSFER_BYTES_MAX * 10 + 9 < Number.MAX_SAFE_INTEGER)
 })

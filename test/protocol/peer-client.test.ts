@@ -5,7 +5,7 @@ function clientOf(text: string): string {
   return clientOfPeerId(Buffer.from(text.padEnd(20, '\x81'), 'latin1').toString('hex'))
 }
 
-t.test('clients are known by their peer ids', t => {
+t.test('clients are recognized by their peer ids', t => {
   for (const [peerId, client] of [
     ['-qB4530-NoxCXf*!&^&B', 'qBittorrent'],
     ['-TR2940-0olHXM*^&%@!', 'Transmission'],

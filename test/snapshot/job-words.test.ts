@@ -21,13 +21,13 @@ function millisOf(act: () => void): number {
   return performance.now() - begun
 }
 
-t.test('it rests in proportion to its work', async t => {
+t.test('a job pauses in proportion to its work', async t => {
   const rest = createPace(0.01, createJobWords())
   work(0.2)
   t.ok(millisOf(rest) >= 0.2 * 99)
 })
 
-t.test('a step that others interrupted counts for a short one', async t => {
+t.test('a step that was interrupted counts as a short one', async t => {
   const words = createJobWords()
   const rest = createPace(0.01, words)
   work(1000)

@@ -28,7 +28,7 @@ t.test('a thread writes and restores snapshots, one job after the other', async 
   t.same(checkTables(into.engine), checkTables(engine))
 })
 
-t.test('what an operator can mend arrives as a SnapshotError', async t => {
+t.test('an error that an operator can fix is a SnapshotError', async t => {
   const pool = new SnapshotPool()
   t.teardown(() => pool.close())
   const file = join(t.testdir({}), 'nowhere', 'swarms')
@@ -53,7 +53,7 @@ t.test('a slow write hurries when it is told to', async t => {
   t.match(await written, { torrents: 100, peers: [2000, 1000] })
 })
 
-t.test('closing stops what is under way and what waits, and no lock stays held', async t => {
+t.test('closing stops running and waiting jobs, and no lock stays held', async t => {
   const folder = t.testdir({})
   const file = join(folder, 'swarms')
   const { tables, engine } = newTables()

@@ -56,7 +56,7 @@ async function refuse(t: Test, file: string, bytes: Uint8Array, what: string): P
   if (existsSync(file) || !existsSync(`${file}.damaged`)) t.fail(`${what} is not put aside`)
 }
 
-t.test('a snapshot cut off anywhere is reported, and nothing of it is loaded', async t => {
+t.test('a truncated snapshot is reported, and nothing of it is loaded', async t => {
   const file = join(t.testdir({}), 'swarms')
   const whole = await snapshotOf(file, 1, 5)
   for (let bytes = 0; bytes < whole.length; bytes++) {
@@ -88,7 +88,7 @@ t.test('a snapshot with any byte changed is reported, and nothing of it is loade
   }
 })
 
-t.test('sections that are whole but missing, twice, or of another snapshot are found', async t => {
+t.test('sections that are missing, repeated, or of another snapshot are detected', async t => {
   const file = join(t.testdir({}), 'swarms')
   const one = await snapshotOf(file, 2500)
   const other = await snapshotOf(`${file}.other`, 2500)
@@ -115,7 +115,7 @@ t.test('sections that are whole but missing, twice, or of another snapshot are f
   await refuse(t, file, Buffer.concat([header, metadata, foreign, second, ...rest]), 'foreign')
 })
 
-t.test('a snapshot of another version of the format is not guessed at', async t => {
+t.test('a snapshot of another format version is refused', async t => {
   const file = join(t.testdir({}), 'swarms')
   const snapshot = await snapshotOf(file, 1)
   const { crc32 } = await import('node:zlib')
@@ -149,7 +149,7 @@ t.test('a missing snapshot is a first start, not an error', async t => {
   t.equal(found.size, 0)
 })
 
-t.test('where the snapshot is damaged or missing, the one before is loaded', async t => {
+t.test('the previous snapshot is loaded if the last one is damaged or missing', async t => {
   const file = join(t.testdir({}), 'swarms')
   await snapshotOf(file, 1)
   await snapshotOf(file, 2)
@@ -174,7 +174,7 @@ t.test('where the snapshot is damaged or missing, the one before is loaded', asy
   })
 })
 
-t.test('what cannot be read is reported, and left where it is', async t => {
+t.test('an unreadable file is reported and stays', async t => {
   const file = join(t.testdir({ swarms: {} }), 'swarms')
   const { report } = await restore(file)
   t.match(report, { file: undefined, skipped: [{ file, reason: /EISDIR/ }, {}] })
@@ -197,7 +197,7 @@ t.test('peers that have expired since are skipped', async t => {
   t.same(await at(NOW + SETTINGS.peersTimeout + 101), [0, 0, 950, 0])
 })
 
-t.test('a stopped restore ends, and leaves no lock held', async t => {
+t.test('a stopped restore ends and holds no lock', async t => {
   const file = join(t.testdir({}), 'swarms')
   await snapshotOf(file, 3)
   const { tables, engine } = newTables()

@@ -26,7 +26,7 @@ async function restored(file: string) {
 }
 
 t.test(
-  'a snapshot says what it holds, is for its owner only, and keeps the one before',
+  'a snapshot states its content, is readable by its owner only, and keeps the previous one',
   async t => {
     const file = join(t.testdir({}), 'swarms')
     const { tables, engine } = newTables()
@@ -49,7 +49,7 @@ t.test(
   },
 )
 
-t.test('empty tables make a snapshot too', async t => {
+t.test('empty tables can be written to a snapshot', async t => {
   const file = join(t.testdir({}), 'swarms')
   t.match(await writeSnapshot({ tables: newTables().tables, file, nowSeconds: NOW }), {
     torrents: 0,
@@ -60,19 +60,16 @@ t.test('empty tables make a snapshot too', async t => {
   t.equal(found.size, 0)
 })
 
-t.test(
-  'what a killed writer left behind goes with the next snapshot, and nothing else',
-  async t => {
-    const folder = t.testdir({
-      'swarms.4711-0a1b2c3d.tmp': 'left behind',
-      'other.4711-0a1b2c3d.tmp': 'another file of the same kind',
-      'swarms.notes.tmp': 'not ours',
-    })
-    const { tables } = newTables()
-    await writeSnapshot({ tables, file: join(folder, 'swarms'), nowSeconds: NOW })
-    t.same(readdirSync(folder).sort(), ['other.4711-0a1b2c3d.tmp', 'swarms', 'swarms.notes.tmp'])
-  },
-)
+t.test('the next snapshot removes the files of a killed writer, and no others', async t => {
+  const folder = t.testdir({
+    'swarms.4711-0a1b2c3d.tmp': 'left behind',
+    'other.4711-0a1b2c3d.tmp': 'another file of the same kind',
+    'swarms.notes.tmp': 'not ours',
+  })
+  const { tables } = newTables()
+  await writeSnapshot({ tables, file: join(folder, 'swarms'), nowSeconds: NOW })
+  t.same(readdirSync(folder).sort(), ['other.4711-0a1b2c3d.tmp', 'swarms', 'swarms.notes.tmp'])
+})
 
 t.test('an error of the file system is one sentence', async t => {
   const { tables } = newTables()
@@ -82,7 +79,7 @@ t.test('an error of the file system is one sentence', async t => {
   t.match(error.message, /^cannot write the snapshot .*nowhere\/swarms: ENOENT/)
 })
 
-t.test('a stopped write leaves everything as it was', async t => {
+t.test('a stopped write changes no file', async t => {
   const folder = t.testdir({ swarms: 'the last one' })
   const words = createJobWords()
   sayToJobs(words, JobWord.stop)
@@ -146,7 +143,7 @@ async function stopped(pid: number): Promise<void> {
   }
 }
 
-t.test('kill -9 in the middle of a write leaves the last snapshot whole', async t => {
+t.test('kill -9 during a write does not damage the last snapshot', async t => {
   const folder = t.testdir({})
   const file = join(folder, 'swarms')
   const child = spawn(process.execPath, [writingProcess, file, '150000', 'forever'], {
@@ -178,7 +175,7 @@ t.test('kill -9 in the middle of a write leaves the last snapshot whole', async 
   t.same(readdirSync(folder).sort(), ['swarms', 'swarms.previous'])
 })
 
-t.test('between the two renames the previous snapshot is what there is', async t => {
+t.test('between the two renames, the previous snapshot is loaded', async t => {
   const file = join(t.testdir({}), 'swarms')
   const { tables, engine } = newTables()
   fillTorrent(engine, 1, 30)
@@ -189,7 +186,7 @@ t.test('between the two renames the previous snapshot is what there is', async t
   t.match(report.skipped, [{ file, reason: /^ENOENT/ }])
 })
 
-t.test('a snapshot written while two threads announce holds no torn peer', async t => {
+t.test('a snapshot written during announces has no torn peer', async t => {
   const seed = Date.now() >>> 0
   t.comment(`seed ${seed}`)
   const file = join(t.testdir({}), 'swarms')
@@ -231,7 +228,7 @@ t.test('a snapshot written while two threads announce holds no torn peer', async
   t.equal(peers, present.size)
 })
 
-t.test('random swarms of both families come back as they were', async t => {
+t.test('random swarms of both families are restored unchanged', async t => {
   for (let round = 0; round < 4; round++) {
     const seed = (Date.now() + round) >>> 0
     t.comment(`seed ${seed}`)

@@ -28,7 +28,7 @@ function newArena(bytes: number) {
 }
 
 t.test(
-  'blocks never overlap, keep their contents, and no byte is lost, whatever is taken and freed',
+  'blocks never overlap or change, and no byte is lost, in any order of allocations',
   async t => {
     const seed = Date.now() >>> 0
     t.comment(`seed ${seed}`)
@@ -85,7 +85,7 @@ t.test(
   },
 )
 
-t.test('a list that grows alone uses again what it leaves behind', async t => {
+t.test('a growing list reuses the blocks that it frees', async t => {
   const arena = newArena(64 * 2 ** 20)
   const stripe = stripeHead(0, 1)
   let at = allocateBlock(arena, stripe, 48)

@@ -19,24 +19,27 @@ function same(n: number, family: 4 | 6 = 4) {
 }
 
 for (const family of [4, 6] as const) {
-  t.test(`an IPv${family} address has so many peers in a torrent, and others are free`, async t => {
-    const engine = limitedTo(3)
-    for (let n = 1; n <= 3; n++) t.equal(announceTo(engine, same(n, family)).failure, 0)
-    t.equal(failureText(announceTo(engine, { ...same(4, family), left: 0 }).failure), TEXT)
-    const unlisted = announceTo(engine, { ...same(4, family), left: 1 })
-    t.match(unlisted, { failure: 0, seeders: 3, leechers: 0 }, 'a leecher is served, not added')
-    t.equal(announceTo(engine, same(2, family)).failure, 0, 'who is there goes on')
-    t.equal(
-      announceTo(engine, { ...same(4, family), infoHash: hashOf(2) }).failure,
-      0,
-      'another torrent',
-    )
-    const other = { ...clientOf(9, family), infoHash: hashOf(1) }
-    if (family === 6) other.address.set(Buffer.from('fd00000000000001', 'hex'))
-    t.equal(announceTo(engine, other).failure, 0, 'another address')
-    announceTo(engine, { ...same(1, family), event: 3 })
-    t.equal(announceTo(engine, same(4, family)).failure, 0, 'a place that became free')
-  })
+  t.test(
+    `the peers of an IPv${family} address in a torrent are limited, and other addresses are not affected`,
+    async t => {
+      const engine = limitedTo(3)
+      for (let n = 1; n <= 3; n++) t.equal(announceTo(engine, same(n, family)).failure, 0)
+      t.equal(failureText(announceTo(engine, { ...same(4, family), left: 0 }).failure), TEXT)
+      const unlisted = announceTo(engine, { ...same(4, family), left: 1 })
+      t.match(unlisted, { failure: 0, seeders: 3, leechers: 0 }, 'a leecher is served, not added')
+      t.equal(announceTo(engine, same(2, family)).failure, 0, 'who is there goes on')
+      t.equal(
+        announceTo(engine, { ...same(4, family), infoHash: hashOf(2) }).failure,
+        0,
+        'another torrent',
+      )
+      const other = { ...clientOf(9, family), infoHash: hashOf(1) }
+      if (family === 6) other.address.set(Buffer.from('fd00000000000001', 'hex'))
+      t.equal(announceTo(engine, other).failure, 0, 'another address')
+      announceTo(engine, { ...same(1, family), event: 3 })
+      t.equal(announceTo(engine, same(4, family)).failure, 0, 'a place that became free')
+    },
+  )
 }
 
 t.test('a leecher above the limit is refused where the configuration says so', async t => {
@@ -55,7 +58,7 @@ t.test('an IPv6 /64 is one address', async t => {
   t.equal(failureText(announceTo(engine, { ...inNetwork(3), left: 0 }).failure), TEXT)
 })
 
-t.test('in a large torrent an address cannot flood, as leecher, seeder or both', async t => {
+t.test('an address cannot flood a large torrent with leechers, seeders or both', async t => {
   for (const attack of ['leechers', 'seeders', 'turning'] as const) {
     const engine = limitedTo(4)
     for (let n = 100; n < 5100; n++) {
@@ -71,7 +74,7 @@ t.test('in a large torrent an address cannot flood, as leecher, seeder or both',
   }
 })
 
-t.test('what was refused counts as no download', async t => {
+t.test('a refused announce does not count as a download', async t => {
   const engine = limitedTo(1)
   announceTo(engine, same(1))
   for (let n = 0; n < 5; n++) announceTo(engine, { ...same(2), event: 1 })

@@ -3,7 +3,7 @@ import { hashInfoHash, hashPeer } from '../../../src/engine/tables/keyed-hash.ts
 
 const view = new DataView(Uint8Array.from({ length: 64 }, (_, n) => n).buffer)
 
-t.test('the same bytes hash alike, and every bit and the key matter', async t => {
+t.test('equal bytes have equal hashes, and every bit and the key matter', async t => {
   const key = [0x03020100, 0x07060504] as const
   const hash = hashInfoHash(key, view, 0)
   t.equal(hashInfoHash(key, view, 0), hash)
@@ -19,7 +19,7 @@ t.test('the same bytes hash alike, and every bit and the key matter', async t =>
   t.ok(Math.abs(flipped / 160 - 16) < 2, `a flipped bit flips ${flipped / 160} of 32`)
 })
 
-t.test('counting info hashes spread evenly over places', async t => {
+t.test('consecutive info hashes are distributed evenly over the slots', async t => {
   const places = new Uint32Array(256)
   for (let n = 0; n < 256 * 256; n++) {
     view.setUint32(0, n)
@@ -29,7 +29,7 @@ t.test('counting info hashes spread evenly over places', async t => {
   t.ok(Math.max(...places) < 256 + 6 * 16 && Math.min(...places) > 256 - 6 * 16)
 })
 
-t.test('a peer is its id and its address', async t => {
+t.test('a peer is identified by its id and its address', async t => {
   const key = [1, 2] as const
   const hash = hashPeer(key, view, 0, 20, 4)
   t.not(hashPeer(key, view, 4, 20, 4), hash)

@@ -23,7 +23,7 @@ function holdForEver({ i32 }: Memory): void {
 if (isMainThread) {
   // Without passing it on, this thread is never woken in time, and the test does not end.
   t.setTimeout(30_000)
-  t.test('a lock that is passed on comes to who waits for it', async t => {
+  t.test('a lock that is passed on goes to a waiting thread', async t => {
     const memory: Memory = { i32: new Int32Array(new SharedArrayBuffer(64)) }
     const worker = new Worker(new URL(import.meta.url), { workerData: memory })
     const ended = new Promise(resolve => worker.once('exit', resolve))

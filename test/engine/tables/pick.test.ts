@@ -91,7 +91,7 @@ t.test('a seeder gets every leecher equally often, and no seeder', async t => {
   t.ok(Math.abs(off) < DEVIATIONS_MAX, `chi-square is ${off.toFixed(2)} deviations off`)
 })
 
-t.test('somebody in the list gets all the others equally often, and never itself', async t => {
+t.test('a peer of the list gets all others equally often, and never itself', async t => {
   const [leechers, numwant, times] = [1300, 50, 20_000]
   const engine = filledEngine(0, leechers)
   const counts = new Map<string, number>()

@@ -36,7 +36,7 @@ function obvious({ period, burst }: Rate): (now: number) => boolean {
   }
 }
 
-t.test('a bucket does what the obvious one does, whatever the rate and the time', async t => {
+t.test('a bucket agrees with a simple model at any rate and time', async t => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 60_000 }),
@@ -63,7 +63,7 @@ t.test('a bucket does what the obvious one does, whatever the rate and the time'
   t.pass()
 })
 
-t.test('a clock that wraps its milliseconds neither locks out nor lets through', async t => {
+t.test('a wrapped clock neither blocks a client nor lifts its limit', async t => {
   const wrap = Math.ceil(2 ** 32 / 1000) * 400
   const rate = { period: 1000, burst: 5 }
   const buckets = newBuckets()
@@ -73,7 +73,7 @@ t.test('a clock that wraps its milliseconds neither locks out nor lets through',
   t.equal(got(wrap + 2_147_483).length, 5, 'half the range later')
 })
 
-t.test('of more strangers than there are buckets, the least indebted is displaced', async t => {
+t.test('when all buckets are in use, the one with the most tokens is replaced', async t => {
   const buckets = newBuckets()
   const rate = { period: 60_000, burst: 2 }
   const inSet = (n: number) => (n << 16) | 5
@@ -85,7 +85,7 @@ t.test('of more strangers than there are buckets, the least indebted is displace
   t.notOk(takeToken(buckets, inSet(3), NOW, rate), 'who owes more keeps its own')
 })
 
-t.test('threads together get no token twice and lose none', async t => {
+t.test('threads that share a bucket take each token once', async t => {
   const threads = 4
   const hashes = [1, -5, 0, 0x7fff0001, 0x12340001, 99]
   const rate = { period: 1, burst: 5000 }

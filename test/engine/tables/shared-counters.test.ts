@@ -1,7 +1,7 @@
 import t from 'tap'
 import { addOne, createCounters, readCounter } from '../../../src/engine/tables/shared-counters.ts'
 
-t.test('a counter goes on where its low word wraps, and leaves its neighbours alone', async t => {
+t.test('a counter carries when its low word wraps, and does not change its neighbours', async t => {
   const counters = new Uint32Array(createCounters(3))
   counters[2] = 0xffff_fffe
   addOne(counters, 1)

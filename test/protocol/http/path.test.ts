@@ -27,7 +27,7 @@ function parse(path: string, rules: PathRules, isScrape = false): number | [stri
 const NONE = '0'.repeat(40)
 const key = KEY.toLowerCase()
 
-t.test('a path is an announce or a scrape wherever its keys stand', async t => {
+t.test('a path is an announce or a scrape wherever its keys are', async t => {
   for (const path of ['/announce', '/a/announce', '/a/b/announce', '/announce/a', '/announce/a/b'])
     t.equal(pathKind(path), Kind.announce, path)
   for (const path of ['/scrape', '/a/scrape?x=/announce', '/a/b/scrape', '/scrape/a', '/scrape/'])
@@ -64,7 +64,7 @@ const PASSKEY = 'Abcdefgh-ijkl_mnop.qrst~'
 const text: PathRules = { ...users, keyFormat: 'text' }
 const digest = createHash('sha256').update(PASSKEY).digest('hex').slice(0, 40)
 
-t.test('every form of address that private trackers use can be configured', async t => {
+t.test('every form of URL that private trackers use can be configured', async t => {
   const php: PathRules = { ...text, announcePaths: ['/announce.php'], scrapePaths: ['/scrape.php'] }
   for (const [path, rules] of [
     [`/announce/${PASSKEY}`, text],
@@ -118,7 +118,7 @@ t.test('the form of Torrust-Actix joins the second key and the last part', async
   t.equal(pathKind(`/${KEY}/shortannounce`, both), 0)
 })
 
-t.test('keys that may be absent are zeros, and wrong ones are refused all the same', async t => {
+t.test('absent optional keys are zeros, and wrong ones are refused', async t => {
   const optional = { ...both, usersRequired: false }
   t.same(parse(`/${KEY}/announce`, optional), [key, NONE])
   t.equal(parse('/announce', optional), Failure.missingKey, 'the tracker key is required')

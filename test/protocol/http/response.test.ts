@@ -110,7 +110,7 @@ t.test('the dictionary form lists peers of both families in text', async t => {
   )
 })
 
-t.test('the largest answers fit the room that they ask for', async t => {
+t.test('the largest answers fit the space that they reserve', async t => {
   const most = 0xffff_ffff
   const counts = { seeders: most, leechers: most, completed: most, interval: most }
   const wide = Array.from({ length: 400 }, () => 'fffffffffffffffffffffffffffffffffff1')
@@ -127,7 +127,7 @@ t.test('the largest answers fit the room that they ask for', async t => {
   }
 })
 
-t.test('any answer is canonical bencode that says what the reply says', async t => {
+t.test('any answer is canonical bencode with the content of the reply', async t => {
   const u32 = fc.integer({ min: 0, max: 0xffff_ffff })
   const peer = (bytes: number) =>
     fc
@@ -191,7 +191,7 @@ function textOf(hex: string): string {
   return new URL(`http://[${hex.match(/.{4}/g)?.join(':')}]`).hostname.slice(1, -1)
 }
 
-t.test('IPv6 addresses are written as RFC 5952 says', async t => {
+t.test('IPv6 addresses have the form of RFC 5952', async t => {
   const group = fc.constantFrom('0000', '0000', '0001', '00ab', '0c00', 'ffff')
   const address = fc.array(group, { minLength: 8, maxLength: 8 }).map(groups => groups.join(''))
   fc.assert(

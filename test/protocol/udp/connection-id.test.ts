@@ -72,7 +72,7 @@ const IPV4 = Uint8Array.of(192, 0, 2, 1)
 const IPV6 = Uint8Array.from(Buffer.from('20010db8000000000000000000000001', 'hex'))
 const START = 1_700_000_000 - (1_700_000_000 % SLOT_SECONDS)
 
-t.test('the model gives the vector of the SipHash paper', async t => {
+t.test('the model agrees with the vector of the SipHash paper', async t => {
   const bytes = Uint8Array.from({ length: 16 }, (_, n) => n)
   t.equal(sipHash(bytes, bytes.subarray(0, 15)), 0xa129ca6149be45e5n)
 })
@@ -124,7 +124,7 @@ t.test('an id is valid for its own address only', async t => {
   t.equal(isValid(SECRET, mapped, START, idOf(SECRET, IPV4, START)), false, 'as mapped IPv6')
 })
 
-t.test('an id with any bit changed is bad', async t => {
+t.test('an id with any changed bit is invalid', async t => {
   for (const address of [IPV4, IPV6]) {
     const id = idOf(SECRET, address, START)
     for (let bit = 0; bit < 64; bit++) {
@@ -135,7 +135,7 @@ t.test('an id with any bit changed is bad', async t => {
   }
 })
 
-t.test('every tracker start makes ids of its own', async t => {
+t.test('every start of the tracker creates different ids', async t => {
   const other = createConnectionSecret()
   t.notSame(other, SECRET)
   t.equal(isValid(other, IPV4, START, idOf(SECRET, IPV4, START)), false)

@@ -90,7 +90,7 @@ t.test(
   },
 )
 
-t.test('any port is read, 0 too', async t => {
+t.test('any port is accepted, including 0', async t => {
   t.equal(parse({ port: 0 }).failure, Failure.none)
   t.equal(parse({ port: 0 }).view.getUint16(record.PORT, true), 0)
   t.equal(parse({ port: 65535 }).view.getUint16(record.PORT, true), 65535)
@@ -109,7 +109,7 @@ t.test('byte counts above 2^48 become the largest', async t => {
   t.equal(leftOf(2n ** 32n), 2 ** 32)
 })
 
-t.test('the packet’s ip is believed only where the configuration says so', async t => {
+t.test('the ip of a packet is accepted only if the configuration allows it', async t => {
   const addressOf = (ip: number, family: record.Family, usePayloadIp: boolean) => {
     const { u8 } = parse({ ip }, family, { ...RULES, usePayloadIp })
     return [...u8.subarray(record.ADDRESS, record.ADDRESS + 4)]
@@ -143,7 +143,7 @@ t.test('URLData is joined from all its options', async t => {
   t.equal(urlOf(t, [2, 255, 'x'.repeat(255), 2, 10, 'y'.repeat(10)]).length, 265)
 })
 
-t.test('options that do not fit the packet end the options', async t => {
+t.test('an option that does not fit the packet ends the options', async t => {
   t.equal(urlOf(t, [2]), '')
   t.equal(urlOf(t, [2, 1]), '')
   t.equal(urlOf(t, [2, 200, '/announce']), '')
@@ -186,18 +186,21 @@ t.test('a scrape packet becomes a request record, in the order asked', async t =
   }
 })
 
-t.test('a scrape of no hash or of more than 74 is refused, and half a hash is ignored', async t => {
-  const into = allocate(packet.SCRAPE_RECORD_BYTES)
-  const failureOf = (length: number) => {
-    const { memory, at } = placed(scrapePacket(NO_ID, 1, hashes(100)))
-    return packet.parseScrapePacket(memory, at, length, into, 0)
-  }
-  t.equal(failureOf(16), Failure.missingInfoHash)
-  t.equal(failureOf(35), Failure.missingInfoHash)
-  t.equal(failureOf(37), Failure.none)
-  t.equal(into.view.getUint16(scrape.HASH_COUNT, true), 1)
-  t.equal(failureOf(16 + 75 * 20), Failure.tooManyHashes)
-})
+t.test(
+  'a scrape with no hash or more than 74 is refused, and a partial hash is ignored',
+  async t => {
+    const into = allocate(packet.SCRAPE_RECORD_BYTES)
+    const failureOf = (length: number) => {
+      const { memory, at } = placed(scrapePacket(NO_ID, 1, hashes(100)))
+      return packet.parseScrapePacket(memory, at, length, into, 0)
+    }
+    t.equal(failureOf(16), Failure.missingInfoHash)
+    t.equal(failureOf(35), Failure.missingInfoHash)
+    t.equal(failureOf(37), Failure.none)
+    t.equal(into.view.getUint16(scrape.HASH_COUNT, true), 1)
+    t.equal(failureOf(16 + 75 * 20), Failure.tooManyHashes)
+  },
+)
 
 function announceReply(ipv4: number, ipv6: number) {
   const reply = allocate(64 + packet.UDP_REPLY_BYTES)
@@ -254,7 +257,7 @@ t.test('a reply record becomes the answer to a scrape where it lies', async t =>
   }
 })
 
-t.test('a failure becomes an error packet with its sentence', async t => {
+t.test('a failure becomes an error packet with its text', async t => {
   const reply = allocate(packet.UDP_REPLY_BYTES)
   const bytes = packet.formatErrorPacket(STANDARD_ANSWERS, reply, 4, 5, Failure.invalidPort)
   const start = 4 + packet.PACKET_AT

@@ -254,7 +254,7 @@ t.test('a scrape of one or many becomes a record, and its reply an answer', asyn
   )
 })
 
-t.test('no text makes the parser throw, or what it returns unbounded', async t => {
+t.test('no text makes the parser throw or return unbounded data', async t => {
   const any = fc.oneof(fc.json(), fc.string(), fc.string({ unit: 'binary' }))
   const near = fc
     .record(
