@@ -43,14 +43,14 @@ t.test('a receiver that fails in every way has each event at least once, in orde
   for (const end = n + 25; n < end; n++) outbox.add(line(n))
   await new Promise(resolve => setTimeout(resolve, 50))
   await receiver.start(t)
-  await receiver.until(() => receiver.events.length >= n)
+  // Events that arrived twice count twice, so their number does not show that all arrived.
+  while (outbox.waiting > 0) await new Promise(resolve => setTimeout(resolve, 5))
 
   const seen = receiver.events.map(event => event['n'] as number)
   t.same(
     [...new Set(seen)],
     Array.from({ length: n }, (_, number) => number),
   )
-  while (outbox.waiting > 0) await new Promise(resolve => setTimeout(resolve, 5))
   t.match(outbox, { sent: n, dropped: 0, lagSeconds: 0 })
   for (const { headers, body } of receiver.batches) {
     const [, time = '', digest] =
