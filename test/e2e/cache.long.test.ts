@@ -122,7 +122,7 @@ for (const { name, program, split, start, address, login } of KINDS) {
     await until(t, 'everything is written once the cache is back', async () => {
       return (await read(3)) === (split ? '0:0:0:1:0:0:0' : '0:1:0')
     })
-    t.ok(tracker.log.some(({ msg }) => msg === 'the cache is reachable again'))
+    await tracker.line(({ msg }) => msg === 'the cache is reachable again')
     server.signal('SIGSTOP')
     t.ok('interval' in (await send(3, { left: 5 })), 'a cache that hangs delays no announce')
     t.equal(await tracker.stop(), 0, 'nor the end of the tracker')

@@ -56,9 +56,9 @@ t.test(
         )
       }
     }
-    await round(2000)
+    await round(1000)
     const before = residentMib(worker)
-    await round(4000)
+    await round(2000)
     const growth = residentMib(worker) - before
     t.ok(growth < 30, `${growth.toFixed(1)} MiB more`)
     const good = await RawConnection.open(port)

@@ -8,6 +8,7 @@ import { createSweepCursor, sweepSlice } from '../../src/engine/sweep.ts'
 import { RECORD_BYTES_MAX, recordEnd } from '../../src/engine/torrent-record.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
 import { Event } from '../../src/protocol/records.ts'
+import { rounds } from '../fixtures/rounds.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { checkTables } from '../fixtures/swarm-integrity.ts'
 import {
@@ -57,7 +58,11 @@ t.test('an exported and imported swarm is equal, with chunks of any size', async
   t.comment(`seed ${seed}`)
   const engine = newEngine()
   const random = seededRandom(seed)
-  announceRandomly(engine, random, { torrents: 400, clients: 3000, announces: 30_000 })
+  announceRandomly(engine, random, {
+    torrents: 400,
+    clients: 3000,
+    announces: rounds(8000, 30_000),
+  })
   fillTorrent(engine, 1000, 5000)
   fillTorrent(engine, 1001, 1536)
   const before = checkTables(engine)
@@ -78,13 +83,13 @@ t.test(
     const random = seededRandom(seed)
     const engine = openEngine(tablesOfFewStripes(64 * 2 ** 20), SETTINGS)
     const cursor = createSweepCursor(0, 1)
-    const staying = 4000
+    const staying = rounds(1000, 4000)
     for (let torrent = 0; torrent < staying; torrent++) fillTorrent(engine, torrent, 3)
     let now = NOW
     // Thousands of torrents are added, so that the index grows, and removed, so that entries move.
     let newest = 10_000
     const change = () => {
-      const coming = newest === 10_000 ? 6000 : 200
+      const coming = newest === 10_000 ? rounds(3000, 6000) : 200
       for (let n = 0; n < coming; n++) fillTorrent(engine, newest++, 1 + random(2), 500)
       for (let n = 0; n < 300; n++) {
         const number = 500 + random(2)

@@ -9,6 +9,7 @@ import { restoreSnapshot } from '../../src/snapshot/read.ts'
 import { type RestoreReport, SnapshotStopped } from '../../src/snapshot/report.ts'
 import { writeSnapshot } from '../../src/snapshot/write.ts'
 import { musterVersion } from '../../src/version.ts'
+import { rounds } from '../fixtures/rounds.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { checkTables } from '../fixtures/swarm-integrity.ts'
 import {
@@ -59,7 +60,7 @@ async function refuse(t: Test, file: string, bytes: Uint8Array, what: string): P
 t.test('a truncated snapshot is reported, and nothing of it is loaded', async t => {
   const file = join(t.testdir({}), 'swarms')
   const whole = await snapshotOf(file, 1, 5)
-  for (let bytes = 0; bytes < whole.length; bytes++) {
+  for (let bytes = 0; bytes < whole.length; bytes += rounds(7, 1)) {
     await refuse(t, file, whole.subarray(0, bytes), `what ends after ${bytes} bytes`)
   }
   await refuse(t, file, Buffer.concat([whole, Buffer.alloc(1)]), 'a byte too many')
@@ -72,14 +73,14 @@ t.test('a snapshot with any byte changed is reported, and nothing of it is loade
   const random = seededRandom(seed)
   const file = join(t.testdir({}), 'swarms')
   const whole = await snapshotOf(file, 1, 5)
-  for (let at = 0; at < whole.length; at++) {
+  for (let at = 0; at < whole.length; at += 1 + random(rounds(8, 1))) {
     const changed = Buffer.from(whole)
     changed[at] = (changed[at] as number) ^ (1 + random(255))
     await refuse(t, file, changed, `a change at ${at}`)
   }
   const large = await snapshotOf(file, 2500)
   t.ok(sectionsOf(large).length > 4, 'several sections')
-  for (let round = 0; round < 60; round++) {
+  for (let round = 0; round < rounds(8, 60); round++) {
     const changed = Buffer.from(large)
     const first = random(large.length)
     const bytes = Math.min(large.length - first, 1 + random(5000))
@@ -216,7 +217,7 @@ t.test('a restore does not overwrite the announces of two threads', async t => {
   const saved = newTables(256 * 2 ** 20)
   // All clients of the threads are in the snapshot already, seen earlier and with other numbers,
   // and as many more.
-  const torrents = 40
+  const torrents = rounds(8, 40)
   for (let torrent = 0; torrent < torrents; torrent++) {
     for (let number = 0; number < 4000; number++) {
       announceTo(

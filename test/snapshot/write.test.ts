@@ -10,6 +10,7 @@ import { restoreSnapshot } from '../../src/snapshot/read.ts'
 import { SnapshotError, SnapshotStopped } from '../../src/snapshot/report.ts'
 import { writeSnapshot } from '../../src/snapshot/write.ts'
 import { threadUrl } from '../../src/thread-url.ts'
+import { rounds } from '../fixtures/rounds.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { checkTables } from '../fixtures/swarm-integrity.ts'
 import { hashOf, NOW, SETTINGS } from '../fixtures/tracker-client.ts'
@@ -202,8 +203,8 @@ t.test('a snapshot written during announces has no torn peer', async t => {
     leave: true,
     seed,
   })
-  for (let round = 0; round < 3; round++) {
-    threads.announced(20_000)
+  for (let round = 0; round < rounds(1, 3); round++) {
+    threads.announced(rounds(5000, 20_000))
     const report = await writeSnapshot({ tables, file, nowSeconds: NOW })
     t.equal(report.torrents, 2021)
     const { found } = await restored(file)
@@ -229,7 +230,7 @@ t.test('a snapshot written during announces has no torn peer', async t => {
 })
 
 t.test('random swarms of both families are restored unchanged', async t => {
-  for (let round = 0; round < 4; round++) {
+  for (let round = 0; round < rounds(1, 4); round++) {
     const seed = (Date.now() + round) >>> 0
     t.comment(`seed ${seed}`)
     const random = seededRandom(seed)

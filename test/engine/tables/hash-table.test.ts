@@ -14,6 +14,7 @@ import {
 } from '../../../src/engine/tables/hash-table.ts'
 import { hashInfoHash } from '../../../src/engine/tables/keyed-hash.ts'
 import { bytesOf } from '../../../src/protocol/bytes.ts'
+import { rounds } from '../../fixtures/rounds.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
 import { keyOf } from './fixtures/hash-table-reader.ts'
 
@@ -114,7 +115,7 @@ t.test('readers in other threads always find a key that no writer removes', asyn
   const answers = workers.map(worker => once(worker, 'message'))
   // However late the readers get a processor.
   const isRead = () => lookups.every((_, index) => Atomics.load(lookups, index) > 1000)
-  for (let round = 0; round < 30 || !isRead(); round++) {
+  for (let round = 0; round < rounds(8, 30) || !isRead(); round++) {
     for (let n = 1000; n < 21_000; n++) setValue(table, keyOf(n).view, 0, n)
     for (let n = 1000; n < 21_000; n++) removeValue(table, keyOf(n).view, 0)
   }

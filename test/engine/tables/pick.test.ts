@@ -1,10 +1,12 @@
 import t from 'tap'
 import type { Engine } from '../../../src/engine/engine.ts'
 import { createTables, openEngine } from '../../../src/engine/engine.ts'
+import { rounds } from '../../fixtures/rounds.ts'
 import { announceTo, clientOf, compactOf, hashOf, SETTINGS } from '../../fixtures/tracker-client.ts'
 
 const infoHash = hashOf(1)
 const ASKER = 1_000_000
+const TIMES = rounds(5000, 20_000)
 
 /** The picks follow a seed, so that a fair pick passes always or never. */
 const DEVIATIONS_MAX = 5
@@ -56,7 +58,7 @@ function countsOf(counts: ReadonlyMap<string, number>, first: number, count: num
 // One block, whole segments of 512, and lists whose last segment is nearly empty or nearly full.
 for (const seeders of [300, 1024, 1537, 5119]) {
   t.test(`every one of ${seeders} seeders is handed out equally often`, async t => {
-    const [numwant, times] = [50, 20_000]
+    const [numwant, times] = [50, TIMES]
     const counts = countsOf(handOut(filledEngine(seeders, 0), 1, numwant, times), 0, seeders)
     const expected = (numwant * times) / seeders
     t.ok(
@@ -69,7 +71,7 @@ for (const seeders of [300, 1024, 1537, 5119]) {
 }
 
 t.test('a leecher gets three seeders for each leecher, each of them equally often', async t => {
-  const [seeders, leechers, numwant, times] = [700, 1400, 40, 20_000]
+  const [seeders, leechers, numwant, times] = [700, 1400, 40, TIMES]
   const counts = handOut(filledEngine(seeders, leechers), 1, numwant, times)
   for (const [first, count, share] of [
     [0, seeders, 0.75],
@@ -84,7 +86,7 @@ t.test('a leecher gets three seeders for each leecher, each of them equally ofte
 })
 
 t.test('a seeder gets every leecher equally often, and no seeder', async t => {
-  const [seeders, leechers, numwant, times] = [600, 1100, 30, 20_000]
+  const [seeders, leechers, numwant, times] = [600, 1100, 30, TIMES]
   const counts = handOut(filledEngine(seeders, leechers), 0, numwant, times)
   t.equal(counts.size, leechers)
   const off = deviations(countsOf(counts, seeders, leechers), (numwant * times) / leechers, numwant)
@@ -92,7 +94,7 @@ t.test('a seeder gets every leecher equally often, and no seeder', async t => {
 })
 
 t.test('a peer of the list gets all others equally often, and never itself', async t => {
-  const [leechers, numwant, times] = [1300, 50, 20_000]
+  const [leechers, numwant, times] = [1300, 50, TIMES]
   const engine = filledEngine(0, leechers)
   const counts = new Map<string, number>()
   const recipient = { infoHash, ...clientOf(600), left: 1, numwant }

@@ -6,12 +6,13 @@ import { allocate } from '../../../src/protocol/bytes.ts'
 import { parseAnnounce, parseScrape } from '../../../src/protocol/http/request.ts'
 import { SCRAPE_HASHES_MAX } from '../../../src/protocol/limits.ts'
 import { HASH_BYTES, SCRAPE_REQUEST_HEADER_BYTES } from '../../../src/protocol/records.ts'
+import { rounds } from '../../fixtures/rounds.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
 import { CLIENT_QUERIES } from '../fixtures/client-queries.ts'
 import { announce, IPV4, IPV6, RULES, scrape } from '../fixtures/parse.ts'
 import { slowAnnounce, slowScrape } from '../fixtures/slow-parse.ts'
 
-const QUERIES = 120_000
+const QUERIES = rounds(25_000, 120_000)
 /** Of 50,000 queries: an object kept of each would be more. */
 const HEAP_GROWTH_BYTES_MAX = 1024 * 1024
 
