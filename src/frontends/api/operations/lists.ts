@@ -1,52 +1,35 @@
 import type { ListName } from '../../../admin/admin.ts'
 import { type Handler, inBatches } from '../call.ts'
 import { readHash, uniqueHashes } from '../hashes.ts'
-import { bulkReply, OK, removedText, repeatReply, statusReply } from '../replies.ts'
+import { type EntryRules, entryHandlers } from '../list-entry.ts'
+import { bulkReply, OK, removedText } from '../replies.ts'
 import { setText } from './torrents.ts'
 
+const RULES: EntryRules = {
+  readHash,
+  repeatStatus: 404,
+  unknown: (list, hash) => `unknown ${list} ${hash}`,
+  repeated: hash => `info_hash updated ${hash}`,
+}
+const whitelist = entryHandlers('whitelist', RULES)
+const blacklist = entryHandlers('blacklist', RULES)
+
 export const listHandlers: Record<string, Handler> = {
-  getWhitelist: one('whitelist'),
-  postWhitelist: addOne('whitelist'),
-  deleteWhitelist: removeOne('whitelist'),
+  getWhitelist: whitelist.one,
+  postWhitelist: whitelist.add,
+  deleteWhitelist: whitelist.remove,
   getWhitelists: many('whitelist'),
   postWhitelists: addMany('whitelist'),
   // The document names this member `torrents`, as in the answer for torrents.
   deleteWhitelists: removeMany('whitelist', 'torrents'),
   clearWhitelist: clear('whitelist'),
-  getBlacklist: one('blacklist'),
-  postBlacklist: addOne('blacklist'),
-  deleteBlacklist: removeOne('blacklist'),
+  getBlacklist: blacklist.one,
+  postBlacklist: blacklist.add,
+  deleteBlacklist: blacklist.remove,
   getBlacklists: many('blacklist'),
   postBlacklists: addMany('blacklist'),
   deleteBlacklists: removeMany('blacklist', 'blacklists'),
   clearBlacklist: clear('blacklist'),
-}
-
-function one(list: ListName): Handler {
-  return async ({ admin, param }) => {
-    const hash = readHash(param('infohash'), 'info_hash')
-    if (typeof hash !== 'string') return hash
-    const [isListed] = await admin.listed(list, [hash])
-    return isListed ? OK : statusReply(404, `unknown ${list} ${hash}`)
-  }
-}
-
-function addOne(list: ListName): Handler {
-  return async ({ admin, param, repeatStatus }) => {
-    const hash = readHash(param('infohash'), 'info_hash')
-    if (typeof hash !== 'string') return hash
-    const [outcome] = await admin.addListed(list, [hash])
-    return outcome === 'added' ? OK : repeatReply(repeatStatus, 404, `info_hash updated ${hash}`)
-  }
-}
-
-function removeOne(list: ListName): Handler {
-  return async ({ admin, param, repeatStatus }) => {
-    const hash = readHash(param('infohash'), 'info_hash')
-    if (typeof hash !== 'string') return hash
-    const [outcome] = await admin.removeListed(list, [hash])
-    return outcome === 'deleted' ? OK : repeatReply(repeatStatus, 404, `unknown ${list} ${hash}`)
-  }
 }
 
 function many(list: ListName): Handler {

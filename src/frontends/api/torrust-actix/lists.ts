@@ -1,50 +1,33 @@
 import type { ListName } from '../../../admin/admin.ts'
 import { type Handler, inBatches } from '../call.ts'
+import { type EntryRules, entryHandlers } from '../list-entry.ts'
 import { setText } from '../operations/torrents.ts'
-import { jsonReply, OK, type Reply, repeatReply, statusReply } from '../replies.ts'
+import { jsonReply, type Reply } from '../replies.ts'
 import { hasHashLength, hashesOf, type Named, readHash, splitEntries, statuses } from './entries.ts'
 import { removed } from './torrents.ts'
 
+const RULES: EntryRules = {
+  readHash,
+  repeatStatus: 304,
+  unknown: () => 'unknown info_hash',
+  repeated: () => 'info_hash updated',
+}
+const whitelist = entryHandlers('whitelist', RULES)
+const blacklist = entryHandlers('blacklist', RULES)
+
 export const listHandlers: Record<string, Handler> = {
-  getWhitelist: one('whitelist'),
-  postWhitelist: addOne('whitelist'),
-  deleteWhitelist: removeOne('whitelist'),
+  getWhitelist: whitelist.one,
+  postWhitelist: whitelist.add,
+  deleteWhitelist: whitelist.remove,
   getWhitelists: many('whitelist'),
   postWhitelists: addMany('whitelist'),
   deleteWhitelists: removeMany('whitelist'),
-  getBlacklist: one('blacklist'),
-  postBlacklist: addOne('blacklist'),
-  deleteBlacklist: removeOne('blacklist'),
+  getBlacklist: blacklist.one,
+  postBlacklist: blacklist.add,
+  deleteBlacklist: blacklist.remove,
   getBlacklists: many('blacklist'),
   postBlacklists: addMany('blacklist'),
   deleteBlacklists: removeMany('blacklist'),
-}
-
-function one(list: ListName): Handler {
-  return async ({ admin, param }) => {
-    const hash = readHash(param('infohash'), 'info_hash')
-    if (typeof hash !== 'string') return hash
-    const [isListed] = await admin.listed(list, [hash])
-    return isListed ? OK : statusReply(404, 'unknown info_hash')
-  }
-}
-
-function addOne(list: ListName): Handler {
-  return async ({ admin, param, repeatStatus }) => {
-    const hash = readHash(param('infohash'), 'info_hash')
-    if (typeof hash !== 'string') return hash
-    const [outcome] = await admin.addListed(list, [hash])
-    return outcome === 'added' ? OK : repeatReply(repeatStatus, 304, 'info_hash updated')
-  }
-}
-
-function removeOne(list: ListName): Handler {
-  return async ({ admin, param, repeatStatus }) => {
-    const hash = readHash(param('infohash'), 'info_hash')
-    if (typeof hash !== 'string') return hash
-    const [outcome] = await admin.removeListed(list, [hash])
-    return outcome === 'deleted' ? OK : repeatReply(repeatStatus, 304, 'unknown info_hash')
-  }
 }
 
 type Entries = { readonly named: readonly Named[]; readonly invalid: readonly string[] }
