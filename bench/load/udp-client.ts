@@ -1,5 +1,6 @@
 import type { Socket } from 'node:dgram'
 import { once } from 'node:events'
+import { HASH_BYTES } from '../../src/protocol/records.ts'
 import {
   Action,
   ANNOUNCE_PACKET_BYTES,
@@ -31,7 +32,6 @@ export type UdpAnnounce = {
   readonly event: number
 }
 
-const HASH_BYTES = 20
 const ANSWER_MILLIS_MAX = 2000
 
 export function percentEncoded(bytes: Uint8Array): string {

@@ -179,38 +179,44 @@ export class Torrents {
       ...(this.#rules.updateCompleted ? (['completed'] as const) : []),
       ...(this.#rules.updatePeers ? (['seeds', 'peers'] as const) : []),
     ]
-    const isCounted = this.#rules.updateCompleted
-    let left: readonly ListedTorrent[] = changed
-    let written = 0
+    const left = new Set(changed)
+    // Each part is a transaction: what is written must not be added again.
+    const writeParts = async (
+      torrents: readonly ListedTorrent[],
+      write: (part: readonly ListedTorrent[]) => Promise<void>,
+    ) => {
+      for (const part of inParts(torrents, PART_ROWS_MAX)) {
+        await write(part)
+        for (const torrent of part) left.delete(torrent)
+      }
+      return torrents.length
+    }
     try {
       const restored = await this.#restoreForgotten(table, stripe, changed)
       const isStored = ({ isKept, hash }: ListedTorrent) =>
         isKept || restored.has(hash.toString('hex'))
       const others = changed.filter(torrent => !isStored(torrent))
       const vacant = this.#rules.insertVacant ? this.#enterable(others) : []
-      // Each part is a transaction: what is written must not be added again.
-      for (const part of inParts(changed.filter(isStored), PART_ROWS_MAX)) {
+      const updated = await writeParts(changed.filter(isStored), async part => {
         await table.count(part.map(rowOf), fields, 'completed')
-        if (isCounted) this.#noteWritten(part)
-        left = left.filter(torrent => !part.includes(torrent))
-        written += part.length
-      }
-      for (const part of inParts(vacant, PART_ROWS_MAX)) {
-        const rows = part.map(rowOf)
-        await table.enter(
-          rows.map(row => ({ ...row, completed: Math.max(0, row.completed) })),
-          'completed',
-        )
-        for (const { hash } of part) putTorrent(this.#engine, hash, undefined, this.#nowSeconds())
-        this.#noteWritten(part)
-        left = left.filter(torrent => !part.includes(torrent))
-        written += part.length
-      }
+        if (this.#rules.updateCompleted) this.#noteWritten(part)
+      })
+      return updated + (await writeParts(vacant, part => this.#enter(table, part)))
     } catch (error) {
       for (const { hash } of left) noteTorrentChanged(this.#engine, hash)
       throw error
     }
-    return written
+  }
+
+  /** Adds torrents to the database, which then stay in memory without peers. */
+  async #enter(table: HashTable<TorrentRow>, torrents: readonly ListedTorrent[]): Promise<void> {
+    const rows = torrents.map(rowOf)
+    await table.enter(
+      rows.map(row => ({ ...row, completed: Math.max(0, row.completed) })),
+      'completed',
+    )
+    for (const { hash } of torrents) putTorrent(this.#engine, hash, undefined, this.#nowSeconds())
+    this.#noteWritten(torrents)
   }
 
   #noteWritten(torrents: readonly ListedTorrent[]): void {

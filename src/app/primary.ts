@@ -21,7 +21,7 @@ import { type Events, eventLogSize, startEvents } from '../events/events.ts'
 import { createParts, type Parts } from '../lifecycle.ts'
 import { createLog, type Logger, setErrorSink } from '../log.ts'
 import { renderMetrics } from '../metrics/exposition.ts'
-import { Samples } from '../metrics/samples.ts'
+import { Samples, snakeCase } from '../metrics/samples.ts'
 import { flatStats } from '../metrics/torrust-actix.ts'
 import { adviseHugePages } from '../native/huge-pages.ts'
 import {
@@ -340,8 +340,4 @@ function summary(engine: Engine, udpCounters: readonly UdpCounters[]): object {
       Object.entries(sumUdpCounters(udpCounters)).map(([name, sums]) => [snakeCase(name), sums]),
     ),
   }
-}
-
-function snakeCase(name: string): string {
-  return name.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
 }

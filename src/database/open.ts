@@ -13,7 +13,7 @@ import { keysTable } from './keys.ts'
 import { createLedger } from './ledger.ts'
 import { acceptsTls } from './probe-tls.ts'
 import { tableShapes } from './shapes.ts'
-import { type HashTable, hashTable, inTurns, type Store, type Table } from './table.ts'
+import { hashTable, hashTableInTurns, inTurns, type Store, type Table } from './table.ts'
 import { transactions } from './transactions.ts'
 import { createTurns, type Turns } from './turns.ts'
 import { usersTable } from './users.ts'
@@ -62,15 +62,12 @@ function loginName(): string {
 }
 
 /** A table with persistent = false: nothing is stored, so nothing is loaded. */
-function unstored<Row>(): HashTable<Row> {
+function unstored<Row>(): Table<Row> {
   const nothing = async () => undefined
   return {
     load: () => Readable.from([]),
-    find: async () => [],
     save: nothing,
     update: nothing,
-    count: nothing,
-    enter: nothing,
     remove: nothing,
     clear: nothing,
   }
@@ -93,13 +90,14 @@ function overDialect(
     .filter(([name]) => name !== 'keyEnds')
     .map(([, shape]) => shape)
   const turns: Turns[] = []
-  const ordered = <Row, Kind extends Table<Row>>(table: Kind & Table<Row>) => {
+  const newTurns = () => {
     const own = createTurns(timeoutMillis)
     turns.push(own)
-    return inTurns<Row, Kind>(table, own)
+    return own
   }
+  const ordered = <Row>(table: Table<Row>) => inTurns(table, newTurns())
   return {
-    torrents: ordered(hashTable(store, shapes.torrents)),
+    torrents: hashTableInTurns(hashTable(store, shapes.torrents), newTurns()),
     whitelist: structure.whitelist.persistent
       ? ordered(hashTable(store, shapes.whitelist))
       : unstored(),

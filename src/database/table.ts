@@ -60,21 +60,23 @@ export type Store = {
  * Serialises the writes to a table: a long write consists of many transactions, and an older row
  * must not replace a newer one because its chunk had to wait.
  */
-export function inTurns<Row, Kind extends Table<Row>>(table: Kind, turns: Turns): Kind {
-  const counting = table as Partial<HashTable<Row>>
-  const { count, enter } = counting
+export function inTurns<Row>(table: Table<Row>, turns: Turns): Table<Row> {
   return {
     ...table,
-    ...(count && {
-      count: (...args: Parameters<typeof count>) => turns.take(() => count(...args)),
-    }),
-    ...(enter && {
-      enter: (...args: Parameters<typeof enter>) => turns.take(() => enter(...args)),
-    }),
     save: rows => turns.take(() => table.save(rows)),
     update: (rows, fields) => turns.take(() => table.update(rows, fields)),
     remove: hashes => turns.take(() => table.remove(hashes)),
     clear: () => turns.take(() => table.clear()),
+  }
+}
+
+/** The same for all writes of a table whose rows are found by their hash. */
+export function hashTableInTurns<Row>(table: HashTable<Row>, turns: Turns): HashTable<Row> {
+  return {
+    ...table,
+    ...inTurns(table, turns),
+    count: (...row) => turns.take(() => table.count(...row)),
+    enter: (...row) => turns.take(() => table.enter(...row)),
   }
 }
 

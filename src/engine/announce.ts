@@ -254,6 +254,17 @@ export function stop(engine: Engine, announce: Announce, torrent: TorrentRef): v
 }
 
 /**
+ * Counts a download of the torrent. The node that received the announce of one writes it to a
+ * database that several nodes share. The stripe is held.
+ */
+export function countDownload({ announce, held, settings }: Engine, torrent: TorrentRef): void {
+  const { arena, head } = held
+  increment(arena, torrent + TORRENT_COMPLETED)
+  if (announce.isRemote && settings.sharesDatabase) increment(arena, torrent + TORRENT_WRITTEN)
+  increment(arena, head + STRIPE_COMPLETED)
+}
+
+/**
  * Adds the peer or updates it. Returns its slot, NO_SLOT if memory is full, or TOO_MANY if a limit
  * refuses it.
  */
@@ -285,9 +296,7 @@ export function upsert(
     : seeder && !counted && (isEvent || isOwed) && isNewCompletion(engine, announce)
   announce.completed = completed
   if (completed) {
-    increment(arena, torrent + TORRENT_COMPLETED)
-    if (announce.isRemote && settings.sharesDatabase) increment(arena, torrent + TORRENT_WRITTEN)
-    increment(arena, held.head + STRIPE_COMPLETED)
+    countDownload(engine, torrent)
     if (engine.events) logEvent(engine.events, EventKind.completed, access.user, announce)
   }
   if ((completed && settings.persistent) || (turned && settings.notePeers)) {

@@ -33,21 +33,15 @@ import {
 } from '../protocol/records.ts'
 import { findUser } from './access.ts'
 import { account } from './account.ts'
-import { makeTorrent, stop, upsert } from './announce.ts'
+import { countDownload, makeTorrent, stop, upsert } from './announce.ts'
 import { readAnnounce } from './current-announce.ts'
 import type { Engine } from './engine.ts'
 import { isNewCompletion } from './new-completion.ts'
 import type { PeerPlace, RecentStops } from './recent-stops.ts'
-import { type Arena, increment } from './tables/arena.ts'
+import type { Arena } from './tables/arena.ts'
 import { copyWords } from './tables/copy-words.ts'
 import { findPeer } from './tables/find-peer.ts'
-import {
-  COMPLETION_COUNTED,
-  DETAIL_USER,
-  STRIPE_COMPLETED,
-  TORRENT_COMPLETED,
-  TORRENT_WRITTEN,
-} from './tables/layout.ts'
+import { COMPLETION_COUNTED, DETAIL_USER } from './tables/layout.ts'
 import { detailAt, isCompletionCounted, lastSeen, listOf, seederCount } from './tables/peer-list.ts'
 import { NO_LIST, NO_SLOT, NO_TORRENT, type TorrentRef } from './tables/references.ts'
 import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
@@ -274,9 +268,7 @@ function countLate(engine: Engine, known: TorrentRef): void {
     if (!isNewCompletion(engine, announce)) return
     if (detail !== 0 && slot < seederCount(arena, list)) setCompletionCounted(arena, detail)
   }
-  increment(arena, torrent + TORRENT_COMPLETED)
-  if (settings.sharesDatabase) increment(arena, torrent + TORRENT_WRITTEN)
-  increment(arena, held.head + STRIPE_COMPLETED)
+  countDownload(engine, torrent)
   if (settings.persistent) markChanged(held, torrent)
 }
 

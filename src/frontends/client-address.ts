@@ -84,13 +84,11 @@ export function clientAddress(
 ): Uint8Array | undefined {
   const address = socketAddress(origin.getRemoteAddress())
   if (rules.trusted.length === 0 || !isInCidrs(rules.trusted, address)) return address
-  if (rules.proxyProtocol) {
-    const proxied = socketAddress(origin.getProxiedRemoteAddress())
-    if (proxied.length === 0) return undefined
-    const isClient = !isInCidrs(rules.trusted, proxied) || headerList(headers, rules.header) === ''
-    if (isClient) return proxied
-  }
-  return forwardedAddress(headerList(headers, rules.header), rules.trusted)
+  const proxied = rules.proxyProtocol ? socketAddress(origin.getProxiedRemoteAddress()) : undefined
+  if (proxied?.length === 0) return undefined
+  if (proxied && !isInCidrs(rules.trusted, proxied)) return proxied
+  const forwarded = headerList(headers, rules.header)
+  return proxied && forwarded === '' ? proxied : forwardedAddress(forwarded, rules.trusted)
 }
 
 /** All lines of a header as one list (RFC 9110 §5.3): a proxy may append a line of its own. */

@@ -16,14 +16,14 @@ let log = createLog({ level: 'info', format: 'auto' }, `worker-${process.env[WOR
 let servers: LocalServers | undefined
 let reporting: Reporting | undefined
 
-function tell(message: FromWorker, sent = () => {}): void {
+function sendToPrimary(message: FromWorker, sent = () => {}): void {
   // The primary may close the channel at any time; its `disconnect` then ends this process.
   if (process.connected) process.send?.(message, undefined, undefined, sent)
 }
 
 // An Error can be cloned, but the copy loses its name.
 setErrorSink((message, error, name) =>
-  tell({
+  sendToPrimary({
     type: 'error',
     message,
     error: error && { name: error.name, message: error.message, stack: error.stack },
@@ -31,7 +31,7 @@ setErrorSink((message, error, name) =>
   }),
 )
 
-const remote = createRemoteAdmin(tell)
+const remote = createRemoteAdmin(sendToPrimary)
 
 process.title = 'muster: worker'
 
@@ -55,11 +55,11 @@ process.on('message', async (message: ToWorker) => {
   }
   if (message.type === 'hand-over' || message.type === 'stop') {
     const done = message.type === 'stop' ? servers?.stop() : servers?.handOver()
-    if (message.type === 'hand-over') tell({ type: 'handed-over' })
+    if (message.type === 'hand-over') sendToPrimary({ type: 'handed-over' })
     await done
     reporting?.stop()
     // Sent after the report, so that both arrive.
-    tell({ type: 'stopped' }, () => process.exit(0))
+    sendToPrimary({ type: 'stopped' }, () => process.exit(0))
     return
   }
   process.title = `muster: worker ${message.number}`
@@ -68,7 +68,7 @@ process.on('message', async (message: ToWorker) => {
   const counters = createFrontendCounters()
   reporting = startReporting(
     { frontends: counters, link: link.counters },
-    report => tell({ type: 'report', report }),
+    report => sendToPrimary({ type: 'report', report }),
     () => servers?.connections,
   )
   try {
@@ -80,10 +80,10 @@ process.on('message', async (message: ToWorker) => {
       counters,
       log,
     })
-    tell({ type: 'listening' })
+    sendToPrimary({ type: 'listening' })
   } catch (error) {
-    tell({ type: 'failed', reason: (error as Error).message }, () => process.exit(1))
+    sendToPrimary({ type: 'failed', reason: (error as Error).message }, () => process.exit(1))
   }
 })
 
-tell({ type: 'up' })
+sendToPrimary({ type: 'up' })

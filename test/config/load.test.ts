@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import fc from 'fast-check'
 import { stringify } from 'smol-toml'
 import t, { type Test } from 'tap'
 import { loadConfig } from '../../src/config/load.ts'
 import { ExitStatus, OperatorError } from '../../src/errors.ts'
+import { fc } from '../fixtures/seed.ts'
 
 function load(t: Test, text: string, environment: Record<string, string> = {}) {
   const file = join(t.testdir({}), 'config.toml')

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { testSeed } from '../fixtures/seed.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { hash } from './fixtures/rows.ts'
 import { sqliteDatabase } from './fixtures/sqlite-database.ts'
@@ -29,8 +30,7 @@ function saveUntilKilled(path: string, first: number, count: number): Promise<nu
 }
 
 t.test('a process that is killed at any point loses no acknowledged change', async t => {
-  const seed = Date.now() % 2 ** 31
-  t.comment(`seed ${seed}`)
+  const seed = testSeed(t)
   const below = seededRandom(seed)
   const database = await sqliteDatabase(t)
   let acknowledged = -1

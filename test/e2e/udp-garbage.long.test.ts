@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { UDP_REQUEST_BYTES_MAX } from '../../src/protocol/udp/packet.ts'
 import { residentMib } from '../fixtures/resident-memory.ts'
+import { testSeed } from '../fixtures/seed.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { startTracker, type Tracker } from '../fixtures/start-tracker.ts'
 import { type Sender, senderFor } from '../frontends/udp/fixtures/sender.ts'
@@ -159,8 +160,7 @@ for (const [method, datagrams] of [
   ['dgram', 100_000],
 ] as const) {
   t.test(`${method}: ${datagrams} malformed datagrams change nothing`, async t => {
-    const seed = Date.now() >>> 0
-    t.comment(`seed ${seed}`)
+    const seed = testSeed(t)
     const random = seededRandom(seed)
     const tracker = await startTracker(t, {
       udp_server: ['127.0.0.1:0', '[::1]:0'].map(bind_address => ({

@@ -15,6 +15,7 @@ import {
 } from '../../src/engine/user-records.ts'
 import { bytesOf } from '../../src/protocol/bytes.ts'
 import { Event } from '../../src/protocol/records.ts'
+import { testSeed } from '../fixtures/seed.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import {
   announceTo,
@@ -161,8 +162,7 @@ t.test('counts past 2^32 and of many sessions add up to the byte', async t => {
 t.test(
   'thousands of clients with restarts, retries and moves are credited to the byte',
   async t => {
-    const seed = Date.now() & 0xffff
-    t.comment(`seed ${seed}`)
+    const seed = testSeed(t)
     const random = seededRandom(seed)
     const { say, of } = accounts()
     const due = new Map<number, { uploaded: bigint; downloaded: bigint }>()

@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { applyDelta, areDeltas } from '../../src/engine/apply.ts'
 import { createDeltaRing, droppedDeltas, openDeltaRing } from '../../src/engine/delta-ring.ts'
@@ -8,6 +7,7 @@ import { DeltaBit, deltaBytes, seenOf } from '../../src/protocol/delta-record.ts
 import { Event } from '../../src/protocol/records.ts'
 import { writeAnnounce } from '../fixtures/announce-request.ts'
 import { EngineNode, NODE_SETTINGS, type TestBatch } from '../fixtures/engine-node.ts'
+import { fc } from '../fixtures/seed.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 
 const START = 1_700_000_000

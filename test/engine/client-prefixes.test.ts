@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { compilePrefixes, hasPrefix } from '../../src/engine/client-prefixes.ts'
+import { fc } from '../fixtures/seed.ts'
 
 t.test('a peer id has a prefix if it begins with it', async t => {
   // Few characters, so that prefixes begin alike and fit often.

@@ -9,6 +9,7 @@ import { RECORD_BYTES_MAX, recordEnd } from '../../src/engine/torrent-record.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
 import { Event } from '../../src/protocol/records.ts'
 import { rounds } from '../fixtures/rounds.ts'
+import { testSeed } from '../fixtures/seed.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { checkTables } from '../fixtures/swarm-integrity.ts'
 import {
@@ -54,8 +55,7 @@ function copyStripes(
 }
 
 t.test('an exported and imported swarm is equal, with chunks of any size', async t => {
-  const seed = Date.now() >>> 0
-  t.comment(`seed ${seed}`)
+  const seed = testSeed(t)
   const engine = newEngine()
   const random = seededRandom(seed)
   announceRandomly(engine, random, {
@@ -78,8 +78,7 @@ t.test('an exported and imported swarm is equal, with chunks of any size', async
 t.test(
   'a torrent that stays is exported with its peers while others are added and removed',
   async t => {
-    const seed = Date.now() >>> 0
-    t.comment(`seed ${seed}`)
+    const seed = testSeed(t)
     const random = seededRandom(seed)
     const engine = openEngine(tablesOfFewStripes(64 * 2 ** 20), SETTINGS)
     const cursor = createSweepCursor(0, 1)

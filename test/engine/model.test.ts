@@ -9,6 +9,7 @@ import { allocate } from '../../src/protocol/bytes.ts'
 import { Event, FAMILY, type Family, Flag } from '../../src/protocol/records.ts'
 import { type AnnounceFields, readReply, writeAnnounce } from '../fixtures/announce-request.ts'
 import { rounds } from '../fixtures/rounds.ts'
+import { testSeed } from '../fixtures/seed.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { checkTables } from '../fixtures/swarm-integrity.ts'
 
@@ -255,8 +256,7 @@ function checkAnswer(
 }
 
 t.test('the tables agree with a simple model, with large and small torrents', async t => {
-  const seed = Date.now() >>> 0
-  t.comment(`seed ${seed}`)
+  const seed = testSeed(t)
   for (const world of [
     { torrents: 5, clients: 40, steps: rounds(2500, 8000), checkOneIn: 1, seed },
     { torrents: 2000, clients: 60, steps: rounds(4000, 16_000), checkOneIn: 1, seed },

@@ -1,5 +1,4 @@
 import { BlockList, isIPv4, isIPv6 } from 'node:net'
-import fc from 'fast-check'
 import t from 'tap'
 import {
   compileCidrs,
@@ -15,6 +14,7 @@ import {
   unmapped,
   writeMapped,
 } from '../../src/protocol/ip.ts'
+import { fc } from '../fixtures/seed.ts'
 
 function bytes(text: string): Uint8Array {
   const parsed = parseAddress(text)

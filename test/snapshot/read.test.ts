@@ -10,6 +10,7 @@ import { type RestoreReport, SnapshotStopped } from '../../src/snapshot/report.t
 import { writeSnapshot } from '../../src/snapshot/write.ts'
 import { musterVersion } from '../../src/version.ts'
 import { rounds } from '../fixtures/rounds.ts'
+import { testSeed } from '../fixtures/seed.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { checkTables } from '../fixtures/swarm-integrity.ts'
 import {
@@ -68,8 +69,7 @@ t.test('a truncated snapshot is reported, and nothing of it is loaded', async t 
 })
 
 t.test('a snapshot with any byte changed is reported, and nothing of it is loaded', async t => {
-  const seed = Date.now() >>> 0
-  t.comment(`seed ${seed}`)
+  const seed = testSeed(t)
   const random = seededRandom(seed)
   const file = join(t.testdir({}), 'swarms')
   const whole = await snapshotOf(file, 1, 5)
@@ -211,8 +211,7 @@ t.test('a stopped restore ends and holds no lock', async t => {
 })
 
 t.test('a restore does not overwrite the announces of two threads', async t => {
-  const seed = Date.now() >>> 0
-  t.comment(`seed ${seed}`)
+  const seed = testSeed(t)
   const file = join(t.testdir({}), 'swarms')
   const saved = newTables(256 * 2 ** 20)
   // All clients of the threads are in the snapshot already, seen earlier and with other numbers,

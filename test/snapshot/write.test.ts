@@ -11,6 +11,7 @@ import { SnapshotError, SnapshotStopped } from '../../src/snapshot/report.ts'
 import { writeSnapshot } from '../../src/snapshot/write.ts'
 import { threadUrl } from '../../src/thread-url.ts'
 import { rounds } from '../fixtures/rounds.ts'
+import { testSeed } from '../fixtures/seed.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { checkTables } from '../fixtures/swarm-integrity.ts'
 import { hashOf, NOW, SETTINGS } from '../fixtures/tracker-client.ts'
@@ -188,8 +189,7 @@ t.test('between the two renames, the previous snapshot is loaded', async t => {
 })
 
 t.test('a snapshot written during announces has no torn peer', async t => {
-  const seed = Date.now() >>> 0
-  t.comment(`seed ${seed}`)
+  const seed = testSeed(t)
   const file = join(t.testdir({}), 'swarms')
   const { tables, engine } = newTables(256 * 2 ** 20)
   // Unchanged torrents among changing ones: several with few peers, and one with many.
@@ -231,8 +231,7 @@ t.test('a snapshot written during announces has no torn peer', async t => {
 
 t.test('random swarms of both families are restored unchanged', async t => {
   for (let round = 0; round < rounds(1, 4); round++) {
-    const seed = (Date.now() + round) >>> 0
-    t.comment(`seed ${seed}`)
+    const seed = testSeed(t) + round
     const random = seededRandom(seed)
     const file = join(t.testdir({}), 'swarms')
     const { tables, engine } = newTables()

@@ -61,7 +61,7 @@ export function bulkReply(
 }
 
 /** Value of a bulk answer for a name that was to be removed; `kind` is what it names. */
-export function removedText(outcome: string | undefined, kind: string): { status: string } {
+export function removedStatus(outcome: string | undefined, kind: string): { status: string } {
   return { status: outcome === 'deleted' ? 'ok' : `unknown ${kind}` }
 }
 

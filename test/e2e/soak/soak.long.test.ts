@@ -5,6 +5,7 @@ import { type AdminClient, startWithApi } from '../../fixtures/admin-client.ts'
 import { startPostgres } from '../../fixtures/database-servers.ts'
 import { scrapeCounts } from '../../fixtures/http-client.ts'
 import { residentMib } from '../../fixtures/resident-memory.ts'
+import { testSeed } from '../../fixtures/seed.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
 import { hashOf } from '../../fixtures/tracker-client.ts'
 import { createDatabaseTables } from '../fixtures/database-tables.ts'
@@ -105,8 +106,7 @@ function tell(t: Test, name: string, { tally }: Clients): void {
 }
 
 t.test(`${SECONDS} seconds of churn, kills, reloads, outages and garbage at once`, async t => {
-  const seed = Date.now() >>> 0
-  t.comment(`seed ${seed}`)
+  const seed = testSeed(t)
   const random = seededRandom(seed)
   const database = await startPostgres(t)
   if (!database) t.comment('no PostgreSQL is installed: nothing takes the database away')

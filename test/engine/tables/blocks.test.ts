@@ -18,6 +18,7 @@ import {
   STRIPE_TAKEN,
   STRIPE_USED,
 } from '../../../src/engine/tables/layout.ts'
+import { testSeed } from '../../fixtures/seed.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
 
 function newArena(bytes: number) {
@@ -30,8 +31,7 @@ function newArena(bytes: number) {
 t.test(
   'blocks never overlap or change, and no byte is lost, in any order of allocations',
   async t => {
-    const seed = Date.now() >>> 0
-    t.comment(`seed ${seed}`)
+    const seed = testSeed(t)
     const random = seededRandom(seed)
     const arena = newArena(8 * 2 ** 20)
     const stripe = stripeHead(0, 1)

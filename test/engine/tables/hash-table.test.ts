@@ -15,14 +15,14 @@ import {
 import { hashInfoHash } from '../../../src/engine/tables/keyed-hash.ts'
 import { bytesOf } from '../../../src/protocol/bytes.ts'
 import { rounds } from '../../fixtures/rounds.ts'
+import { testSeed } from '../../fixtures/seed.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
 import { keyOf } from './fixtures/hash-table-reader.ts'
 
 const HASH_KEY = [1, 2] as const
 
 t.test('a table agrees with a Map, through growth, removals and clearing', async t => {
-  const seed = Date.now() & 0xffff
-  t.comment(`seed ${seed}`)
+  const seed = testSeed(t)
   const random = seededRandom(seed)
   const table = openHashTable(createHashTable(20_000, HASH_KEY))
   const model = new Map<number, number>()

@@ -12,11 +12,11 @@ import {
   indexShrink,
 } from '../../../src/engine/tables/peer-index.ts'
 import { NO_SLOT } from '../../../src/engine/tables/references.ts'
+import { testSeed } from '../../fixtures/seed.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
 
 t.test('an index grows to 300,000 peers and back, one table at a time', async t => {
-  const seed = Date.now() >>> 0
-  t.comment(`seed ${seed}`)
+  const seed = testSeed(t)
   const random = seededRandom(seed)
   const peers = 300_000
   const [memory] = reserveTables(256 * 2 ** 20, [1, 2]).arenas

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import fc from 'fast-check'
 import t from 'tap'
 import { createRateBuckets, type Rate, takeToken } from '../../../src/engine/tables/rate-buckets.ts'
 import { threadUrl } from '../../../src/thread-url.ts'
+import { fc } from '../../fixtures/seed.ts'
 import type { TokenTaker } from './fixtures/token-taker.ts'
 
 const NOW = 1_700_000_000

@@ -1,7 +1,7 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { parseProxyHeader } from '../../../src/frontends/node/proxy-header.ts'
 import { parseIpv4, parseIpv6 } from '../../../src/protocol/ip.ts'
+import { fc } from '../../fixtures/seed.ts'
 
 const SIGNATURE = Buffer.from('0d0a0d0a000d0a515549540a', 'hex')
 const V4 = Buffer.of(5, 6, 7, 8, 127, 0, 0, 1, 0x1a, 0xe1, 0, 80)

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { UdpCounter } from '../../../src/counters/udp.ts'
 import { createTables } from '../../../src/engine/engine.ts'
 import { Family, type IpFamily } from '../../../src/protocol/records.ts'
+import { testSeed } from '../../fixtures/seed.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
 import { createKnownSwarms, type KnownRequest } from './fixtures/known-swarms.ts'
 import { listenMmsg } from './fixtures/listeners.ts'
@@ -92,8 +93,7 @@ async function startTraffic(t: Test, family: IpFamily, random: (bound: number) =
 }
 
 t.test('collections all the time leave every reply of a minute’s traffic whole', async t => {
-  const seed = Date.now() >>> 0
-  t.comment(`seed ${seed}`)
+  const seed = testSeed(t)
   const random = seededRandom(seed)
   const all = [
     await startTraffic(t, Family.ipv4, random),

@@ -10,6 +10,7 @@ import {
   USER_KEY,
 } from '../../../src/protocol/records.ts'
 import { UDP_REPLY_BYTES } from '../../../src/protocol/udp/packet.ts'
+import { testSeed } from '../../fixtures/seed.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
 import { FAILING_PORT, INTERVAL, peerOf } from './fixtures/canned-answer.ts'
 import { announcePacket, connectPacket, hashes, NO_ID, scrapePacket } from './fixtures/packets.ts'
@@ -123,8 +124,7 @@ for (const family of [Family.ipv4, Family.ipv6]) {
 }
 
 t.test('no answer is longer than its request until the connection id is proven', async t => {
-  const seed = Math.floor(Math.random() * 2 ** 31)
-  t.comment(`seed ${seed}`)
+  const seed = testSeed(t)
   const random = seededRandom(seed)
   const { send, counted, asked } = listener(Family.ipv4)
   const seeds = [connectPacket(1), announcePacket(NO_ID, 1), scrapePacket(NO_ID, 1, hashes(3))]

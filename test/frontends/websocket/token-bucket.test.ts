@@ -1,6 +1,6 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { TokenBucket } from '../../../src/frontends/websocket/token-bucket.ts'
+import { fc } from '../../fixtures/seed.ts'
 
 t.test('a bucket gives its burst, then refills', async t => {
   const bucket = new TokenBucket()

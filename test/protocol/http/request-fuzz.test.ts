@@ -7,6 +7,7 @@ import { parseAnnounce, parseScrape } from '../../../src/protocol/http/request.t
 import { SCRAPE_HASHES_MAX } from '../../../src/protocol/limits.ts'
 import { HASH_BYTES, SCRAPE_REQUEST_HEADER_BYTES } from '../../../src/protocol/records.ts'
 import { rounds } from '../../fixtures/rounds.ts'
+import { testSeed } from '../../fixtures/seed.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
 import { CLIENT_QUERIES } from '../fixtures/client-queries.ts'
 import { announce, IPV4, IPV6, RULES, scrape } from '../fixtures/parse.ts'
@@ -77,8 +78,7 @@ function malformed(random: Random): string {
 }
 
 t.test(`${QUERIES} malformed queries get the answers of a simple parser`, async t => {
-  const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
-  t.comment(`FUZZ_SEED=${seed}`)
+  const seed = testSeed(t)
   const random = seededRandom(seed)
   const codes = new Map<number | 'understood', number>()
   for (let n = 0; n < QUERIES; n++) {

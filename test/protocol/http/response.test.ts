@@ -1,5 +1,4 @@
 import bencode from 'bencode'
-import fc from 'fast-check'
 import t from 'tap'
 import { type Bytes, bytesOf } from '../../../src/protocol/bytes.ts'
 import {
@@ -12,6 +11,7 @@ import {
 import * as response from '../../../src/protocol/http/response.ts'
 import * as record from '../../../src/protocol/records.ts'
 import * as scrapeRecord from '../../../src/protocol/records.ts'
+import { fc } from '../../fixtures/seed.ts'
 import { guarded, isIntact } from '../fixtures/guarded.ts'
 
 const AT = 24

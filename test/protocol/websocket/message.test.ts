@@ -1,4 +1,3 @@
-import fc from 'fast-check'
 import t from 'tap'
 import { allocate } from '../../../src/protocol/bytes.ts'
 import { Failure, STANDARD_ANSWERS } from '../../../src/protocol/failures.ts'
@@ -24,6 +23,7 @@ import {
   writeAnnounceRecord,
   writeScrapeRecord,
 } from '../../../src/protocol/websocket/message.ts'
+import { fc } from '../../fixtures/seed.ts'
 
 const HASH = '\x00\x01\x7f\x80\xff"\\\n1234567890ab'
 const PEER = '-WW0100-\xfe0123456789a'

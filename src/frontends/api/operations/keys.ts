@@ -6,7 +6,7 @@ import {
   bulkReply,
   jsonReply,
   OK,
-  removedText,
+  removedStatus,
   repeatReply,
   statusReply,
 } from '../replies.ts'
@@ -67,7 +67,7 @@ export const keyHandlers: Record<string, Handler> = {
   async deleteKeys({ admin, body, keyFormat }) {
     const hashes = uniqueKeys(body as string[], keyFormat)
     const outcomes = await inBatches(hashes, batch => admin.removeKeys(batch))
-    return bulkReply('keys', hashes, (_, n) => removedText(outcomes[n], 'key_hash'))
+    return bulkReply('keys', hashes, (_, n) => removedStatus(outcomes[n], 'key_hash'))
   },
 
   async clearKeys({ admin }) {

@@ -2,7 +2,7 @@ import type { ListName } from '../../../admin/admin.ts'
 import { type Handler, inBatches } from '../call.ts'
 import { readHash, uniqueHashes } from '../hashes.ts'
 import { type EntryRules, entryHandlers } from '../list-entry.ts'
-import { bulkReply, OK, removedText } from '../replies.ts'
+import { bulkReply, OK, removedStatus } from '../replies.ts'
 import { setText } from './torrents.ts'
 
 const RULES: EntryRules = {
@@ -52,7 +52,7 @@ function removeMany(list: ListName, member: string): Handler {
   return async ({ admin, body }) => {
     const hashes = uniqueHashes(body as string[])
     const outcomes = await inBatches(hashes, batch => admin.removeListed(list, batch))
-    return bulkReply(member, hashes, (_, n) => removedText(outcomes[n], 'info_hash'))
+    return bulkReply(member, hashes, (_, n) => removedStatus(outcomes[n], 'info_hash'))
   }
 }
 

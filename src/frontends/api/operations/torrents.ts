@@ -10,7 +10,7 @@ import {
   chunkedReply,
   OK,
   type Reply,
-  removedText,
+  removedStatus,
   repeatReply,
   statusReply,
 } from '../replies.ts'
@@ -58,7 +58,7 @@ export const torrentHandlers: Record<string, Handler> = {
   async deleteTorrents({ admin, body }) {
     const hashes = uniqueHashes(body as string[])
     const outcomes = await inBatches(hashes, batch => admin.removeTorrents(batch))
-    return bulkReply('torrents', hashes, (_, n) => removedText(outcomes[n], 'info_hash'))
+    return bulkReply('torrents', hashes, (_, n) => removedStatus(outcomes[n], 'info_hash'))
   },
 }
 

@@ -8,7 +8,7 @@ import {
   jsonReply,
   OK,
   type Reply,
-  removedText,
+  removedStatus,
   repeatReply,
   statusReply,
 } from '../replies.ts'
@@ -76,7 +76,7 @@ export const userHandlers: Record<string, Handler> = {
   async deleteUsers({ admin, body, keyFormat }) {
     const hashes = uniqueKeys(body as string[], keyFormat)
     const outcomes = await inBatches(hashes, batch => admin.removeUsers(batch))
-    return bulkReply('users', hashes, (_, n) => removedText(outcomes[n], 'user_hash'))
+    return bulkReply('users', hashes, (_, n) => removedStatus(outcomes[n], 'user_hash'))
   },
 
   async clearUsers({ admin }) {

@@ -14,7 +14,7 @@ import {
   jsonReply,
   NOT_FOUND,
   OK,
-  removedText,
+  removedStatus,
   repeatReply,
   statusReply,
 } from '../replies.ts'
@@ -84,5 +84,5 @@ export function removed(
   outcomes: readonly string[],
   name: string,
 ): object {
-  return statuses(named, n => removedText(outcomes[n], name).status)
+  return statuses(named, n => removedStatus(outcomes[n], name).status)
 }

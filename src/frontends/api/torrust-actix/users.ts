@@ -8,7 +8,7 @@ import {
   NOT_FOUND,
   OK,
   type Reply,
-  removedText,
+  removedStatus,
   repeatReply,
   statusReply,
 } from '../replies.ts'
@@ -82,7 +82,7 @@ export const userHandlers: Record<string, Handler> = {
     const { admin } = call
     const names = [...new Set(call.body as string[])]
     const outcomes = await eachKnown(call, names, batch => admin.removeUsers(batch))
-    return bulkReply('users', names, name => removedText(outcomes.get(name), 'user_hash'))
+    return bulkReply('users', names, name => removedStatus(outcomes.get(name), 'user_hash'))
   },
 }
 
