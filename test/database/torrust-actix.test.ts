@@ -1,60 +1,54 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startMariadb, startPostgres } from '../fixtures/database-servers.ts'
-import { repositoryRoot } from '../fixtures/repository-root.ts'
+import { DUMPED, loadDump } from '../fixtures/torrust-actix-dumps.ts'
 import { databasesOn } from './fixtures/server-database.ts'
 import { sqliteDatabase } from './fixtures/sqlite-database.ts'
-import { all, type MakeDatabase, open, type TestDatabase } from './fixtures/test-database.ts'
+import { all, type MakeDatabase, open } from './fixtures/test-database.ts'
 
 /** Seconds that opening the database may take. */
 const START_SECONDS_MAX = 300
 
-const twenty = (byte: string) => byte.repeat(20)
-
-function statementsOf({ engine }: TestDatabase): string[] {
-  const file = join(repositoryRoot(), 'test/fixtures/torrust-actix', `${engine}.sql`)
-  return readFileSync(file, 'utf8')
-    .replaceAll(/^--.*$/gm, '')
-    .split(';\n')
-    .map(statement => statement.trim())
-    .filter(statement => statement !== '')
-}
+const byHash = (a: { hash: string }, b: { hash: string }) => a.hash.localeCompare(b.hash)
 
 async function checkDatabase(t: Test, make: MakeDatabase): Promise<void> {
+  const { torrent, announced, largest, blocked, user, inactive, counts, updated } = DUMPED
   const made = await make(t)
-  for (const statement of statementsOf(made)) await made.run(statement)
+  await loadDump(made.engine, made.run)
   const database = await open(t, made)
   await database.checkTables()
-  t.same(await all(database.torrents), [
-    { hash: twenty('01'), seeds: 3, peers: 4, completed: 77 },
-    { hash: twenty('02'), seeds: 0, peers: 0, completed: 0 },
-    { hash: twenty('03'), seeds: 1, peers: 0, completed: 4294967295 },
+  t.same((await all(database.torrents)).sort(byHash), [
+    { hash: torrent, seeds: 1, peers: 1, completed: 78 },
+    { hash: announced, seeds: 0, peers: 1, completed: 0 },
+    { hash: largest, seeds: 0, peers: 0, completed: 4294967295 },
   ])
   const lists = [await all(database.whitelist), await all(database.blacklist)]
   t.same(
-    lists.map(rows => rows.map(({ hash }) => hash)),
-    [[twenty('01'), twenty('02'), twenty('03')], [twenty('08')]],
+    lists.map(rows => rows.map(({ hash }) => hash).sort()),
+    [[torrent, announced, largest], [blocked]],
   )
-  t.match(await all(database.users), [
-    { key: twenty('e0'), uploaded: 0n, downloaded: 0n, completed: 0, active: false },
-    {
-      id: '550e8400-e29b-41d4-a716-446655440000',
-      key: twenty('d0'),
-      uploaded: 10737418240n,
-      downloaded: 5368709120n,
-      completed: 25,
-      updated: 1706976000,
-      active: true,
-    },
-  ])
+  const users = new Map((await all(database.users)).map(row => [row.id, row]))
+  t.match(users.get(inactive.id), {
+    key: inactive.key,
+    uploaded: 0n,
+    downloaded: 0n,
+    completed: 0,
+    active: false,
+  })
+  t.match(users.get(user.id), {
+    key: user.key,
+    uploaded: BigInt(counts.uploaded),
+    downloaded: BigInt(counts.downloaded),
+    completed: counts.completed,
+    updated,
+    active: true,
+  })
   const keys = new Map((await all(database.keys)).map(({ hash, timeout }) => [hash, timeout]))
-  t.equal(keys.get(twenty('a0')), 0, 'the lifetime 0')
   const now = Date.now() / 1000
-  for (const [key, lifetime] of [
-    [twenty('b0'), 60],
-    [twenty('c0'), 2592000],
-  ] as const) {
+  for (const [key, lifetime] of Object.entries(DUMPED.keys)) {
+    if (lifetime === 0) {
+      t.equal(keys.get(key), 0, 'the lifetime 0')
+      continue
+    }
     const left = (keys.get(key) ?? 0) - now
     const isStarted = left <= lifetime && left > lifetime - START_SECONDS_MAX
     t.ok(isStarted, `the lifetime ${lifetime} begins now (${left} seconds left)`)
