@@ -88,7 +88,7 @@ async function useDatabase(t: Test, engine: DatabaseConfig['engine'], path: stri
   return folder
 }
 
-/** Both dumps have the same statements. The order of rows is that of Torrust-Actix's hash tables. */
+/** Both dumps have the same statements, in any order: that of rows is random. */
 function compare(t: Test, engine: DatabaseConfig['engine'], dump: string): void {
   if (process.env['WRITE_DUMPS'] === '1') writeFileSync(dumpOf(engine), dump)
   const committed = readFileSync(dumpOf(engine), 'utf8')
