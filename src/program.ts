@@ -1,13 +1,9 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { type Command, HELP, parseCommandLine } from './app/command-line.ts'
-import { runPrimary } from './app/primary.ts'
 import { withCredentials } from './config/credentials.ts'
 import { loadConfig } from './config/load.ts'
 import { printConfig, printDefaults, printReference } from './config/print.ts'
 import { unavailableError } from './errors.ts'
-import { printMetricsReference } from './metrics/reference.ts'
-import { checkCertificates } from './serving/certificates.ts'
-import { writeSelfSigned } from './tls/self-signed.ts'
 import { musterVersion } from './version.ts'
 
 const CONFIG_FILE = 'config.toml'
@@ -28,6 +24,20 @@ function createConfig(file: string): void {
   process.stderr.write(`${file} was written\n`)
 }
 
+async function createSelfSigned(command: Command & { does: 'create-selfsigned' }): Promise<void> {
+  const { writeSelfSigned } = await import('./tls/self-signed.ts')
+  return writeSelfSigned(command.domain, command.keyFile, command.certificateFile)
+}
+
+async function checkConfig(file: string | undefined): Promise<void> {
+  const { config, warnings } = load(file)
+  const { checkCertificates } = await import('./serving/certificates.ts')
+  checkCertificates(config)
+  for (const warning of warnings) process.stderr.write(`${warning}\n`)
+  process.stdout.write(printConfig(config))
+}
+
+/** Each command loads only what it needs. */
 async function run(command: Command): Promise<void> {
   switch (command.does) {
     case 'help':
@@ -43,9 +53,9 @@ async function run(command: Command): Promise<void> {
       process.stdout.write(printReference())
       return
     case 'create-selfsigned':
-      return writeSelfSigned(command.domain, command.keyFile, command.certificateFile)
+      return createSelfSigned(command)
     case 'print-metrics':
-      process.stdout.write(printMetricsReference())
+      process.stdout.write((await import('./metrics/reference.ts')).printMetricsReference())
       return
     case 'create-config':
       return createConfig(command.file ?? CONFIG_FILE)
@@ -56,12 +66,11 @@ async function run(command: Command): Promise<void> {
     case 'import-torrust-actix':
       return (await import('./transfer/commands.ts')).transfer(command, load(command.file).config)
     case 'check-config':
+      return checkConfig(command.file)
     case 'run': {
       const loaded = load(command.file)
-      if (command.does === 'run') return runPrimary(loaded, () => load(command.file))
-      checkCertificates(loaded.config)
-      for (const warning of loaded.warnings) process.stderr.write(`${warning}\n`)
-      process.stdout.write(printConfig(loaded.config))
+      const { runPrimary } = await import('./app/primary.ts')
+      return runPrimary(loaded, () => load(command.file))
     }
   }
 }

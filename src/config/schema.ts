@@ -239,10 +239,20 @@ function tableSchema(properties: Record<string, object>): TableSchema {
   return { type: 'object', additionalProperties: false, properties }
 }
 
-/** The JSON schema with which ajv checks a configuration and fills in its defaults. */
-export function jsonSchema(): object {
+/** The value of a section that the configuration does not set. */
+function defaultOf({ defaults, keys, list }: SectionSchema): object {
+  const table = Object.fromEntries(Object.entries(keys).map(([key, value]) => [key, value.default]))
+  return list ? (defaults ?? []).map(own => ({ ...table, ...own })) : table
+}
+
+/**
+ * The JSON schema with which ajv checks a configuration and fills in its defaults. With `raw`, it
+ * checks only the sections of that configuration, and compiles in a fraction of the time.
+ */
+export function jsonSchema(raw?: Readonly<Record<string, unknown>>): object {
   const root = tableSchema({})
   for (const [name, section] of Object.entries(SECTIONS)) {
+    const isSet = !raw || Object.hasOwn(raw, name.split('.')[0] ?? name)
     const table = tableSchema(
       Object.fromEntries(
         Object.entries(section.keys).map(
@@ -256,9 +266,10 @@ export function jsonSchema(): object {
       parent.properties[part] ??= { ...tableSchema({}), default: {} }
       parent = parent.properties[part] as TableSchema
     }
-    parent.properties[last] = section.list
-      ? { type: 'array', items: table, default: section.defaults }
-      : { ...table, default: {} }
+    if (!isSet) parent.properties[last] = { default: defaultOf(section) }
+    else if (section.list)
+      parent.properties[last] = { type: 'array', items: table, default: section.defaults }
+    else parent.properties[last] = { ...table, default: {} }
   }
   return root
 }

@@ -64,7 +64,6 @@ ajv.addFormat(
 )
 ajv.addFormat('cache-address', text => parseCacheAddress(text) !== undefined)
 ajv.addFormat('database-path', text => parseDatabasePath(text) !== undefined)
-const check = ajv.compile<ConfigText>(jsonSchema())
 
 /** Reads an `external_ip`; undefined for the empty one. */
 export function externalIpOf(text: string): ExternalIp | undefined {
@@ -77,7 +76,7 @@ export function externalIpOf(text: string): ExternalIp | undefined {
  */
 export function validateConfig(raw: Record<string, unknown>): Config {
   applyProfile(raw)
-  if (!check(raw)) throw faults(check.errors ?? [], raw)
+  checkValues(raw)
   const config: Config = {
     ...raw,
     engine: { ...raw.engine, memory: parseSize(raw.engine.memory) },
@@ -85,6 +84,14 @@ export function validateConfig(raw: Record<string, unknown>): Config {
   const lines = crossChecks(config)
   if (lines.length > 0) throw configError(lines)
   return deepFreeze(config)
+}
+
+/** Throws an OperatorError if the schema does not allow a value; fills in the defaults. */
+function checkValues(raw: Record<string, unknown>): asserts raw is ConfigText {
+  const schema = jsonSchema(raw)
+  const check = ajv.compile<ConfigText>(schema)
+  ajv.removeSchema(schema)
+  if (!check(raw)) throw faults(check.errors ?? [], raw)
 }
 
 function faults(errors: readonly ErrorObject[], raw: unknown): OperatorError {

@@ -1,4 +1,5 @@
-import { type Kysely, type RawBuilder, sql } from 'kysely'
+import type { Kysely, RawBuilder } from 'kysely'
+import { sql } from './kysely.ts'
 import type { DatabaseStructureConfig } from '../config/config.ts'
 import { configError } from '../errors.ts'
 import { columnFaults } from './check.ts'

@@ -1,4 +1,4 @@
-import { CompiledQuery, Kysely, MysqlDialect, sql } from 'kysely'
+import { CompiledQuery, Kysely, MysqlDialect, sql } from './kysely.ts'
 import { createPool } from 'mysql2'
 import type { ServerAddress } from '../config/database-path.ts'
 import { configError, unavailableError } from '../errors.ts'

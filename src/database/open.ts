@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
-import { sql } from 'kysely'
+import { sql } from './kysely.ts'
 import type { DatabaseConfig, DatabaseStructureConfig } from '../config/config.ts'
 import { parseDatabasePath } from '../config/database-path.ts'
 import { configError, OperatorError } from '../errors.ts'

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
-import { type Kysely, type RawBuilder, sql } from 'kysely'
+import type { Kysely, RawBuilder } from 'kysely'
+import { sql } from './kysely.ts'
 import { type ColumnKind, type ColumnOutline, decode, encode, TOTAL_MAX } from './columns.ts'
 import type { Dialect, Tables } from './dialect.ts'
 import type { Shapes } from './shapes.ts'

@@ -1,10 +1,5 @@
-import {
-  type CompiledQuery,
-  type InsertQueryBuilder,
-  type Kysely,
-  type RawBuilder,
-  sql,
-} from 'kysely'
+import type { CompiledQuery, InsertQueryBuilder, Kysely, RawBuilder } from 'kysely'
+import { sql } from './kysely.ts'
 import { type Column, type ColumnOutline, decode, encode } from './columns.ts'
 import type { Dialect, Tables } from './dialect.ts'
 import type { Shape, TableOutline } from './shapes.ts'

@@ -1,11 +1,32 @@
 import { Ajv } from 'ajv'
 import t from 'tap'
-import { jsonSchema } from '../../src/config/schema.ts'
-import { nearestName, parseBindAddress, parseSize } from '../../src/config/validate.ts'
+import { jsonSchema, SCHEMA } from '../../src/config/schema.ts'
+import {
+  nearestName,
+  parseBindAddress,
+  parseSize,
+  validateConfig,
+} from '../../src/config/validate.ts'
 
 t.test('the schema of the configuration is a valid JSON schema', async t => {
   const ajv = new Ajv()
   t.ok(ajv.validateSchema(jsonSchema()), ajv.errorsText())
+})
+
+t.test('sections that are not set have the same defaults as empty ones, which are valid', async t => {
+  const names = new Set(Object.keys(SCHEMA).map(name => name.split('.')[0] ?? ''))
+  const isList = (name: string) => Object.entries(SCHEMA).some(([key, s]) => key === name && s.list)
+  const empty = Object.fromEntries([...names].filter(name => !isList(name)).map(n => [n, {}]))
+  t.same(validateConfig({}), validateConfig(empty))
+  const { http_server, api_server, udp_server } = validateConfig({})
+  const addresses = (servers: readonly object[]) =>
+    servers.map(server => ({ bind_address: (server as { bind_address: string }).bind_address }))
+  const servers = {
+    http_server: addresses(http_server),
+    api_server: addresses(api_server),
+    udp_server: addresses(udp_server),
+  }
+  t.same(validateConfig(servers), validateConfig({}))
 })
 
 t.test('an address to bind is a host and a port', async t => {

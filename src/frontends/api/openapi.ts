@@ -1,4 +1,5 @@
-import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+import { createRequire } from 'node:module'
+import type { Ajv2020, ValidateFunction } from 'ajv/dist/2020.js'
 import { type KeyFormat, normalKey } from '../../protocol/key.ts'
 import type { HashName } from './hashes.ts'
 import { invalid } from './hashes.ts'
@@ -45,6 +46,9 @@ export function listOperations(): readonly Operation[] {
 }
 
 function compileOperations(): Operation[] {
+  const require = createRequire(import.meta.url)
+  // Loaded where an API server is enabled.
+  const { Ajv2020 } = require('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js')
   // A test validates the schemas. Without validation and optimization, this takes half the time.
   const ajv = new Ajv2020({
     verbose: true,
@@ -81,7 +85,7 @@ function bodyRule(
 ): BodyRule {
   const { $ref } = content['application/json'].schema
   const hashName = HASHES_OF_SCHEMA[$ref.slice($ref.lastIndexOf('/') + 1)]
-  const validate: ValidateFunction = ajv.compile({ $ref: `document${$ref}` })
+  let validate: ValidateFunction | undefined
   return {
     isRequired: required,
     check(body, format) {
@@ -89,6 +93,7 @@ function bodyRule(
       if (format === 'text' && hashName && hashName !== 'info_hash') {
         return checkTextKeys(body, hashName)
       }
+      validate ??= ajv.compile({ $ref: `document${$ref}` })
       if (validate(body)) return undefined
       const [error] = validate.errors ?? []
       return error?.keyword === 'pattern' && hashName

@@ -1,6 +1,7 @@
 import { ServerResponse } from 'node:http'
+import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
-import { WebSocketServer, type WebSocket as WsSocket } from 'ws'
+import type { WebSocket as WsSocket } from 'ws'
 import type { UpgradeResponse, WebSocket, WebSocketBehavior } from '../adapter.ts'
 import type { Connection } from './connection.ts'
 import { NodeExchange } from './exchange.ts'
@@ -21,6 +22,8 @@ export type WebSocketRoute = {
 
 /** Serves WebSockets with `behavior`, on the ws library. */
 export function createWebSocketRoute<Data>(behavior: WebSocketBehavior<Data>): WebSocketRoute {
+  // Loaded where it is used: with uWebSockets.js it never is.
+  const { WebSocketServer } = createRequire(import.meta.url)('ws') as typeof import('ws')
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
