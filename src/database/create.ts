@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
-import { sql } from './kysely.ts'
 import type { Dialect, Tables } from './dialect.ts'
+import { sql } from './kysely.ts'
 import type { TableOutline } from './shapes.ts'
 
 /**

@@ -1,5 +1,4 @@
 import type { Kysely, RawBuilder } from 'kysely'
-import { sql } from './kysely.ts'
 import type { DatabaseStructureConfig } from '../config/config.ts'
 import { configError } from '../errors.ts'
 import { columnFaults } from './check.ts'
@@ -13,6 +12,7 @@ import {
   removeFactors,
   saveFactors,
 } from './factors.ts'
+import { sql } from './kysely.ts'
 import { type LedgerParts, ledgerParts } from './ledger-parts.ts'
 import type {
   Batch,

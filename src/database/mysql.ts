@@ -1,9 +1,9 @@
-import { CompiledQuery, Kysely, MysqlDialect, sql } from './kysely.ts'
 import { createPool } from 'mysql2'
 import type { ServerAddress } from '../config/database-path.ts'
 import { configError, unavailableError } from '../errors.ts'
 import type { ColumnKind } from './columns.ts'
 import { codeOf, type Dialect, messageOf, type Tables } from './dialect.ts'
+import { CompiledQuery, Kysely, MysqlDialect, sql } from './kysely.ts'
 import { limitMysql } from './time-limit.ts'
 
 /** One connection writes, the others load. */

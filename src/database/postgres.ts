@@ -1,9 +1,9 @@
-import { Kysely, PostgresDialect, sql } from './kysely.ts'
 import pg from 'pg'
 import type { ServerAddress } from '../config/database-path.ts'
 import { configError, unavailableError } from '../errors.ts'
 import type { ColumnKind } from './columns.ts'
 import { codeOf, type Dialect, type FoundColumn, messageOf, type Tables } from './dialect.ts'
+import { Kysely, PostgresDialect, sql } from './kysely.ts'
 import { limitPostgres } from './time-limit.ts'
 
 /** One connection writes, the others load. */

@@ -1,7 +1,7 @@
 import type { CompiledQuery, InsertQueryBuilder, Kysely, RawBuilder } from 'kysely'
-import { sql } from './kysely.ts'
 import { type Column, type ColumnOutline, decode, encode } from './columns.ts'
 import type { Dialect, Tables } from './dialect.ts'
+import { sql } from './kysely.ts'
 import type { Shape, TableOutline } from './shapes.ts'
 
 /** Rows per statement. With 7 columns they stay below the 32,766 parameters of SQLite. */

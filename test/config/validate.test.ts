@@ -13,21 +13,25 @@ t.test('the schema of the configuration is a valid JSON schema', async t => {
   t.ok(ajv.validateSchema(jsonSchema()), ajv.errorsText())
 })
 
-t.test('sections that are not set have the same defaults as empty ones, which are valid', async t => {
-  const names = new Set(Object.keys(SCHEMA).map(name => name.split('.')[0] ?? ''))
-  const isList = (name: string) => Object.entries(SCHEMA).some(([key, s]) => key === name && s.list)
-  const empty = Object.fromEntries([...names].filter(name => !isList(name)).map(n => [n, {}]))
-  t.same(validateConfig({}), validateConfig(empty))
-  const { http_server, api_server, udp_server } = validateConfig({})
-  const addresses = (servers: readonly object[]) =>
-    servers.map(server => ({ bind_address: (server as { bind_address: string }).bind_address }))
-  const servers = {
-    http_server: addresses(http_server),
-    api_server: addresses(api_server),
-    udp_server: addresses(udp_server),
-  }
-  t.same(validateConfig(servers), validateConfig({}))
-})
+t.test(
+  'sections that are not set have the same defaults as empty ones, which are valid',
+  async t => {
+    const names = new Set(Object.keys(SCHEMA).map(name => name.split('.')[0] ?? ''))
+    const isList = (name: string) =>
+      Object.entries(SCHEMA).some(([key, s]) => key === name && s.list)
+    const empty = Object.fromEntries([...names].filter(name => !isList(name)).map(n => [n, {}]))
+    t.same(validateConfig({}), validateConfig(empty))
+    const { http_server, api_server, udp_server } = validateConfig({})
+    const addresses = (servers: readonly object[]) =>
+      servers.map(server => ({ bind_address: (server as { bind_address: string }).bind_address }))
+    const servers = {
+      http_server: addresses(http_server),
+      api_server: addresses(api_server),
+      udp_server: addresses(udp_server),
+    }
+    t.same(validateConfig(servers), validateConfig({}))
+  },
+)
 
 t.test('an address to bind is a host and a port', async t => {
   t.same(parseBindAddress('0.0.0.0:6969'), { host: '0.0.0.0', port: 6969 })
