@@ -81,7 +81,7 @@ t.test('it starts, answers over both families and stops, with workers', async t 
     engine: { threads: 2 },
     tracker_config: { total_downloads: 0 },
   })
-  const warnings = tracker.log.filter(({ level }) => level === 40)
+  const warnings = tracker.warnings()
   t.equal(warnings.length, 1, 'only the primary logs warnings about the configuration')
   t.match(warnings, [{ msg: 'configuration', warning: /total_downloads/ }])
 

@@ -192,7 +192,7 @@ for (const [method, datagrams] of [
       t.comment(`${client.repeats} announces had to be repeated`)
     }
     t.same(
-      tracker.log.filter(({ level }) => level >= 40),
+      tracker.warnings(),
       [],
       'nothing to warn about',
     )

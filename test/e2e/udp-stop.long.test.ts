@@ -70,7 +70,7 @@ for (const [signal, method, threads] of [
       })
       t.equal(tracker.log.at(-1), line('stopped'), 'and it said nothing more')
       t.same(
-        tracker.log.filter(({ level }) => level >= 40),
+        tracker.warnings(),
         [],
       )
       t.equal(tracker.stderr(), '')

@@ -158,7 +158,10 @@ t.test('the counts of a killed worker stay, and its restart is counted', async t
   const lines = tracker.log.length
   process.kill(Number(pid), 'SIGKILL')
   await tracker.line(({ msg }) => msg === 'worker started', lines)
-  const after = await untilLines(t, tracker, [one, 'muster_worker_restarts_total 1'])
+  // The new worker reports its process some time after it listens.
+  const types = before.split('\n').filter(line => line.startsWith('# TYPE '))
+  const expected = [one, 'muster_worker_restarts_total 1', ...types]
+  const after = await untilLines(t, tracker, expected)
   t.same(namesIn(after), namesIn(before))
 })
 

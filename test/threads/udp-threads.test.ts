@@ -229,7 +229,7 @@ for (const [why, nodeOptions, reason, http_server, method] of [
   t.test(`where ${why}, auto is ${method}, and one warning has the reason`, async t => {
     setEnvironment(t, 'NODE_OPTIONS', `${process.env['NODE_OPTIONS'] ?? ''} ${nodeOptions}`)
     const tracker = await startTracker(t, { http_server, ...kept })
-    const warnings = tracker.log.filter(({ level }) => level >= 40)
+    const warnings = tracker.warnings()
     t.match(warnings, [{ msg: /^recvmmsg is not available/, reason, method }])
     t.equal(warnings.length, 1)
     for (const host of ['127.0.0.1', '::1']) {
