@@ -19,10 +19,6 @@ t.test('a running tracker answers 5,000 requests as documented', async t => {
   for (const status of [200, 304, 400, 404]) {
     t.ok((statuses.get(status) ?? 0) > 5, `${statuses.get(status)} answers were ${status}`)
   }
-  t.same(
-    tracker.warnings(),
-    [],
-    'nothing to complain about in the log',
-  )
+  t.same(tracker.warnings(), [], 'nothing to complain about in the log')
   t.equal(await tracker.stop(), 0)
 })

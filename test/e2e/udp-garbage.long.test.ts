@@ -191,11 +191,7 @@ for (const [method, datagrams] of [
       t.match(await client.announce(), { leechers: Number })
       t.comment(`${client.repeats} announces had to be repeated`)
     }
-    t.same(
-      tracker.warnings(),
-      [],
-      'nothing to warn about',
-    )
+    t.same(tracker.warnings(), [], 'nothing to warn about')
     t.equal(await tracker.stop(), 0)
     t.equal(tracker.stderr(), '')
     t.comment(JSON.stringify(tracker.log.find(({ msg }) => msg === 'stopped')))

@@ -69,10 +69,7 @@ for (const [signal, method, threads] of [
         evicted: 0,
       })
       t.equal(tracker.log.at(-1), line('stopped'), 'and it said nothing more')
-      t.same(
-        tracker.warnings(),
-        [],
-      )
+      t.same(tracker.warnings(), [])
       t.equal(tracker.stderr(), '')
     },
   )
