@@ -1,3 +1,4 @@
+import type { Bytes } from '../protocol/bytes.ts'
 import { ADDRESS, type Family, HASH_BYTES, INFO_HASH } from '../protocol/records.ts'
 import type { Announce } from './current-announce.ts'
 import type { Engine } from './engine.ts'
@@ -14,6 +15,7 @@ import {
   SESSION_ADDRESSES,
   SESSION_ENDPOINTS,
   SESSION_SEEN,
+  type SessionKey,
   type Sessions,
 } from './session-layout.ts'
 import {
@@ -25,7 +27,7 @@ import {
   removeSession,
 } from './sessions.ts'
 import { isDownloading, noteDownloading } from './siblings.ts'
-import { createSoughtPeer, findPeer } from './tables/find-peer.ts'
+import { createSoughtPeer, findPeer, type SoughtPeer } from './tables/find-peer.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import { DETAIL_PEER_ID, PEER_ADDRESS, TORRENT_HASH } from './tables/layout.ts'
 import { listOf } from './tables/peer-list.ts'
@@ -112,6 +114,43 @@ export function putEndpoint(
   countExtra(sessions, session, after)
   releaseSession(sessions)
   correct(engine, announce.hash, request.view, at + INFO_HASH)
+}
+
+/**
+ * Adds the address of a restored peer to its session, after those that have announced since. A
+ * session that is not known has no counts to go on from, and is not added.
+ */
+export function attachStored(
+  engine: Engine,
+  key: SessionKey,
+  record: Bytes,
+  peer: SoughtPeer,
+): void {
+  const { sessions } = engine
+  const { u8, u32 } = sessions
+  const session = holdSession(sessions, key)
+  const count = session === 0 ? ENDPOINTS_MAX : u32[(session + SESSION_ENDPOINTS) >> 2]!
+  const { family, addressAt } = peer
+  if (
+    count >= ENDPOINTS_MAX ||
+    findEndpoint(sessions, session, family, record, addressAt) !== -1
+  ) {
+    releaseSession(sessions)
+    return
+  }
+  countExtra(sessions, session, before)
+  const was = isDownloading(sessions, session)
+  const last = endpointAt(session, count)
+  u8[last + ENDPOINT_FAMILY] = family
+  u8[last + ENDPOINT_SEEDER] = peer.seeder ? 1 : 0
+  for (let n = 0; n < ENDPOINT_ADDRESS_BYTES; n++) {
+    u8[last + ENDPOINT_ADDRESS + n] = n < PEER_ADDRESS[family] ? record.u8[addressAt + n]! : 0
+  }
+  u32[(session + SESSION_ENDPOINTS) >> 2] = count + 1
+  noteDownloading(sessions, key, session, was)
+  countExtra(sessions, session, after)
+  releaseSession(sessions)
+  correct(engine, key.hash, key.view, key.hashAt)
 }
 
 const taken = Buffer.alloc(ENDPOINTS_MAX * ENDPOINT_BYTES)

@@ -1,6 +1,13 @@
 import type { Bytes } from '../protocol/bytes.ts'
 import { COMPACT_BYTES, Family, type IpFamily } from '../protocol/records.ts'
 import type { EngineSettings, OpenTables } from './engine.ts'
+import {
+  mayRejoin,
+  type OwnedPeer,
+  rejoin,
+  type StoredOwners,
+  storedOwner,
+} from './stored-owners.ts'
 import type { Arena } from './tables/arena.ts'
 import { createSoughtPeer, findPeer, type SoughtPeer } from './tables/find-peer.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
@@ -63,6 +70,8 @@ export type ImportRules = {
   readonly settings: ImportSettings
   /** Whether a peer that the tables do not have, last seen then, has stopped since. */
   readonly hasStopped?: (record: Bytes, peer: SoughtPeer, at: number, seen: number) => boolean
+  /** The users of stored peers; without them, a peer has no owner until it announces. */
+  readonly owners?: StoredOwners
 }
 
 /** Peers older than the timeout are skipped. Torrents in a database are marked as changed. */
@@ -163,8 +172,9 @@ function importPeer(all: Import, torrent: TorrentRef, number: number): void {
   const { arena } = held
   const list = listOf(arena, torrent, family)
   let slot = findPeer(held, list, peer)
+  const owned = ownedPeer(all, detail, seen)
   if (slot === NO_SLOT) {
-    if (rules.hasStopped?.(all.record, peer, at + RECORD_HASH, seen)) {
+    if (hasLeft(all, owned, seen)) {
       imported.newer++
       return
     }
@@ -187,9 +197,29 @@ function importPeer(all: Import, torrent: TorrentRef, number: number): void {
   copyIn(arena, ownDetail, all.record.u8, detail, DETAIL_SEEN)
   arena.view.setUint32(ownDetail + DETAIL_SEEN, seen, true)
   if (seen < torrentOldest(arena, torrent)) setTorrentOldest(arena, torrent, seen)
-  // User numbers differ between processes: the peer has no owner until it announces.
-  const owner = view.getUint32(detail + DETAIL_USER, true) & (COMPLETION_COUNTED | PEER_RETURNED)
-  arena.view.setUint32(ownDetail + DETAIL_USER, owner, true)
+  const bits = view.getUint32(detail + DETAIL_USER, true) & (COMPLETION_COUNTED | PEER_RETURNED)
+  arena.view.setUint32(ownDetail + DETAIL_USER, bits | (owned?.user ?? 0), true)
+  if (owned && rules.owners) rejoin(rules.owners, owned)
+}
+
+/** The peer that is being imported, if a user of this process owns it. */
+function ownedPeer(
+  { at, record, rules, peer }: Import,
+  detail: number,
+  seen: number,
+): OwnedPeer | undefined {
+  const user = storedOwner(rules.owners, record.view.getUint32(detail + DETAIL_USER, true))
+  return user === 0 ? undefined : { user, record, hashAt: at + RECORD_HASH, peer, seen }
+}
+
+/** Whether the peer that is being imported, last seen then, has left the swarm since. */
+function hasLeft(
+  { at, record, rules, peer }: Import,
+  owned: OwnedPeer | undefined,
+  seen: number,
+): boolean {
+  if (owned && rules.owners && !mayRejoin(rules.owners, owned)) return true
+  return rules.hasStopped?.(record, peer, at + RECORD_HASH, seen) ?? false
 }
 
 function copyIn({ u8 }: Arena, to: number, from: Uint8Array, at: number, bytes: number): void {

@@ -41,6 +41,8 @@ export const SectionKind = {
   torrents: 2,
   /** Totals of the sections before (END_*). The last section. */
   end: 3,
+  /** Whole users of stored-owners.ts, before the torrents; none where users are off. */
+  users: 4,
 } as const
 
 const END_TORRENTS = 0 // u64

@@ -1,11 +1,12 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { type EngineTables, type OpenTables, openTables } from '../engine/engine.ts'
+import { type Engine, type EngineSettings, type EngineTables, openEngine } from '../engine/engine.ts'
+import { type Imported, type ImportRules, importRecord } from '../engine/import-record.ts'
 import {
-  type Imported,
-  type ImportRules,
-  type ImportSettings,
-  importRecord,
-} from '../engine/import-record.ts'
+  createStoredOwners,
+  readStoredUsers,
+  STORED_USER_BYTES,
+  type StoredOwners,
+} from '../engine/stored-owners.ts'
 import { allocate, type Bytes } from '../protocol/bytes.ts'
 import { countRecords } from './count-records.ts'
 import { damagedFile, previousFile, renameIfThere } from './files.ts'
@@ -28,12 +29,14 @@ import type { RestoreReport, SnapshotContents } from './report.ts'
 
 export type RestoreOptions = {
   readonly tables: EngineTables
-  readonly settings: ImportSettings
+  readonly settings: EngineSettings
   readonly file: string
   /** Unix seconds, from the clock of announces. */
   readonly nowSeconds: number
   readonly words?: JobWords
 }
+
+type RestoreRules = ImportRules & { readonly owners: StoredOwners }
 
 /** One checked section. The payload follows its head, in memory that the next section reuses. */
 type Section = { readonly kind: number; readonly bytes: Bytes; readonly end: number }
@@ -47,15 +50,15 @@ type Section = { readonly kind: number; readonly bytes: Bytes; readonly end: num
 export async function restoreSnapshot(options: RestoreOptions): Promise<RestoreReport> {
   const { file, tables, settings, nowSeconds, words = createJobWords() } = options
   const begun = performance.now()
-  const opened = openTables(tables)
-  const rules: ImportRules = { nowSeconds, settings }
+  const engine = openEngine(tables, settings)
+  const rules = { nowSeconds, settings, owners: createStoredOwners(engine) }
   const imported: Imported = { torrents: 0, peers: [0, 0], expired: 0, newer: 0, refused: 0 }
   const skipped: { file: string; reason: string }[] = []
   let missing = 0
   let loaded: { file: string; contents: SnapshotContents } | undefined
   for (const candidate of [file, previousFile(file)]) {
     try {
-      const contents = await load(candidate, opened, rules, imported, words)
+      const contents = await load(candidate, engine, rules, imported, words)
       loaded = { file: candidate, contents }
       break
     } catch (error) {
@@ -84,8 +87,8 @@ function isFileError(error: unknown): error is Error {
 
 async function load(
   file: string,
-  tables: OpenTables,
-  rules: ImportRules,
+  engine: Engine,
+  rules: RestoreRules,
   imported: Imported,
   words: JobWords,
 ): Promise<SnapshotContents> {
@@ -94,9 +97,12 @@ async function load(
     const section = allocate(SECTION_HEAD_BYTES + SECTION_PAYLOAD_MAX)
     const contents = await verify(handle, section, words)
     for await (const { kind, bytes, end } of sections(handle, section, words)) {
+      if (kind === SectionKind.users) {
+        readStoredUsers(rules.owners, bytes, SECTION_HEAD_BYTES, end)
+      }
       if (kind !== SectionKind.torrents) continue
       for (let at = SECTION_HEAD_BYTES; at < end; ) {
-        at = importRecord(tables, bytes, at, rules, imported)
+        at = importRecord(engine, bytes, at, rules, imported)
       }
     }
     return contents
@@ -122,6 +128,10 @@ async function verify(
       }
     } else if (kind === SectionKind.end) {
       checkEnd(memory.view, end, counts)
+    } else if (kind === SectionKind.users) {
+      if ((end - SECTION_HEAD_BYTES) % STORED_USER_BYTES !== 0) {
+        throw new SnapshotDamaged('a user of it is malformed')
+      }
     } else if (kind !== SectionKind.metadata) {
       throw new SnapshotDamaged(`it has a section of an unknown kind, ${kind}`)
     }

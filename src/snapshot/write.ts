@@ -1,6 +1,8 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
+import { openAccess } from '../engine/access.ts'
 import { type EngineTables, type OpenTables, openTables } from '../engine/engine.ts'
 import { createExportCursor, type ExportCursor, exportChunk } from '../engine/export-stripe.ts'
+import { exportUsers, type UserCursor } from '../engine/stored-owners.ts'
 import { RECORD_BYTES_MAX } from '../engine/torrent-record.ts'
 import { totals } from '../engine/totals.ts'
 import { allocate, type Bytes } from '../protocol/bytes.ts'
@@ -105,11 +107,22 @@ async function writeContents(
   section.u8.set(metadata, SECTION_HEAD_BYTES)
   await writeSection(output, SectionKind.metadata, metadata.length)
 
+  await writeUsers(output, tables)
   const counts: Counts = { torrents: 0, peers: [0, 0] }
   await writeTorrents(output, open, counts, words, createPace(share, words))
   writeEnd(section.view, SECTION_HEAD_BYTES, counts)
   await writeSection(output, SectionKind.end, END_BYTES)
   return { ...counts, bytes: output.bytes }
+}
+
+async function writeUsers(output: Output, tables: EngineTables): Promise<void> {
+  const access = openAccess(tables.access)
+  const cursor: UserCursor = { place: 0 }
+  while (access.rules.users && cursor.place !== -1) {
+    const end = exportUsers(access, cursor, output.section, SECTION_HEAD_BYTES)
+    if (end === SECTION_HEAD_BYTES) return
+    await writeSection(output, SectionKind.users, end - SECTION_HEAD_BYTES)
+  }
 }
 
 async function writeTorrents(

@@ -227,20 +227,33 @@ function changeHalves(
   Atomics.store(words, ACTIVE, (active + 1) | 0)
 }
 
+/** Receives a key, 20 bytes at `at` of `bytes`, with its value. It must not change the table. */
+export type VisitKey = (bytes: Uint8Array, at: number, value: number) => void
+
+export function eachKey(table: HashTable, visit: VisitKey): void {
+  someKeys(table, 0, Number.POSITIVE_INFINITY, visit)
+}
+
 /**
- * Calls `visit` for each key, 20 bytes at `at` of `bytes`, with its value. It must not change the
- * table.
+ * Visits at most `most` keys from `place` on. Returns the place of the next key, -1 at the end. A
+ * table that is rebuilt between two calls may yield a key twice or not at all.
  */
-export function eachKey(
+export function someKeys(
   table: HashTable,
-  visit: (bytes: Uint8Array, at: number, value: number) => void,
-): void {
+  place: number,
+  most: number,
+  visit: VisitKey,
+): number {
   const { words } = table
   const bytes = new Uint8Array(words.buffer)
   const half = halfOf(table, Atomics.load(words, ACTIVE))
-  for (let probe = 0; probe < words[half + SIZE]!; probe++) {
+  let left = most
+  for (let probe = place; probe < words[half + SIZE]!; probe++) {
     const slot = half + HALF_HEAD_WORDS + probe * SLOT_WORDS
     const tag = words[slot + TAG]!
-    if (tag !== FREE && tag !== REMOVED) visit(bytes, (slot + KEY) * 4, words[slot + VALUE]! >>> 0)
+    if (tag === FREE || tag === REMOVED) continue
+    if (left-- === 0) return probe
+    visit(bytes, (slot + KEY) * 4, words[slot + VALUE]! >>> 0)
   }
+  return -1
 }
