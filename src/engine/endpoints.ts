@@ -131,10 +131,7 @@ export function attachStored(
   const session = holdSession(sessions, key)
   const count = session === 0 ? ENDPOINTS_MAX : u32[(session + SESSION_ENDPOINTS) >> 2]!
   const { family, addressAt } = peer
-  if (
-    count >= ENDPOINTS_MAX ||
-    findEndpoint(sessions, session, family, record, addressAt) !== -1
-  ) {
+  if (count >= ENDPOINTS_MAX || findEndpoint(sessions, session, family, record, addressAt) !== -1) {
     releaseSession(sessions)
     return
   }

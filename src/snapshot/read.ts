@@ -1,5 +1,10 @@
 import { type FileHandle, open } from 'node:fs/promises'
-import { type Engine, type EngineSettings, type EngineTables, openEngine } from '../engine/engine.ts'
+import {
+  type Engine,
+  type EngineSettings,
+  type EngineTables,
+  openEngine,
+} from '../engine/engine.ts'
 import { type Imported, type ImportRules, importRecord } from '../engine/import-record.ts'
 import {
   createStoredOwners,

@@ -128,10 +128,12 @@ t.test('a client that stopped after the snapshot does not return with it', async
   await writeSnapshot({ tables: before.tables, file, nowSeconds: NOW })
   const unstopped = before.stored()
   before.announce(1, 1, 4, { event: Event.stopped }, NOW + 5)
-  const after = await restart(file, before, [1, 2], [
-    ...before.stored(),
-    ...unstopped.filter(({ user }) => user === 2),
-  ])
+  const after = await restart(
+    file,
+    before,
+    [1, 2],
+    [...before.stored(), ...unstopped.filter(({ user }) => user === 2)],
+  )
   t.match(after.scrape(), { seeders: 1 })
   t.match((await restart(file, before, [1, 2], unstopped)).scrape(), { seeders: 2 })
 })

@@ -238,12 +238,7 @@ export function eachKey(table: HashTable, visit: VisitKey): void {
  * Visits at most `most` keys from `place` on. Returns the place of the next key, -1 at the end. A
  * table that is rebuilt between two calls may yield a key twice or not at all.
  */
-export function someKeys(
-  table: HashTable,
-  place: number,
-  most: number,
-  visit: VisitKey,
-): number {
+export function someKeys(table: HashTable, place: number, most: number, visit: VisitKey): number {
   const { words } = table
   const bytes = new Uint8Array(words.buffer)
   const half = halfOf(table, Atomics.load(words, ACTIVE))
