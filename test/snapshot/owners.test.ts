@@ -53,7 +53,7 @@ function tracker(users: readonly number[]) {
     const fields = { ...address, peerId, userKey: keyOfUser(user), infoHash: TORRENT }
     return announceTo(engine, { ...fields, left: 0, ...counts }, now)
   }
-  /** What the database would have: the sessions as they are now, by user. */
+  /** Returns the sessions that a database would store now, by user. */
   const stored = () => {
     const all: { user: number; counts: SessionCounts }[] = []
     for (let partition = 0; partition < SESSION_PARTITIONS; partition++) {
