@@ -1,6 +1,6 @@
 import { createRandom, randomBelow } from '../../src/engine/tables/random.ts'
 import { openEpoll, socketAddress } from './epoll.ts'
-import { bodyLength } from './http-answer.ts'
+import { bodyLength, isDictionary } from './http-answer.ts'
 import { createLatencies, type Latencies } from './latencies.ts'
 import { type HttpRequestText, httpRequests, type Mix } from './mix.ts'
 
@@ -132,7 +132,7 @@ function createConnections(load: HttpLoad) {
       partial[slot] = Buffer.from(bytes)
       return
     }
-    if (bytes[bytes.length - length] !== 0x64) tally.errors++
+    if (!isDictionary(bytes, length)) tally.errors++
     tally.latencies.add(performance.now() - (sentAt[slot] as number))
     tally.requests++
     tally.bodyBytes += length

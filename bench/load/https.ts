@@ -1,6 +1,6 @@
 import { connect } from 'node:tls'
 import type { HttpCommand, HttpLoad, HttpReport } from './http.ts'
-import { bodyLength } from './http-answer.ts'
+import { bodyLength, isDictionary } from './http-answer.ts'
 import { createLatencies } from './latencies.ts'
 import { httpRequests } from './mix.ts'
 
@@ -33,7 +33,7 @@ function createHttpsGenerator(load: HttpLoad) {
       received = received.length === 0 ? bytes : Buffer.concat([received, bytes])
       const length = bodyLength(received)
       if (length === -1) return
-      if (received[received.length - length] !== 0x64) errors++
+      if (!isDictionary(received, length)) errors++
       received = received.subarray(0, 0)
       latencies.add(performance.now() - sentAt)
       done++

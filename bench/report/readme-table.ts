@@ -1,6 +1,6 @@
 import { median } from '../measure.ts'
 import { METRICS, written } from '../metrics.ts'
-import { BITTORRENT_TRACKER, OPENTRACKER } from '../rivals/rivals.ts'
+import { BITTORRENT_TRACKER, OPENTRACKER, TORRUST_ACTIX } from '../rivals/rivals.ts'
 import type { Row } from '../scenario.ts'
 import { provenance, type Results } from './results.ts'
 import { markdownTable, valuesOf } from './table.ts'
@@ -10,6 +10,7 @@ const MUSTER = 'muster'
 const COLUMNS: readonly (readonly [title: string, prefix: string])[] = [
   [MUSTER, MUSTER],
   ['aquatic (Rust)', 'aquatic'],
+  ['Torrust-Actix (Rust)', TORRUST_ACTIX],
   ['opentracker (C)', OPENTRACKER],
   ['bittorrent-tracker (npm)', BITTORRENT_TRACKER],
   ['a bare handler', 'bare'],

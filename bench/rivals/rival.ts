@@ -101,7 +101,9 @@ export type Start = {
   /** Log line after which it serves. Without one, it serves once its port is open. */
   readonly ready?: string
   /** Protocol of the port. Defaults to TCP. */
-  readonly protocol?: 'tcp' | 'udp'
+  readonly protocol?: 'tcp' | 'udp' | undefined
+  /** Signal that ends it. Defaults to SIGTERM. */
+  readonly stopSignal?: NodeJS.Signals
 }
 
 /** Starts a program and waits until it serves. */
@@ -142,7 +144,7 @@ export async function startProgram(start: Start): Promise<RunningRival> {
     port: start.port,
     line,
     async stop() {
-      child.kill('SIGTERM')
+      child.kill(start.stopSignal ?? 'SIGTERM')
       const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MILLIS_MAX)
       await gone
       clearTimeout(timer)

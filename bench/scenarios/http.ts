@@ -5,12 +5,14 @@ import { infoHashOf, type Mix } from '../load/mix.ts'
 import { benchFolder, muster, musterOnNode } from '../rivals/muster.ts'
 import { type Rival, TRACKER_CORE } from '../rivals/rival.ts'
 import {
+  aquaticHttp,
   BARE_UWS,
   bareUws,
   bareUwsTls,
   bittorrentTracker,
   opentracker,
   present,
+  torrustActix,
 } from '../rivals/rivals.ts'
 import { bySize, createRows, type Plan, type Result, type Scenario } from '../scenario.ts'
 import { measureHttp } from './measure-http.ts'
@@ -62,12 +64,13 @@ async function compareHttp(
 
 export const http: Scenario = {
   name: 'http',
-  about: 'HTTP over kept connections: muster, a bare uWebSockets.js handler, bittorrent-tracker',
+  about:
+    'HTTP over kept connections: muster, a bare uWebSockets.js handler, aquatic_http, torrust-actix, bittorrent-tracker',
   secondsMax: 300,
   run: plan =>
     compareHttp(
       'HTTP, kept connections',
-      [muster(), musterOnNode(), bareUws, bittorrentTracker],
+      [muster(), musterOnNode(), bareUws, aquaticHttp, torrustActix, bittorrentTracker],
       { keepAlive: true, tls: false },
       plan,
       [
@@ -116,7 +119,15 @@ export const connections: Scenario = {
   run: plan =>
     compareHttp(
       'HTTP, a connection for each request',
-      [muster(), musterOnNode(), bareUws, opentracker, bittorrentTracker],
+      [
+        muster(),
+        musterOnNode(),
+        bareUws,
+        aquaticHttp,
+        torrustActix,
+        opentracker,
+        bittorrentTracker,
+      ],
       { keepAlive: false, tls: false },
       plan,
       [

@@ -13,6 +13,7 @@ import {
   present as installed,
   OPENTRACKER,
   opentracker,
+  torrustActix,
 } from '../rivals/rivals.ts'
 import { bySize, createRows, type Plan, type Run, type Scenario } from '../scenario.ts'
 
@@ -131,12 +132,13 @@ export const udpKnown: Scenario = udpScenario(
     name: 'udp-known',
     title: 'UDP, known peers',
     about:
-      'UDP announces by known peers: muster, aquatic_udp, opentracker, a bare echo, bittorrent-tracker; a million peers in 10,000 torrents',
+      'UDP announces by known peers: muster, aquatic_udp, opentracker, torrust-actix, a bare echo, bittorrent-tracker; a million peers in 10,000 torrents',
   },
   [
     musterUdp(1),
     aquaticUdp,
     opentracker,
+    torrustActix,
     // An echo stores no peers.
     { ...bareUdp, peersMax: 1000 },
     bittorrentTrackerUdp,

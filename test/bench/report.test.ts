@@ -52,7 +52,7 @@ t.test('targets are met, not met, or not measured', async t => {
   const { lines, met } = targetTable(resultsOf({ 'udp-known': udp, kill }))
   t.match(lines.join('\n'), 'opentracker | ≥ 1.8 × | 1.90 × | met |')
   t.match(lines.join('\n'), 'peers lost | ≤ 0 peers | 1 peers | **not met** |')
-  t.match(lines.join('\n'), '| ≤ 100 bytes per peer |  | not measured |')
+  t.match(lines.join('\n'), '| ≤ 80 bytes per peer |  | not measured |')
   t.equal(met, false)
 })
 
