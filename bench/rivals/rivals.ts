@@ -117,7 +117,7 @@ export const aquaticHttp: Rival = {
 }
 
 export const TORRUST_ACTIX = 'torrust-actix'
-/** Its own default configuration, with one thread for each protocol and without persistence. */
+/** Torrust-Actix as it configures itself, with one thread per protocol and without persistence. */
 export const torrustActix: Rival = {
   name: TORRUST_ACTIX,
   absent: absentProgram(TORRUST_ACTIX),

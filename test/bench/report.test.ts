@@ -98,9 +98,12 @@ t.test(
     const [head, , ...lines] = readmeTable(resultsOf({ 'udp-known': udp }))
     t.equal(
       head,
-      '| requests/s per core | muster | aquatic (Rust) | opentracker (C) | bittorrent-tracker (npm) | a bare handler |',
+      '| requests/s per core | muster | aquatic (Rust) | Torrust-Actix (Rust) | opentracker (C) | bittorrent-tracker (npm) | a bare handler |',
     )
-    t.match(lines[0], /^\| UDP.* \| 190000 \| {2}\| 100000 \| 6000 \(50,000 peers\) \| {2}\|$/)
+    t.match(
+      lines[0],
+      /^\| UDP.* \| 190000 \| {2}\| {2}\| 100000 \| 6000 \(50,000 peers\) \| {2}\|$/,
+    )
     t.notMatch(lines.join(), /HTTP/)
   },
 )
