@@ -5,13 +5,16 @@ import { createTestLog } from '../app/fixtures/log-lines.ts'
 
 const { reason } = chooseBackend('auto')
 
-t.test('auto logs one warning, with the reason and a command, only where it falls back', async t => {
-  const { log, lines } = createTestLog()
-  t.equal(chooseHttpBackend('auto', log), reason === undefined ? 'uws' : 'node')
-  const warning = { level: 40, reason, install: /^npm install --allow-git=root uWebSockets\.js@/ }
-  t.match(lines, reason === undefined ? [] : [warning])
-  t.equal(lines.length, reason === undefined ? 0 : 1)
-})
+t.test(
+  'auto logs one warning, with the reason and a command, only where it falls back',
+  async t => {
+    const { log, lines } = createTestLog()
+    t.equal(chooseHttpBackend('auto', log), reason === undefined ? 'uws' : 'node')
+    const warning = { level: 40, reason, install: /^npm install --allow-git=root uWebSockets\.js@/ }
+    t.match(lines, reason === undefined ? [] : [warning])
+    t.equal(lines.length, reason === undefined ? 0 : 1)
+  },
+)
 
 t.test('a chosen backend is not warned about, and uws is required to load', async t => {
   const { log, lines } = createTestLog()
