@@ -2,8 +2,9 @@
  * Compiles what changed: `node build.js`. Nothing is compiled when no input changed since the last
  * build, by content and not by time, so that a copied or checked out tree starts at once.
  *
- * `node build.js --program` compiles what `npm start` needs: without tests and benchmarks, and
- * without the check of types, which together are three quarters of the processor time.
+ * `node build.js --no-check` does not check types, which takes more than half of the processor time;
+ * the next build without the option does. `node build.js --program` compiles what `npm start` needs:
+ * without the check, tests and benchmarks.
  *
  * Plain JavaScript, because it runs before anything is compiled.
  */
@@ -27,7 +28,9 @@ import { fileURLToPath } from 'node:url'
 const root = dirname(fileURLToPath(import.meta.url))
 const out = join(root, 'dist')
 const isProgramOnly = process.argv.includes('--program')
+const isUnchecked = process.argv.includes('--no-check')
 const STAMP = join(out, 'build.json')
+const UNCHECKED_STAMP = join(out, 'unchecked.json')
 const PROGRAM_STAMP = join(out, 'program.json')
 const PROGRAM_FOLDERS = ['src']
 const SOURCE_FOLDERS = [...PROGRAM_FOLDERS, 'test', 'bench']
@@ -78,7 +81,7 @@ function isCompiled(source) {
 }
 
 /**
- * @param {string} stamp STAMP or PROGRAM_STAMP
+ * @param {string} stamp path of one of the stamps
  * @returns {{ hash: string, files: string[] } | undefined} the inputs of the last build
  */
 function lastBuild(stamp) {
@@ -90,7 +93,7 @@ function lastBuild(stamp) {
 }
 
 /**
- * @param {string} stamp STAMP or PROGRAM_STAMP
+ * @param {string} stamp path of one of the stamps
  * @param {{ hash: string, files: readonly string[] }} inputs
  */
 function writeStamp(stamp, inputs) {
@@ -120,7 +123,9 @@ function compile(project, options) {
 function buildProgram() {
   console.error('Compiling the program. This takes ten seconds or more, once.')
   // The outputs of a build of everything are overwritten.
-  for (const file of [STAMP, infoFile('main'), infoFile('dashboard')]) rmSync(file, { force: true })
+  for (const file of [STAMP, UNCHECKED_STAMP, infoFile('main'), infoFile('dashboard')]) {
+    rmSync(file, { force: true })
+  }
   const project = join(out, 'program.tsconfig.json')
   const settings = {
     extends: '../tsconfig.json',
@@ -136,7 +141,7 @@ function buildProgram() {
 }
 
 /**
- * Compiles everything, and checks types.
+ * Compiles everything, and checks types without `--no-check`.
  *
  * @param {readonly string[]} inputs
  * @param {readonly string[]} before the inputs of the last build
@@ -147,10 +152,11 @@ function build(inputs, before) {
   if (!expected.every(isCompiled)) {
     for (const name of ['main', 'dashboard']) rmSync(infoFile(name), { force: true })
   }
-  rmSync(PROGRAM_STAMP, { force: true })
+  for (const stamp of [PROGRAM_STAMP, UNCHECKED_STAMP]) rmSync(stamp, { force: true })
   writeStamp(STAMP, { hash: '', files: expected })
-  compile('tsconfig.json', ['--incremental', '--tsBuildInfoFile', infoFile('main')])
-  compile(DASHBOARD, ['--incremental', '--tsBuildInfoFile', infoFile('dashboard')])
+  const options = isUnchecked ? ['--noCheck', '--incremental'] : ['--incremental']
+  compile('tsconfig.json', [...options, '--tsBuildInfoFile', infoFile('main')])
+  compile(DASHBOARD, [...options, '--tsBuildInfoFile', infoFile('dashboard')])
   copyAssets()
   removeOutputsWithoutSource()
 }
@@ -177,13 +183,13 @@ function isWritable() {
   }
 }
 
-/** Whether the outputs are those of these inputs, of a build of everything or of the program. */
+/** Whether the outputs are those of these inputs, of this kind of build or of a more complete one. */
 function isUpToDate() {
+  if (!existsSync(MAIN)) return false
   const hash = hashOf(inputs)
-  if (hash === lastBuild(STAMP)?.hash && existsSync(MAIN)) return true
-  return (
-    isProgramOnly && hashOf(programInputs) === lastBuild(PROGRAM_STAMP)?.hash && existsSync(MAIN)
-  )
+  if (hash === lastBuild(STAMP)?.hash) return true
+  if ((isUnchecked || isProgramOnly) && hash === lastBuild(UNCHECKED_STAMP)?.hash) return true
+  return isProgramOnly && hashOf(programInputs) === lastBuild(PROGRAM_STAMP)?.hash
 }
 
 const inputs = inputFiles(SOURCE_FOLDERS)
@@ -197,6 +203,9 @@ if (inputs.some(file => file.endsWith('.ts')) && !isUpToDate()) {
     writeStamp(PROGRAM_STAMP, { hash: hashOf(programInputs), files: programInputs })
   } else {
     build(inputs, lastBuild(STAMP)?.files ?? inputs)
-    writeStamp(STAMP, { hash: hashOf(inputs), files: inputs })
+    // The list of files stays in STAMP; its hash is that of a checked build only.
+    const hash = hashOf(inputs)
+    writeStamp(STAMP, { hash: isUnchecked ? '' : hash, files: inputs })
+    if (isUnchecked) writeStamp(UNCHECKED_STAMP, { hash, files: inputs })
   }
 }

@@ -58,6 +58,23 @@ t.test('a build compiles what changed, and nothing where nothing did', async t =
   t.equal(output(), 'second')
 })
 
+t.test('a build without the check of types is complete, and the next one checks them', async t => {
+  const { build, output, path, write } = project(t)
+  write('src/name.ts', "export const name: number = 'first'\n")
+  t.equal(build('--no-check').status, 0)
+  t.equal(output(), 'first')
+  t.equal(build('--program').stderr, '', 'the program is not compiled again')
+  const checked = build()
+  t.not(checked.status, 0)
+  t.match(checked.stdout, /src\/name\.ts.*TS2322/)
+  t.equal(build('--no-check').status, 0)
+  write('src/name.ts', "export const name = 'second'\n")
+  t.equal(build().status, 0)
+  t.equal(build('--no-check').status, 0)
+  t.equal(output(), 'second')
+  t.notOk(existsSync(path('dist/unchecked.json')), 'nothing is compiled after a whole build')
+})
+
 t.test('the outputs of renamed and removed files are deleted', async t => {
   const { build, output, path, write } = project(t)
   t.equal(build().status, 0)

@@ -1,4 +1,4 @@
-import { Ajv, type ErrorObject } from 'ajv'
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import type { OperatorError } from '../errors.ts'
 import { configError } from '../errors.ts'
 import { type ExternalIp, parseExternalIp } from '../protocol/external-ip.ts'
@@ -86,11 +86,15 @@ export function validateConfig(raw: Record<string, unknown>): Config {
   return deepFreeze(config)
 }
 
+/** Compiled schemas by the names of the sections that a configuration sets. */
+const checks = new Map<string, ValidateFunction<ConfigText>>()
+
 /** Throws an OperatorError if the schema does not allow a value; fills in the defaults. */
 function checkValues(raw: Record<string, unknown>): asserts raw is ConfigText {
-  const schema = jsonSchema(raw)
-  const check = ajv.compile<ConfigText>(schema)
-  ajv.removeSchema(schema)
+  const names = Object.keys(raw).filter(name => sectionNamesAt([]).includes(name))
+  const id = names.sort().join(' ')
+  const check = checks.get(id) ?? ajv.compile<ConfigText>(jsonSchema(raw))
+  checks.set(id, check)
   if (!check(raw)) throw faults(check.errors ?? [], raw)
 }
 
