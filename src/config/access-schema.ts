@@ -53,6 +53,6 @@ export const ACCESS_KEYS = {
     enum: ['hex', 'text'],
     default: 'hex',
     description:
-      'What keys look like: "hex" is 40 hexadecimal digits. "text" is 8 to 64 letters, digits and -._~, in which case matters; 40 hexadecimal digits, in which it does not, are among them. The database then has keys as text, whatever bin_type_hash and bin_type_key say.',
+      'Form of keys: "hex" is 40 hexadecimal digits. "text" is 8 to 64 letters, digits and -._~, in which case matters; 40 hexadecimal digits, in which it does not, are among them. The database then has keys as text, whatever bin_type_hash and bin_type_key say.',
   },
 } as const

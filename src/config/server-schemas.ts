@@ -108,7 +108,7 @@ export const SERVER_SECTIONS = {
         default: '',
         allowed: 'a URL that begins with http:// or https://, the path of an HTML file, or ""',
         description:
-          'What GET / answers: a redirect to this URL, or this HTML file. Empty: "ok", as on /health.',
+          'Answer to GET /: a redirect to this URL, or this HTML file. Empty: "ok", like on /health.',
       },
       websocket: switchedOn(
         'Serve the WebTorrent tracker on the same address, as ws://, or as wss:// with ssl.',

@@ -30,7 +30,7 @@ export type Processes = {
   died(): void
   started(number: number, pid: number): void
   reported(pid: number, report: ProcessReport): void
-  gone(pid: number): void
+  exited(pid: number): void
 }
 
 export function createProcesses(now: () => number): Processes {
@@ -65,7 +65,7 @@ export function createProcesses(now: () => number): Processes {
       const state = states.get(pid)
       if (state) states.set(pid, { ...state, lastReport: now(), report })
     },
-    gone(pid) {
+    exited(pid) {
       const report = states.get(pid)?.report
       states.delete(pid)
       if (!report) return

@@ -1,5 +1,5 @@
 import type { Factors, Transfer } from './answers.ts'
-import { ask } from './api.ts'
+import { request } from './api.ts'
 import { byId, type Cell, setText } from './dom.ts'
 import { formatAgo, formatBytes, formatDuration, formatNumber } from './format.ts'
 import { countTexts, hideResults, onSubmit, refusalText, showResults } from './forms.ts'
@@ -50,7 +50,7 @@ export async function showTorrentUsers(hash: string): Promise<void> {
 
 /** Shows the table of users. Returns a hint. */
 async function fillTorrentUsers(hash: string): Promise<string> {
-  const answer = await ask('GET', `/api/torrent/${hash}/users?limit=${ROWS}`)
+  const answer = await request('GET', `/api/torrent/${hash}/users?limit=${ROWS}`)
   if (answer.status !== 200) return refusalText(answer)
   const users = answer.json['users'] as readonly Transfer[]
   const sorted = [...users].sort((a, b) => b.completed - a.completed)
@@ -64,7 +64,7 @@ async function fillTorrentUsers(hash: string): Promise<string> {
 }
 
 async function showUserTorrents(user: string, query: string): Promise<string> {
-  const answer = await ask('GET', `/api/user/${user}/torrents?limit=${ROWS}${query}`)
+  const answer = await request('GET', `/api/user/${user}/torrents?limit=${ROWS}${query}`)
   if (answer.status !== 200) throw new Error(refusalText(answer))
   const torrents = answer.json['torrents'] as readonly Transfer[]
   showResults(
@@ -75,14 +75,14 @@ async function showUserTorrents(user: string, query: string): Promise<string> {
       return transferRow({ text: hash, class: 'hash', href: `#torrent/${hash}` }, torrent)
     }),
   )
-  const account = await ask('GET', `/api/user/${user}/account`)
+  const account = await request('GET', `/api/user/${user}/account`)
   const flags = (account.json['flags'] as readonly string[] | undefined) ?? []
   const flagged = flags.length > 0 ? ' Flagged: counts grew faster than is plausible.' : ''
   return `${formatNumber(torrents.length)} torrents.${flagged}`
 }
 
 async function showFlagged(): Promise<string> {
-  const { json } = await ask('GET', '/api/list/flagged')
+  const { json } = await request('GET', '/api/list/flagged')
   const users = json['users'] as readonly string[]
   showResults(
     'account-results',
@@ -93,7 +93,7 @@ async function showFlagged(): Promise<string> {
 }
 
 async function clearFlags(user: string): Promise<string> {
-  const answer = await ask('DELETE', `/api/user/${user}/flags`)
+  const answer = await request('DELETE', `/api/user/${user}/flags`)
   if (answer.status !== 200) throw new Error(refusalText(answer))
   return 'Cleared.'
 }
@@ -114,7 +114,7 @@ function startAccount(): void {
 }
 
 async function listFactors(): Promise<string> {
-  const { json } = await ask('GET', `/api/list/factors?limit=${ROWS}`)
+  const { json } = await request('GET', `/api/list/factors?limit=${ROWS}`)
   const factors = json['factors'] as readonly Factors[]
   showResults(
     'factors-results',
@@ -145,11 +145,11 @@ function startFactors(): void {
     const until = hours === 0 ? 0 : Math.round(Date.now() / 1000 + hours * 3600)
     const factors = { upload: Number(value('upload')), download: Number(value('download')), until }
     const answer = await (action === 'remove'
-      ? ask('DELETE', '/api/factors', [target])
-      : ask('POST', '/api/factors', [{ ...target, ...factors }]))
+      ? request('DELETE', '/api/factors', [target])
+      : request('POST', '/api/factors', [{ ...target, ...factors }]))
     if (answer.status !== 200) throw new Error(refusalText(answer))
-    const said = countTexts(answer.json['factors'] as readonly string[])
-    return `${said} ${await listFactors()}`.trim()
+    const message = countTexts(answer.json['factors'] as readonly string[])
+    return `${message} ${await listFactors()}`.trim()
   })
 }
 

@@ -38,7 +38,7 @@ export function onRefused(act: (message: string) => void): void {
  * Sends a request with the stored token. Rejects with an ApiError if the token is refused, the
  * tracker fails or it is unreachable.
  */
-export async function ask(method: string, path: string, body?: unknown): Promise<ApiAnswer> {
+export async function request(method: string, path: string, body?: unknown): Promise<ApiAnswer> {
   const response = await fetch(path, {
     method,
     headers: { authorization: `Bearer ${sessionStorage.getItem(TOKEN_KEY) ?? ''}` },

@@ -73,7 +73,7 @@ export function createChart(id: string, lines: readonly Line[]): Chart {
   }
 }
 
-/** The looks of a chart: a line for each series, over the last minutes. */
+/** Appearance of a chart: a line for each series, over the last minutes. */
 function chartOptions(lines: readonly Line[], color: (name: string) => string) {
   const axis = {
     stroke: () => color('faint'),

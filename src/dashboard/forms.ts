@@ -1,4 +1,4 @@
-import { type ApiAnswer, ApiError, ask } from './api.ts'
+import { type ApiAnswer, ApiError, request } from './api.ts'
 import { byId, type Cell, confirmed, fillTable, make, setText } from './dom.ts'
 import { formatNumber } from './format.ts'
 
@@ -53,7 +53,7 @@ export async function busy(
 /**
  * Sends a long list in several requests, and merges the objects under `member` of their answers.
  */
-export async function askInChunks(
+export async function requestInChunks(
   method: string,
   path: string,
   entries: readonly unknown[],
@@ -62,7 +62,7 @@ export async function askInChunks(
 ): Promise<[entry: string, outcome: unknown][]> {
   const outcomes: [string, unknown][] = []
   for (let n = 0; n < entries.length; n += ENTRIES_PER_REQUEST) {
-    const answer = await ask(method, path, toBody(entries.slice(n, n + ENTRIES_PER_REQUEST)))
+    const answer = await request(method, path, toBody(entries.slice(n, n + ENTRIES_PER_REQUEST)))
     if (answer.status !== 200) throw new ApiError(refusalText(answer))
     for (const outcome of Object.entries(answer.json[member] ?? {})) outcomes.push(outcome)
   }
@@ -105,7 +105,7 @@ export function onClear(name: string, clearing: () => Clearing): void {
     if (!(await confirmed(question, verb))) return
     await busy(byId(`${name}-form`), byId(`${name}-message`), async () => {
       hideResults(`${name}-results`)
-      const answer = await ask('DELETE', path)
+      const answer = await request('DELETE', path)
       if (answer.status !== 200) throw new ApiError(refusalText(answer))
       return done
     })

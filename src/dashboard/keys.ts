@@ -1,8 +1,8 @@
-import { ask } from './api.ts'
+import { request } from './api.ts'
 import { byId } from './dom.ts'
 import { formatDuration } from './format.ts'
 import {
-  askInChunks,
+  requestInChunks,
   countTexts,
   hideResults,
   lookUpEach,
@@ -15,7 +15,7 @@ import { removedText } from './lists.ts'
 
 async function lookUp(keys: readonly string[]) {
   return lookUpEach(keys, async key => {
-    const { status, json } = await ask('GET', `/api/key/${key}`)
+    const { status, json } = await request('GET', `/api/key/${key}`)
     return status === 200 ? validText(Number(json['timeout'])) : 'unknown'
   })
 }
@@ -25,14 +25,14 @@ function validText(seconds: number): string {
 }
 
 async function add(keys: readonly string[], seconds: number) {
-  const outcomes = await askInChunks('POST', '/api/keys', keys, 'keys', chunk =>
+  const outcomes = await requestInChunks('POST', '/api/keys', keys, 'keys', chunk =>
     Object.fromEntries(chunk.map(key => [key, seconds])),
   )
   return outcomes.map(([key, text]) => [key, text === 'ok' ? 'added' : 'changed'] as const)
 }
 
 async function remove(keys: readonly string[]) {
-  const outcomes = await askInChunks('DELETE', '/api/keys', keys, 'keys')
+  const outcomes = await requestInChunks('DELETE', '/api/keys', keys, 'keys')
   return outcomes.map(([key, outcome]) => [key, removedText(outcome)] as const)
 }
 

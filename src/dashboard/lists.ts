@@ -1,7 +1,7 @@
-import { ask } from './api.ts'
+import { request } from './api.ts'
 import { byId } from './dom.ts'
 import {
-  askInChunks,
+  requestInChunks,
   countTexts,
   hideResults,
   lookUpEach,
@@ -17,12 +17,12 @@ export type ListName = 'whitelist' | 'blacklist'
 const REMOVED_MEMBER = { whitelist: 'torrents', blacklist: 'blacklists' } as const
 
 export async function addToList(list: ListName, hashes: readonly string[]) {
-  const outcomes = await askInChunks('POST', `/api/${list}s`, hashes, `${list}s`)
+  const outcomes = await requestInChunks('POST', `/api/${list}s`, hashes, `${list}s`)
   return outcomes.map(([hash, text]) => [hash, text === 'ok' ? 'added' : 'already there'] as const)
 }
 
 export async function removeFromList(list: ListName, hashes: readonly string[]) {
-  const outcomes = await askInChunks('DELETE', `/api/${list}s`, hashes, REMOVED_MEMBER[list])
+  const outcomes = await requestInChunks('DELETE', `/api/${list}s`, hashes, REMOVED_MEMBER[list])
   return outcomes.map(([hash, outcome]) => [hash, removedText(outcome)] as const)
 }
 
@@ -32,7 +32,7 @@ export function removedText(outcome: unknown): string {
 
 async function lookUp(list: ListName, hashes: readonly string[]) {
   return lookUpEach(hashes, async hash => {
-    const { json } = await ask('GET', `/api/overview/${hash}`)
+    const { json } = await request('GET', `/api/overview/${hash}`)
     return json[`${list}ed`] === true ? 'on the list' : 'not on the list'
   })
 }
@@ -40,7 +40,7 @@ async function lookUp(list: ListName, hashes: readonly string[]) {
 type Outcomes = readonly (readonly [hash: string, outcome: string])[]
 
 const ACTIONS: Record<string, (list: ListName, hashes: readonly string[]) => Promise<Outcomes>> = {
-  look: lookUp,
+  find: lookUp,
   add: addToList,
   remove: removeFromList,
 }

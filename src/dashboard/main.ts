@@ -1,6 +1,6 @@
 import { startAccounts } from './accounts.ts'
 import type { Overview } from './answers.ts'
-import { ApiError, ask, forgetToken, hasToken, keepToken, onRefused } from './api.ts'
+import { ApiError, forgetToken, hasToken, keepToken, onRefused, request } from './api.ts'
 import { byId, setText } from './dom.ts'
 import { formatNumber } from './format.ts'
 import { startKeys } from './keys.ts'
@@ -31,7 +31,7 @@ function showConnection(text: string, isGood: boolean): void {
 
 /** Fetches and shows the overview. */
 async function refresh(): Promise<void> {
-  const { json } = await ask('GET', '/api/overview')
+  const { json } = await request('GET', '/api/overview')
   const overview = json as unknown as Overview
   if (!session) return
   setText(byId('about'), aboutText(overview))
@@ -117,7 +117,7 @@ async function trySignIn(): Promise<void> {
   keepToken(tokenField.value.trim())
   setText(tokenError, '')
   try {
-    await ask('GET', '/api/overview')
+    await request('GET', '/api/overview')
   } catch (error) {
     // The callback for refused tokens has shown the reason.
     if (!(error instanceof ApiError && error.isToken)) showSignIn(messageOf(error))

@@ -1,6 +1,6 @@
 import { hideTorrentUsers, showTorrentUsers } from './accounts.ts'
 import type { TorrentOverview } from './answers.ts'
-import { ask } from './api.ts'
+import { request } from './api.ts'
 import { byId, confirmed, fillTable, setText } from './dom.ts'
 import { formatAgo, formatBytes, formatNumber } from './format.ts'
 import { busy, refusalText } from './forms.ts'
@@ -38,16 +38,16 @@ export class TorrentSection {
     void this.#search(hash)
   }
 
-  /** Reloads and shows the torrent. `said` is the first part of the message. */
-  async #load(hash: string, said = ''): Promise<string> {
-    const answer = await ask('GET', `/api/overview/${hash}`)
+  /** Reloads and shows the torrent. `message` is the first part of the message. */
+  async #load(hash: string, message = ''): Promise<string> {
+    const answer = await request('GET', `/api/overview/${hash}`)
     if (answer.status !== 200) throw new Error(refusalText(answer))
     const shown = answer.json as unknown as TorrentOverview
     this.#shown = shown
     showTorrent(shown)
     this.#found.hidden = false
     hideTorrentUsers()
-    return shown.torrent ? said : `${said} The tracker knows no such torrent.`.trim()
+    return shown.torrent ? message : `${message} The tracker knows no such torrent.`.trim()
   }
 
   #search(hash: string): Promise<void> {
@@ -71,7 +71,7 @@ export class TorrentSection {
     const question = `Delete torrent ${hash} with its peers and its download count?`
     if (!(await confirmed(question, 'Delete'))) return
     await busy(this.#form, this.#message, async () => {
-      const { status } = await ask('DELETE', `/api/torrent/${hash}`)
+      const { status } = await request('DELETE', `/api/torrent/${hash}`)
       return this.#load(hash, status === 200 ? 'Deleted.' : 'The torrent did not exist.')
     })
   }

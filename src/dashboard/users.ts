@@ -1,9 +1,9 @@
 import type { User } from './answers.ts'
-import { ask } from './api.ts'
+import { request } from './api.ts'
 import { byId, type Cell } from './dom.ts'
 import { formatBytes, formatNumber } from './format.ts'
 import {
-  askInChunks,
+  requestInChunks,
   countTexts,
   hideResults,
   lookUpEach,
@@ -19,7 +19,7 @@ type UserEntry = [string | number, string, number, number, number, number, 0 | 1
 
 function lookUp(keys: readonly string[]) {
   return lookUpEach(keys, async key => {
-    const { status, json } = await ask('GET', `/api/user/${key}`)
+    const { status, json } = await request('GET', `/api/user/${key}`)
     return status === 200 ? (json as unknown as User) : undefined
   })
 }
@@ -71,7 +71,7 @@ function startLookup(): void {
     hideResults('users-results')
     const keys = readKeys(text.value)
     if (action === 'remove') {
-      const outcomes = await askInChunks('DELETE', '/api/users', keys, 'users')
+      const outcomes = await requestInChunks('DELETE', '/api/users', keys, 'users')
       const texts = outcomes.map(([key, outcome]) => [key, removedText(outcome)] as const)
       showResults(
         'users-results',
@@ -106,7 +106,7 @@ function startEditing(): void {
     const now = Math.floor(Date.now() / 1000)
     const lines = text.value.split('\n').filter(line => line.trim() !== '')
     const entries = lines.map(line => readUser(line.trim(), now))
-    const outcomes = await askInChunks('POST', '/api/users', entries, 'users')
+    const outcomes = await requestInChunks('POST', '/api/users', entries, 'users')
     return countTexts(
       outcomes.map(([, outcome]) => (outcome === 'user_hash added' ? 'added' : 'changed')),
     )

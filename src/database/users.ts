@@ -26,8 +26,8 @@ export function usersTable(store: Store, shape: UserShape): Table<UserRow> {
         const { kept, replaced, keys } = sortOut(part)
         await transact(async db => {
           const holders = await usersWith(db, shape, keys)
-          const gone = holders.filter(user => kept.get(user.id)?.key !== user.key)
-          const ids = new Set([...replaced, ...gone.map(user => user.id)])
+          const removed = holders.filter(user => kept.get(user.id)?.key !== user.key)
+          const ids = new Set([...replaced, ...removed.map(user => user.id)])
           await deleteWhere(db, shape, primary, [...ids].map(id))
           await upsert(db, dialect, shape, [...kept.values()])
         })

@@ -17,8 +17,8 @@ import {
   FRAME_RECORDS,
   FRAME_SEQUENCE,
   type Frame,
-  makeRoom,
   recordLength,
+  reserveBytes,
   sealFrame,
 } from './frame.ts'
 import type { Link, Waiter } from './link.ts'
@@ -26,7 +26,7 @@ import { createWaiters, type Waiters } from './waiters.ts'
 
 /**
  * Carries frames. The client does not reuse the memory of a sent frame until its reply frame has
- * arrived or the transport has gone down.
+ * arrived or the transport has failed.
  */
 export type Transport = {
   send(frame: Uint8Array<ArrayBuffer>): void
@@ -110,7 +110,7 @@ class LinkClient implements Link {
 
   reserve(bytes: number): number {
     const isFull = this.#waiters.count >= REQUESTS_WAITING_MAX
-    if (!this.#isUp || isFull || !makeRoom(this.#open, bytes)) return -1
+    if (!this.#isUp || isFull || !reserveBytes(this.#open, bytes)) return -1
     return this.#open.end
   }
 

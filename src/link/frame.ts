@@ -44,7 +44,7 @@ export function clearFrame(frame: Frame): void {
  * Makes space for `more` bytes behind the frame's end. Returns false when the frame would exceed
  * FRAME_BYTES_MAX.
  */
-export function makeRoom(frame: Frame, more: number): boolean {
+export function reserveBytes(frame: Frame, more: number): boolean {
   const needed = frame.end + more
   if (needed <= frame.bytes.u8.length) return true
   if (needed > FRAME_BYTES_MAX) return false

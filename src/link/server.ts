@@ -9,8 +9,8 @@ import {
   FRAME_SEQUENCE,
   type Frame,
   isRequest,
-  makeRoom,
   recordLength,
+  reserveBytes,
   sealFrame,
 } from './frame.ts'
 import type { Answer, AnswerBytesMax } from './link.ts'
@@ -56,7 +56,7 @@ export function answerFrame(
   for (let n = 0; n < records; n++) {
     const recordBytes = recordLength(view, record, end)
     if (recordBytes === -1 || !isRequest(bytes, record, recordBytes)) return undefined
-    if (!makeRoom(frame, bytesMax(bytes, record))) return undefined
+    if (!reserveBytes(frame, bytesMax(bytes, record))) return undefined
     const replyAt = frame.end
     const replyBytes = answer(bytes, record, frame.bytes, replyAt)
     frame.bytes.view.setUint32(replyAt + LENGTH, replyBytes, true)

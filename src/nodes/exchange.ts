@@ -48,7 +48,7 @@ export class Exchange {
   readonly #changes: Changes
   readonly #counters = Object.fromEntries(NODE_COUNTERS.map(name => [name, 0])) as NodeCounters
   readonly #warned = new Set<string>()
-  #heard = 0
+  #announces = 0
   #rate = 0
   #rateMillis = performance.now()
   digest = ''
@@ -137,12 +137,12 @@ export class Exchange {
   }
 
   #measure(): void {
-    const heard = this.#outbox.sent + this.#outbox.dropped
+    const announces = this.#outbox.sent + this.#outbox.dropped
     const now = performance.now()
     const seconds = (now - this.#rateMillis) / 1000
     if (seconds < 1) return
-    this.#rate = (heard - this.#heard) / seconds
-    this.#heard = heard
+    this.#rate = (announces - this.#announces) / seconds
+    this.#announces = announces
     this.#rateMillis = now
   }
 
@@ -159,7 +159,7 @@ export class Exchange {
       millis: Date.now(),
       torrents,
       peers: sumFamilies(peers),
-      heard: this.#outbox.sent,
+      announces: this.#outbox.sent,
       joined: this.#joining.isJoined,
       alone: this.#joining.isAlone,
       settings: this.digest,

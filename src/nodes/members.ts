@@ -13,7 +13,7 @@ export type Heartbeat = {
   readonly torrents: number
   readonly peers: number
   /** Announces that it received from its own clients since its start. */
-  readonly heard: number
+  readonly announces: number
   /** It holds the swarm. */
   readonly joined: boolean
   /** It joined because no other node was there. */
@@ -29,7 +29,7 @@ export type Member = {
   readonly name: string
   heartbeat: Heartbeat | undefined
   /** Milliseconds of the monotonic clock. */
-  heardMillis: number
+  receivedMillis: number
   isUp: boolean
   stream: Stream | undefined
   /** Number of the last administrative change that was received, and the epoch of its node. */
@@ -65,7 +65,7 @@ export class Members {
     const member: Member = {
       name,
       heartbeat: undefined,
-      heardMillis: Number.NEGATIVE_INFINITY,
+      receivedMillis: Number.NEGATIVE_INFINITY,
       isUp: false,
       stream: undefined,
       changes: 0,
@@ -90,10 +90,10 @@ export class Members {
     const isBack = !member.isUp || before?.id !== heartbeat.id
     if (before && before.id === heartbeat.id && heartbeat.millis > before.millis) {
       const seconds = (heartbeat.millis - before.millis) / 1000
-      member.rate = Math.max(0, (heartbeat.heard - before.heard) / seconds)
+      member.rate = Math.max(0, (heartbeat.announces - before.announces) / seconds)
     } else member.rate = 0
     member.heartbeat = heartbeat
-    member.heardMillis = nowMillis
+    member.receivedMillis = nowMillis
     member.isUp = true
     member.clockSeconds = (heartbeat.millis - Date.now()) / 1000
     return isBack
@@ -103,7 +103,7 @@ export class Members {
   takeSilent(nowMillis: number): Member[] {
     const silent: Member[] = []
     for (const member of this.#byName.values()) {
-      const silence = nowMillis - member.heardMillis
+      const silence = nowMillis - member.receivedMillis
       if (member.isUp && silence > SILENCE_MILLIS_MAX) {
         member.isUp = false
         member.rate = 0
@@ -149,7 +149,7 @@ const NUMBERS = [
   'millis',
   'torrents',
   'peers',
-  'heard',
+  'announces',
 ] as const
 const TEXTS = ['name', 'version', 'settings'] as const
 const FLAGS = ['joined', 'alone'] as const

@@ -23,7 +23,7 @@ export class Nodes implements Part {
   readonly #worker: Worker
   readonly #options: NodesOptions
   readonly #rounds = new Int32Array(new SharedArrayBuffer(4))
-  readonly #gone: Promise<void>
+  readonly #exited: Promise<void>
   #isStopping = false
   #state: NodesState | undefined
   /** Carries out an administrative change of another node. */
@@ -41,7 +41,7 @@ export class Nodes implements Part {
       reason = error
     })
     this.#worker.on('message', (message: FromNodesThread) => this.#take(message))
-    this.#gone = new Promise(resolve => {
+    this.#exited = new Promise(resolve => {
       this.#worker.once('exit', () => {
         if (!this.#isStopping) options.died('nodes', reason)
         resolve()
@@ -96,7 +96,7 @@ export class Nodes implements Part {
     this.#isStopping = true
     this.#post({ type: 'stop' })
     await Promise.race([
-      this.#gone,
+      this.#exited,
       new Promise(resolve => setTimeout(resolve, STOP_MILLIS_MAX).unref()),
     ])
   }

@@ -56,7 +56,7 @@ export class Supervisor {
   readonly #timers = new Map<number, { cancel(): void }>()
   readonly #quickDeaths: number[]
   #stopping = false
-  #allGone: (() => void) | undefined
+  #allExited: (() => void) | undefined
 
   constructor(options: SupervisorOptions) {
     this.#options = options
@@ -97,12 +97,12 @@ export class Supervisor {
   async stop(millis: number): Promise<void> {
     this.#startNoMore()
     if (this.#all().length === 0) return
-    const gone = new Promise<void>(resolve => {
-      this.#allGone = resolve
+    const exited = new Promise<void>(resolve => {
+      this.#allExited = resolve
     })
     for (const child of this.#all()) child.stop()
     const late = this.#options.setTimer(() => this.kill(), millis)
-    await gone
+    await exited
     late.cancel()
   }
 
@@ -131,7 +131,7 @@ export class Supervisor {
       if (isEnded) return
       isEnded = true
       ended(why, child)
-      if (this.#stopping && this.#all().length === 0) this.#allGone?.()
+      if (this.#stopping && this.#all().length === 0) this.#allExited?.()
     }
     try {
       child = this.#options.start(n, exited, () => child && ready(child))

@@ -8,11 +8,11 @@ export type WorkerNumbers = {
   /** Returns an unused id. */
   next(): number
   /** Marks the process as dead, so that its WebSocket peers are removed. */
-  gone(number: number): void
+  release(number: number): void
 }
 
-/** `takeOut` removes the peers of the processes that are marked as dead. */
-export function createWorkerNumbers(workers: DeadWorkers, takeOut: () => void): WorkerNumbers {
+/** `removePeers` removes the peers of the processes that are marked as dead. */
+export function createWorkerNumbers(workers: DeadWorkers, removePeers: () => void): WorkerNumbers {
   const running = new Set<number>([0])
   let last = 0
   return {
@@ -23,10 +23,10 @@ export function createWorkerNumbers(workers: DeadWorkers, takeOut: () => void): 
       setDead(workers, last, false)
       return last
     },
-    gone(number) {
+    release(number) {
       running.delete(number)
       setDead(workers, number, true)
-      takeOut()
+      removePeers()
     },
   }
 }

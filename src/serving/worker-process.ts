@@ -105,7 +105,7 @@ export class WorkerProcess implements Child {
     this.#worker.once('exit', (code, signal) => this.#end(signal ?? `exit status ${code}`))
     // The last reports of a worker arrive before `disconnect`.
     this.#worker.once('disconnect', () => {
-      if (this.pid !== undefined) this.#options.processes.gone(this.pid)
+      if (this.pid !== undefined) this.#options.processes.exited(this.pid)
     })
     // Without a free process or file descriptor there is no child, and no `exit` event.
     this.#worker.on('error', error => {
@@ -122,7 +122,7 @@ export class WorkerProcess implements Child {
   #end(why: string): void {
     clearInterval(this.#checking)
     this.#resolveHandedOver()
-    this.#options.numbers.gone(this.#id)
+    this.#options.numbers.release(this.#id)
     this.#exited(why)
   }
 

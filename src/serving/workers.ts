@@ -99,13 +99,13 @@ export class Workers {
   #fork(n: number, exited: (why: string) => void, ready: () => void): Child {
     const received = (message: FromWorker) => {
       if (message.type === 'listening') ready()
-      this.#heardOfListening(n, message)
+      this.#receiveListening(n, message)
     }
     const { listeners, logSettings } = this.#current
     return new WorkerProcess(n, { ...this.#options, listeners, logSettings }, exited, received)
   }
 
-  #heardOfListening(n: number, message: FromWorker): void {
+  #receiveListening(n: number, message: FromWorker): void {
     if (message.type === 'failed') {
       const { reason } = message
       this.#options.log.error({ process: workerName(n + 1), reason }, 'worker cannot listen')

@@ -13,7 +13,7 @@ export function createJobWords(): JobWords {
 }
 
 /** Sets a word and wakes a pausing job, which does not pause again. */
-export function sayToJobs(words: JobWords, word: (typeof JobWord)[keyof typeof JobWord]): void {
+export function signalJobs(words: JobWords, word: (typeof JobWord)[keyof typeof JobWord]): void {
   Atomics.store(words, word, 1)
   Atomics.store(words, JobWord.hurry, 1)
   Atomics.notify(words, JobWord.hurry)
@@ -29,7 +29,7 @@ const WORK_MILLIS = 0.2
 
 /**
  * Creates a function that a job calls between its steps, to use about `share` (0 to 1) of one
- * processor. It pauses in proportion to the time of the steps, until the job is told to hurry. The
+ * processor. It pauses in proportion to the time of the steps, until a signal to hurry. The
  * kernel may preempt a step, so a long one counts little more than a short one.
  */
 export function createPace(share: number, words: JobWords): () => void {

@@ -1,7 +1,7 @@
 import { Piscina } from 'piscina'
 import { threadUrl } from '../thread-url.ts'
 import type { Outcome } from './job.ts'
-import { createJobWords, JobWord, sayToJobs, throwIfStopped } from './job-words.ts'
+import { createJobWords, JobWord, signalJobs, throwIfStopped } from './job-words.ts'
 import type { RestoreOptions } from './read.ts'
 import { type RestoreReport, SnapshotError, type WriteReport } from './report.ts'
 import type { WriteOptions } from './write.ts'
@@ -40,12 +40,12 @@ export class SnapshotPool {
 
   /** Makes the current and all later jobs run without pauses. */
   hurry(): void {
-    sayToJobs(this.#words, JobWord.hurry)
+    signalJobs(this.#words, JobWord.hurry)
   }
 
   /** Stops the current job, which rejects with SnapshotStopped and changes no file. */
   async close(): Promise<void> {
-    sayToJobs(this.#words, JobWord.stop)
+    signalJobs(this.#words, JobWord.stop)
     // A thread must not be terminated while it may hold a stripe's lock. A stopped job soon
     // returns.
     await Promise.allSettled(this.#jobs)

@@ -145,12 +145,12 @@ async function verify(
 }
 
 function checkEnd(view: DataView, end: number, counts: Counts): void {
-  const told = readEnd(view, SECTION_HEAD_BYTES)
+  const expected = readEnd(view, SECTION_HEAD_BYTES)
   if (
     end !== SECTION_HEAD_BYTES + END_BYTES ||
-    told.torrents !== counts.torrents ||
-    told.peers[0] !== counts.peers[0] ||
-    told.peers[1] !== counts.peers[1]
+    expected.torrents !== counts.torrents ||
+    expected.peers[0] !== counts.peers[0] ||
+    expected.peers[1] !== counts.peers[1]
   ) {
     throw new SnapshotDamaged('its contents do not match the totals at its end')
   }

@@ -25,7 +25,7 @@ t.test('processor time is a share of the time that passed', async t => {
   t.match(numbers(), expected)
   clock.now = 3500
   t.match(numbers(), expected, 'the same until there is another report')
-  processes.gone(11)
+  processes.exited(11)
   processes.started(1, 12)
   clock.now = 4000
   processes.reported(12, report(0.5))

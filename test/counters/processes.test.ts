@@ -32,8 +32,8 @@ t.test('what a dead worker counted stays in the sums, once', async t => {
   processes.reported(102, reportOf(3))
   processes.reported(101, reportOf(7))
   t.equal(announces(), 10)
-  processes.gone(101)
-  processes.gone(101)
+  processes.exited(101)
+  processes.exited(101)
   processes.reported(101, reportOf(100))
   t.equal(announces(), 10, 'a dead process says nothing more')
   processes.started(1, 103)
@@ -61,7 +61,7 @@ t.test('each process has the time of its last report, by number', async t => {
     },
   ])
   processes.started(2, 104)
-  processes.gone(102)
+  processes.exited(102)
   t.match(processes.all, [{ pid: 100 }, { number: 2, pid: 104, started: 2500 }])
 })
 

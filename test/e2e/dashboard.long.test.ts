@@ -108,7 +108,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
     await page.click('#lists-form button[value=add]')
     await untilText(page, '#lists-message', '2 added.')
     t.equal(await why(3), '')
-    await page.click('#lists-form button[value=look]')
+    await page.click('#lists-form button[value=find]')
     await untilText(page, '#lists-message', '2 on the list.')
     await page.fill('#lists-hashes', `${hex(3)} no-hash`)
     await page.click('#lists-form button[value=remove]')
@@ -151,7 +151,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
     await page.click('#keys-make')
     await page.click('#keys-form button[value=add]')
     await untilText(page, '#keys-message', '2 added.')
-    await page.click('#keys-form button[value=look]')
+    await page.click('#keys-form button[value=find]')
     // The two lookups are separate, and the hour may change between them.
     await untilText(
       page,
@@ -178,7 +178,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
       json: { uuid: id, uploaded: 1048576, completed: 3, active: 1 },
     })
     await page.fill('#users-keys', key)
-    await page.click('#users-form button[value=look]')
+    await page.click('#users-form button[value=find]')
     await untilText(page, '#users-results', '1.0 MiB')
     await page.click('#users-form button[value=remove]')
     await untilText(page, '#users-message', '1 removed.')

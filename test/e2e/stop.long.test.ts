@@ -10,7 +10,7 @@ function workerPids(tracker: Awaited<ReturnType<typeof startTracker>>): number[]
   return tracker.log.filter(({ msg }) => msg === 'worker started').map(({ pid }) => Number(pid))
 }
 
-async function gone(pids: readonly number[]): Promise<void> {
+async function allExited(pids: readonly number[]): Promise<void> {
   while (pids.some(isAlive)) await new Promise(resolve => setImmediate(resolve))
 }
 
@@ -49,7 +49,7 @@ t.test('workers exit when their primary is killed', async t => {
   const pids = workerPids(tracker)
   t.equal(pids.length, 2)
   t.equal(await tracker.stop('SIGKILL'), 'SIGKILL')
-  await gone(pids)
+  await allExited(pids)
 })
 
 t.test('an idle connection does not delay the stop, and no socket file remains', async t => {

@@ -97,7 +97,7 @@ function run(seed: number, faults: Faults): { nodes: EngineNode[]; reference: En
       }
     }
   }
-  // At rest: all that was heard is sent, and a last batch, which is not lost, shows every gap.
+  // At rest: everything received is sent, and a last batch, which is not lost, shows every gap.
   const before = nodes.map(to => nodes.map(from => to.lastBase(from.index)))
   for (const node of nodes) flush(node)
   for (const [key, queue] of waiting) {

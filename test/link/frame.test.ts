@@ -6,8 +6,8 @@ import {
   FRAME_HEADER_BYTES,
   frameLength,
   isRequest,
-  makeRoom,
   recordLength,
+  reserveBytes,
   sealFrame,
 } from '../../src/link/frame.ts'
 import { allocate, bytesOf } from '../../src/protocol/bytes.ts'
@@ -29,7 +29,7 @@ import { seededRandom } from '../fixtures/seeded-random.ts'
 function frameOf(records: readonly number[], sequence = 1): Uint8Array<ArrayBuffer> {
   const frame = createFrame()
   for (const bytes of records) {
-    if (!makeRoom(frame, bytes)) throw new Error('no room')
+    if (!reserveBytes(frame, bytes)) throw new Error('no room')
     frame.bytes.view.setUint32(frame.end + LENGTH, bytes, true)
     frame.end += bytes
     frame.records++
@@ -100,9 +100,9 @@ t.test('a frame grows up to its maximum and keeps its records', async t => {
   const frame = createFrame()
   frame.bytes.u8[FRAME_HEADER_BYTES] = 42
   frame.end = FRAME_HEADER_BYTES + 1
-  t.ok(makeRoom(frame, 1_000_000))
+  t.ok(reserveBytes(frame, 1_000_000))
   t.equal(frame.bytes.u8[FRAME_HEADER_BYTES], 42)
-  t.notOk(makeRoom(frame, FRAME_BYTES_MAX))
+  t.notOk(reserveBytes(frame, FRAME_BYTES_MAX))
   clearFrame(frame)
   t.equal(frame.end, FRAME_HEADER_BYTES)
 })

@@ -15,7 +15,7 @@ t.test('two processes never share a number, and a dead one is marked', async t =
   const second = numbers.next()
   t.not(first, second)
   t.notOk(isDead(workers, second))
-  numbers.gone(second)
+  numbers.release(second)
   t.ok(isDead(workers, second))
   t.notOk(isDead(workers, first))
   t.equal(passes, 1)
@@ -23,7 +23,7 @@ t.test('two processes never share a number, and a dead one is marked', async t =
   for (let n = 0; n < WORKER_IDS; n++) {
     const number = numbers.next()
     later.add(number)
-    numbers.gone(number)
+    numbers.release(number)
   }
   t.notOk(later.has(first), 'it still runs')
   t.notOk(later.has(0), 'that is a process without workers')

@@ -3,7 +3,7 @@ import {
   createJobWords,
   createPace,
   JobWord,
-  sayToJobs,
+  signalJobs,
   throwIfStopped,
 } from '../../src/snapshot/job-words.ts'
 import { SnapshotStopped } from '../../src/snapshot/report.ts'
@@ -34,22 +34,22 @@ t.test('a step that was interrupted counts as a short one', async t => {
   t.ok(millisOf(rest) < 1000 * 99)
 })
 
-t.test('a job stops pausing once it is told to hurry or to stop', async t => {
+t.test('a job stops pausing after a signal to hurry or to stop', async t => {
   for (const word of Object.values(JobWord)) {
     const words = createJobWords()
     const rest = createPace(1e-9, words)
-    sayToJobs(words, word)
+    signalJobs(words, word)
     work(0.2)
     rest()
     t.equal(Atomics.load(words, JobWord.hurry), 1)
   }
 })
 
-t.test('a job stops only when it is told to', async t => {
+t.test('a job stops only after a signal to stop', async t => {
   const words = createJobWords()
   throwIfStopped(words)
-  sayToJobs(words, JobWord.hurry)
+  signalJobs(words, JobWord.hurry)
   throwIfStopped(words)
-  sayToJobs(words, JobWord.stop)
+  signalJobs(words, JobWord.stop)
   t.throws(() => throwIfStopped(words), new SnapshotStopped())
 })

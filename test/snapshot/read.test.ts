@@ -4,7 +4,7 @@ import { Packr } from 'msgpackr'
 import t, { type Test } from 'tap'
 import { totals } from '../../src/engine/totals.ts'
 import { Event } from '../../src/protocol/records.ts'
-import { createJobWords, JobWord, sayToJobs } from '../../src/snapshot/job-words.ts'
+import { createJobWords, JobWord, signalJobs } from '../../src/snapshot/job-words.ts'
 import { restoreSnapshot } from '../../src/snapshot/read.ts'
 import { type RestoreReport, SnapshotStopped } from '../../src/snapshot/report.ts'
 import { writeSnapshot } from '../../src/snapshot/write.ts'
@@ -203,7 +203,7 @@ t.test('a stopped restore ends and holds no lock', async t => {
   await snapshotOf(file, 3)
   const { tables, engine } = newTables()
   const words = createJobWords()
-  sayToJobs(words, JobWord.stop)
+  signalJobs(words, JobWord.stop)
   const options = { tables, settings: SETTINGS, file, nowSeconds: NOW, words }
   await t.rejects(restoreSnapshot(options), new SnapshotStopped())
   t.equal(checkTables(engine).size, 0)

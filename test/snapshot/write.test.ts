@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
-import { createJobWords, JobWord, sayToJobs } from '../../src/snapshot/job-words.ts'
+import { createJobWords, JobWord, signalJobs } from '../../src/snapshot/job-words.ts'
 import { restoreSnapshot } from '../../src/snapshot/read.ts'
 import { SnapshotError, SnapshotStopped } from '../../src/snapshot/report.ts'
 import { writeSnapshot } from '../../src/snapshot/write.ts'
@@ -84,7 +84,7 @@ t.test('an error of the file system is one sentence', async t => {
 t.test('a stopped write changes no file', async t => {
   const folder = t.testdir({ swarms: 'the last one' })
   const words = createJobWords()
-  sayToJobs(words, JobWord.stop)
+  signalJobs(words, JobWord.stop)
   const file = join(folder, 'swarms')
   await t.rejects(
     writeSnapshot({ tables: newTables().tables, file, nowSeconds: NOW, words }),

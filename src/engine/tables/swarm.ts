@@ -11,7 +11,7 @@ import {
   STRIPE_PEERS,
   STRIPE_SEEDERS,
 } from './layout.ts'
-import { giveRoom, makeRoom } from './list-room.ts'
+import { growList, shrinkList } from './list-capacity.ts'
 import { indexGrow, indexInsert, indexMove, indexRemove } from './peer-index.ts'
 import {
   compactAt,
@@ -105,7 +105,7 @@ function insertInto(held: HeldStripe, list: ListRef, peer: SoughtPeer): Slot {
   const { arena, head } = held
   const { family, seeder } = peer
   const count = peerCount(arena, list)
-  if (!makeRoom(held, list, family, count)) return NO_SLOT
+  if (!growList(held, list, family, count)) return NO_SLOT
   const end = count as Slot
   const slot = seeder ? (seederCount(arena, list) as Slot) : end
   const index = peerIndexOf(arena, list)
@@ -173,6 +173,6 @@ export function removePeer(
   movePeer(held, list, family, (count - 1) as Slot, hole)
   arena.u32[(list + LIST_COUNT) >> 2] = count - 1
   arena.u32[(head + STRIPE_PEERS + family * 4) >> 2]!--
-  giveRoom(held, list, family, count - 1)
+  shrinkList(held, list, family, count - 1)
   if (count === 1) dropEmptyList(held, torrent, family)
 }

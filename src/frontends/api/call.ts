@@ -24,15 +24,15 @@ export type Call = Services & {
 export type Handler = (call: Call) => Promise<Reply>
 
 /**
- * Calls `ask` with at most ENTRIES_PER_CALL entries at a time, and returns all answers in order.
+ * Calls `send` with at most ENTRIES_PER_CALL entries at a time, and returns all answers in order.
  */
 export async function inBatches<Entry, Answer>(
   entries: readonly Entry[],
-  ask: (batch: readonly Entry[]) => Promise<readonly Answer[]>,
+  send: (batch: readonly Entry[]) => Promise<readonly Answer[]>,
 ): Promise<Answer[]> {
   const answers: Answer[] = []
   for (let n = 0; n < entries.length; n += ENTRIES_PER_CALL) {
-    for (const answer of await ask(entries.slice(n, n + ENTRIES_PER_CALL))) answers.push(answer)
+    for (const answer of await send(entries.slice(n, n + ENTRIES_PER_CALL))) answers.push(answer)
   }
   return answers
 }

@@ -62,7 +62,7 @@ export class Session {
   readonly awaited = new AwaitedOffers()
   isClosed = false
   /** Seconds of a monotonic clock. */
-  lastHeardAt: number
+  lastReceivedAt: number
   lastPingAt: number
   /** Peer ids by info hash. Usually there is one, which is stored without a list. */
   readonly #peers = new Map<string, string | string[]>()
@@ -78,7 +78,7 @@ export class Session {
     this.socket = socket
     this.handshake = socket.getUserData()
     this.use = use
-    this.lastHeardAt = now
+    this.lastReceivedAt = now
     this.lastPingAt = now
   }
 

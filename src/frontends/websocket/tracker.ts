@@ -128,12 +128,12 @@ function addRoute(tracker: Tracker, app: App, route: WebsocketRoute): void {
     message(socket, message) {
       const { session } = socket.getUserData()
       if (!session) return
-      session.lastHeardAt = monotonicSeconds()
+      session.lastReceivedAt = monotonicSeconds()
       receive(tracker, session, decoder.decode(message))
     },
     pong(socket) {
       const { session } = socket.getUserData()
-      if (session) session.lastHeardAt = monotonicSeconds()
+      if (session) session.lastReceivedAt = monotonicSeconds()
     },
     close: socket => onClose(tracker, socket),
   })
@@ -177,7 +177,7 @@ function startUpkeep(tracker: Tracker): NodeJS.Timeout {
     const { offersPerAddress, offerTime, pingInterval } = tracker.limits
     for (const session of [...tracker.sessions.values()]) {
       if (now - session.lastPingAt < pingInterval) continue
-      if (now - session.lastHeardAt > IDLE_SECONDS_MAX) {
+      if (now - session.lastReceivedAt > IDLE_SECONDS_MAX) {
         session.socket.close()
         continue
       }

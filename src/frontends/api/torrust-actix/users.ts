@@ -99,11 +99,11 @@ async function keysOf(
   return names.map(name => (isHash(name) ? name.toLowerCase() : keys.get(name)))
 }
 
-/** Calls `ask` for the keys of these users, and returns the answers by name. */
+/** Calls `send` for the keys of these users, and returns the answers by name. */
 async function eachKnown<Answer>(
   call: UserCall,
   names: readonly string[],
-  ask: (keys: readonly string[]) => Promise<readonly Answer[]>,
+  send: (keys: readonly string[]) => Promise<readonly Answer[]>,
 ): Promise<Map<string, Answer>> {
   const keys = await keysOf(call, names)
   const known = names.flatMap((name, n) => {
@@ -112,7 +112,7 @@ async function eachKnown<Answer>(
   })
   const answers = await inBatches(
     known.map(([, key]) => key),
-    ask,
+    send,
   )
   return new Map(
     known.flatMap(([name], n) => {

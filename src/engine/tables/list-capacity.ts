@@ -33,7 +33,7 @@ import type { HeldStripe } from './stripe.ts'
  * Makes space for one more peer than `count`. Allocates only when the block is full, and then an
  * eighth more.
  */
-export function makeRoom(held: HeldStripe, list: ListRef, family: Family, count: number): boolean {
+export function growList(held: HeldStripe, list: ListRef, family: Family, count: number): boolean {
   const { arena } = held
   if (peerIndexOf(arena, list) !== 0) return makeSegment(held, list, family, count)
   if (count < arena.u32[(list + LIST_CAPACITY) >> 2]!) return true
@@ -148,7 +148,7 @@ function makeSegment(held: HeldStripe, list: ListRef, family: Family, count: num
 }
 
 /** Frees memory that is no longer needed after a removal left `count` peers. */
-export function giveRoom(held: HeldStripe, list: ListRef, family: Family, count: number): void {
+export function shrinkList(held: HeldStripe, list: ListRef, family: Family, count: number): void {
   const { arena, head: stripe } = held
   const index = peerIndexOf(arena, list)
   if (index !== 0) {
