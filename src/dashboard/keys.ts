@@ -2,12 +2,12 @@ import { request } from './api.ts'
 import { byId } from './dom.ts'
 import { formatDuration } from './format.ts'
 import {
-  requestInChunks,
   countTexts,
   hideResults,
   lookUpEach,
   onClear,
   onSubmit,
+  requestInChunks,
   showResults,
 } from './forms.ts'
 import { makeHash, readKeys } from './hashes.ts'

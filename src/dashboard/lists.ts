@@ -1,12 +1,12 @@
 import { request } from './api.ts'
 import { byId } from './dom.ts'
 import {
-  requestInChunks,
   countTexts,
   hideResults,
   lookUpEach,
   onClear,
   onSubmit,
+  requestInChunks,
   showResults,
 } from './forms.ts'
 import { readHashes } from './hashes.ts'

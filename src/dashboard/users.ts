@@ -3,12 +3,12 @@ import { request } from './api.ts'
 import { byId, type Cell } from './dom.ts'
 import { formatBytes, formatNumber } from './format.ts'
 import {
-  requestInChunks,
   countTexts,
   hideResults,
   lookUpEach,
   onClear,
   onSubmit,
+  requestInChunks,
   showResults,
 } from './forms.ts'
 import { cut, isKey, makeHash, readKeys } from './hashes.ts'
