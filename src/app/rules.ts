@@ -43,6 +43,7 @@ function limitSettings(limits: LimitsConfig): LimitSettings {
     announcesBurst: limits.announces_per_address_burst,
     maxTorrents: limits.max_torrents,
     peersPerAddress: limits.peers_per_address,
+    memoryPerAddress: limits.memory_per_address,
     serveExcessLeechers: limits.serve_excess_leechers,
     completedOncePerDay: limits.completed_once_per_day,
     refusePrivateAddresses: limits.refuse_private_addresses,

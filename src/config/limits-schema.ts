@@ -14,18 +14,21 @@ const PROFILES = {
     announces_per_address: 0,
     announces_per_address_burst: 200,
     peers_per_address: 0,
+    memory_per_address: 0,
     completed_once_per_day: false,
   },
   public: {
     announces_per_address: 3000,
     announces_per_address_burst: 6000,
     peers_per_address: 64,
+    memory_per_address: 5,
     completed_once_per_day: true,
   },
   private: {
     announces_per_address: 12_000,
     announces_per_address_burst: 24_000,
     peers_per_address: 0,
+    memory_per_address: 20,
     completed_once_per_day: true,
   },
 } as const
@@ -58,7 +61,7 @@ export const LIMITS_SECTION = {
       enum: ['open', 'public', 'private'],
       default: 'public',
       description:
-        'Defaults of announces_per_address, its burst and peers_per_address. "public" bounds what one address can do and does not affect ordinary clients; "private" allows for many users behind one address; "open" has no limits. A key that is set overrides the profile.',
+        'Defaults of announces_per_address, its burst, peers_per_address and memory_per_address. "public" bounds what one address can do and does not affect ordinary clients; "private" allows for many users behind one address; "open" has no limits. A key that is set overrides the profile.',
     },
     announces_per_address: {
       type: 'integer',
@@ -96,8 +99,17 @@ export const LIMITS_SECTION = {
       description:
         'Peers that one IPv4 address or IPv6 /64 may have in one torrent. Further seeders are refused; for leechers see serve_excess_leechers. In a torrent with more than 512 seeders or leechers, only the newest 512 of them are checked. 0 means no limit.',
     },
+    memory_per_address: {
+      type: 'integer',
+      default: PROFILES.public.memory_per_address,
+      minimum: 0,
+      maximum: 100,
+      unit: 'percent',
+      description:
+        'Percent of engine.memory that peers of one IPv4 address or IPv6 /64 may fill, at 160 bytes per peer. An IPv6 /48 may fill four times as much. Further peers are refused; for leechers in torrents that others announced, see serve_excess_leechers. 0 means no limit.',
+    },
     serve_excess_leechers: switchedOn(
-      'Give peers to leechers above peers_per_address without adding them to the torrent, because many households may share one address. If false, they are refused. Default: true, or false if peers_per_address is set and this key is not.',
+      'Give peers to leechers above peers_per_address or memory_per_address without adding them to the torrent, because many households may share one address. If false, they are refused. Default: true, or false if peers_per_address is set and this key is not.',
     ),
     completed_once_per_day: switchedOn(
       'Count a download once per torrent, peer id and address within a day.',

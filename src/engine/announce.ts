@@ -49,6 +49,7 @@ import {
 } from './tables/peer-list.ts'
 import { randomBelow } from './tables/random.ts'
 import { NO_LIST, NO_SLOT, NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
+import { isSourceFull } from './tables/source-counts.ts'
 import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import { insertPeer, setSeeder } from './tables/swarm.ts'
 import { addTorrent, findTorrent, markChanged, touchTorrent } from './tables/torrents.ts'
@@ -59,6 +60,8 @@ const EVICTIONS_MAX = 2
 
 /** Returned by `upsert` for a peer that a limit refuses. */
 const TOO_MANY = -2
+/** Returned by `upsert` for a peer whose network has its share of the memory. */
+const BEYOND_SHARE = -3
 
 /**
  * Answers one announce, whatever its protocol: if it is allowed, changes the swarm as the event
@@ -88,15 +91,17 @@ export function announce(engine: Engine, announce: Announce): number {
     if (engine.limits.maxTorrents !== 0 && hasMaxTorrents(engine)) {
       return refuse(engine, announce, Failure.tooManyTorrents)
     }
+    if (isBeyondShare(engine, announce)) return refuse(engine, announce, Failure.addressShare)
     torrent = makeTorrent(engine, announce)
     if (torrent === NO_TORRENT) return refuse(engine, announce, Failure.outOfMemory)
   }
   let slot = upsert(engine, announce, torrent)
-  if (slot === TOO_MANY) {
+  if (slot === TOO_MANY || slot === BEYOND_SHARE) {
     const { family, seeder } = announce.peer
+    const failure = slot === TOO_MANY ? Failure.tooManyPeers : Failure.addressShare
     const isServed = engine.limits.serveExcessLeechers && !seeder && family !== Family.websocket
-    if (isServed) return answerUnlisted(engine, announce, torrent)
-    return refuse(engine, announce, Failure.tooManyPeers)
+    if (isServed) return answerUnlisted(engine, announce, torrent, failure)
+    return refuse(engine, announce, failure)
   }
   if (slot === NO_SLOT) return refuse(engine, announce, Failure.outOfMemory)
   if (expirePeers(engine, torrent, announce.nowSeconds) > 0) {
@@ -204,13 +209,18 @@ function isOfDeadWorker(engine: Engine, { request, at, peer }: Announce): boolea
 }
 
 /**
- * Answers a leecher whose address has too many peers in the torrent. It is counted against the
+ * Answers a leecher whose address has too many peers, in the torrent or in all. It is counted against the
  * limit and not added, so no other client connects to it, but it can connect to others: it may be
  * one of many households behind a carrier's NAT. Releases the stripe. Returns the length of the
  * reply.
  */
-function answerUnlisted(engine: Engine, announce: Announce, torrent: TorrentRef): number {
-  limited(engine.limits, Failure.tooManyPeers)
+function answerUnlisted(
+  engine: Engine,
+  announce: Announce,
+  torrent: TorrentRef,
+  failure: Failure,
+): number {
+  limited(engine.limits, failure)
   const end = writePeers(engine, announce, torrent, NO_SLOT)
   writeCounts(engine, announce, torrent)
   releaseStripe(engine.held)
@@ -223,6 +233,13 @@ function refuse(engine: Engine, { reply, replyAt }: Announce, failure: Failure):
   releaseStripe(engine.held)
   reply.u8[replyAt + FAILURE] = limited(engine.limits, failure)
   return REPLY_HEADER_BYTES
+}
+
+/** Whether the network of a new peer has its share of the memory. Other nodes check their own. */
+function isBeyondShare({ held, limits }: Engine, { isRemote, peer }: Announce): boolean {
+  const { peersPerSource } = limits
+  if (peersPerSource === 0 || isRemote) return false
+  return isSourceFull(held, peer.family, peer.view, peer.addressAt, peersPerSource)
 }
 
 /** Threads that check at the same moment may each add one more torrent. */
@@ -265,21 +282,24 @@ export function countDownload({ announce, held, settings }: Engine, torrent: Tor
 }
 
 /**
- * Adds the peer or updates it. Returns its slot, NO_SLOT if memory is full, or TOO_MANY if a limit
- * refuses it.
+ * Adds the peer or updates it. Returns its slot, NO_SLOT if memory is full, or TOO_MANY or
+ * BEYOND_SHARE if a limit refuses it.
  */
 export function upsert(
   engine: Engine,
   announce: Announce,
   torrent: TorrentRef,
-): Slot | typeof TOO_MANY {
+): Slot | typeof TOO_MANY | typeof BEYOND_SHARE {
   const { access, settings, held } = engine
   const { arena } = held
   const { at, peer } = announce
   const { family, seeder } = peer
   let list = listOf(arena, torrent, family)
   let slot = findPeer(held, list, peer)
-  if (slot === NO_SLOT && isCrowded(engine, announce, list)) return TOO_MANY
+  if (slot === NO_SLOT) {
+    if (isBeyondShare(engine, announce)) return BEYOND_SHARE
+    if (isCrowded(engine, announce, list)) return TOO_MANY
+  }
   touchTorrent(arena, torrent, announce.nowSeconds)
   const turned = slot === NO_SLOT || seeder !== slot < seederCount(arena, list)
   const before = slot === NO_SLOT ? 0 : detailAt(arena, list, family, slot)

@@ -120,8 +120,14 @@ export function createTables(
 }
 
 /** Opens the tables of swarms in this thread. */
-export function openTables({ arenas, stripeCount, hashKey }: SharedTables): OpenTables {
-  const stripes: Stripes = { arenas: arenas.map(viewArena), stripeCount, hashKey }
+export function openTables({ arenas, sources, ...shared }: SharedTables): OpenTables {
+  const { stripeCount, hashKey } = shared
+  const stripes: Stripes = {
+    arenas: arenas.map(viewArena),
+    stripeCount,
+    hashKey,
+    sources: new Int32Array(sources),
+  }
   return { ...stripes, held: createHeldStripe(stripes) }
 }
 
@@ -143,7 +149,7 @@ export function openEngine(tables: EngineTables, settings: EngineSettings): Engi
     growth: { up: 0, down: 0, isIdle: false, silence: 0 },
     deadWorkers: openDeadWorkers(tables.deadWorkers),
     events: tables.events && openEventLog(tables.events),
-    limits: openLimits(tables.limits, settings.limits),
+    limits: openLimits(tables.limits, settings.limits, memoryOf(tables)),
     settings,
     picks: [createPicks(random, arena), createPicks(random, arena)],
     recipient: createRecipient(arena.view),
@@ -153,9 +159,14 @@ export function openEngine(tables: EngineTables, settings: EngineSettings): Engi
   }
 }
 
+/** Bytes of the memory for swarms. */
+function memoryOf({ arenas }: SharedTables): number {
+  return arenas.reduce((bytes, arena) => bytes + arena.byteLength, 0)
+}
+
 /** Applies `rules` to this thread's engine from the next request on. */
 export function setRules(engine: Engine, tables: EngineTables, rules: EngineRules): void {
   engine.settings = rules.settings
-  engine.limits = openLimits(tables.limits, rules.settings.limits)
+  engine.limits = openLimits(tables.limits, rules.settings.limits, memoryOf(tables))
   engine.access.rules = rules.access
 }

@@ -45,6 +45,8 @@ export type LimitSettings = {
   readonly maxTorrents: number
   /** Peers of one IPv4 address or IPv6 /64 in one torrent. */
   readonly peersPerAddress: number
+  /** Percent of the memory for swarms that peers of one IPv4 address or IPv6 /64 may fill. */
+  readonly memoryPerAddress: number
   /** Whether a leecher above peersPerAddress gets peers without being added; else it is refused. */
   readonly serveExcessLeechers: boolean
   /** Count a `completed` once per torrent, peer id and address within a day. */
@@ -62,6 +64,7 @@ export const NO_LIMITS: LimitSettings = {
   announcesBurst: 0,
   maxTorrents: 0,
   peersPerAddress: 0,
+  memoryPerAddress: 0,
   serveExcessLeechers: true,
   completedOncePerDay: false,
   refusePrivateAddresses: false,
@@ -84,6 +87,8 @@ export type Limits = {
   readonly rate: Rate | undefined
   readonly maxTorrents: number
   readonly peersPerAddress: number
+  /** Peers of one IPv4 address or IPv6 /64 in all torrents; 0 for no limit. */
+  readonly peersPerSource: number
   readonly serveExcessLeechers: boolean
   readonly publicOnly: boolean
   readonly completedOncePerDay: boolean
@@ -100,6 +105,7 @@ const LIMITS = {
   announces_per_address: Failure.tooManyAnnounces,
   max_torrents: Failure.tooManyTorrents,
   peers_per_address: Failure.tooManyPeers,
+  memory_per_address: Failure.addressShare,
   downloads_per_user: Failure.tooManyDownloads,
   peers_per_user: Failure.tooManyUserPeers,
   refuse_private_addresses: Failure.privateAddress,
@@ -110,6 +116,9 @@ const LIMITS = {
 } as const
 
 export type LimitName = keyof typeof LIMITS
+
+/** Memory of a peer that is alone in its torrent, which is the most that a peer takes. */
+const LONE_PEER_BYTES = 160
 
 /** One counter per failure; most failures do not belong to a limit. */
 const COUNTERS = Object.keys(Failure).length
@@ -123,7 +132,11 @@ export function createLimits(): SharedLimits {
 }
 
 /** Creates one thread's checks; again, over the same memory, when the settings change. */
-export function openLimits(shared: SharedLimits, settings: LimitSettings): Limits {
+export function openLimits(
+  shared: SharedLimits,
+  settings: LimitSettings,
+  memoryBytes: number,
+): Limits {
   const { announcesBurst, announcesPerAddress } = settings
   const rate =
     announcesPerAddress > 0
@@ -142,6 +155,7 @@ export function openLimits(shared: SharedLimits, settings: LimitSettings): Limit
     rate,
     maxTorrents: settings.maxTorrents,
     peersPerAddress: settings.peersPerAddress,
+    peersPerSource: Math.ceil((memoryBytes * settings.memoryPerAddress) / 100 / LONE_PEER_BYTES),
     serveExcessLeechers: settings.serveExcessLeechers,
     publicOnly,
     completedOncePerDay: settings.completedOncePerDay,

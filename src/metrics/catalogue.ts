@@ -128,7 +128,7 @@ export const CATALOGUE = {
     'Announces that a limit refused, by the key in [limits].',
     {
       limit:
-        'announces_per_address, max_torrents, peers_per_address, refuse_private_addresses, refuse_privileged_ports, client_blacklist, client_whitelist',
+        'announces_per_address, max_torrents, peers_per_address, memory_per_address, refuse_private_addresses, refuse_privileged_ports, client_blacklist, client_whitelist',
     },
   ),
   muster_limited_connections_total: counter(

@@ -11,17 +11,23 @@ function load(t: Test, text: string) {
 
 t.test('limits are on by default, and a profile chooses others', async t => {
   const limitsOf = (text: string) => load(t, text).config.limits
-  const published = { announces_per_address: 3000, peers_per_address: 64 }
+  const published = {
+    announces_per_address: 3000,
+    peers_per_address: 64,
+    memory_per_address: 5,
+  }
   t.match(limitsOf(''), { profile: 'public', completed_once_per_day: true, ...published })
   t.match(limitsOf('[limits]\nmax_torrents = 5'), { max_torrents: 5, ...published })
   t.match(limitsOf('[limits]\nprofile = "open"'), {
     announces_per_address: 0,
     peers_per_address: 0,
+    memory_per_address: 0,
     completed_once_per_day: false,
   })
   t.match(limitsOf('[limits]\nprofile = "private"\npeers_per_address = 7'), {
     announces_per_address: 12_000,
     peers_per_address: 7,
+    memory_per_address: 20,
   })
 })
 

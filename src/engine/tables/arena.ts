@@ -6,6 +6,7 @@ import {
   STRIPE_HEAD_BYTES,
 } from './layout.ts'
 import type { StripeHead } from './references.ts'
+import { createSourceCounts } from './source-counts.ts'
 
 /** One arena of shared memory, with a view of each width that its fields have. */
 export type Arena = {
@@ -23,6 +24,8 @@ export type SharedTables = {
   readonly stripeCount: number
   /** Key of every hash over input that clients choose. */
   readonly hashKey: readonly [number, number]
+  /** Numbers of peers by source, see source-counts.ts. */
+  readonly sources: SharedArrayBuffer
 }
 
 const STRIPES_MAX = 2048
@@ -47,7 +50,7 @@ export function reserveTables(
     new Uint32Array(memory)[ARENA_FREE >> 2] = heads
     arenas.push(memory)
   }
-  return { arenas, stripeCount, hashKey }
+  return { arenas, stripeCount, hashKey, sources: createSourceCounts() }
 }
 
 /** Creates this thread's views of an arena. */

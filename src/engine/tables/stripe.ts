@@ -2,6 +2,7 @@ import { type Arena, stripeHead } from './arena.ts'
 import type { HashKey } from './keyed-hash.ts'
 import { passLock, releaseLock, takeLock } from './lock.ts'
 import type { StripeHead } from './references.ts'
+import type { SourceCounts } from './source-counts.ts'
 
 /** The tables as one thread sees them. */
 export type Stripes = {
@@ -9,6 +10,7 @@ export type Stripes = {
   /** Power of two. Stripe s lies in arena s % arenas.length. */
   readonly stripeCount: number
   readonly hashKey: HashKey
+  readonly sources: SourceCounts
 }
 
 /**
@@ -20,10 +22,10 @@ export type HeldStripe = Stripes & {
   head: StripeHead
 }
 
-export function createHeldStripe({ arenas, stripeCount, hashKey }: Stripes): HeldStripe {
+export function createHeldStripe({ arenas, stripeCount, hashKey, sources }: Stripes): HeldStripe {
   const [arena] = arenas
   if (!arena) throw new Error('the tables have no arena')
-  return { arenas, stripeCount, hashKey, arena, head: stripeHead(0, arenas.length) }
+  return { arenas, stripeCount, hashKey, sources, arena, head: stripeHead(0, arenas.length) }
 }
 
 /** The number of the stripe that a torrent of this hash belongs to. */

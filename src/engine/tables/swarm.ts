@@ -26,6 +26,7 @@ import {
 } from './peer-list.ts'
 import { copyTag, hasTags, setTag, swapTags, tagOf } from './peer-tags.ts'
 import { type ListRef, NO_LIST, NO_SLOT, type Slot, type TorrentRef } from './references.ts'
+import { countSource } from './source-counts.ts'
 import type { HeldStripe } from './stripe.ts'
 
 /** Insertion, removal and promotion of peers. The caller holds the stripe's lock throughout. */
@@ -98,6 +99,7 @@ export function insertPeer(held: HeldStripe, torrent: TorrentRef, peer: SoughtPe
   if (list === NO_LIST) return NO_SLOT
   const slot = insertInto(held, list, peer)
   if (slot === NO_SLOT) dropEmptyList(held, torrent, peer.family)
+  else countSource(held, peer.family, peer.view, peer.addressAt, 1)
   return slot
 }
 
@@ -163,6 +165,7 @@ export function removePeer(
   const count = peerCount(arena, list)
   const seeders = seederCount(arena, list)
   const index = peerIndexOf(arena, list)
+  countSource(held, family, arena.view, compactAt(arena, list, family, slot), -1)
   if (index !== 0) indexRemove(arena, index, hashOfSlot(held, list, family, slot), slot)
   let hole = slot
   if (slot < seeders) {
