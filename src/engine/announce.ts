@@ -209,10 +209,10 @@ function isOfDeadWorker(engine: Engine, { request, at, peer }: Announce): boolea
 }
 
 /**
- * Answers a leecher whose address has too many peers, in the torrent or in all. It is counted against the
- * limit and not added, so no other client connects to it, but it can connect to others: it may be
- * one of many households behind a carrier's NAT. Releases the stripe. Returns the length of the
- * reply.
+ * Answers a leecher whose address has too many peers, in the torrent or in all. It is counted
+ * against the limit and not added, so no other client connects to it, but it can connect to others:
+ * it may be one of many households behind a carrier's NAT. Releases the stripe. Returns the length
+ * of the reply.
  */
 function answerUnlisted(
   engine: Engine,
