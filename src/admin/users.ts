@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Database } from '../database/database.ts'
 import type { Batch, UserChange } from '../database/ledger-rows.ts'
-import { clearEntries, removeEntry, setEntry } from '../engine/access-tables.ts'
+import { clearEntries, keyBytesOf, removeEntry, setEntry } from '../engine/access-tables.ts'
 import type { Engine } from '../engine/engine.ts'
 import { eachUserPeer } from '../engine/inspect.ts'
 import { dropPeersOfUsers } from '../engine/leave.ts'
@@ -17,6 +17,7 @@ import {
   userFlags,
   userNumberMax,
   writeUser,
+  writeUserKey,
 } from '../engine/user-records.ts'
 import type { Logger } from '../log.ts'
 import { Accounts } from './accounts.ts'
@@ -247,6 +248,7 @@ export class Users {
     const written = totalsOf(user)
     writeUser(access.users, number, written, this.#knownTotals(same))
     setEntry(access.userKeys, user.key, number)
+    writeUserKey(access.users, number, keyBytesOf(user.key))
     this.#byKey.set(user.key, { id: user.id, number, written })
     this.#keyOfId.set(user.id, user.key)
     this.#idOfNumber.set(number, user.id)

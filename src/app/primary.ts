@@ -138,10 +138,13 @@ export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig)
 }
 
 /** Throws an OperatorError if the process may not allocate that much memory. */
-function reserveTables({ accounting, engine, events }: Config, access: AccessRules): EngineTables {
+function reserveTables(config: Config, access: AccessRules): EngineTables {
+  const { accounting, engine, events, nodes } = config
   const memoryBytes = engine.memory
+  const isShared = access.users && nodes.servers.length > 0
   try {
-    return createTables(memoryBytes, access, accounting.sessions, eventLogSize(events))
+    const waiting = eventLogSize(events)
+    return createTables(memoryBytes, access, accounting.sessions, waiting, isShared)
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     throw unavailableError(

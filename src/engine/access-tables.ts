@@ -34,6 +34,12 @@ function viewOf(key: string): DataView {
   return keyView
 }
 
+/** The 20 bytes of a key, in an array of their own. */
+export function keyBytesOf(key: string): Uint8Array {
+  writeKeyBytes(key, keyBytes, 0)
+  return Uint8Array.from(keyBytes)
+}
+
 /** Value of an entry; undefined when there is none. */
 export function readEntry(table: AccessTable, key: string): number | undefined {
   const value = findValue(table, viewOf(key), 0)

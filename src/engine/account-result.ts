@@ -1,4 +1,5 @@
 import { Failure } from '../protocol/failures.ts'
+import { createSessionTotals, type SessionTotals } from '../protocol/session-totals.ts'
 
 /** Result of `account`, valid until the next call. One object per thread. */
 export type AccountResult = {
@@ -12,6 +13,12 @@ export type AccountResult = {
   hasOthers: boolean
   /** The limit of the user that refuses the peer; `Failure.none` if none does. */
   refusal: Failure
+  /** The session as all nodes know it, where there are others. */
+  readonly shared: SessionTotals
+  /** `shared` is that of the current announce. */
+  hasShared: boolean
+  /** What another node knows of the session. */
+  readonly remote: SessionTotals
 }
 
 export function createAccountResult(): AccountResult {
@@ -21,5 +28,8 @@ export function createAccountResult(): AccountResult {
     hasEndpoint: false,
     hasOthers: false,
     refusal: Failure.none,
+    shared: createSessionTotals(),
+    hasShared: false,
+    remote: createSessionTotals(),
   }
 }

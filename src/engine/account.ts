@@ -10,6 +10,7 @@ import {
   readU64,
   UPLOADED,
 } from '../protocol/records.ts'
+import { RESTART_SECONDS } from '../protocol/session-totals.ts'
 import type { Announce } from './current-announce.ts'
 import { findEndpoint, putEndpoint, takeEndpoints } from './endpoints.ts'
 import type { Engine } from './engine.ts'
@@ -36,6 +37,7 @@ import {
   type Sessions,
 } from './session-layout.ts'
 import { addSession, holdSession, markSession, releaseSession } from './sessions.ts'
+import { beginRun, joinHeld, readTotals } from './shared-sessions.ts'
 import { slotRefusal } from './slots.ts'
 import { torrentPeers, torrentSeeders } from './tables/peer-list.ts'
 import { NO_TORRENT, type TorrentRef } from './tables/references.ts'
@@ -48,13 +50,6 @@ import { creditUser } from './user-records.ts'
  * counts give nothing, and nothing is credited twice. The first announce of a session gives nothing
  * either, because the tracker cannot know how much of its counts is credited already.
  */
-
-/**
- * Counts that fall mean that the client was restarted only if two of three signs say so: `stopped`
- * before, `started` now, and this many seconds of silence. Otherwise the announce is an earlier
- * one, repeated or delayed.
- */
-export const RESTART_SECONDS = 60
 
 /**
  * Seconds after a restart in which a `stopped` with the final counts of before is one that the
@@ -76,15 +71,19 @@ export function account(engine: Engine, announce: Announce, torrent: TorrentRef)
   account.hasEndpoint = false
   account.hasOthers = false
   account.refusal = Failure.none
+  account.hasShared = false
   let session = holdSession(sessions, keyOf(engine, announce))
   const isNew = session === 0
-  if (isNew && !stopped) session = addSession(sessions, engine.sessionKey)
+  if (isNew && (!stopped || announce.isRemote)) session = addSession(sessions, engine.sessionKey)
   if (session === 0) {
     releaseSession(sessions)
     return
   }
-  credit(engine, announce, session, isNew, torrent)
-  markSession(sessions, session)
+  if (announce.isRemote) account.completed = joinHeld(engine, announce, session, isNew)
+  else {
+    credit(engine, announce, session, isNew, torrent)
+    markOwn(engine, session)
+  }
   account.counted = (sessions.u32[(session + SESSION_STATE) >> 2]! & SessionState.completed) !== 0
   const known = findEndpoint(sessions, session, announce.peer.family, request, at + ADDRESS)
   account.hasEndpoint = known !== -1
@@ -101,7 +100,7 @@ export function account(engine: Engine, announce: Announce, torrent: TorrentRef)
     releaseSession(sessions)
   }
   creditUser(access.users, access.user, access.credit)
-  if (engine.events && access.credit.flags !== 0) {
+  if (engine.events && access.credit.flags !== 0 && !announce.isRemote) {
     logEvent(engine.events, EventKind.flagged, access.user, announce)
   }
 }
@@ -117,6 +116,16 @@ export function attachPeer(engine: Engine, announce: Announce): void {
   const { request, at, peer } = announce
   const known = findEndpoint(sessions, session, peer.family, request, at + ADDRESS)
   putEndpoint(engine, announce, session, known)
+}
+
+/** Marks a session as one that waits to be written, and notes it for the other nodes. */
+function markOwn({ account, ring, sessions }: Engine, session: number): void {
+  if (sessions.runs) {
+    sessions.u32[(session + SESSION_STATE) >> 2]! &= ~SessionState.elsewhere
+    if (ring) readTotals(sessions, session, account.shared)
+    account.hasShared = ring !== undefined
+  }
+  markSession(sessions, session)
 }
 
 function keyOf(engine: Engine, { request, at, hash }: Announce) {
@@ -153,8 +162,12 @@ function credit(
   else if ((u32[state]! & (SessionState.seeder | SessionState.stopped)) === SessionState.seeder) {
     u32[(session + SESSION_NEW_SEEDING) >> 2]! += Math.min(silence, engine.settings.peersTimeout)
   }
-  if (isNew || isRestart(sessions, session, announce, silence)) begin(sessions, session, announce)
-  else if (!isRepeatedStop(sessions, session, announce)) {
+  if (isNew || isRestart(sessions, session, announce, silence)) {
+    begin(sessions, session, announce)
+    beginRun(sessions, session, isNew)
+    if (event === Event.started) u32[state]! |= SessionState.began
+    else u32[state]! &= ~SessionState.began
+  } else if (!isRepeatedStop(sessions, session, announce)) {
     grow(engine, announce, session, silence, torrent)
   }
   const isSeeder = peer.seeder ? SessionState.seeder : 0
@@ -165,7 +178,7 @@ function credit(
   engine.account.completed = isCompletion
   due.completed = isCompletion ? 1 : 0
   u32[state] =
-    (u32[state]! & (SessionState.completed | SessionState.grewTooFast)) |
+    (u32[state]! & (SessionState.completed | SessionState.grewTooFast | SessionState.began)) |
     isSeeder |
     (isCompletion ? SessionState.completed : 0) |
     (event === Event.stopped ? SessionState.stopped : 0)
@@ -183,6 +196,7 @@ function isRestart(
   const started = request.u8[at + EVENT] === Event.started
   const stopped = (u32[(session + SESSION_STATE) >> 2]! & SessionState.stopped) !== 0
   // Two of three signs: `stopped` before, `started` now, and silence in which nothing was delayed.
+  // Otherwise the announce is an earlier one, repeated or delayed.
   const signs = (started ? 1 : 0) + (stopped ? 1 : 0) + (silence >= RESTART_SECONDS ? 1 : 0)
   if (signs < 2 || request.u8[at + EVENT] === Event.stopped) return false
   return (

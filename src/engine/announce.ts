@@ -1,3 +1,4 @@
+import { DeltaBit } from '../protocol/delta-record.ts'
 import { Failure } from '../protocol/failures.ts'
 import {
   ADDRESS,
@@ -150,6 +151,7 @@ function stopAnnounced(engine: Engine, announce: Announce, isHeld = false): numb
   access.user = findUser(access, view, at + USER_KEY)
   if (!isHeld) holdStripeOf(held, announce.hash)
   const torrent = findTorrent(held, announce.hash, view, at + INFO_HASH)
+  engine.account.hasShared = false
   if (access.user !== 0 && !isHeld) account(engine, announce, torrent)
   if (torrent !== NO_TORRENT) {
     stop(engine, announce, torrent)
@@ -166,9 +168,12 @@ function stopAnnounced(engine: Engine, announce: Announce, isHeld = false): numb
 }
 
 /** Writes the delta of the announce for other nodes; `stopped` if its peer is removed. */
-function writeAnnounceDelta({ access, announce }: Engine, ring: DeltaRing, stopped: boolean): void {
+function writeAnnounceDelta(engine: Engine, ring: DeltaRing, stopped: boolean): void {
+  const { access, account, announce } = engine
   const withUser = access.rules.users && access.user !== 0
-  writeDelta(ring, announce, stopped, !stopped && announce.completed, withUser)
+  const change = stopped ? DeltaBit.stopped : announce.completed ? DeltaBit.completed : 0
+  const kind = withUser ? change | DeltaBit.user : change
+  writeDelta(ring, announce, kind, withUser && account.hasShared ? account.shared : undefined)
 }
 
 /** Writes the interval with its jitter. */

@@ -31,6 +31,7 @@ import {
   USER_KEY,
   WEBSOCKET_ANNOUNCE_BYTES,
 } from '../protocol/records.ts'
+import { readSessionTotals, SESSION_TOTALS_BYTES } from '../protocol/session-totals.ts'
 import { findUser } from './access.ts'
 import { account } from './account.ts'
 import { countDownload, makeTorrent, stop, upsert } from './announce.ts'
@@ -38,6 +39,7 @@ import { readAnnounce } from './current-announce.ts'
 import type { Engine } from './engine.ts'
 import { isNewCompletion } from './new-completion.ts'
 import type { PeerPlace, RecentStops } from './recent-stops.ts'
+import { joinSession } from './shared-sessions.ts'
 import type { Arena } from './tables/arena.ts'
 import { copyWords } from './tables/copy-words.ts'
 import { findPeer } from './tables/find-peer.ts'
@@ -117,16 +119,27 @@ export function applyDelta(
   const length = deltaBytes(bits)
   // A clock that is ahead must not keep a peer for longer than the timeout.
   const seen = Math.min(nowSeconds, seenOf(bytes[at + DELTA_SEEN]!, base))
-  if (seen < nowSeconds - engine.settings.peersTimeout) {
-    counts.expired++
-    return length
-  }
   const torrent = holdTorrentOf(applier, view, at, seen)
   engine.access.user =
     (bits & DeltaBit.user) === 0 ? 0 : findUser(engine.access, request.view, USER_KEY)
+  const sessionAt = at + length - SESSION_TOTALS_BYTES
+  const hasSession =
+    engine.access.user !== 0 &&
+    (bits & DeltaBit.session) !== 0 &&
+    readSessionTotals(view, sessionAt, engine.account.remote)
+  if (!hasSession) engine.access.user = 0
+  if (seen < nowSeconds - engine.settings.peersTimeout) {
+    if (hasSession) joinSession(engine, engine.announce)
+    releaseStripe(held)
+    counts.expired++
+    return length
+  }
   const isNews = isNewer(applier, bytes, at, torrent)
   if (isNews) change(engine, torrent)
-  else if ((bits & DeltaBit.completed) !== 0) countLate(engine, torrent)
+  else {
+    const isCompletion = hasSession && joinSession(engine, engine.announce)
+    if ((bits & DeltaBit.completed) !== 0) countLate(engine, torrent, isCompletion)
+  }
   releaseStripe(held)
   if ((bits & DeltaBit.stopped) !== 0) applier.stops.note(bytes, at, seen, applier.from)
   if (isNews) counts.applied++
@@ -240,6 +253,7 @@ function change(engine: Engine, torrent: TorrentRef): void {
   if (access.rules.users) {
     if (access.user === 0) forgetAccount(engine)
     else account(engine, announce, torrent)
+    if (announce.request.u8[EVENT] !== Event.completed) engine.account.completed = false
   }
   if (announce.request.u8[EVENT] === Event.stopped) {
     if (torrent !== NO_TORRENT) stop(engine, announce, torrent)
@@ -250,15 +264,13 @@ function change(engine: Engine, torrent: TorrentRef): void {
 }
 
 /** Counts the download of an announce that arrived after a later one of its peer. */
-function countLate(engine: Engine, known: TorrentRef): void {
+function countLate(engine: Engine, known: TorrentRef, isCompletion: boolean): void {
   const { access, announce, held, settings } = engine
   const torrent = known === NO_TORRENT ? makeTorrent(engine, announce) : known
   if (torrent === NO_TORRENT) return
   const { arena } = held
   if (access.rules.users) {
-    if (access.user === 0) return
-    account(engine, announce, torrent)
-    if (!engine.account.completed) return
+    if (!isCompletion) return
   } else {
     const { family } = announce.peer
     const list = listOf(arena, torrent, family)

@@ -26,6 +26,7 @@ import {
   UPLOADED,
   USER_KEY,
 } from '../protocol/records.ts'
+import { type SessionTotals, writeSessionTotals } from '../protocol/session-totals.ts'
 import type { Announce } from './current-announce.ts'
 import type { Arena } from './tables/arena.ts'
 import { copyWords } from './tables/copy-words.ts'
@@ -112,15 +113,15 @@ function commit({ words }: DeltaRing, bytes: number): void {
 }
 
 /**
- * Writes the delta of an announce. `completed`: it counted as a download. `withUser`: users are
- * credited, so that the other nodes need counts and user key.
+ * Writes the delta of an announce. `kind` has DeltaBit.stopped, DeltaBit.completed if it counted as
+ * a download, and DeltaBit.user if users are credited, so that the other nodes need counts, user
+ * key and session.
  */
 export function writeDelta(
   ring: DeltaRing,
   { request, at, peer, nowSeconds }: Announce,
-  stopped: boolean,
-  completed: boolean,
-  withUser: boolean,
+  kind: number,
+  session?: SessionTotals,
 ): void {
   const { family } = peer
   if (family === Family.websocket && !ring.withWebsocket) return
@@ -128,13 +129,13 @@ export function writeDelta(
   if (target === -1) return
   const { u8, view } = ring
   const from = request.view
+  const withUser = (kind & DeltaBit.user) !== 0
   const bits =
     family |
+    kind |
     (peer.seeder ? DeltaBit.seeder : 0) |
-    (stopped ? DeltaBit.stopped : 0) |
-    (completed ? DeltaBit.completed : 0) |
     (withUser || ring.withCounts ? DeltaBit.counts : 0) |
-    (withUser ? DeltaBit.user : 0)
+    (withUser && session ? DeltaBit.session : 0)
   u8[target + DELTA_BITS] = bits
   u8[target + DELTA_SEEN] = nowSeconds & 0xff
   view.setUint16(target + DELTA_PORT, from.getUint16(at + PORT, true), true)
@@ -162,7 +163,10 @@ export function writeDelta(
     view.setUint16(to + COUNTS_EVENT, request.u8[at + EVENT]!, true)
     to += DELTA_COUNTS_BYTES
   }
-  if (withUser) copyWords(view, to, from, at + USER_KEY, HASH_BYTES)
+  if (withUser) {
+    to += copyWords(view, to, from, at + USER_KEY, HASH_BYTES)
+    if (session) writeSessionTotals(view, to, session)
+  }
   commit(ring, deltaBytes(bits))
 }
 

@@ -98,7 +98,7 @@ export type EngineTables = SharedTables & {
 
 /**
  * Reserves `memoryBytes` of address space for swarms, and the tables that the rules need. With
- * `events` it records so many events that wait to be taken. Every thread passes the result to
+ * `events` it records so many events that wait to be taken. `isShared`: several nodes credit users. Every thread passes the result to
  * `openEngine`.
  */
 export function createTables(
@@ -106,13 +106,14 @@ export function createTables(
   rules: AccessRules = NO_RULES,
   sessionsMax = SESSIONS_MAX,
   events = 0,
+  isShared = false,
 ): EngineTables {
   assertLayouts()
   const hashKey = [randomBytes(4).readUInt32LE(), randomBytes(4).readUInt32LE()] as const
   return {
     ...reserveTables(memoryBytes, hashKey),
     access: createAccess(rules, hashKey),
-    sessions: createSessions(sessionsMax, hashKey),
+    sessions: createSessions(sessionsMax, hashKey, isShared),
     deadWorkers: createDeadWorkers(),
     limits: createLimits(),
     events: events > 0 ? createEventLog(events) : undefined,

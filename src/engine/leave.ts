@@ -1,4 +1,5 @@
 import { bytesOf } from '../protocol/bytes.ts'
+import { DeltaBit } from '../protocol/delta-record.ts'
 import { CONNECTION_WORKER, FAMILIES, Family, INFO_HASH } from '../protocol/records.ts'
 import type { Announce } from './current-announce.ts'
 import { isDead } from './dead-workers.ts'
@@ -33,7 +34,7 @@ export function leave(engine: Engine, announce: Announce): void {
     if (slot !== NO_SLOT) remove(engine, torrent, slot)
   }
   releaseStripe(held)
-  if (engine.ring !== undefined) writeDelta(engine.ring, announce, true, false, false)
+  if (engine.ring !== undefined) writeDelta(engine.ring, announce, DeltaBit.stopped)
 }
 
 function remove(engine: Engine, torrent: TorrentRef, slot: Slot): void {

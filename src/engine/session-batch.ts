@@ -59,7 +59,7 @@ export const SESSION_PARTITIONS = PARTITIONS
 
 /**
  * Returns the changed sessions of a partition, of all users or those in `only`, and resets what
- * they add to 0.
+ * they add to 0. Where several nodes credit users these are totals, which stay.
  */
 export function takeSessions(
   { sessions }: Engine,
@@ -76,10 +76,10 @@ export function takeSessions(
 }
 
 function takeSession(sessions: Sessions, session: number): ChangedSession {
-  const { u32, f64 } = sessions
+  const { u32, f64, runs } = sessions
   const take = (table: Uint32Array | Float64Array, word: number): number => {
     const value = table[word]!
-    table[word] = 0
+    if (!runs) table[word] = 0
     return value
   }
   return {
@@ -94,7 +94,7 @@ function takeSession(sessions: Sessions, session: number): ChangedSession {
     restarted: u32[(session + SESSION_RESTARTED) >> 2]!,
     first: u32[(session + SESSION_FIRST) >> 2]!,
     seen: u32[(session + SESSION_SEEN) >> 2]!,
-    state: u32[(session + SESSION_STATE) >> 2]!,
+    state: u32[(session + SESSION_STATE) >> 2]! & ~SessionState.elsewhere,
     newUp: take(f64, (session + SESSION_NEW_UP) >> 3),
     newDown: take(f64, (session + SESSION_NEW_DOWN) >> 3),
     creditUp: take(f64, (session + SESSION_NEW_CREDIT_UP) >> 3),

@@ -71,6 +71,10 @@ export const SessionState = {
   seeder: 4,
   /** The counts grew faster than `accounting.max_rate` or `accounting.suspicious_rate`. */
   grewTooFast: 8,
+  /** What waits to be written came from another node, which writes it too. Is not stored. */
+  elsewhere: 16,
+  /** The client began to count anew with `started`. */
+  began: 32,
 } as const
 
 /** Partitions of the table, each with its own lock. */
@@ -102,6 +106,8 @@ export type SharedSessions = {
   /** Records of each partition, a multiple of 32. */
   readonly records: number
   readonly hashKey: HashKey
+  /** Undefined for a single node; see shared-sessions.ts. */
+  readonly runMemory: SharedArrayBuffer | undefined
 }
 
 /** The table as one thread sees it, and the session that the thread holds. */
@@ -120,21 +126,43 @@ export type Sessions = SharedSessions & {
   partition: number
   /** Receives the unwritten counts of evicted sessions. */
   readonly users: Users
+  readonly runs: Runs | undefined
 }
 
 /**
  * Reserves address space for about `sessionsMax` sessions; memory is used as sessions are added.
+ * `isShared`: several nodes credit them.
  */
-export function createSessions(sessionsMax: number, hashKey: HashKey): SharedSessions {
+export function createSessions(
+  sessionsMax: number,
+  hashKey: HashKey,
+  isShared: boolean,
+): SharedSessions {
   const records = Math.ceil(Math.ceil((sessionsMax / PARTITIONS) * SLACK) / 32) * 32
   const bytes = partitionBytes(records) * PARTITIONS + FILTER_ENTRIES * 4
-  return { memory: new SharedArrayBuffer(bytes), records, hashKey }
+  const runMemory = isShared ? new SharedArrayBuffer(PARTITIONS * records * RUN_BYTES) : undefined
+  return { memory: new SharedArrayBuffer(bytes), records, hashKey, runMemory }
+}
+
+/** A run of a client: its lowest counts, and its number. Offsets in bytes. */
+export const RUN_BASE_UP = 0 //   f64
+export const RUN_BASE_DOWN = 8 // f64
+export const RUN_NUMBER = 16 //   u32
+const RUN_BYTES = 24
+
+/** The runs as one thread sees them. */
+export type Runs = { readonly f64: Float64Array; readonly u32: Uint32Array }
+
+/** Offset of the run of a session in the held partition. */
+export function runAt(sessions: Sessions, session: number): number {
+  return (sessions.partition * sessions.records + numberOf(sessions, session) - 1) * RUN_BYTES
 }
 
 export function openSessions(shared: SharedSessions, users: Users): Sessions {
-  const { memory } = shared
+  const { memory, runMemory } = shared
   return {
     ...shared,
+    runs: runMemory && { f64: new Float64Array(runMemory), u32: new Uint32Array(runMemory) },
     u8: new Uint8Array(memory),
     i32: new Int32Array(memory),
     u32: new Uint32Array(memory),

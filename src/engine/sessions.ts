@@ -130,7 +130,7 @@ function takeRecord(sessions: Sessions, head: number): number {
   for (let n = 0; n < records && pinned < EVICT_PINNED_MAX; n++) {
     const oldest = u32[(head + PARTITION_OLDEST) >> 2]!
     const session = recordAt(sessions, partition, oldest)
-    if (isPinned(sessions, session)) pinned++
+    if (isPinned(sessions, session) || mustWait(sessions, session)) pinned++
     else if (!isNewerThanPlace(sessions, session)) {
       if (isChanged(sessions, session)) leaveUnwritten(sessions, session)
       u32[(head + PARTITION_EVICTED) >> 2]!++
@@ -140,6 +140,11 @@ function takeRecord(sessions: Sessions, head: number): number {
     moveToNewest(sessions, head, session, oldest)
   }
   return 0
+}
+
+/** The totals of a session that several nodes credit are lost with it until they are stored. */
+function mustWait(sessions: Sessions, session: number): boolean {
+  return sessions.runs !== undefined && isChanged(sessions, session)
 }
 
 /** Adds the unwritten changes of the session to its user's record. */
@@ -239,7 +244,8 @@ export function markSession(sessions: Sessions, session: number): void {
   sessions.u32[(headOf(sessions, sessions.partition) + PARTITION_CHANGED) >> 2]!++
 }
 
-function isChanged(sessions: Sessions, session: number): boolean {
+/** Whether the held session waits to be written. */
+export function isChanged(sessions: Sessions, session: number): boolean {
   const bit = numberOf(sessions, session) - 1
   const word = (changedAt(sessions, sessions.partition) >> 2) + (bit >> 5)
   return (sessions.i32[word]! & (1 << (bit & 31))) !== 0

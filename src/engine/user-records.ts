@@ -21,6 +21,8 @@ const USER_FACTOR_UP = 64 //    i32
 const USER_FACTOR_DOWN = 68 //  i32
 const USER_FACTOR_UNTIL = 72 // u32
 const USER_DOWNLOADING = 76 //  u32, torrents that the user is downloading
+/** The user's key, by which other nodes know the user. */
+const USER_KEY_BYTES = 80 //   20 bytes
 /** Two cache lines, so that two users' announces do not slow each other down. */
 const USER_BYTES = 128
 
@@ -153,6 +155,19 @@ export function writeUser(users: Users, user: number, totals: UserTotals, known 
   u32[(at + USER_UPDATED) >> 2] = totals.updated
   Atomics.store(users.i32, (at + USER_ACTIVE) >> 2, totals.active ? 1 : 0)
   releaseLock(users, at + USER_LOCK)
+}
+
+/** Stores the user's key of 20 bytes, by which other nodes know the user. */
+export function writeUserKey(users: Users, user: number, key: Uint8Array): void {
+  const at = user * USER_BYTES
+  takeLock(users, at + USER_LOCK)
+  new Uint8Array(users.u32.buffer, at + USER_KEY_BYTES, key.length).set(key)
+  releaseLock(users, at + USER_LOCK)
+}
+
+/** Copies the user's key of 20 bytes to `out` at `to`. */
+export function copyUserKey(users: Users, user: number, out: Uint8Array, to: number): void {
+  out.set(new Uint8Array(users.u32.buffer, user * USER_BYTES + USER_KEY_BYTES, 20), to)
 }
 
 /** Empties the record, for another user. */

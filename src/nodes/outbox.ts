@@ -1,5 +1,6 @@
 import { type DeltaRing, droppedDeltas, readDeltas } from '../engine/delta-ring.ts'
 import { noteStops, type RecentStops } from '../engine/recent-stops.ts'
+import { DELTA_BYTES_MAX } from '../protocol/delta-record.ts'
 import { BATCH_BYTES_MAX, BATCH_HEAD_BYTES, writeBatchHead } from './batch.ts'
 
 export type OutboxOptions = {
@@ -106,7 +107,7 @@ export class Outbox {
 }
 
 /** Below this the longest delta may not fit. */
-const ROOM_MIN = 128
+const ROOM_MIN = DELTA_BYTES_MAX
 
 function countOf(batch: Buffer): number {
   return batch.readUInt16LE(16)

@@ -1,5 +1,6 @@
 import { type Applier, applyDelta, areDeltas } from '../engine/apply.ts'
 import { type Imported, importRecord } from '../engine/import-record.ts'
+import { importSessions } from '../engine/session-transfer.ts'
 import { recordEnd } from '../engine/torrent-record.ts'
 import { type Bytes, bytesOf } from '../protocol/bytes.ts'
 import { deltaBytes } from '../protocol/delta-record.ts'
@@ -95,6 +96,7 @@ function merge(options: FetchOptions, chunk: Buffer, head: ChunkHead, imported: 
     applyDelta(applier, { bytes: chunk, view: records.view }, delta, chunk.readUInt32LE(at))
     at = end
   }
+  importSessions(engine, records, stopsEnd, stopsEnd + head.sessionsBytes)
 }
 
 type HasStoppedPeer = Parameters<NonNullable<Parameters<typeof importRecord>[3]['hasStopped']>>[1]

@@ -1,12 +1,20 @@
 import { type Applier, hasReturned } from '../engine/apply.ts'
 import { createExportCursor, type ExportCursor, exportChunk } from '../engine/export-stripe.ts'
 import { dropOldPeers } from '../engine/recent-records.ts'
+import {
+  createSessionCursor,
+  exportSessions,
+  isSessionEnd,
+  SESSION_RECORD_BYTES,
+  type SessionCursor,
+} from '../engine/session-transfer.ts'
 import { RECORD_BYTES_MAX } from '../engine/torrent-record.ts'
 import { allocate, type Bytes } from '../protocol/bytes.ts'
 import { DELTA_BYTES_MAX } from '../protocol/delta-record.ts'
 import {
   CHUNK_BYTES_MAX,
   CHUNK_HEAD_BYTES,
+  type ChunkHead,
   readSyncRequest,
   SyncState,
   writeChunkHead,
@@ -23,14 +31,16 @@ type Transfer = {
   cursor: ExportCursor
   /** Stops that are to follow the records. */
   stops: Iterator<{ seen: number; delta: Uint8Array }> | undefined
+  areStopsDone: boolean
+  readonly sessions: SessionCursor
   last: Buffer
   lastNumber: number
   usedMillis: number
 }
 
 /**
- * Gives other nodes what this one knows since some second: torrent records, then the peers that
- * stopped. The receiver asks for one chunk after the other and so sets the pace; a chunk that got
+ * Gives other nodes what this one knows since some second: torrent records, the peers that
+ * stopped, and users' sessions. The receiver asks for one chunk after the other and so sets the pace; a chunk that got
  * lost is given again.
  */
 export class SyncSource {
@@ -53,8 +63,15 @@ export class SyncSource {
     }
     const id = request.transfer === 0 ? this.#begin(request.since) : request.transfer
     const transfer = this.#transfers.get(id)
-    if (!transfer)
-      return chunkOf(Buffer.alloc(CHUNK_HEAD_BYTES), id, request.chunk, SyncState.refused)
+    if (!transfer) {
+      return chunkOf(Buffer.alloc(CHUNK_HEAD_BYTES), {
+        transfer: id,
+        number: request.chunk,
+        state: SyncState.refused,
+        recordsBytes: 0,
+        stopsBytes: 0,
+      })
+    }
     transfer.usedMillis = now
     if (request.chunk === transfer.lastNumber) return transfer.last
     transfer.last = this.#next(transfer, id, request.chunk)
@@ -69,6 +86,8 @@ export class SyncSource {
       since,
       cursor: createExportCursor(0, since),
       stops: undefined,
+      areStopsDone: false,
+      sessions: createSessionCursor(since),
       last: Buffer.alloc(0),
       lastNumber: -1,
       usedMillis: 0,
@@ -92,16 +111,23 @@ export class SyncSource {
       }
     }
     const recordsBytes = end - CHUNK_HEAD_BYTES
-    let isDone = false
-    if (transfer.cursor.stripe >= stripeCount) {
+    const areRecordsDone = transfer.cursor.stripe >= stripeCount
+    if (areRecordsDone && !transfer.areStopsDone) {
       transfer.stops ??= stops.since(transfer.since)
       const from = end
       end = writeStops(this.#applier, transfer.stops, out, end)
-      isDone = end === from
+      transfer.areStopsDone = end === from
     }
+    const stopsBytes = end - CHUNK_HEAD_BYTES - recordsBytes
+    while (transfer.areStopsDone && !isSessionEnd(engine, transfer.sessions)) {
+      const from = end
+      if (from + SESSION_RECORD_BYTES > CHUNK_BYTES_MAX || performance.now() > until) break
+      end = exportSessions(engine, transfer.sessions, out, from, CHUNK_BYTES_MAX)
+    }
+    const isDone = transfer.areStopsDone && isSessionEnd(engine, transfer.sessions)
     const chunk = Buffer.from(out.u8.subarray(0, end))
     const state = isDone ? SyncState.done : SyncState.more
-    return chunkOf(chunk, id, number, state, recordsBytes)
+    return chunkOf(chunk, { transfer: id, number, state, recordsBytes, stopsBytes })
   }
 }
 
@@ -124,14 +150,9 @@ function writeStops(
   return end
 }
 
-function chunkOf(
-  chunk: Buffer,
-  transfer: number,
-  number: number,
-  state: SyncState,
-  recordsBytes = 0,
-): Buffer {
-  const stopsBytes = chunk.length - CHUNK_HEAD_BYTES - recordsBytes
-  writeChunkHead(chunk, { transfer, number, state, recordsBytes, stopsBytes, sessionsBytes: 0 })
+/** Completes a chunk whose payload is in place; the rest of it are sessions. */
+function chunkOf(chunk: Buffer, head: Omit<ChunkHead, 'sessionsBytes'>): Buffer {
+  const sessionsBytes = chunk.length - CHUNK_HEAD_BYTES - head.recordsBytes - head.stopsBytes
+  writeChunkHead(chunk, { ...head, sessionsBytes })
   return chunk
 }

@@ -1,4 +1,5 @@
 import { Family, HASH_BYTES } from './records.ts'
+import { SESSION_TOTALS_BYTES } from './session-totals.ts'
 
 /**
  * A delta: what one announce changed in a swarm, as nodes report it to each other. Offsets in bytes
@@ -6,7 +7,8 @@ import { Family, HASH_BYTES } from './records.ts'
  * multiples of four.
  *
  * The address follows the head, then info hash and peer id. With DeltaBit.counts,
- * DELTA_COUNTS_BYTES follow, and with DeltaBit.user the 20 bytes of the user's key.
+ * DELTA_COUNTS_BYTES follow, with DeltaBit.user the 20 bytes of the user's key, and with
+ * DeltaBit.session the SESSION_TOTALS_BYTES of the user's session (session-totals.ts).
  */
 export const DELTA_BITS = 0 //    u8, DeltaBit above the family in the two lowest bits
 export const DELTA_SEEN = 1 //    u8, low byte of the Unix second of the announce
@@ -26,6 +28,8 @@ export const DeltaBit = {
   counts: 32,
   /** The key of the client's user follows. */
   user: 64,
+  /** The user's session follows. Only with `user`. */
+  session: 128,
 } as const
 
 /** Bytes of an address: a WebSocket peer has its connection (8) and its client's address (16). */
@@ -43,17 +47,21 @@ export const DELTA_AGE_MAX = 255
 /** Bytes of a delta with these DELTA_BITS; 0 if no delta has them. */
 export function deltaBytes(bits: number): number {
   const address = DELTA_ADDRESS_BYTES[bits & DELTA_FAMILY_BITS]
-  if (address === undefined || bits > 127) return 0
+  if (address === undefined) return 0
+  if ((bits & DeltaBit.session) !== 0 && (bits & DeltaBit.user) === 0) return 0
   return (
     DELTA_ADDRESS +
     address +
     2 * HASH_BYTES +
     ((bits & DeltaBit.counts) === 0 ? 0 : DELTA_COUNTS_BYTES) +
-    ((bits & DeltaBit.user) === 0 ? 0 : HASH_BYTES)
+    ((bits & DeltaBit.user) === 0 ? 0 : HASH_BYTES) +
+    ((bits & DeltaBit.session) === 0 ? 0 : SESSION_TOTALS_BYTES)
   )
 }
 
-export const DELTA_BYTES_MAX = deltaBytes(Family.websocket | DeltaBit.counts | DeltaBit.user)
+export const DELTA_BYTES_MAX = deltaBytes(
+  Family.websocket | DeltaBit.counts | DeltaBit.user | DeltaBit.session,
+)
 
 /**
  * The Unix second of the announce, of a delta that was made at most DELTA_AGE_MAX before `base`.

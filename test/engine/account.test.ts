@@ -1,5 +1,5 @@
 import t from 'tap'
-import { RESTART_SECONDS } from '../../src/engine/account.ts'
+import { RESTART_SECONDS } from '../../src/protocol/session-totals.ts'
 import { NO_ACCOUNTING } from '../../src/engine/accounting.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { eachUserPeer, readTorrent } from '../../src/engine/inspect.ts'
