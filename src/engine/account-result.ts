@@ -17,7 +17,7 @@ export type AccountResult = {
   readonly shared: SessionTotals
   /** `shared` is that of the current announce. */
   hasShared: boolean
-  /** What another node knows of the session. */
+  /** The session as another node knows it. */
   readonly remote: SessionTotals
 }
 

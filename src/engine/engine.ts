@@ -98,8 +98,8 @@ export type EngineTables = SharedTables & {
 
 /**
  * Reserves `memoryBytes` of address space for swarms, and the tables that the rules need. With
- * `events` it records so many events that wait to be taken. `isShared`: several nodes credit users. Every thread passes the result to
- * `openEngine`.
+ * `events` it records so many events that wait to be taken. `isShared`: several nodes credit the
+ * same users. Every thread passes the result to `openEngine`.
  */
 export function createTables(
   memoryBytes: number,

@@ -71,7 +71,7 @@ export const SessionState = {
   seeder: 4,
   /** The counts grew faster than `accounting.max_rate` or `accounting.suspicious_rate`. */
   grewTooFast: 8,
-  /** What waits to be written came from another node, which writes it too. Is not stored. */
+  /** The unwritten changes came from another node, which writes them too. Is not stored. */
   elsewhere: 16,
   /** The client began to count anew with `started`. */
   began: 32,

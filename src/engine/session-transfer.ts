@@ -51,8 +51,9 @@ export function isSessionEnd({ sessions }: Engine, { partition }: SessionCursor)
 }
 
 /**
- * Writes sessions that were seen since the cursor's second, or are not stored yet, to `out` from `at` to at
- * most `most`. Advances the cursor by a bounded part of the table. Returns where they end.
+ * Writes sessions that were seen since the cursor's second, or are not stored yet, to `out` from
+ * `at` to at most `most`. Advances the cursor by a bounded part of the table. Returns where they
+ * end.
  */
 export function exportSessions(
   { access, sessions }: Engine,
@@ -90,7 +91,7 @@ export function exportSessions(
 
 const request = allocate(WEBSOCKET_ANNOUNCE_BYTES)
 
-/** Joins the sessions of another node. Those of users that this node does not know are skipped. */
+/** Joins the sessions of another node. Sessions of users that are unknown here are skipped. */
 export function importSessions(engine: Engine, { u8, view }: Bytes, at: number, end: number): void {
   const { access, account, announce } = engine
   if (!engine.sessions.runs || !access.rules.users) return

@@ -40,8 +40,8 @@ type Transfer = {
 
 /**
  * Gives other nodes what this one knows since some second: torrent records, the peers that
- * stopped, and users' sessions. The receiver asks for one chunk after the other and so sets the pace; a chunk that got
- * lost is given again.
+ * stopped, and users' sessions. The receiver asks for one chunk after the other and so sets the
+ * pace; a chunk that got lost is given again.
  */
 export class SyncSource {
   readonly #applier: Applier

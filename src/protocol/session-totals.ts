@@ -1,7 +1,7 @@
 /**
- * What all nodes know of a session: one client of a user in one torrent. Every count only grows,
- * so that two versions of a session can be joined in any order and any number of times: a late,
- * repeated or lost message changes nothing once a later one has arrived.
+ * The totals of a session, one client of a user in one torrent, as nodes exchange them. Every
+ * count only grows, so that two versions of a session can be joined in any order and any number of
+ * times: a late, repeated or lost message changes nothing once a later one has arrived.
  *
  * A client counts from its start. A run is the time between two starts of it, and its credit is
  * the growth from the lowest to the highest count that any node received in the run.
@@ -109,10 +109,7 @@ function runOf(session: SessionTotals, other: SessionTotals): number {
   const hasBegun = (session.state & BEGAN) !== 0 || (other.state & STOPPED) !== 0
   const isLower = session.baseUp < other.uploaded || session.baseDown < other.downloaded
   const isRestart =
-    run === other.run &&
-    isLower &&
-    hasBegun &&
-    restarted >= other.seen + RESTART_SECONDS
+    run === other.run && isLower && hasBegun && restarted >= other.seen + RESTART_SECONDS
   return isRestart ? run + 1 : run
 }
 
@@ -175,7 +172,7 @@ function joinRuns(
   own.restarted = Math.min(own.restarted, other.restarted)
 }
 
-/** What the last announce says; within one second, what both say. */
+/** Takes the state of the last announce; within one second, of both. */
 function joinLast(own: SessionTotals, other: SessionTotals): void {
   const kept = (own.state & BEGAN) | ((own.state | other.state) & GREW_TOO_FAST)
   if (other.seen > own.seen) {
@@ -201,30 +198,32 @@ export function isSameSession(own: SessionTotals, other: SessionTotals): boolean
  * A session in a message. Little-endian, in this order: numbers of 64 bits, of 32 bits and of
  * 16 bits, then two floats of 32 bits.
  */
-const FIELDS: readonly (readonly [name: keyof SessionTotals, kind: 'f64' | 'u32' | 'u16' | 'f32'])[] =
-  [
-    ['uploaded', 'f64'],
-    ['downloaded', 'f64'],
-    ['baseUp', 'f64'],
-    ['baseDown', 'f64'],
-    ['rawUp', 'f64'],
-    ['rawDown', 'f64'],
-    ['creditUp', 'f64'],
-    ['creditDown', 'f64'],
-    ['idleUp', 'f64'],
-    ['left', 'f64'],
-    ['finalUp', 'f64'],
-    ['finalDown', 'f64'],
-    ['seen', 'u32'],
-    ['first', 'u32'],
-    ['restarted', 'u32'],
-    ['seeding', 'u32'],
-    ['completed', 'u32'],
-    ['run', 'u16'],
-    ['state', 'u16'],
-    ['aheadUp', 'f32'],
-    ['aheadDown', 'f32'],
-  ]
+const FIELDS: readonly (readonly [
+  name: keyof SessionTotals,
+  kind: 'f64' | 'u32' | 'u16' | 'f32',
+])[] = [
+  ['uploaded', 'f64'],
+  ['downloaded', 'f64'],
+  ['baseUp', 'f64'],
+  ['baseDown', 'f64'],
+  ['rawUp', 'f64'],
+  ['rawDown', 'f64'],
+  ['creditUp', 'f64'],
+  ['creditDown', 'f64'],
+  ['idleUp', 'f64'],
+  ['left', 'f64'],
+  ['finalUp', 'f64'],
+  ['finalDown', 'f64'],
+  ['seen', 'u32'],
+  ['first', 'u32'],
+  ['restarted', 'u32'],
+  ['seeding', 'u32'],
+  ['completed', 'u32'],
+  ['run', 'u16'],
+  ['state', 'u16'],
+  ['aheadUp', 'f32'],
+  ['aheadDown', 'f32'],
+]
 
 export const SESSION_TOTALS_BYTES = 128
 

@@ -1,5 +1,4 @@
 import t from 'tap'
-import { RESTART_SECONDS } from '../../src/protocol/session-totals.ts'
 import { NO_ACCOUNTING } from '../../src/engine/accounting.ts'
 import type { Engine } from '../../src/engine/engine.ts'
 import { eachUserPeer, readTorrent } from '../../src/engine/inspect.ts'
@@ -15,6 +14,7 @@ import {
 } from '../../src/engine/user-records.ts'
 import { bytesOf } from '../../src/protocol/bytes.ts'
 import { Event } from '../../src/protocol/records.ts'
+import { RESTART_SECONDS } from '../../src/protocol/session-totals.ts'
 import { testSeed } from '../fixtures/seed.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import {

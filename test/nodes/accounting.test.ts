@@ -31,7 +31,7 @@ function newNode(index: number): EngineNode {
   return node
 }
 
-/** What a client says, and what it is to be credited: the growth of each run that it has said. */
+/** The counts of a client, and its credit: the growth of each run that it has reported. */
 type Client = {
   readonly number: number
   up: number
