@@ -1,15 +1,5 @@
 import { Failure } from '../protocol/failures.ts'
-import {
-  ADDRESS,
-  DOWNLOADED,
-  EVENT,
-  Event,
-  INFO_HASH,
-  LEFT,
-  PEER_ID,
-  readU64,
-  UPLOADED,
-} from '../protocol/records.ts'
+import { ADDRESS, DOWNLOADED, EVENT, Event, LEFT, readU64, UPLOADED } from '../protocol/records.ts'
 import { RESTART_SECONDS } from '../protocol/session-totals.ts'
 import type { Announce } from './current-announce.ts'
 import { findEndpoint, putEndpoint, takeEndpoints } from './endpoints.ts'
@@ -37,7 +27,7 @@ import {
   type Sessions,
 } from './session-layout.ts'
 import { addSession, holdSession, markSession, releaseSession } from './sessions.ts'
-import { beginRun, joinHeld, readTotals } from './shared-sessions.ts'
+import { beginRun, joinHeld, readTotals, sessionKeyOf } from './shared-sessions.ts'
 import { slotRefusal } from './slots.ts'
 import { torrentPeers, torrentSeeders } from './tables/peer-list.ts'
 import { NO_TORRENT, type TorrentRef } from './tables/references.ts'
@@ -72,7 +62,7 @@ export function account(engine: Engine, announce: Announce, torrent: TorrentRef)
   account.hasOthers = false
   account.refusal = Failure.none
   account.hasShared = false
-  let session = holdSession(sessions, keyOf(engine, announce))
+  let session = holdSession(sessions, sessionKeyOf(engine, announce))
   const isNew = session === 0
   if (isNew && (!stopped || announce.isRemote)) session = addSession(sessions, engine.sessionKey)
   if (session === 0) {
@@ -108,7 +98,7 @@ export function account(engine: Engine, announce: Announce, torrent: TorrentRef)
 /** Adds the peer of the announce, which is in the swarm by now, to its session. */
 export function attachPeer(engine: Engine, announce: Announce): void {
   const { sessions } = engine
-  const session = holdSession(sessions, keyOf(engine, announce))
+  const session = holdSession(sessions, sessionKeyOf(engine, announce))
   if (session === 0) {
     releaseSession(sessions)
     return
@@ -126,16 +116,6 @@ function markOwn({ account, ring, sessions }: Engine, session: number): void {
     account.hasShared = ring !== undefined
   }
   markSession(sessions, session)
-}
-
-function keyOf(engine: Engine, { request, at, hash }: Announce) {
-  const key = engine.sessionKey
-  key.user = engine.access.user
-  key.hash = hash
-  key.view = request.view
-  key.hashAt = at + INFO_HASH
-  key.idAt = at + PEER_ID
-  return key
 }
 
 /** Raises the session's counts and leaves the user's credit in `access.credit`. */

@@ -104,16 +104,28 @@ export function putEndpoint(
   const count = u32[(session + SESSION_ENDPOINTS) >> 2]!
   const last = known === -1 ? Math.min(count, ENDPOINTS_MAX - 1) : known
   u8.copyWithin(first + ENDPOINT_BYTES, first, first + last * ENDPOINT_BYTES)
-  u8[first + ENDPOINT_FAMILY] = peer.family
-  u8[first + ENDPOINT_SEEDER] = isSeeder
-  for (let n = 0; n < ENDPOINT_ADDRESS_BYTES; n++) {
-    u8[first + ENDPOINT_ADDRESS + n] = request.u8[at + ADDRESS + n]!
-  }
+  writeEndpoint(sessions, first, peer, request, at + ADDRESS)
   if (known === -1) u32[(session + SESSION_ENDPOINTS) >> 2] = last + 1
   noteDownloading(sessions, engine.sessionKey, session, was)
   countExtra(sessions, session, after)
   releaseSession(sessions)
   correct(engine, announce.hash, request.view, at + INFO_HASH)
+}
+
+/** Writes family, class and address of a peer, whose address is at `addressAt` of `from`. */
+function writeEndpoint(
+  { u8 }: Sessions,
+  endpoint: number,
+  { family, seeder }: SoughtPeer,
+  from: Bytes,
+  addressAt: number,
+): void {
+  u8[endpoint + ENDPOINT_FAMILY] = family
+  u8[endpoint + ENDPOINT_SEEDER] = seeder ? 1 : 0
+  const bytes = PEER_ADDRESS[family]
+  for (let n = 0; n < ENDPOINT_ADDRESS_BYTES; n++) {
+    u8[endpoint + ENDPOINT_ADDRESS + n] = n < bytes ? from.u8[addressAt + n]! : 0
+  }
 }
 
 /**
@@ -127,7 +139,7 @@ export function attachStored(
   peer: SoughtPeer,
 ): void {
   const { sessions } = engine
-  const { u8, u32 } = sessions
+  const { u32 } = sessions
   const session = holdSession(sessions, key)
   const count = session === 0 ? ENDPOINTS_MAX : u32[(session + SESSION_ENDPOINTS) >> 2]!
   const { family, addressAt } = peer
@@ -137,12 +149,7 @@ export function attachStored(
   }
   countExtra(sessions, session, before)
   const was = isDownloading(sessions, session)
-  const last = endpointAt(session, count)
-  u8[last + ENDPOINT_FAMILY] = family
-  u8[last + ENDPOINT_SEEDER] = peer.seeder ? 1 : 0
-  for (let n = 0; n < ENDPOINT_ADDRESS_BYTES; n++) {
-    u8[last + ENDPOINT_ADDRESS + n] = n < PEER_ADDRESS[family] ? record.u8[addressAt + n]! : 0
-  }
+  writeEndpoint(sessions, endpointAt(session, count), peer, record, addressAt)
   u32[(session + SESSION_ENDPOINTS) >> 2] = count + 1
   noteDownloading(sessions, key, session, was)
   countExtra(sessions, session, after)

@@ -1,3 +1,4 @@
+import { BEGAN, GREW_TOO_FAST, STOPPED } from '../protocol/session-totals.ts'
 import type { HashKey } from './tables/keyed-hash.ts'
 import type { Users } from './user-records.ts'
 
@@ -64,17 +65,17 @@ export const EXTRA_LEECHERS = SESSION_NEW_COMPLETED
 
 export const SessionState = {
   /** The last announce was `stopped`. */
-  stopped: 1,
+  stopped: STOPPED,
   /** The download of the session was counted. */
   completed: 2,
   /** The last announce reported nothing left. */
   seeder: 4,
   /** The counts grew faster than `accounting.max_rate` or `accounting.suspicious_rate`. */
-  grewTooFast: 8,
+  grewTooFast: GREW_TOO_FAST,
   /** The unwritten changes came from another node, which writes them too. Is not stored. */
   elsewhere: 16,
   /** The client began to count anew with `started`. */
-  began: 32,
+  began: BEGAN,
 } as const
 
 /** Partitions of the table, each with its own lock. */

@@ -31,6 +31,7 @@ import {
   SESSION_SEEN,
   SESSION_STATE,
   SESSION_UPLOADED,
+  type SessionKey,
   SessionState,
   type Sessions,
 } from './session-layout.ts'
@@ -155,18 +156,24 @@ export function joinHeld(
 
 const NOTHING = createSessionTotals()
 
+/** The key of the session of `access.user` that the announce belongs to. */
+export function sessionKeyOf(engine: Engine, { request, at, hash }: Announce): SessionKey {
+  const key = engine.sessionKey
+  key.user = engine.access.user
+  key.hash = hash
+  key.view = request.view
+  key.hashAt = at + INFO_HASH
+  key.idAt = at + PEER_ID
+  return key
+}
+
 /**
  * Joins a session with `account.remote`, whose user is `access.user`, whatever its peer: the
  * announce is an older one, or there is none. Returns whether a download was added.
  */
 export function joinSession(engine: Engine, announce: Announce): boolean {
-  const { access, sessions, sessionKey: key } = engine
-  const { request, at } = announce
-  key.user = access.user
-  key.hash = announce.hash
-  key.view = request.view
-  key.hashAt = at + INFO_HASH
-  key.idAt = at + PEER_ID
+  const { access, sessions } = engine
+  const key = sessionKeyOf(engine, announce)
   const known = holdSession(sessions, key)
   const session = known === 0 ? addSession(sessions, key) : known
   if (session === 0) {

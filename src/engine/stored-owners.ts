@@ -90,8 +90,8 @@ export type OwnedPeer = {
 }
 
 /**
- * Whether the peer may return to its session: the client has not stopped since, and has not
- * replaced the address by others. The stripe is held.
+ * Whether the peer may return to its session. It may not if the client stopped or replaced the
+ * address by others after this announce. The stripe is held.
  */
 export function mayRejoin({ engine }: StoredOwners, owned: OwnedPeer): boolean {
   const { sessions } = engine

@@ -64,10 +64,10 @@ export function createSessionTotals(): SessionTotals {
   }
 }
 
-/** Bits of SessionTotals.state that the rules of joining need. */
-const STOPPED = 1
-const GREW_TOO_FAST = 8
-const BEGAN = 32
+/** Bits of SessionTotals.state that the rules of joining need; see SessionState. */
+export const STOPPED = 1
+export const GREW_TOO_FAST = 8
+export const BEGAN = 32
 
 /** Seconds of silence after which lower counts mean that the client was restarted. */
 export const RESTART_SECONDS = 60
