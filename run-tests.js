@@ -5,6 +5,7 @@
  *   --long           the files *.long.test.js instead of all others
  *   --jobs=N         files at a time, by default 3
  *   --timeout=N      seconds for a file, by default 300
+ *   --retry          run up to 3 files that failed once more, alone; report the first failures
  *   --coverage=DIR   V8's coverage of each process of a test, for check-coverage.ts
  *   --reporter=tap   the whole output of all files as TAP, instead of a line for each file
  *
@@ -21,6 +22,7 @@ const TESTS = join('dist', 'test')
 const RESULTS = join('.tap', 'test-results')
 const TIMES = join('.tap', 'times.json')
 const FILES_SHOWN = 10
+const RETRIES_MAX = 3
 /** How long tap may take to report its own timeout. */
 const TIMEOUT_GRACE_SECONDS = 15
 /** Seconds to assume for a file that never ran: most of those that start trackers take longer. */
@@ -32,6 +34,7 @@ const { values: options, positionals } = parseArgs({
     long: { type: 'boolean', default: false },
     jobs: { type: 'string', default: '3' },
     timeout: { type: 'string', default: '300' },
+    retry: { type: 'boolean', default: false },
     coverage: { type: 'string' },
     reporter: { type: 'string', default: 'lines' },
   },
@@ -126,6 +129,11 @@ function print({ file, passed, seconds, output }, number) {
   }
 }
 
+/** Reports a failure after which the file is run again. @param {Result} result */
+function printFirstFailure({ file, output }) {
+  write(`# FAILED ONCE ${file}\n${failuresIn(output)}`.replace(/^(?!#)/gm, '# '))
+}
+
 /** @param {readonly Result[]} results @param {number} seconds */
 function printSummary(results, seconds) {
   const lines = results.flatMap(({ output }) => output.split('\n'))
@@ -140,6 +148,7 @@ function printSummary(results, seconds) {
       ...slowest.map(result => `${result.seconds.toFixed(1).padStart(7)}  ${result.file}`),
       `\n${results.length} files with ${assertions.length} assertions in ${Math.round(seconds)} s: ` +
         `${failed.length} files failed, ${skipped} assertions skipped`,
+      ...failedOnce.map(file => `failed once  ${file}, output in ${join(RESULTS, file)}.first.tap`),
       ...failed.map(({ file }) => `not ok  ${file}, output in ${join(RESULTS, file)}.tap`),
       '',
     ].join('\n'),
@@ -161,22 +170,41 @@ const expected = new Map(files.map(file => [file, times[file] ?? assumedSeconds(
 const waiting = files.sort((a, b) => (expected.get(b) ?? 0) - (expected.get(a) ?? 0))
 /** @type {Result[]} */
 const results = []
+/** Files that failed once. @type {string[]} */
+const failedOnce = []
+
+/** @param {Result} result @param {string} suffix of the file with its output */
+function saveOutput({ file, output }, suffix) {
+  const saved = `${join(RESULTS, file)}${suffix}`
+  mkdirSync(dirname(saved), { recursive: true })
+  writeFileSync(saved, output)
+}
+
+/** @param {Result} result */
+function finish(result) {
+  results.push(result)
+  times[result.file] = result.seconds
+  saveOutput(result, '.tap')
+  print(result, results.length)
+}
 
 async function runWaiting() {
   for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
     const result = await runFile(file)
-    results.push(result)
-    times[file] = result.seconds
-    const saved = `${join(RESULTS, file)}.tap`
-    mkdirSync(dirname(saved), { recursive: true })
-    writeFileSync(saved, result.output)
-    print(result, results.length)
+    if (result.passed || !options.retry || failedOnce.length === RETRIES_MAX) {
+      finish(result)
+      continue
+    }
+    failedOnce.push(file)
+    saveOutput(result, '.first.tap')
+    printFirstFailure(result)
   }
 }
 
 const began = performance.now()
 if (options.reporter === 'tap') write(`TAP version 14\n1..${waiting.length}`)
 await Promise.all(Array.from({ length: Number(options.jobs) }, runWaiting))
+for (const file of failedOnce) finish(await runFile(file))
 writeFileSync(TIMES, `${JSON.stringify(times, null, 2)}\n`)
 printSummary(results, (performance.now() - began) / 1000)
 process.exitCode = results.every(({ passed }) => passed) ? 0 : 1

@@ -16,12 +16,12 @@ import { clearRows, hashTable, type Store, type Table } from './table.ts'
  */
 export function keysTable(store: Store, shapes: KeyShapes): Table<KeyRow> {
   const { keys, keyEnds } = shapes
-  const { dialect, transact, chunkSize } = store
+  const { dialect, transact, retry, chunkSize } = store
   const lifetimes = hashTable(store, keys)
   const encoded = (hash: string) => encode(keys.primary.kind, hash)
   let prepared: Promise<void> | undefined
   const prepare = () => {
-    prepared ??= createEndsTable(store, keyEnds).catch(error => {
+    prepared ??= retry(() => createTable(dialect, dialect.kysely, keyEnds)).catch(error => {
       prepared = undefined
       throw error
     })
@@ -110,22 +110,6 @@ async function withEnds(
   })
   return { rows, changed }
 }
-
-/** Creates the table if it does not exist. Tries again after a connection that broke. */
-async function createEndsTable(
-  { dialect }: Pick<Store, 'dialect'>,
-  shape: Shape<KeyEndRow>,
-  attempts = CREATE_ATTEMPTS,
-): Promise<void> {
-  try {
-    await createTable(dialect, dialect.kysely, shape)
-  } catch (error) {
-    if (attempts === 1 || !dialect.mayRetry(error)) throw error
-    await createEndsTable({ dialect }, shape, attempts - 1)
-  }
-}
-
-const CREATE_ATTEMPTS = 5
 
 /** The last row of each hash, in the order of the hashes. */
 function byHash(rows: readonly KeyRow[]): Map<string, KeyRow> {

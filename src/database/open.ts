@@ -14,7 +14,7 @@ import { createLedger } from './ledger.ts'
 import { acceptsTls } from './probe-tls.ts'
 import { tableShapes } from './shapes.ts'
 import { hashTable, hashTableInTurns, inTurns, type Store, type Table } from './table.ts'
-import { transactions } from './transactions.ts'
+import { retries, transactions } from './transactions.ts'
 import { createTurns, type Turns } from './turns.ts'
 import { usersTable } from './users.ts'
 
@@ -81,8 +81,9 @@ function overDialect(
   timeoutMillis: number,
 ): Database {
   const { kysely } = dialect
-  const transact = transactions(dialect, timeoutMillis)
-  const store: Store = { dialect, transact, chunkSize }
+  const retry = retries(dialect, timeoutMillis)
+  const transact = transactions(dialect, retry, timeoutMillis)
+  const store: Store = { dialect, transact, retry, chunkSize }
   const shapes = tableShapes(structure, format, dialect.fold)
   // The table of the keys' ends is created when it is first used.
   const used = Object.entries(shapes)

@@ -11,7 +11,7 @@ import {
   update,
   upsert,
 } from './statements.ts'
-import type { Transact } from './transactions.ts'
+import type { Retry, Transact } from './transactions.ts'
 import type { Turns } from './turns.ts'
 
 export type Table<Row> = {
@@ -52,6 +52,7 @@ export const LOAD_ROWS_MAX = 10_000
 export type Store = {
   readonly dialect: Dialect
   readonly transact: Transact
+  readonly retry: Retry
   /** Rows per transaction. */
   readonly chunkSize: number
 }

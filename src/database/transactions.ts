@@ -8,36 +8,43 @@ const RETRY_DELAY_MILLIS_MAX = 30
 /** Runs `work` in a transaction, after all earlier transactions. */
 export type Transact = <T>(work: (transaction: Transaction<Tables>) => Promise<T>) => Promise<T>
 
+/** Runs `work`, and runs it again while it fails with an error that may pass. */
+export type Retry = <T>(work: () => Promise<T>) => Promise<T>
+
 /**
  * One transaction at a time, so that two of this process cannot deadlock. A transaction that failed
- * because of another process's lock, or because its connection broke, is run again until
- * `timeoutMillis` have passed. `work` must therefore state values, not changes: a commit whose
- * answer was lost may have taken effect.
+ * with an error that may pass is run again. `work` must therefore state values, not changes: a
+ * commit whose answer was lost may have taken effect.
  */
-export function transactions(dialect: Dialect, timeoutMillis: number): Transact {
+export function transactions(dialect: Dialect, retry: Retry, timeoutMillis: number): Transact {
   const turns = createTurns(timeoutMillis)
   return work =>
     turns.take(async () => {
       // SQLite answers synchronously: let other work of this thread run between the chunks of a
       // write.
       await setImmediate()
-      return attempt(dialect, work, timeoutMillis)
+      return retry(() => once(dialect, work))
     })
 }
 
-async function attempt<T>(
-  dialect: Dialect,
-  work: (transaction: Transaction<Tables>) => Promise<T>,
+/**
+ * Runs work again that failed because of another process's lock, or because its connection broke,
+ * until `timeoutMillis` have passed since it began.
+ */
+export function retries(
+  dialect: Pick<Dialect, 'mayRetry'>,
   timeoutMillis: number,
-): Promise<T> {
-  const until = performance.now() + timeoutMillis
-  for (;;) {
-    try {
-      return await once(dialect, work)
-    } catch (error) {
-      if (performance.now() > until || !dialect.mayRetry(error)) throw error
+): Retry {
+  return async work => {
+    const until = performance.now() + timeoutMillis
+    for (;;) {
+      try {
+        return await work()
+      } catch (error) {
+        if (performance.now() > until || !dialect.mayRetry(error)) throw error
+      }
+      await setTimeout(Math.random() * RETRY_DELAY_MILLIS_MAX)
     }
-    await setTimeout(Math.random() * RETRY_DELAY_MILLIS_MAX)
   }
 }
 
