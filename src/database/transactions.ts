@@ -31,10 +31,7 @@ export function transactions(dialect: Dialect, retry: Retry, timeoutMillis: numb
  * Runs work again that failed because of another process's lock, or because its connection broke,
  * until `timeoutMillis` have passed since it began.
  */
-export function retries(
-  dialect: Pick<Dialect, 'mayRetry'>,
-  timeoutMillis: number,
-): Retry {
+export function retries(dialect: Pick<Dialect, 'mayRetry'>, timeoutMillis: number): Retry {
   return async work => {
     const until = performance.now() + timeoutMillis
     for (;;) {
