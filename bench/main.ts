@@ -25,6 +25,7 @@ Options:
   --smoke        one short run of each, to see that everything works
   --runs N       rounds, each with every subject in turn (${PLANS.full.runs})
   --seconds N    length of one measurement (${PLANS.full.seconds})
+  --memory SIZE  attack: engine.memory of the tracker (64 MiB, and 2 GiB if --seconds is 10 or more)
   --bound N      guard: how many times the expected ratio is too much (1.25)
   --record       guard: keep what is measured as what is expected, in bench/guard.json
 `
@@ -36,6 +37,7 @@ const { values, positionals } = parseArgs({
     smoke: { type: 'boolean', default: false },
     runs: { type: 'string' },
     seconds: { type: 'string' },
+    memory: { type: 'string' },
     bound: { type: 'string', default: '1.25' },
     record: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -48,6 +50,7 @@ function planOf(): Plan {
     size,
     runs: Number(values.runs ?? PLANS[size].runs),
     seconds: Number(values.seconds ?? PLANS[size].seconds),
+    ...(values.memory && { memory: values.memory }),
   }
 }
 

@@ -7,6 +7,8 @@ export type Plan = {
   readonly runs: number
   /** Seconds of one measurement. */
   readonly seconds: number
+  /** `engine.memory` of the attacked tracker. */
+  readonly memory?: string
 }
 
 /** The numbers of one measurement, by their names in metrics.ts. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { connect, type Socket } from 'node:net'
-import { workerData } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import WebSocket from 'ws'
 import { percentEncoded, UdpClient } from './udp-client.ts'
 
@@ -31,10 +31,17 @@ const UDP_HEADER_BYTES = 28
 const ADDRESS = '127.0.0.2'
 const PENDING_BYTES_MAX = 2 ** 20
 
+/** Starts with the message `resume` and stops with `pause`. Its connections stay open meanwhile. */
+let isPaused = true
+parentPort?.on('message', message => {
+  isPaused = message === 'pause'
+})
+
 /** Calls `send`, which returns the bytes it sent, at the rate of the attack. */
 function flood(send: () => number): void {
   let due = 0
   setInterval(() => {
+    if (isPaused) return
     due = Math.min(due + (ATTACK_BYTES_PER_SECOND * TICK_MILLIS) / 1000, ATTACK_BYTES_PER_SECOND)
     while (due > 0) {
       const bytes = send()

@@ -1,8 +1,9 @@
 import type { Socket } from 'node:dgram'
 import { once } from 'node:events'
-import { HASH_BYTES } from '../../src/protocol/records.ts'
+import { COMPACT_BYTES, Family, HASH_BYTES } from '../../src/protocol/records.ts'
 import {
   Action,
+  ANNOUNCE_ANSWER_HEADER_BYTES,
   ANNOUNCE_PACKET_BYTES,
   ANSWER_ACTION,
   ANSWER_CONNECTION_ID,
@@ -32,6 +33,7 @@ export type UdpAnnounce = {
   readonly event: number
 }
 
+const PEER_BYTES = COMPACT_BYTES[Family.ipv4]
 const ANSWER_MILLIS_MAX = 2000
 
 export function percentEncoded(bytes: Uint8Array): string {
@@ -87,6 +89,16 @@ export class UdpClient {
   async announce(fields: UdpAnnounce): Promise<boolean> {
     const answer = await this.ask(this.announcePacket(fields))
     return answer?.readUInt32BE(ANSWER_ACTION) === Action.announce
+  }
+
+  /** The IPv4 peers in the answer, as bytes of the address and port. Empty without an answer. */
+  async peersOf(fields: UdpAnnounce): Promise<Buffer[]> {
+    const answer = await this.ask(this.announcePacket(fields))
+    if (answer?.readUInt32BE(ANSWER_ACTION) !== Action.announce) return []
+    const peers = answer.subarray(ANNOUNCE_ANSWER_HEADER_BYTES)
+    return Array.from({ length: peers.length / PEER_BYTES }, (_, n) =>
+      peers.subarray(n * PEER_BYTES, (n + 1) * PEER_BYTES),
+    )
   }
 
   /** The leechers of all these torrents, at most 74. */

@@ -1,101 +1,79 @@
-import { createSocket } from 'node:dgram'
-import { Agent, get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { ATTACKS, type Attack, type AttackerData } from '../load/attacker.ts'
-import { percentEncoded, UdpClient } from '../load/udp-client.ts'
-import { memoryMib, processTree, quantile } from '../measure.ts'
+import {
+  ATTACKED_HASH,
+  countHonest,
+  enterHonest,
+  HONEST_PEERS,
+  honestShare,
+  openClient,
+  timeHonest,
+} from '../load/honest-clients.ts'
+import type { UdpClient } from '../load/udp-client.ts'
+import { median, memoryMib, processTree, quantile, sum } from '../measure.ts'
 import { muster } from '../rivals/muster.ts'
+import type { RunningRival } from '../rivals/rival.ts'
 import { bySize, createRows, type Plan, type Run, type Scenario } from '../scenario.ts'
 
-const TORRENTS = 200
-const HONEST_ADDRESSES = 20
-const PEERS_PER_ADDRESS = 100
-/** Hashes of one scrape. */
-const SCRAPED = 50
-/** Announces per second and protocol of the honest clients that are timed. */
-const TIMED_RATE = 50
-const ANSWER_MILLIS_MAX = 2000
-/** A hash that no other client announces. */
-const TIMED_TORRENT = TORRENTS
+const SHARE_SAMPLES = 5
+/** Time for the answers that are under way when an attack pauses. */
+const SETTLE_MILLIS = 500
 
-function hashOf(n: number): Buffer {
-  return Buffer.from(`torrent${n}`.padEnd(20, '.'))
+type Turn = {
+  readonly asked: number
+  readonly answered: number
+  readonly p99: number
+  readonly p99Ratio: number
+  readonly share: number
+  readonly mib: number
 }
 
-function idOf(n: number): Buffer {
-  return Buffer.from(`-XX0001-${String(n).padStart(12, '0')}`)
+type Lengths = { readonly turns: number; readonly quiet: number; readonly attacked: number }
+
+/** Quiet and attacked windows in turns, so that other load on the machine meets both. */
+function lengthsOf(plan: Plan): Lengths {
+  const seconds = secondsOf(plan)
+  const attacked = Math.min(20, Math.max(5, seconds / 30), seconds)
+  return { turns: Math.ceil(seconds / attacked), quiet: bySize(plan, 4, 4, 1), attacked }
 }
 
-async function openClient(port: number, address: string): Promise<UdpClient> {
-  const client = new UdpClient(createSocket('udp4'), port)
-  await client.open(address)
-  return client
-}
-
-/** Enters the honest leechers, from several addresses. */
-async function enterHonest(port: number): Promise<void> {
-  for (let n = 0; n < HONEST_ADDRESSES; n++) {
-    const client = await openClient(port, `127.0.1.${n + 1}`)
-    for (let peer = 0; peer < PEERS_PER_ADDRESS; peer++) {
-      const number = n * PEERS_PER_ADDRESS + peer
-      const infoHash = hashOf(number % TORRENTS)
-      const fields = { infoHash, peerId: idOf(number), port: 6881, left: 1, event: 2 }
-      while (!(await client.announce(fields)));
-    }
-    client.close()
+async function measureTurn(
+  tracker: RunningRival,
+  client: UdpClient,
+  attacker: Worker,
+  { quiet, attacked }: Lengths,
+): Promise<Turn> {
+  const alone = await timeHonest(tracker.port, client, quiet)
+  attacker.postMessage('resume')
+  const under = await timeHonest(tracker.port, client, attacked)
+  const shares: number[] = []
+  for (let n = 0; n < SHARE_SAMPLES; n++) shares.push(await honestShare(client))
+  const mib = memoryMib(processTree(tracker.pid))
+  attacker.postMessage('pause')
+  await sleep(SETTLE_MILLIS)
+  const p99 = quantile(under.millis, 0.99)
+  return {
+    asked: under.asked,
+    answered: under.answered,
+    p99,
+    p99Ratio: p99 / quantile(alone.millis, 0.99),
+    share: median(shares.filter(Number.isFinite)),
+    mib,
   }
 }
 
-async function countHonest(client: UdpClient): Promise<number> {
-  let leechers = 0
-  await client.connect()
-  for (let n = 0; n < TORRENTS; n += SCRAPED) {
-    leechers += await client.countLeechers(Array.from({ length: SCRAPED }, (_, i) => hashOf(n + i)))
+function runOf(turns: readonly Turn[]): Run {
+  const firstHalf = turns.slice(0, Math.ceil(turns.length / 2)).map(({ mib }) => mib)
+  return {
+    answeredPercent:
+      (100 * sum(turns.map(({ answered }) => answered))) / sum(turns.map(({ asked }) => asked)),
+    honestPercent: 100 * Math.min(...turns.map(({ share }) => share)),
+    p99: median(turns.map(turn => turn.p99)),
+    p99Ratio: median(turns.map(turn => turn.p99Ratio)),
+    mibHalf: Math.max(...firstHalf),
+    mib: Math.max(...turns.map(({ mib }) => mib)),
   }
-  return leechers
-}
-
-function announceOverHttp(port: number, agent: Agent): Promise<boolean> {
-  const query = `info_hash=${percentEncoded(hashOf(TIMED_TORRENT))}&peer_id=${percentEncoded(idOf(1))}`
-  const path = `/announce?${query}&port=6882&left=0`
-  return new Promise(resolve => {
-    const request = get({ host: '127.0.0.1', localAddress: '127.0.2.2', port, path, agent })
-    request.setTimeout(ANSWER_MILLIS_MAX, () => request.destroy())
-    request.once('error', () => resolve(false))
-    request.once('response', response => {
-      let body = ''
-      response.setEncoding('latin1').on('data', text => {
-        body += text
-      })
-      response.once('close', () => resolve(body.startsWith('d8:complete')))
-    })
-  })
-}
-
-type Timed = { readonly millis: number[]; asked: number; answered: number }
-
-/** Announces over UDP and HTTP at a steady rate, and records how long the answers take. */
-async function timeHonest(port: number, client: UdpClient, seconds: number): Promise<Timed> {
-  const timed: Timed = { millis: [], asked: 0, answered: 0 }
-  const agent = new Agent({ keepAlive: true, maxSockets: 8 })
-  const peer = { infoHash: hashOf(TIMED_TORRENT), peerId: idOf(2), port: 6883, left: 0, event: 0 }
-  const record = async (answer: Promise<boolean>) => {
-    const begun = performance.now()
-    timed.asked++
-    if (!(await answer)) return
-    timed.answered++
-    timed.millis.push(performance.now() - begun)
-  }
-  const waiting: Promise<void>[] = []
-  for (const until = performance.now() + seconds * 1000; performance.now() < until; ) {
-    if (timed.asked % (TIMED_RATE * 60) === 0) await client.connect()
-    waiting.push(record(client.announce(peer)), record(announceOverHttp(port, agent)))
-    await sleep(1000 / TIMED_RATE)
-  }
-  await Promise.all(waiting)
-  agent.destroy()
-  return timed
 }
 
 async function measure(attack: Attack, memory: string, plan: Plan): Promise<Run> {
@@ -113,32 +91,24 @@ async function measure(attack: Attack, memory: string, plan: Plan): Promise<Run>
     return false
   })
   counting.catch(() => {})
+  const data: AttackerData = { attack, port: tracker.port, infoHash: ATTACKED_HASH }
+  const file = new URL('../load/attacker.js', import.meta.url)
+  const attacker = new Worker(file, { workerData: data })
   try {
     await enterHonest(tracker.port)
     const client = await openClient(tracker.port, '127.0.2.1')
     const entered = await countHonest(client)
-    const alone = await timeHonest(tracker.port, client, bySize(plan, 30, 10, 1))
     const linesBefore = lines
-    const data: AttackerData = { attack, port: tracker.port, infoHash: hashOf(0) }
-    const file = new URL('../load/attacker.js', import.meta.url)
-    const attacker = new Worker(file, { workerData: data })
-    const under = await timeHonest(tracker.port, client, secondsOf(plan))
-    const mib = memoryMib(processTree(tracker.pid))
-    await attacker.terminate()
-    const p99Alone = quantile(alone.millis, 0.99)
-    const p99 = quantile(under.millis, 0.99)
+    const lengths = lengthsOf(plan)
+    const turns: Turn[] = []
+    for (let n = 0; n < lengths.turns; n++) {
+      turns.push(await measureTurn(tracker, client, attacker, lengths))
+    }
     const peersLost = entered - (await countHonest(client))
     client.close()
-    return {
-      peers: entered,
-      peersLost,
-      answeredPercent: (100 * under.answered) / under.asked,
-      p99,
-      p99Ratio: p99 / p99Alone,
-      mib,
-      logLines: lines - linesBefore,
-    }
+    return { peers: entered, peersLost, ...runOf(turns), logLines: lines - linesBefore }
   } finally {
+    await attacker.terminate()
     await tracker.stop()
   }
 }
@@ -148,27 +118,37 @@ function isLong({ seconds }: Plan): boolean {
   return seconds >= 10
 }
 
-/** Seconds of each attack. */
+/** Seconds of each attack, without the quiet windows. */
 function secondsOf(plan: Plan): number {
   return isLong(plan) ? plan.seconds : bySize(plan, 60, 30, 2)
+}
+
+function memoriesOf(plan: Plan): readonly string[] {
+  if (plan.memory) return [plan.memory]
+  return isLong(plan) ? ['64 MiB', '2 GiB'] : ['64 MiB']
 }
 
 export const attack: Scenario = {
   name: 'attack',
   about: 'attacks of one address at 10 Mbit/s with the default limits: what honest clients notice',
-  secondsMax: 3 * 3600,
+  secondsMax: 4 * 3600,
   async run(plan) {
     const rows = createRows()
     const attacks = plan.size === 'smoke' ? [ATTACKS[0], ATTACKS[3]] : ATTACKS
-    for (const memory of isLong(plan) ? ['64 MiB', '2 GiB'] : ['64 MiB']) {
-      for (const kind of attacks) rows.add(`${kind}, ${memory}`, await measure(kind, memory, plan))
+    for (const memory of memoriesOf(plan)) {
+      for (const kind of attacks) {
+        const run = await measure(kind, memory, plan)
+        process.stderr.write(`${kind}, ${memory}: ${JSON.stringify(run)}\n`)
+        rows.add(`${kind}, ${memory}`, run)
+      }
     }
     return {
       title: 'attacks of one address',
-      options: { seconds: secondsOf(plan), honestPeers: HONEST_ADDRESSES * PEERS_PER_ADDRESS },
+      options: { seconds: secondsOf(plan), ...lengthsOf(plan), honestPeers: HONEST_PEERS },
       rows: rows.rows,
       notes: [
-        'The attacker and the timed clients share the machine with the tracker, so p99 includes their load.',
+        'Quiet and attacked windows alternate. p99 and its ratio are medians of all turns, the ratio of each attacked window to the quiet one before it. The attacker shares the machine with the tracker and the timed clients, so p99 includes its load.',
+        'Honest peers of answers: the turn with the lowest share, in the torrent that attacks of one torrent aim at.',
       ],
     }
   },
