@@ -93,11 +93,7 @@ function announceOverHttp(port: number, agent: Agent): Promise<boolean> {
 export type Timed = { readonly millis: number[]; asked: number; answered: number }
 
 /** Announces over UDP and HTTP at a steady rate, and records how long the answers take. */
-export async function timeHonest(
-  port: number,
-  client: UdpClient,
-  seconds: number,
-): Promise<Timed> {
+export async function timeHonest(port: number, client: UdpClient, seconds: number): Promise<Timed> {
   const timed: Timed = { millis: [], asked: 0, answered: 0 }
   const agent = new Agent({ keepAlive: true, maxSockets: 8 })
   const peer = { infoHash: hashOf(TIMED_TORRENT), peerId: idOf(2), port: 6883, left: 0, event: 0 }
