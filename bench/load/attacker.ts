@@ -31,7 +31,7 @@ const UDP_HEADER_BYTES = 28
 const ADDRESS = '127.0.0.2'
 const PENDING_BYTES_MAX = 2 ** 20
 
-/** The message `resume` starts the attack, `pause` stops it. The connections stay open meanwhile. */
+/** The message `resume` starts the attack, `pause` stops it. Connections stay open meanwhile. */
 let isPaused = true
 parentPort?.on('message', message => {
   isPaused = message === 'pause'
