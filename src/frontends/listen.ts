@@ -3,6 +3,7 @@ import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { type Libc, tryLibc } from '../native/libc.ts'
 import { isListening, localEndpoint, openFiles } from '../native/open-sockets.ts'
 import { dropHandshakes } from '../native/socket-filter.ts'
+import type { AcceptGuard } from './accept-guard.ts'
 import type { App, HttpBackend, ListenSocket } from './adapter.ts'
 
 /**
@@ -23,12 +24,16 @@ export type Listening = {
   handOver(): Promise<void>
 }
 
-/** Lets `app` listen, beside other sockets on the same address. Rejects when it cannot. */
+/**
+ * Lets `app` listen, beside other sockets on the same address. Rejects when it cannot. `guard`
+ * stops it from accepting while few file descriptors are free.
+ */
 export async function listen(
   backend: HttpBackend,
   app: App,
   host: string,
   port: number,
+  guard?: AcceptGuard,
 ): Promise<Listening> {
   const libc = tryLibc()
   const before = new Set(libc && listeningFiles(libc))
@@ -43,8 +48,10 @@ export async function listen(
   const fd =
     libc &&
     listeningFiles(libc).find(fd => !before.has(fd) && localEndpoint(libc, fd)?.port === localPort)
+  const unwatch = fd === undefined ? undefined : guard?.watch(fd)
   let isOpen = true
   const stop = () => {
+    unwatch?.()
     if (isOpen) backend.closeListenSocket(socket)
     isOpen = false
   }
@@ -52,6 +59,7 @@ export async function listen(
     port: localPort,
     stop,
     async handOver() {
+      unwatch?.()
       const canWait = isOpen && libc !== undefined && fd !== undefined && !kernelMigrates()
       if (canWait && dropHandshakes(libc, fd)) {
         await sleep(HANDSHAKE_MILLIS)

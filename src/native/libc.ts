@@ -15,6 +15,9 @@ export type Libc = {
   dup2(from: number, to: number): number
   inet_pton(family: number, text: string, address: Uint8Array): number
   close(fd: number): number
+  /** With `address` and `bytes` null the remote address is not returned. */
+  accept4(fd: number, address: null, bytes: null, flags: number): number
+  fcntl(fd: number, command: number, value: number): number
   flock(fd: number, operation: number): number
   madvise(address: number, bytes: number, advice: number): number
   prctlText(option: number, text: string): number
@@ -90,6 +93,9 @@ function bindLibc(): Libc {
     dup2: library.func('int dup2(int, int)'),
     inet_pton: library.func('int inet_pton(int, const char *, void *)'),
     close: library.func('int close(int)'),
+    accept4: library.func('int accept4(int, void *, void *, int)'),
+    // fcntl is variadic; an int is passed as in a function that is not.
+    fcntl: library.func('int fcntl(int, int, int)'),
     flock: library.func('int flock(int, int)'),
     madvise: library.func('int madvise(uintptr_t, size_t, int)'),
     prctlText: library.func('int prctl(int, const char *)'),

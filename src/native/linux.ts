@@ -20,6 +20,9 @@ export const Errno = {
 export const LOCK_EX = 2
 export const LOCK_NB = 4
 
+// fcntl(2)
+export const F_GETFD = 1
+
 // socket(2)
 export const AF_UNIX = 1
 export const AF_INET = 2
@@ -38,6 +41,7 @@ export const SO_REUSEPORT = 15
 export const SO_RCVTIMEO = 20
 export const SO_SNDTIMEO = 21
 export const SO_ATTACH_FILTER = 26
+export const SO_DETACH_FILTER = 27
 export const SO_ACCEPTCONN = 30
 export const SO_SNDBUFFORCE = 32
 export const SO_RCVBUFFORCE = 33

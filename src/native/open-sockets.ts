@@ -3,7 +3,10 @@ import type { Libc } from './libc.ts'
 import {
   AF_INET,
   AF_INET6,
+  F_GETFD,
   SO_ACCEPTCONN,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
   SOCKADDR_ADDRESS,
   SOCKADDR_BYTES,
   SOCKADDR_FAMILY,
@@ -48,6 +51,20 @@ export function isListening(libc: Libc, fd: number): boolean {
   const value = int(0)
   if (libc.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, value, int(value.length)) === -1) return false
   return value[0] === 1
+}
+
+/** Whether `fd` is open in this process. */
+export function isOpenFile(libc: Libc, fd: number): boolean {
+  return libc.fcntl(fd, F_GETFD, 0) !== -1
+}
+
+/** Accepts and closes the connections that wait on the non-blocking listening socket `fd`. */
+export function closeWaiting(libc: Libc, fd: number): void {
+  for (;;) {
+    const accepted = libc.accept4(fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC)
+    if (accepted === -1) return
+    libc.close(accepted)
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Libc } from './libc.ts'
-import { SO_ATTACH_FILTER, SOL_SOCKET } from './linux.ts'
+import { SO_ATTACH_FILTER, SO_DETACH_FILTER, SOL_SOCKET } from './linux.ts'
 
 const TCP_FLAGS = 13 // offset in the TCP header
 const SYN = 0x02
@@ -44,4 +44,9 @@ export function dropHandshakes(libc: Libc, fd: number): boolean {
   headerView.setUint16(0, program.length, true)
   headerView.setBigUint64(8, BigInt(libc.address(filter)), true)
   return libc.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, header, header.length) === 0
+}
+
+/** Removes the filter of `dropHandshakes`. */
+export function acceptHandshakes(libc: Libc, fd: number): void {
+  libc.setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, new Uint8Array(4), 4)
 }

@@ -5,6 +5,7 @@ import type { FrontendCounters } from '../counters/frontend.ts'
 import { loadDashboard } from '../frontends/api/pages/dashboard.ts'
 import type { StaticFiles } from '../frontends/api/pages/static-files.ts'
 import { startApiServer } from '../frontends/api/server/server.ts'
+import { type AcceptGuard, openAcceptGuard } from '../frontends/accept-guard.ts'
 import { ConnectionLimits } from '../frontends/connection-limits.ts'
 import { startHttpServer } from '../frontends/http/server.ts'
 import { hasConnections } from '../frontends/listen.ts'
@@ -65,6 +66,7 @@ export class LocalServers {
   readonly #options: LocalServersOptions
   readonly #websocket: WebsocketTracker
   readonly #limits: ConnectionLimits
+  readonly #acceptGuard: AcceptGuard | undefined
   #listeners: FrontendListeners
   #servers: readonly Server[] = []
   /** Servers that others have replaced, and that still have connections. */
@@ -78,6 +80,7 @@ export class LocalServers {
     this.#drainMillis = listeners.websocket.drainTime * 1000
     this.#websocket = websocket
     this.#limits = new ConnectionLimits(listeners.connectionsPerAddress, counters)
+    this.#acceptGuard = openAcceptGuard(options.log)
   }
 
   /** Starts all listeners once the link is up. Rejects when one cannot listen. */
@@ -135,6 +138,7 @@ export class LocalServers {
   }
 
   async #close(): Promise<void> {
+    this.#acceptGuard?.stop()
     await this.#websocket.close()
     this.#options.link.close()
   }
@@ -159,6 +163,7 @@ export class LocalServers {
     return startHttpServer(listener, link, counters, {
       websocket: this.#websocket,
       gate: this.#limits.gate(listener),
+      acceptGuard: this.#acceptGuard,
       signalling: request => admin.signalRtc(request),
     })
   }
@@ -169,7 +174,8 @@ export class LocalServers {
       if (!isReported(err)) log.error({ err, operation }, 'API request failed')
     }
     const options = { ...listener, onError, ...(pages && { pages }) }
-    return startApiServer(options, admin, counters, this.#limits.gate(listener))
+    const gate = this.#limits.gate(listener)
+    return startApiServer(options, admin, counters, gate, this.#acceptGuard)
   }
 
   #isAnswering(servers: readonly Server[]): boolean {

@@ -78,5 +78,9 @@ export function relayPathIn(folder: string): (process: number) => string {
 }
 
 export function removePrivateFolder(folder: string): void {
-  rmSync(folder, { recursive: true, force: true })
+  try {
+    rmSync(folder, { recursive: true, force: true })
+  } catch {
+    // A process without free file descriptors ends with its own error. The next start removes it.
+  }
 }

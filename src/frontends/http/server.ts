@@ -24,6 +24,7 @@ import {
   USER_KEY,
 } from '../../protocol/records.ts'
 import { formatRtcReply, type RtcSignalling } from '../../protocol/rtctorrent.ts'
+import type { AcceptGuard } from '../accept-guard.ts'
 import type {
   App,
   BackendName,
@@ -97,6 +98,7 @@ export type HttpServerOptions = {
 export type HttpServices = {
   readonly websocket?: WebsocketTracker | undefined
   readonly gate?: ConnectionGate | undefined
+  readonly acceptGuard?: AcceptGuard | undefined
   readonly signalling?: RtcSignalling | undefined
 }
 
@@ -151,7 +153,7 @@ export async function startHttpServer(
   options: HttpServerOptions,
   link: Link,
   counters: FrontendCounters,
-  { gate, signalling, websocket }: HttpServices = {},
+  { acceptGuard, gate, signalling, websocket }: HttpServices = {},
 ): Promise<HttpServer> {
   const { backend: name = chooseBackend('auto').backend, idleTimeout, pathRules, tls } = options
   const backend = loadBackend(name)
@@ -167,7 +169,7 @@ export async function startHttpServer(
   const isUtf8 = name === 'uws'
   const listener = { options, paths, proxies, link, answers, counters, index, signalling, isUtf8 }
   addRoutes(app, listener)
-  const listening = await listen(backend, app, options.host, options.port)
+  const listening = await listen(backend, app, options.host, options.port, acceptGuard)
   return {
     port: listening.port,
     idleSeconds: idleSeconds(backend, idleTimeout),

@@ -6,6 +6,7 @@ import {
   familyOf,
   Protocol,
 } from '../../../counters/frontend.ts'
+import type { AcceptGuard } from '../../accept-guard.ts'
 import type { BackendName, ConnectionGate, TlsKeyPair } from '../../adapter.ts'
 import { chooseBackend, idleSeconds, loadBackend } from '../../backends/choose.ts'
 import { compileProxyRules, socketAddress, trustsAddress } from '../../client-address.ts'
@@ -49,6 +50,7 @@ export async function startApiServer(
   admin: Admin,
   counters: FrontendCounters,
   gate?: ConnectionGate,
+  acceptGuard?: AcceptGuard,
 ): Promise<ApiServer> {
   const { backend: name = chooseBackend('auto').backend, idleTimeout, tls } = options
   const backend = loadBackend(name)
@@ -72,7 +74,7 @@ export async function startApiServer(
       request,
     )
   })
-  const listening = await listen(backend, app, options.host, options.port)
+  const listening = await listen(backend, app, options.host, options.port, acceptGuard)
   return {
     port: listening.port,
     idleSeconds: idleSeconds(backend, idleTimeout),
