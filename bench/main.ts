@@ -9,25 +9,26 @@ import { PLANS, type Plan, type Scenario, type Size } from './scenario.ts'
 import { SCENARIOS, scenarioNamed } from './suite.ts'
 
 const HELP = `Usage: npm run bench -- [SCENARIO...] [options]
-       npm run bench -- targets [FILE]       the table of targets: measured, met or not
-       npm run bench -- compare BEFORE AFTER what changed between two files of results, and what is beyond noise
-       npm run bench -- docs [FILE]          fills the tables of ${README} and ${PERFORMANCE}, draws ${LOAD_CURVE}
-       npm run bench -- guard                a few minutes; exit status 1 when the hot path became slower
+       npm run bench -- targets [FILE]       prints the targets and the measured values
+       npm run bench -- compare BEFORE AFTER prints the changes between two files of results, and marks those beyond noise
+       npm run bench -- docs [FILE]          writes the tables of ${README} and ${PERFORMANCE}, and draws ${LOAD_CURVE}
+       npm run bench -- guard                exits with status 1 if the hot path became slower; takes a few minutes
 
-Without a scenario the whole suite runs and the targets are printed. Results are printed as Markdown, and kept in bench/results, which
-is where FILE is looked for: without one, the last run of several scenarios.
+Without a scenario, the whole suite runs and the targets are printed. Results are printed as
+Markdown and stored in bench/results. FILE is a file in that folder; by default, the last run of
+several scenarios.
 
 Scenarios:
 ${SCENARIOS.map(({ name, about }) => `  ${name.padEnd(12)} ${about}`).join('\n')}
 
 Options:
-  --quick        fewer and shorter runs, smaller swarms: some minutes
-  --smoke        one short run of each, to see that everything works
-  --runs N       rounds, each with every subject in turn (${PLANS.full.runs})
-  --seconds N    length of one measurement (${PLANS.full.seconds})
+  --quick        fewer and shorter runs, smaller swarms; takes about 5 minutes
+  --smoke        one short run of each, to check that everything works
+  --runs N       rounds; each measures every subject in turn (${PLANS.full.runs})
+  --seconds N    seconds of one measurement (${PLANS.full.seconds})
   --memory SIZE  attack: engine.memory of the tracker (64 MiB, and 2 GiB if --seconds is 10 or more)
-  --bound N      guard: how many times the expected ratio is too much (1.25)
-  --record       guard: keep what is measured as what is expected, in bench/guard.json
+  --bound N      guard: maximum of the measured ratio, as a multiple of the expected one (1.25)
+  --record       guard: store the measured ratios as the expected ones in bench/guard.json
 `
 
 const { values, positionals } = parseArgs({
@@ -65,7 +66,7 @@ const REPORTS: Readonly<Record<string, (files: readonly string[]) => number>> = 
     return 0
   },
   compare([before, after]) {
-    if (!before || !after) return misused('compare wants two files')
+    if (!before || !after) return misused('compare needs two files')
     print(comparison(readResults(before), readResults(after)))
     return 0
   },
@@ -97,7 +98,7 @@ async function runChosen(names: readonly string[]): Promise<number> {
   if (chosen.length === 0) print(targetTable(results).lines)
   if (names.includes('load-curve') && plan.size !== 'smoke' && drawLoadCurve(results))
     print([`drew ${LOAD_CURVE}`])
-  print(['', `kept in ${file}`])
+  print(['', `stored in ${file}`])
   return Object.keys(results.failures).length > 0 ? 1 : 0
 }
 

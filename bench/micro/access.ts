@@ -14,7 +14,7 @@ import { NOW, SETTINGS } from './clients.ts'
 
 const NUMWANT = 50
 const TORRENTS = 10_000
-const OPEN = 'open to all'
+const OPEN = 'without a list'
 
 type Sizes = { readonly listed: number; readonly peers: number; readonly announces: number }
 
@@ -73,7 +73,7 @@ async function loadWhitelist(hashes: readonly Buffer[], listed: number) {
 
 export const access: Scenario = {
   name: 'access',
-  about: 'loading a whitelist of 1M entries, and what the check costs an announce',
+  about: 'loading a whitelist of 1M entries, and the cost of its check per announce',
   secondsMax: 180,
   async run(plan) {
     const few = { listed: 2000, peers: 2000, announces: 2000 }
@@ -93,11 +93,11 @@ export const access: Scenario = {
       })
     }
     return {
-      title: 'Who may announce',
+      title: 'Access lists',
       options: sizes,
       rows: rows.rows,
       base: { name: OPEN, metric: 'nanos' },
-      notes: ['Loaded once, from SQLite.'],
+      notes: ['The list is loaded once, from SQLite.'],
     }
   },
 }

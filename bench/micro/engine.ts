@@ -134,7 +134,7 @@ export const engine: Scenario = {
       title: 'The engine alone, in process',
       options: { announces: count, numwant: 50 },
       rows: rows.rows,
-      notes: ['Processor time of one thread, writing the request included.'],
+      notes: ['CPU time of one thread, including the creation of the request.'],
     }
   },
 }

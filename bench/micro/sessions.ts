@@ -94,7 +94,7 @@ export const sessions: Scenario = {
       options: { ...sizes, remembered },
       rows: rows.rows,
       base: { name: WITHOUT, metric: 'nanos' },
-      notes: [`${bytes.toFixed(0)} bytes a session, all included.`],
+      notes: [`${bytes.toFixed(0)} bytes per session, everything included.`],
     }
   },
 }

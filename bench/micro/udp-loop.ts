@@ -200,7 +200,7 @@ function measureRespond(count: number): Run {
 
 export const udpLoop: Scenario = {
   name: 'udp-loop',
-  about: 'the UDP receive loop against a generator, answers canned',
+  about: 'the UDP receive loop with constant answers',
   secondsMax: 120,
   async run(plan) {
     const rows = createRows()

@@ -130,7 +130,7 @@ function memoriesOf(plan: Plan): readonly string[] {
 
 export const attack: Scenario = {
   name: 'attack',
-  about: 'attacks of one address at 10 Mbit/s with the default limits: what honest clients notice',
+  about: 'attacks from one address at 10 Mbit/s with the default limits, and their effect on honest clients',
   secondsMax: 4 * 3600,
   async run(plan) {
     const rows = createRows()
@@ -143,7 +143,7 @@ export const attack: Scenario = {
       }
     }
     return {
-      title: 'attacks of one address',
+      title: 'Attacks from one address',
       options: { seconds: secondsOf(plan), ...lengthsOf(plan), honestPeers: HONEST_PEERS },
       rows: rows.rows,
       notes: [

@@ -8,7 +8,7 @@ export const ON_HUGE_PAGES = ', huge_pages'
 
 export const growth: Scenario = {
   name: 'growth',
-  about: 'what an announce costs as peers grow from 10,000 to 10 million, ten a torrent',
+  about: 'cost of an announce with 10,000 to 10 million peers, ten peers per torrent',
   secondsMax: 240,
   async run(plan) {
     const sizes = bySize(
@@ -36,12 +36,12 @@ export const growth: Scenario = {
     const base = { name: smallest?.name ?? '', metric: 'nanos' }
     const floor = median(smallest?.runs.map(run => run['nanos'] ?? Number.NaN) ?? [])
     return {
-      title: 'Cost of an announce as swarms grow',
+      title: 'Cost of an announce by number of peers',
       options: { announces: count, peersPerTorrent: PEERS_PER_TORRENT, numwant: 50 },
       rows: rows.rows,
       base,
       notes: [
-        `Ten peers a torrent at every size: what is added to the ${floor.toFixed(0)} ns of the smallest is cache misses.`,
+        `Ten peers per torrent at every size. The smallest size takes ${floor.toFixed(0)} ns; the rest is cache misses.`,
       ],
     }
   },

@@ -103,7 +103,7 @@ export const https: Scenario = {
         { keepAlive: true, tls: true },
         plan,
         [
-          'The generator speaks Node’s TLS, which is slower than what it measures: compare processor time.',
+          'The generator uses Node’s TLS, which is slower than the servers: compare CPU time.',
         ],
       )
     } finally {

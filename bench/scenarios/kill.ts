@@ -66,7 +66,7 @@ async function measureKill(plan: Plan): Promise<Run> {
 
 export const kill: Scenario = {
   name: 'kill',
-  about: 'kill -9 of one of two workers under load: what is lost, and when it is replaced',
+  about: 'kill -9 of one of two workers under load: losses, and time until it is replaced',
   secondsMax: 180,
   async run(plan) {
     const rows = createRows()
@@ -77,7 +77,7 @@ export const kill: Scenario = {
       options: { rounds },
       rows: rows.rows,
       notes: [
-        'Kept connections at a steady rate. The killed process had about half of them open; they reconnect, and all other requests continue.',
+        'Kept connections at a constant rate. The killed process has about half of them open. Their clients reconnect, and all other requests continue.',
       ],
     }
   },

@@ -80,7 +80,7 @@ export const link: Scenario = {
       rows: rows.rows,
       base: { name: NO_LINK, metric: 'cpuNanos' },
       notes: [
-        'Processor time of both sides, the announce itself and the making of the request included. So many records are sent in one event-loop turn, and the next ones when all are answered: a batch is what a rate makes of it.',
+        'CPU time of both sides, including the announce and the creation of the request. The stated number of records is sent in one event-loop turn; the next ones follow when all are answered.',
       ],
     }
   },

@@ -74,7 +74,7 @@ export const loadCurve: Scenario = {
       options: { connections: CONNECTIONS, mix, rounds },
       rows: rows.rows,
       notes: [
-        'HTTP over kept connections at random moments, latency from the moment that a request was due. Frontend and engine thread are joined by the Unix socket of a worker; the generator shares the processors.',
+        'HTTP over kept connections at random times. Latency counts from the time at which a request was due. The Unix socket of a worker connects frontend and engine thread. The generator shares the processors.',
       ],
     }
   },

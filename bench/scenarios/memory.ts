@@ -5,7 +5,7 @@ import { bySize, createRows, type Scenario } from '../scenario.ts'
 
 export const memory: Scenario = {
   name: 'memory',
-  about: 'memory of all processes at 5M IPv4 peers in 1M torrents, entered over UDP',
+  about: 'memory of all processes at 5M IPv4 peers in 1M torrents, announced over UDP',
   secondsMax: 420,
   async run(plan) {
     const peers = bySize(plan, 5_000_000, 1_000_000, 5000)
@@ -37,7 +37,7 @@ export const memory: Scenario = {
       options: { peers, torrents },
       rows: rows.rows,
       notes: [
-        'Proportional shares (PSS) of all processes, Node and the programs’ code included; torrents without these peers are not counted.',
+        'Proportional set size (PSS) of all processes, including Node and the program code. Torrents without these peers are not counted.',
       ],
     }
   },

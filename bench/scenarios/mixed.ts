@@ -68,11 +68,11 @@ export const mixed: Scenario = {
     const rows = createRows()
     for (let round = 0; round < plan.runs; round++) rows.add('muster', await measureMixed(plan))
     return {
-      title: 'Everything at once',
+      title: 'Mixed load',
       options: { mix: mixOf(plan, 1), httpPerSecond: HTTP_PER_SECOND, seconds: plan.seconds },
       rows: rows.rows,
       notes: [
-        `HTTP at ${HTTP_PER_SECOND} requests/s over each of IPv4 and IPv6, kept connections and one each; UDP as fast as it is answered, which leaves HTTP what remains of the processors. Latencies are those of the slowest of the four.`,
+        `HTTP at ${HTTP_PER_SECOND} requests/s over each of IPv4 and IPv6, over kept connections and with a connection per request. UDP is limited by the answers and leaves the remaining CPU time to HTTP. Latencies are those of the slowest of the four HTTP loads.`,
       ],
     }
   },

@@ -15,7 +15,7 @@ const PEERS_PER_TORRENT = 5
 
 export const scrape: Scenario = {
   name: 'metrics',
-  about: 'making /metrics and /stats with 10M peers in the tables',
+  about: '/metrics and /stats with 10M peers in the tables',
   secondsMax: 300,
   async run(plan) {
     const peers = bySize(plan, 10_000_000, 1_000_000, 10_000)
@@ -57,7 +57,7 @@ export const scrape: Scenario = {
       title: `Scrapes with ${peers} peers`,
       options: { peers, torrents: peers / PEERS_PER_TORRENT, times },
       rows: rows.rows,
-      notes: ['Each is made on one thread, and nothing else of that thread runs meanwhile.'],
+      notes: ['Each answer is created on one thread, which does nothing else meanwhile.'],
     }
   },
 }

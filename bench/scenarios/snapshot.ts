@@ -124,7 +124,7 @@ export const snapshot: Scenario = {
       options: { rounds, rate: BESIDE_RATE },
       rows: rows.rows,
       notes: [
-        `"In the tables" is a thread that announces without a pause, as UDP threads do; "over the link" are ${BESIDE_RATE} announces a second of a frontend. With two processors, three threads share them while a snapshot is written.`,
+        `"In the tables": a thread that announces without a pause, such as a UDP thread. "Over the link": ${BESIDE_RATE} announces per second from a frontend. Three threads share the processors while a snapshot is written.`,
       ],
     }
   },

@@ -90,7 +90,7 @@ export const start: Scenario = {
       for (let round = 0; round < plan.runs; round++) {
         const { tracker, firstAnswerMillis } = await startAndAsk(none, folder)
         await tracker.stop()
-        rows.add('with nothing to bring back', { firstAnswerMillis })
+        rows.add('without data', { firstAnswerMillis })
       }
       const pool = new SnapshotPool()
       const nowSeconds = Math.floor(Date.now() / 1000)
@@ -99,7 +99,7 @@ export const start: Scenario = {
       await pool.close()
       const config = { snapshot: { path: file, interval: 86_400 } }
       for (let round = 0; round < Math.ceil(plan.runs / 2); round++) {
-        rows.add('bringing back swarms', await measureRestore(plan, folder, config))
+        rows.add('with 5M peers to restore', await measureRestore(plan, folder, config))
       }
     } finally {
       rmSync(folder, { recursive: true, force: true })
@@ -109,7 +109,7 @@ export const start: Scenario = {
       options: { peers, rate: RATE },
       rows: rows.rows,
       notes: [
-        'From the start of the process to the answer of a first HTTP request. While swarms come back, HTTP at a steady rate: p99 is that of the worst second, compared with the seconds after.',
+        'From the start of the process to the first HTTP answer. While swarms are restored, HTTP requests arrive at a constant rate: p99 is that of the worst second, compared with the seconds after the restore.',
       ],
     }
   },

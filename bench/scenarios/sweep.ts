@@ -14,7 +14,7 @@ const AGE_SECONDS = 100
 
 export const sweep: Scenario = {
   name: 'sweep',
-  about: 'p99 of announces while the engine thread sweeps 5M peers, and without',
+  about: 'p99 of announces with and without a sweep of 5M peers by the engine thread',
   secondsMax: 240,
   async run(plan) {
     const peers = bySize(plan, 5_000_000, 1_000_000, 10_000)
@@ -43,7 +43,7 @@ export const sweep: Scenario = {
       options: { peers, torrents, sweepSeconds, rate: BESIDE_RATE, seconds: plan.seconds },
       rows: rows.rows,
       notes: [
-        `${BESIDE_RATE} announces a second over a Unix socket to the engine thread that sweeps, all peers in ${sweepSeconds} s (by default 900 s), a twentieth of them expiring each round.`,
+        `${BESIDE_RATE} announces per second over a Unix socket to the engine thread, which sweeps all peers in ${sweepSeconds} s (default: 900 s). One peer in twenty expires in each round.`,
       ],
     }
   },

@@ -159,7 +159,7 @@ export const udpFill: Scenario = udpScenario(
     name: 'udp-fill',
     title: 'UDP, new peers',
     about:
-      'UDP announces that fill the swarms: muster, aquatic_udp, opentracker; every peer is new',
+      'UDP announces by new peers: muster, aquatic_udp, opentracker',
   },
   [musterUdp(1), aquaticUdp, opentracker],
   [

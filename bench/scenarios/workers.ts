@@ -38,7 +38,7 @@ export const workers: Scenario = {
       rows: rows.rows,
       base: { name: workersName(0), metric: 'cpuMicros' },
       notes: [
-        'HTTP over kept connections; the generator shares the processors. The primary holds the engine thread.',
+        'HTTP over kept connections. The generator shares the processors. The engine thread runs in the primary.',
       ],
     }
   },
@@ -88,7 +88,7 @@ export const threads: Scenario = {
       options: { http, udp, rounds },
       rows: rows.rows,
       notes: [
-        'The generators share the processors: more threads than processors show what their switching costs, not what more processors would give.',
+        'The generators share the processors. Rows with more threads than processors show the cost of context switches, not the gain from more processors.',
       ],
     }
   },
