@@ -130,7 +130,8 @@ function memoriesOf(plan: Plan): readonly string[] {
 
 export const attack: Scenario = {
   name: 'attack',
-  about: 'attacks from one address at 10 Mbit/s with the default limits, and their effect on honest clients',
+  about:
+    'attacks from one address at 10 Mbit/s with the default limits, and their effect on honest clients',
   secondsMax: 4 * 3600,
   async run(plan) {
     const rows = createRows()

@@ -102,9 +102,7 @@ export const https: Scenario = {
         [muster({ tls }), musterOnNode({ tls }), bare],
         { keepAlive: true, tls: true },
         plan,
-        [
-          'The generator uses Node’s TLS, which is slower than the servers: compare CPU time.',
-        ],
+        ['The generator uses Node’s TLS, which is slower than the servers: compare CPU time.'],
       )
     } finally {
       rmSync(folder, { recursive: true, force: true })

@@ -158,8 +158,7 @@ export const udpFill: Scenario = udpScenario(
   {
     name: 'udp-fill',
     title: 'UDP, new peers',
-    about:
-      'UDP announces by new peers: muster, aquatic_udp, opentracker',
+    about: 'UDP announces by new peers: muster, aquatic_udp, opentracker',
   },
   [musterUdp(1), aquaticUdp, opentracker],
   [
