@@ -1,10 +1,8 @@
-import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { installFrom } from '../fixtures/documents.ts'
 import { setEnvironment } from '../fixtures/environment.ts'
-import { hasProgram } from '../fixtures/real-clients.ts'
 import { launchCommand, temporaryFolder } from '../fixtures/start-tracker.ts'
 
 t.test('the README installs a service on an empty system, and its command starts', async t => {
@@ -28,17 +26,4 @@ t.test('the README installs a service on an empty system, and its command starts
   const secrets = join(root, 'etc/muster/secrets.env')
   t.match(readFileSync(secrets, 'utf8'), 'TRACKER__API_KEY=')
   t.match(unit, `EnvironmentFile=-${secrets.slice(root.length)}`)
-})
-
-const skip = !hasProgram('systemd-analyze') && 'systemd-analyze is not installed'
-
-t.test('systemd rates the exposure of the unit at most 1.0', { skip }, t => {
-  const report = execFileSync(
-    'systemd-analyze',
-    ['security', '--offline=true', '--no-pager', 'systemd/muster.service'],
-    { encoding: 'utf8' },
-  )
-  const [, level] = /Overall exposure level for muster\.service: ([\d.]+)/.exec(report) ?? []
-  t.ok(Number(level) <= 1, `exposure ${level}`)
-  t.end()
 })
