@@ -266,6 +266,7 @@ function openSnapshots(run: Run, persistence: Persistence): Snapshots | undefine
     tables,
     settings,
     nowSeconds,
+    usersAreLoaded: config.database.persistent && config.database_structure.users.persistent,
     log,
     died,
     beforeWrite: async () => persistence.writeBehind?.flush(),

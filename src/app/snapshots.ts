@@ -29,6 +29,8 @@ export type SnapshotsOptions = {
   readonly tables: EngineTables
   readonly settings: EngineSettings
   readonly nowSeconds: () => number
+  /** Whether the users of a database are loaded. */
+  readonly usersAreLoaded: boolean
   readonly log: Logger
   /** Called when the thread died, possibly with a lock. */
   readonly died: (name: string, error: unknown) => void
@@ -92,10 +94,11 @@ export class Snapshots implements Part {
   }
 
   async #restore(): Promise<number> {
-    const { log, nowSeconds, settings, tables } = this.#options
+    const { log, nowSeconds, settings, tables, usersAreLoaded } = this.#options
     let created = 0
     try {
-      const options = { tables, settings, file: this.#file, nowSeconds: nowSeconds() }
+      const now = nowSeconds()
+      const options = { tables, settings, file: this.#file, nowSeconds: now, usersAreLoaded }
       const report = await this.#pool.restore(options)
       logRestored(report, log)
       created = report.contents?.createdSeconds ?? 0

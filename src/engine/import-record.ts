@@ -2,6 +2,7 @@ import type { Bytes } from '../protocol/bytes.ts'
 import { COMPACT_BYTES, Family, type IpFamily } from '../protocol/records.ts'
 import type { EngineSettings, OpenTables } from './engine.ts'
 import {
+  isRemovedOwner,
   mayRejoin,
   type OwnedPeer,
   rejoin,
@@ -58,7 +59,7 @@ export type Imported = {
   readonly peers: [number, number]
   /** Skipped peers: their last announce is longer ago than the timeout. */
   expired: number
-  /** Skipped peers: they have announced since. */
+  /** Skipped peers: they have announced since, have left, or belong to a removed user. */
   newer: number
   /** Skipped peers: memory is full. */
   refused: number
@@ -174,7 +175,7 @@ function importPeer(all: Import, torrent: TorrentRef, number: number): void {
   let slot = findPeer(held, list, peer)
   const owned = ownedPeer(all, detail, seen)
   if (slot === NO_SLOT) {
-    if (hasLeft(all, owned, seen)) {
+    if (hasLeft(all, owned, detail, seen)) {
       imported.newer++
       return
     }
@@ -216,8 +217,10 @@ function ownedPeer(
 function hasLeft(
   { at, record, rules, peer }: Import,
   owned: OwnedPeer | undefined,
+  detail: number,
   seen: number,
 ): boolean {
+  if (isRemovedOwner(rules.owners, record.view.getUint32(detail + DETAIL_USER, true))) return true
   if (owned && rules.owners && !mayRejoin(rules.owners, owned)) return true
   return rules.hasStopped?.(record, peer, at + RECORD_HASH, seen) ?? false
 }

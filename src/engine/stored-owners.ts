@@ -52,15 +52,18 @@ export function exportUsers(
 /** The users of a snapshot, and the engine that its peers are restored to. */
 export type StoredOwners = {
   readonly engine: Engine
-  /** The current numbers of users by their stored numbers. */
+  /** The current numbers of users by their stored numbers; 0 for users that are not known. */
   readonly numbers: Map<number, number>
+  /** Whether the engine has the users of a database: a user that it lacks was removed. */
+  readonly areLoaded: boolean
 }
 
-export function createStoredOwners(engine: Engine): StoredOwners {
-  return { engine, numbers: new Map() }
+export function createStoredOwners(engine: Engine, usersAreLoaded: boolean): StoredOwners {
+  const areLoaded = usersAreLoaded && engine.access.rules.users
+  return { engine, numbers: new Map(), areLoaded }
 }
 
-/** Reads whole stored users from `at` to `end`. A user that was removed since is skipped. */
+/** Reads whole stored users from `at` to `end`. */
 export function readStoredUsers(
   { engine, numbers }: StoredOwners,
   { view }: Bytes,
@@ -68,8 +71,7 @@ export function readStoredUsers(
   end: number,
 ): void {
   for (let user = at; user < end; user += STORED_USER_BYTES) {
-    const number = findUser(engine.access, view, user + 4)
-    if (number !== 0) numbers.set(view.getUint32(user, true), number)
+    numbers.set(view.getUint32(user, true), findUser(engine.access, view, user + 4))
   }
 }
 
@@ -77,6 +79,14 @@ export function readStoredUsers(
 export function storedOwner(owners: StoredOwners | undefined, word: number): number {
   const stored = ownerIn(word)
   return stored === 0 ? 0 : (owners?.numbers.get(stored) ?? 0)
+}
+
+/**
+ * Whether the user in a stored word of DETAIL_USER was removed after the snapshot. A user who was
+ * added while the snapshot was written is not among the stored ones.
+ */
+export function isRemovedOwner(owners: StoredOwners | undefined, word: number): boolean {
+  return owners?.areLoaded === true && owners.numbers.get(ownerIn(word)) === 0
 }
 
 /** A stored peer whose user has a number. */

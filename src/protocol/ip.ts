@@ -288,6 +288,8 @@ export type Scope = (typeof Scope)[keyof typeof Scope]
 const SCOPES_IPV4 = Int8Array.from({ length: 256 }, (_, first) => {
   if (first === 10) return Scope.private
   if (first === 127) return Scope.loopback
+  // This network, multicast, reserved and broadcast: no client listens there.
+  if (first === 0 || first >= 224) return Scope.none
   return [100, 169, 172, 192].includes(first) ? -1 : Scope.global
 })
 

@@ -39,6 +39,8 @@ export type RestoreOptions = {
   /** Unix seconds, from the clock of announces. */
   readonly nowSeconds: number
   readonly words?: JobWords
+  /** Whether the users of a database are loaded. Peers of other users then stay out. */
+  readonly usersAreLoaded?: boolean
 }
 
 type RestoreRules = ImportRules & { readonly owners: StoredOwners }
@@ -56,7 +58,8 @@ export async function restoreSnapshot(options: RestoreOptions): Promise<RestoreR
   const { file, tables, settings, nowSeconds, words = createJobWords() } = options
   const begun = performance.now()
   const engine = openEngine(tables, settings)
-  const rules = { nowSeconds, settings, owners: createStoredOwners(engine) }
+  const owners = createStoredOwners(engine, options.usersAreLoaded === true)
+  const rules = { nowSeconds, settings, owners }
   const imported: Imported = { torrents: 0, peers: [0, 0], expired: 0, newer: 0, refused: 0 }
   const skipped: { file: string; reason: string }[] = []
   let missing = 0

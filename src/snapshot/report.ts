@@ -20,7 +20,7 @@ export type RestoreReport = {
   /** Inserted peers. */
   readonly torrents: number
   readonly peers: readonly [number, number]
-  /** Skipped peers: expired, present with a newer announce, or without space in the tables. */
+  /** Skipped peers: expired; newer, left or of a removed user; without space in the tables. */
   readonly expired: number
   readonly newer: number
   readonly refused: number

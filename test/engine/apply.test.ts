@@ -22,7 +22,7 @@ function randomAnnounce(random: (bound: number) => number): void {
   const client = random(12)
   const family = client % 3
   const address = Buffer.alloc([4, 16, 8][family] as number, 1)
-  address.writeUInt32BE(client * 7919, address.length - 4)
+  address.writeUInt32BE(0x1000_0000 + client * 7919, address.length - 4)
   const dice = random(10)
   writeAnnounce(request, {
     infoHash: Buffer.alloc(20, 1 + random(3)),

@@ -58,6 +58,7 @@ t.test('a local address is handed out to clients of the same kind of network onl
     private: ['10.0.0.1', '172.16.0.1', '192.168.1.1', '100.64.0.1', 'fd00::1'],
     loopback: ['127.0.0.1', '::1'],
     linkLocal: ['169.254.0.1', 'fe80::1'],
+    none: ['0.1.2.3', '224.0.0.1', '239.1.2.3', '240.0.0.1', '255.255.255.255', 'ff02::1'],
   }
   const reach = {
     global: ['global'],

@@ -142,7 +142,7 @@ function randomAnnounce(
   const peerId = Buffer.from('-MU0100-000000000000')
   peerId.writeUInt32BE(client >> 1, 12) // two clients share an id and differ in address
   const address = Buffer.alloc(addressBytes, 1)
-  address.writeUInt32BE(client * 7919, address.length - 4)
+  address.writeUInt32BE(0x1000_0000 + client * 7919, address.length - 4)
   const dice = random(10)
   return {
     infoHash,

@@ -162,6 +162,29 @@ t.test('restored peers join what their client has announced meanwhile', async t 
   t.match(after.scrape(), { seeders: 0 })
 })
 
+t.test('peers of removed users stay out where users are loaded from a database', async t => {
+  const file = fileOf(t)
+  const before = tracker([1, 2])
+  before.announce(1, 1, 4)
+  before.announce(1, 1, 6)
+  before.announce(1, 1, 4, { from: 3 })
+  before.announce(2, 2, 4)
+  before.announce(2, 2, 6)
+  await writeSnapshot({ tables: before.tables, file, nowSeconds: NOW })
+  const after = tracker([9, 2])
+  after.load(before.stored().filter(({ user }) => user === 2))
+  const options = { tables: after.tables, settings: SETTINGS, file, nowSeconds: NOW + 10 }
+  const report = await restoreSnapshot({ ...options, usersAreLoaded: true })
+  t.match(report, { torrents: 1, peers: [1, 1], newer: 3 })
+  t.match(after.scrape(), { seeders: 1, leechers: 0 })
+  const { ipv4 } = after.announce(9, 9, 4, { left: 5 }, NOW + 20)
+  t.equal(ipv4.length, 1, 'only the peer of the other user is handed out')
+
+  const open = createTables(64 * 2 ** 20, NO_RULES)
+  const all = await restoreSnapshot({ ...options, tables: open, usersAreLoaded: true })
+  t.match(all, { peers: [3, 2], newer: 0 }, 'peers have no owners where users are off')
+})
+
 t.test('peers of unknown users and without a known session are restored all the same', async t => {
   const file = fileOf(t)
   const before = tracker([1, 2])
