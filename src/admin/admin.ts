@@ -34,8 +34,8 @@ export type Admin = {
   /** Rejects with an AdminError `not enabled` when the list is off. */
   clearList(list: ListName): Promise<void>
 
-  /** Remaining lifetime of each key in seconds, 0 for no end; undefined for an unknown key. */
-  keys(hashes: readonly string[]): Promise<(number | undefined)[]>
+  /** Undefined for a key that is unknown or expired. */
+  keys(hashes: readonly string[]): Promise<(KeyLifetime | undefined)[]>
   setKeys(entries: readonly (readonly [hash: string, timeoutSeconds: number])[]): Promise<Outcome[]>
   removeKeys(hashes: readonly string[]): Promise<Outcome[]>
   clearKeys(): Promise<void>
@@ -107,6 +107,14 @@ export type ReloadedLists = {
 }
 
 export type ListName = 'whitelist' | 'blacklist'
+
+/** Both are 0 for a key that never expires. */
+export type KeyLifetime = {
+  /** Unix second at which the key expires. */
+  readonly end: number
+  /** Seconds until then. */
+  readonly left: number
+}
 
 export type EntryList = ListName | 'torrents' | 'keys' | 'users'
 

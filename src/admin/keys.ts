@@ -11,7 +11,7 @@ import {
   removeEntry,
   setEntry,
 } from '../engine/access-tables.ts'
-import { AdminError, type Outcome, storeFirst } from './admin.ts'
+import { AdminError, type KeyLifetime, type Outcome, storeFirst } from './admin.ts'
 
 export type KeysOptions = {
   readonly isEnabled: () => boolean
@@ -41,13 +41,13 @@ export class Keys {
     return entryCount(this.#options.table)
   }
 
-  /** Seconds that each is still valid for, 0 for ever; undefined if it is unknown or expired. */
-  of(hashes: readonly string[]): (number | undefined)[] {
+  /** Undefined for a key that is unknown or expired. */
+  of(hashes: readonly string[]): (KeyLifetime | undefined)[] {
     const now = this.#options.realSeconds()
     return hashes.map(hash => {
       const end = readEntry(this.#options.table, hash)
       if (!isValid(end, now)) return undefined
-      return end === 0 ? 0 : end - now
+      return { end, left: end === 0 ? 0 : end - now }
     })
   }
 

@@ -41,9 +41,13 @@ t.test('a key is valid for its lifetime', async t => {
     ['added', 'added'],
   )
   clock.real = clock.even = NOW + 20
-  t.same(keys.of([hex(1), hex(2), hex(3)]), [40, 0, undefined])
+  t.same(keys.of([hex(1), hex(2), hex(3)]), [
+    { end: NOW + 60, left: 40 },
+    { end: 0, left: 0 },
+    undefined,
+  ])
   clock.real = clock.even = NOW + 60
-  t.same(keys.of([hex(1), hex(2)]), [undefined, 0], 'expired at once')
+  t.same(keys.of([hex(1), hex(2)]), [undefined, { end: 0, left: 0 }], 'expired at once')
   t.same(await keys.remove([hex(1), hex(2)]), ['unknown', 'deleted'])
   t.same(await all(database.keys), [])
 })
@@ -67,7 +71,7 @@ t.test('keys are loaded with their ends, and cleared only while keys are on', as
   await keys.set([[hex(1), 60]])
   const next = create()
   t.equal(await next.load(), 1)
-  t.same(next.of([hex(1)]), [60])
+  t.match(next.of([hex(1)]), [{ left: 60 }])
   await next.clear()
   t.equal(next.size, 0)
   const off = await keysOf(t, false)
@@ -80,5 +84,5 @@ t.test('a change that the database rejects changes nothing', async t => {
   await database.close()
   t.equal(await failureOf(keys.set([[hex(1), 0]])), 'database error')
   t.equal(await failureOf(keys.remove([hex(1)])), 'database error')
-  t.same(keys.of([hex(1)]), [60])
+  t.match(keys.of([hex(1)]), [{ left: 60 }])
 })

@@ -15,9 +15,9 @@ export const keyHandlers: Record<string, Handler> = {
   async getKey({ admin, keyFormat, param }) {
     const hash = readKey(param('keyhash'), 'key_hash', keyFormat)
     if (typeof hash !== 'string') return hash
-    const [timeout] = await admin.keys([hash])
-    if (timeout === undefined) return statusReply(404, `unknown key_hash ${hash}`)
-    return jsonReply({ status: 'ok', timeout })
+    const [lifetime] = await admin.keys([hash])
+    if (!lifetime) return statusReply(404, `unknown key_hash ${hash}`)
+    return jsonReply({ status: 'ok', timeout: lifetime.left })
   },
 
   async postKey({ admin, keyFormat, param, repeatStatus }) {
@@ -39,10 +39,10 @@ export const keyHandlers: Record<string, Handler> = {
   /** Unknown keys are omitted, because 0 means a key that never expires. */
   async getKeys({ admin, body, keyFormat }) {
     const hashes = uniqueKeys(body as string[], keyFormat)
-    const timeouts = await inBatches(hashes, batch => admin.keys(batch))
+    const lifetimes = await inBatches(hashes, batch => admin.keys(batch))
     const known = hashes
-      .map((hash, n) => [hash, timeouts[n]] as const)
-      .filter(([, timeout]) => timeout !== undefined)
+      .map((hash, n) => [hash, lifetimes[n]?.left] as const)
+      .filter(([, left]) => left !== undefined)
     return jsonReply({ status: 'ok', keys: Object.fromEntries(known) })
   },
 

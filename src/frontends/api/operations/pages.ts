@@ -16,8 +16,8 @@ export const pageHandlers: Record<string, Handler> = {
   listWhitelist: pageOf('whitelist', async (_, hashes) => hashes),
   listBlacklist: pageOf('blacklist', async (_, hashes) => hashes),
   listKeys: pageOf('keys', async (admin, hashes) =>
-    (await admin.keys(hashes)).flatMap((timeout, n) =>
-      timeout === undefined ? [] : [{ key: hashes[n], timeout }],
+    (await admin.keys(hashes)).flatMap((lifetime, n) =>
+      lifetime ? [{ key: hashes[n], timeout: lifetime.left }] : [],
     ),
   ),
   listUsers: pageOf('users', async (admin, hashes) =>

@@ -7,18 +7,13 @@ import { removed } from './torrents.ts'
 /** End time of a key that never expires, in Unix seconds: scripts compare it with the clock. */
 const NEVER = 2 ** 32 - 1
 
-/** Converts the seconds that a key is valid for to the Unix time of its end. */
-function endOf(secondsLeft: number): number {
-  return secondsLeft === 0 ? NEVER : Math.floor(Date.now() / 1000) + secondsLeft
-}
-
 export const keyHandlers: Record<string, Handler> = {
   async getKey({ admin, param }) {
     const hash = readHash(param('keyhash'), 'key_hash')
     if (typeof hash !== 'string') return hash
-    const [left] = await admin.keys([hash])
-    if (left === undefined) return statusReply(404, 'unknown key_hash')
-    return jsonReply({ status: 'ok', timeout: endOf(left) })
+    const [lifetime] = await admin.keys([hash])
+    if (!lifetime) return statusReply(404, 'unknown key_hash')
+    return jsonReply({ status: 'ok', timeout: lifetime.end || NEVER })
   },
 
   async postKey({ admin, param, repeatStatus }) {
@@ -40,10 +35,10 @@ export const keyHandlers: Record<string, Handler> = {
   /** Unknown and malformed keys have the end time 0. */
   async getKeys({ admin, body }) {
     const { named, invalid } = splitEntries(body as string[])
-    const left = await inBatches(hashesOf(named), batch => admin.keys(batch))
+    const lifetimes = await inBatches(hashesOf(named), batch => admin.keys(batch))
     const ends = named.map(([text], n) => {
-      const seconds = left[n]
-      return [text, seconds === undefined ? 0 : endOf(seconds)] as const
+      const lifetime = lifetimes[n]
+      return [text, lifetime ? lifetime.end || NEVER : 0] as const
     })
     const unknown = invalid.map(text => [text, 0] as const)
     return jsonReply({ status: 'ok', keys: Object.fromEntries([...ends, ...unknown]) })
