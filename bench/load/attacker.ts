@@ -31,10 +31,15 @@ const UDP_HEADER_BYTES = 28
 const ADDRESS = '127.0.0.2'
 const PENDING_BYTES_MAX = 2 ** 20
 
-/** The message `resume` starts the attack, `pause` stops it. Connections stay open meanwhile. */
+/**
+ * The message `resume` starts the attack, `pause` stops it. Connections stay open meanwhile. The
+ * answer to `pause` is the number of packets and messages that were sent.
+ */
 let isPaused = true
+let sent = 0
 parentPort?.on('message', message => {
   isPaused = message === 'pause'
+  if (isPaused) parentPort?.postMessage(sent)
 })
 
 /** Calls `send`, which returns the bytes it sent, at the rate of the attack. */
@@ -46,6 +51,7 @@ function flood(send: () => number): void {
     while (due > 0) {
       const bytes = send()
       if (bytes === 0) break
+      sent++
       due -= bytes
     }
   }, TICK_MILLIS)

@@ -36,23 +36,29 @@ export async function openClient(port: number, address: string): Promise<UdpClie
   return client
 }
 
-/** Enters 2,000 leechers in 200 torrents, and the seeders of ATTACKED_HASH. */
+/**
+ * Enters 2,000 leechers in 200 torrents, 100 of each address, and the seeders of ATTACKED_HASH,
+ * each of its own address.
+ */
 export async function enterHonest(port: number): Promise<void> {
   for (let n = 0; n < ADDRESSES; n++) {
     const client = await openClient(port, `${HONEST_NETWORK.join('.')}.${n + 1}`)
-    const enter = async (number: number, infoHash: Buffer, left: number) => {
-      const fields = { infoHash, peerId: idOf(number), port: 6881, left, event: 2 }
-      while (!(await client.announce(fields)));
-    }
     for (let peer = 0; peer < PEERS_PER_ADDRESS; peer++) {
       const number = n * PEERS_PER_ADDRESS + peer
-      await enter(number, hashOf(number % TORRENTS), 1)
-    }
-    for (let peer = 0; peer < SEEDERS / ADDRESSES; peer++) {
-      await enter(HONEST_PEERS + n * ADDRESSES + peer, ATTACKED_HASH, 0)
+      await enter(client, number, hashOf(number % TORRENTS), 1)
     }
     client.close()
   }
+  for (let n = 0; n < SEEDERS; n++) {
+    const client = await openClient(port, `${HONEST_NETWORK.join('.')}.${ADDRESSES + n + 1}`)
+    await enter(client, HONEST_PEERS + n, ATTACKED_HASH, 0)
+    client.close()
+  }
+}
+
+async function enter(client: UdpClient, number: number, infoHash: Buffer, left: number) {
+  const fields = { infoHash, peerId: idOf(number), port: 6881, left, event: 2 }
+  while (!(await client.announce(fields)));
 }
 
 /** The honest leechers that the tracker reports. */
@@ -65,12 +71,12 @@ export async function countHonest(client: UdpClient): Promise<number> {
   return leechers
 }
 
-/** The share of honest peers in an answer for ATTACKED_HASH, or NaN without an answer. */
-export async function honestShare(client: UdpClient): Promise<number> {
+/** The honest and all peers in an answer for ATTACKED_HASH; 0 of 0 without an answer. */
+export async function countAnswer(client: UdpClient): Promise<[honest: number, all: number]> {
   const fields = { infoHash: ATTACKED_HASH, peerId: idOf(3), port: 6884, left: 1, event: 0 }
   const peers = await client.peersOf(fields)
   const honest = peers.filter(peer => HONEST_NETWORK.every((byte, n) => peer[n] === byte))
-  return honest.length / peers.length
+  return [honest.length, peers.length]
 }
 
 function announceOverHttp(port: number, agent: Agent): Promise<boolean> {

@@ -3,10 +3,10 @@ import { Worker } from 'node:worker_threads'
 import { ATTACKS, type Attack, type AttackerData } from '../load/attacker.ts'
 import {
   ATTACKED_HASH,
+  countAnswer,
   countHonest,
   enterHonest,
   HONEST_PEERS,
-  honestShare,
   openClient,
   timeHonest,
 } from '../load/honest-clients.ts'
@@ -16,7 +16,7 @@ import { muster } from '../rivals/muster.ts'
 import type { RunningRival } from '../rivals/rival.ts'
 import { bySize, createRows, type Plan, type Run, type Scenario } from '../scenario.ts'
 
-const SHARE_SAMPLES = 5
+const SHARE_SAMPLES = 20
 /** Time for the answers that are under way when an attack pauses. */
 const SETTLE_MILLIS = 500
 
@@ -25,7 +25,9 @@ type Turn = {
   readonly answered: number
   readonly p99: number
   readonly p99Ratio: number
-  readonly share: number
+  /** Honest and all peers of the answers for the attacked torrent. */
+  readonly honest: number
+  readonly all: number
   readonly mib: number
 }
 
@@ -47,8 +49,8 @@ async function measureTurn(
   const alone = await timeHonest(tracker.port, client, quiet)
   attacker.postMessage('resume')
   const under = await timeHonest(tracker.port, client, attacked)
-  const shares: number[] = []
-  for (let n = 0; n < SHARE_SAMPLES; n++) shares.push(await honestShare(client))
+  const samples: [honest: number, all: number][] = []
+  for (let n = 0; n < SHARE_SAMPLES; n++) samples.push(await countAnswer(client))
   const mib = memoryMib(processTree(tracker.pid))
   attacker.postMessage('pause')
   await sleep(SETTLE_MILLIS)
@@ -58,7 +60,8 @@ async function measureTurn(
     answered: under.answered,
     p99,
     p99Ratio: p99 / quantile(alone.millis, 0.99),
-    share: median(shares.filter(Number.isFinite)),
+    honest: sum(samples.map(([honest]) => honest)),
+    all: sum(samples.map(([, all]) => all)),
     mib,
   }
 }
@@ -68,7 +71,7 @@ function runOf(turns: readonly Turn[]): Run {
   return {
     answeredPercent:
       (100 * sum(turns.map(({ answered }) => answered))) / sum(turns.map(({ asked }) => asked)),
-    honestPercent: 100 * Math.min(...turns.map(({ share }) => share)),
+    honestPercent: (100 * sum(turns.map(turn => turn.honest))) / sum(turns.map(({ all }) => all)),
     p99: median(turns.map(turn => turn.p99)),
     p99Ratio: median(turns.map(turn => turn.p99Ratio)),
     mibHalf: Math.max(...firstHalf),
@@ -149,7 +152,7 @@ export const attack: Scenario = {
       rows: rows.rows,
       notes: [
         'Quiet and attacked windows alternate. p99 and its ratio are medians of all turns, the ratio of each attacked window to the quiet one before it. The attacker shares the machine with the tracker and the timed clients, so p99 includes its load.',
-        'Honest peers of answers: the turn with the lowest share, in the torrent that attacks of one torrent aim at.',
+        'Honest peers of answers: their share in a torrent with 100 honest seeders, which attacks of one torrent aim at.',
       ],
     }
   },

@@ -155,7 +155,14 @@ t.test(`${SECONDS} seconds of churn, kills, reloads, outages and garbage at once
   await Promise.all([http.stop(), udp.stop(), sockets.stop()])
   const { broken, calls, wrong } = await operator.stop()
 
-  t.comment(`${trouble.kills} kills, ${trouble.reloads} reloads, ${trouble.outages} outages`)
+  const { kills, outages, reloads } = trouble
+  const served = [http, udp, sockets].reduce((sum, { tally }) => sum + tally.answered, 0)
+  const growth = Math.round(((memory.at(-1) ?? 0) - (memory[0] ?? 0)) * 2 ** 20)
+  t.comment(
+    `figures: ${served + calls} honest requests served, ${trouble.garbage} hostile messages, ` +
+      `${kills + reloads + outages} faults (${kills} kills, ${reloads} reloads, ` +
+      `${outages} outages), ${growth} bytes of growth`,
+  )
   t.ok(trouble.kills > 0 && trouble.reloads > 0 && (!database || trouble.outages > 0))
   tell(t, 'HTTP', http)
   tell(t, 'UDP', udp)
