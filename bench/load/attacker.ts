@@ -26,6 +26,9 @@ export type AttackerData = {
 /** 10 Mbit/s. */
 const ATTACK_BYTES_PER_SECOND = 1_250_000
 const TICK_MILLIS = 10
+const PER_TICK = (ATTACK_BYTES_PER_SECOND * TICK_MILLIS) / 1000
+/** A link does not deliver a longer burst at once, even if this thread was late. */
+const BURST_TICKS = 5
 /** Bytes of the IPv4 and UDP headers. */
 const UDP_HEADER_BYTES = 28
 const ADDRESS = '127.0.0.2'
@@ -47,7 +50,7 @@ function flood(send: () => number): void {
   let due = 0
   setInterval(() => {
     if (isPaused) return
-    due = Math.min(due + (ATTACK_BYTES_PER_SECOND * TICK_MILLIS) / 1000, ATTACK_BYTES_PER_SECOND)
+    due = Math.min(due + PER_TICK, PER_TICK * BURST_TICKS)
     while (due > 0) {
       const bytes = send()
       if (bytes === 0) break

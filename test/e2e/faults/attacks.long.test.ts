@@ -15,7 +15,7 @@ import { startReloadable } from '../../fixtures/reloadable.ts'
 import { residentMib } from '../../fixtures/resident-memory.ts'
 import { testSeed } from '../../fixtures/seed.ts'
 import { seededRandom } from '../../fixtures/seeded-random.ts'
-import { temporaryFolder, type Tracker } from '../../fixtures/start-tracker.ts'
+import { type Tracker, temporaryFolder } from '../../fixtures/start-tracker.ts'
 import { FAULTS } from './fixtures/faults.ts'
 
 const SECONDS_PER_ATTACK = 3
@@ -26,7 +26,7 @@ const ATTACKER = new URL('../../../bench/load/attacker.js', import.meta.url)
 
 function shuffled<Item>(items: readonly Item[], random: (bound: number) => number): Item[] {
   const rest = [...items]
-  return items.map(() => rest.splice(random(rest.length), 1)[0]!)
+  return items.flatMap(() => rest.splice(random(rest.length), 1))
 }
 
 /** Starts an attack. The returned function ends it, and resolves with the number of messages. */
@@ -64,9 +64,10 @@ for (const http of ['uws', 'node'] as const) {
     const honest = { asked: 0, answered: 0 }
     const shown = { honest: 0, all: 0 }
     let messages = 0
+    const attacks = shuffled(ATTACKS, random)
     const faults = shuffled(Object.entries(FAULTS), random)
-    for (const [n, attack] of shuffled(ATTACKS, random).entries()) {
-      const [name, cause] = faults[n % faults.length]!
+    for (const [n, [name, cause]] of faults.entries()) {
+      const attack = attacks[n % attacks.length] ?? ATTACKS[0]
       t.comment(`${attack}, and ${name}`)
       const endAttack = startAttack(t, tracker, attack)
       const httpPort = tracker.port('http', '127.0.0.1')
