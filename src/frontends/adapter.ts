@@ -1,7 +1,7 @@
 /**
  * The HTTP and WebSocket server that the frontends are written against. It has the shape of
  * uWebSockets.js, so that the native build is used without a layer in between; `node/` implements
- * the same on node:http and ws.
+ * the same on node:net, node:http and ws.
  */
 
 /** A response, valid until it is ended or `onAborted` is called. */

@@ -7,13 +7,17 @@ import type {
   App,
   AppOptions,
   HttpBackend,
+  HttpRequest,
+  HttpResponse,
   ListenSocket,
   RequestHandler,
   WebSocketBehavior,
 } from '../adapter.ts'
 import { answerClientError, type ClientError } from './client-error.ts'
 import { addressBytes, Connection, connectionOf, setConnection } from './connection.ts'
+import { DirectConnection, type DirectOptions } from './direct-connection.ts'
 import { NodeExchange } from './exchange.ts'
+import { NO_BYTES } from './exchange-base.ts'
 import { openListener } from './open-listener.ts'
 import { readProxyHeader } from './proxy-socket.ts'
 import { readRawRequest } from './raw-request.ts'
@@ -31,8 +35,8 @@ const IDLE_SECONDS_DEFAULT = 75
 const TIMEOUT_CHECK_MILLIS = 2000
 
 /**
- * node:http, node:https and ws in the shape of uWebSockets.js: slower, and available wherever Node
- * is.
+ * node:net, node:http, node:https and ws in the shape of uWebSockets.js: slower, and available
+ * wherever Node is.
  */
 export const nodeBackend: HttpBackend = {
   name: 'node',
@@ -50,10 +54,15 @@ class NodeApp implements App {
   readonly #routes = new Map<string, RequestHandler>()
   #fallback: RequestHandler | undefined
   #webSockets: WebSocketRoute | undefined
-  /** Node's own handling of an accepted connection. */
-  readonly #serve: (socket: Socket) => void
+  /** Node's own handling of a connection, after TLS. */
+  readonly #serveHttp: (socket: Socket) => void
+  /** Node's own handling of a connection before TLS; undefined without TLS. */
+  readonly #startTls: ((socket: Socket) => void) | undefined
+  readonly #direct: DirectOptions
   /** Every accepted connection. */
   readonly #sockets = new Set<Socket>()
+  /** Addresses from PROXY headers, by the other end of the connection. */
+  readonly #proxied = new Map<string, ArrayBuffer>()
 
   constructor(options: AppOptions) {
     this.#options = options
@@ -82,10 +91,17 @@ class NodeApp implements App {
     this.#server.on('request', this.#onRequest)
     this.#server.on('upgrade', this.#onUpgrade)
     this.#server.on('clientError', this.#onClientError)
-    const [serve] = this.#server.listeners('connection') as ((socket: Socket) => void)[]
-    this.#serve = socket => serve?.call(this.#server, socket)
-    this.#server.removeAllListeners('connection')
+    this.#direct = {
+      handle: this.#dispatch,
+      leave: socket => this.#serveHttp(socket),
+      firstMillis: HEAD_MILLIS_MAX,
+      idleMillis: idleTimeout * 1000,
+      stallMillis: STALL_MILLIS_MAX,
+    }
+    this.#serveHttp = this.#takeListener(tls ? 'secureConnection' : 'connection')
+    this.#startTls = tls && this.#takeListener('connection')
     this.#server.on('connection', this.#onConnection)
+    if (tls) this.#server.on('secureConnection', this.#serve)
   }
 
   get openConnections(): number {
@@ -131,17 +147,43 @@ class NodeApp implements App {
       this.#sockets.delete(socket)
       gate?.close(address)
     })
-    if (!believesProxyHeader?.(address)) return this.#serve(socket)
+    const start = this.#startTls ?? this.#serve
+    if (!believesProxyHeader?.(address)) return start(socket, address)
     readProxyHeader(socket, HEAD_MILLIS_MAX, client => {
-      if (client) this.#connectionOf(socket).proxied = client
-      this.#serve(socket)
+      if (client) this.#setProxied(socket, client)
+      start(socket, address)
+      // TLS takes the bytes that were put back, which would be lost if they flowed.
+      if (!this.#startTls) socket.resume()
     })
+  }
+
+  /** Removes the listener that Node itself has on an event of the server, and returns it. */
+  #takeListener(event: 'connection' | 'secureConnection'): (socket: Socket) => void {
+    const [listener] = this.#server.listeners(event) as ((socket: Socket) => void)[]
+    this.#server.removeAllListeners(event)
+    return socket => listener?.call(this.#server, socket)
+  }
+
+  /** By the other end, because a TLS socket does not tell the socket below it. */
+  #setProxied(socket: Socket, client: ArrayBuffer): void {
+    const end = otherEnd(socket)
+    this.#proxied.set(end, client)
+    socket.once('close', () => this.#proxied.delete(end))
+  }
+
+  #proxiedOf(socket: Socket): ArrayBuffer {
+    if (this.#proxied.size === 0) return NO_BYTES
+    return this.#proxied.get(otherEnd(socket)) ?? NO_BYTES
+  }
+
+  readonly #serve = (socket: Socket, address = addressBytes(socket.remoteAddress)): void => {
+    new DirectConnection(socket, { address, proxied: this.#proxiedOf(socket) }, this.#direct)
   }
 
   #connectionOf(socket: Socket): Connection {
     const known = connectionOf(socket)
     if (known) return known
-    const connection = new Connection(socket, this.#dispatch)
+    const connection = new Connection(socket, this.#proxiedOf(socket), this.#dispatch)
     setConnection(socket, connection)
     return connection
   }
@@ -166,6 +208,8 @@ class NodeApp implements App {
 
   readonly #onClientError = (error: ClientError, stream: Duplex): void => {
     const { bytesParsed = 0, code, rawPacket } = error
+    // Bytes behind a request with `Connection: close`, whose answer closes the connection.
+    if (code === 'HPE_CLOSED_CONNECTION') return
     const socket = stream as Socket
     const request =
       code === 'HPE_INVALID_URL' && rawPacket && readRawRequest(rawPacket, bytesParsed, socket)
@@ -183,7 +227,7 @@ class NodeApp implements App {
     })
   }
 
-  readonly #dispatch = (exchange: NodeExchange): void => {
+  readonly #dispatch = (exchange: HttpRequest & HttpResponse): void => {
     const handler = this.#routes.get(exchange.getUrl()) ?? this.#fallback
     if (handler) handler(exchange, exchange)
     else exchange.writeStatus('404 Not Found').end('')
@@ -194,7 +238,10 @@ class NodeApp implements App {
    */
   #serveAgain(socket: Socket, bytes: Buffer): void {
     socket.unshift(bytes)
-    if (this.#options.tls) this.#server.emit('secureConnection', socket)
-    else this.#serve(socket)
+    this.#serveHttp(socket)
   }
+}
+
+function otherEnd({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }

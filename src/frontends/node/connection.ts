@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { parseAddress } from '../../protocol/ip.ts'
-import { type ExchangeConnection, NO_BYTES, type NodeExchange } from './exchange.ts'
+import type { NodeExchange } from './exchange.ts'
+import { type ExchangeConnection, NO_BYTES } from './exchange-base.ts'
 
 /** Requests of one connection that wait for the answer to an earlier one. */
 const PIPELINED_MAX = 32
@@ -13,8 +14,7 @@ const PIPELINED_MAX = 32
  */
 export class Connection implements ExchangeConnection {
   readonly address: ArrayBuffer
-  /** The client's address from a PROXY header; empty without one. */
-  proxied = NO_BYTES
+  readonly proxied: ArrayBuffer
   readonly #socket: Duplex
   readonly #handle: (exchange: NodeExchange) => void
   readonly #waiting: NodeExchange[] = []
@@ -26,8 +26,9 @@ export class Connection implements ExchangeConnection {
   #whenAnswered: (() => void) | undefined
 
   /** `handle` is called with each request in its turn. */
-  constructor(socket: Socket, handle: (exchange: NodeExchange) => void) {
+  constructor(socket: Socket, proxied: ArrayBuffer, handle: (exchange: NodeExchange) => void) {
     this.address = addressBytes(socket.remoteAddress)
+    this.proxied = proxied
     this.#socket = socket
     this.#handle = handle
     socket.once('close', this.#closed)
@@ -59,9 +60,17 @@ export class Connection implements ExchangeConnection {
     if (this.#waiting.length > 0 || this.#whenAnswered) this.#scheduleNext()
   }
 
-  /** Calls `write` when all requests so far are answered; later ones are ignored. */
+  /**
+   * Calls `write` when all requests so far are answered; later ones are ignored. A request whose
+   * body is not complete is aborted, because the rest of it is not read.
+   */
   whenAnswered(write: () => void): void {
     if (this.#whenAnswered) return
+    if (this.#waiting.at(-1)?.isComplete === false) this.#waiting.pop()
+    else if (this.#current?.isComplete === false) {
+      this.#current.abort()
+      this.#current = undefined
+    }
     this.#whenAnswered = () => {
       this.#whenAnswered = () => {}
       write()

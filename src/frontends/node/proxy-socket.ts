@@ -3,9 +3,9 @@ import { parseProxyHeader } from './proxy-header.ts'
 
 /**
  * Removes the PROXY header from the start of a connection, exactly once, and calls `done` with the
- * address in it, 4 or 16 bytes, if it has one. All later bytes are left to HTTP, which refuses a
- * second header. A header that is malformed, or not complete within `millis`, closes the
- * connection.
+ * address in it, 4 or 16 bytes, if it has one. The socket is then paused, with all later bytes put
+ * back for HTTP, which refuses a second header, or for TLS. A malformed header, and one that is not
+ * complete within `millis`, closes the connection.
  */
 export function readProxyHeader(
   socket: Socket,
@@ -28,7 +28,6 @@ export function readProxyHeader(
     if (rest.length > 0) socket.unshift(rest)
     const address = header.kind === 'header' ? header.address : undefined
     done(address?.buffer as ArrayBuffer | undefined)
-    socket.resume()
   }
   socket.on('data', onData).on('error', onError).on('close', onClose)
 }

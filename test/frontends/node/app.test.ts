@@ -1,9 +1,11 @@
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
 import t, { type Test } from 'tap'
 import type { AppOptions, HttpResponse } from '../../../src/frontends/adapter.ts'
 import { listen } from '../../../src/frontends/listen.ts'
 import { nodeBackend } from '../../../src/frontends/node/app.ts'
+import { createSelfSigned } from '../../../src/tls/self-signed.ts'
 import { RawConnection } from '../../fixtures/http-client.ts'
 
 /** Answers with method, path and query, after as many turns of the event loop as the query says. */
@@ -216,6 +218,20 @@ t.test('a second PROXY header is never believed', async t => {
   t.equal((await together.read())?.status, 400, 'behind a request')
 })
 
+t.test('a PROXY header before TLS counts for every request behind it', async t => {
+  const day = 86_400_000
+  const [notBefore, notAfter] = [new Date(Date.now() - day), new Date(Date.now() + day)]
+  const tls = await createSelfSigned({ domain: 'localhost', notBefore, notAfter })
+  const { port } = await start(t, { tls, believesProxyHeader: () => true })
+  const socket = connect(port, '127.0.0.1')
+  socket.write(HEADER)
+  const secure = connectTls({ socket, rejectUnauthorized: false })
+  secure.write(`${get('/a')}POST /b HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
+  let received = ''
+  for await (const chunk of secure) received += chunk
+  t.match(received, /get \/a - from 4.*post \/b - from 4/s)
+})
+
 t.test(
   'a malformed header closes the connection; without one, and from others, HTTP reads',
   async t => {
@@ -249,8 +265,132 @@ t.test(
     const connection = await RawConnection.open(port)
     connection.write(get('/a') + get('/b'))
     while (events.length < 1) await sleep(1)
-    connection.destroy()
+    connection.reset()
     while (events.length < 2) await sleep(1)
     t.same(events, ['/a', 'aborted /a'])
   },
 )
+
+t.test('a client that closes its sending side gets the answers to what it sent', async t => {
+  const { open } = await start(t)
+  const connection = await open()
+  connection.write(get('/a?9') + get('/b?3'))
+  connection.end()
+  t.equal(String((await connection.read())?.body), 'get /a 9')
+  t.equal(String((await connection.read())?.body), 'get /b 3')
+  await connection.ended()
+})
+
+t.test('a connection is served on after a request for node:http in between', async t => {
+  const { open } = await start(t)
+  const connection = await open()
+  const post = 'POST /b?4 HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\nbody'
+  connection.write(get('/a?5') + post + get('/c?3'))
+  for (const body of ['get /a 5', 'post /b 4', 'get /c 3']) {
+    t.equal(String((await connection.read())?.body), body)
+  }
+  t.equal(String((await connection.get('/d'))?.body), 'get /d -')
+  connection.destroy()
+})
+
+/** Sends the requests in one packet and returns all that is received until the connection ends. */
+async function exchange(port: number, requests: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  socket.write(requests, 'latin1')
+  let received = ''
+  for await (const chunk of socket) received += (chunk as Buffer).toString('latin1')
+  return received
+}
+
+/** The heads of answers with their lines in lower case and in order. */
+function normalized(answers: string): string {
+  return answers.replace(/HTTP\/1\.1 .*?\r\n\r\n/gs, head =>
+    head.toLowerCase().split('\r\n').sort().join('\r\n'),
+  )
+}
+
+t.test('answers have the same bytes, on the socket and on node:http', async t => {
+  const app = nodeBackend.createApp()
+  t.teardown(() => app.close())
+  const encoder = new TextEncoder()
+  const [type, text] = [encoder.encode('content-type').buffer, encoder.encode('text/plain').buffer]
+  app.any('/bytes', response => {
+    response.writeHeader(type, text).end(Uint8Array.of(0x64, 0xff, 0x00, 0x65))
+  })
+  app.any('/large', response => void response.end(new Uint8Array(100_000).fill(0x61)))
+  app.any('/text', response => void response.end('größer, 大きい'))
+  app.any('/empty', response => void response.writeStatus('404 Not Found').end(''))
+  app.any('/none', response => {
+    response.writeStatus('204 No Content').writeHeader('x-y', 'z').endWithoutBody()
+  })
+  app.any('/last', response => void response.end('last', true))
+  app.any('/chunks', response => {
+    response.write('ä')
+    setImmediate(() => {
+      response.write(Uint8Array.of(1, 2))
+      setImmediate(() => response.end())
+    })
+  })
+  const { port } = await listen(nodeBackend, app, '127.0.0.1', 0)
+  const heads = [
+    ' HTTP/1.1\r\nhost: x\r\n',
+    ' HTTP/1.1\r\nhost: x\r\nconnection: close\r\n',
+    ' HTTP/1.0\r\n',
+    ' HTTP/1.0\r\nconnection: keep-alive\r\n',
+  ]
+  for (const path of ['/bytes', '/large', '/text', '/empty', '/none', '/last', '/chunks']) {
+    for (const method of ['GET', 'HEAD']) {
+      for (const head of heads) {
+        // node:http closes a connection of HTTP/1.0 behind an answer without a length.
+        if (path === '/none' && head.includes('HTTP/1.0')) continue
+        const request = `${method} ${path}${head}`
+        const direct = await exchange(port, `${request}\r\n${get('/last')}`)
+        const served = await exchange(port, `${request}trailer: x\r\n\r\n${get('/last')}`)
+        t.equal(normalized(direct), normalized(served), JSON.stringify(request))
+        t.match(direct, /^HTTP\/1\.1 \d{3} /)
+      }
+    }
+  }
+})
+
+t.test('a header that would begin another line is refused', async t => {
+  const app = nodeBackend.createApp()
+  t.teardown(() => app.close())
+  app.any('/*', response => {
+    t.throws(() => response.writeHeader('location', 'a\r\nset-cookie: b'), TypeError)
+    response.writeHeader('location', 'a').endWithoutBody()
+  })
+  const { port } = await listen(nodeBackend, app, '127.0.0.1', 0)
+  const connection = await RawConnection.open(port)
+  for (const path of ['/', '/again']) {
+    t.equal((await connection.get(path))?.headers['content-length'], '0')
+  }
+  connection.destroy()
+})
+
+t.test('a request whose body is malformed is aborted and refused', async t => {
+  const app = nodeBackend.createApp()
+  t.teardown(() => app.close())
+  const events: string[] = []
+  app.any('/*', (response, request) => {
+    const name = `${request.getMethod()} ${request.getUrl()}`
+    response.onAborted(() => void events.push(`${name} aborted`))
+    response.onData((_chunk, isLast) => {
+      if (isLast) setImmediate(() => response.end(name))
+    })
+  })
+  const { port } = await listen(nodeBackend, app, '127.0.0.1', 0)
+  const post = 'POST /b HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n'
+  const only = await RawConnection.open(port)
+  only.write(post)
+  await sleep(5)
+  only.write('nonsense')
+  t.equal((await only.read())?.status, 400)
+  await only.ended()
+  const behind = await RawConnection.open(port)
+  behind.write(`${get('/a') + post}nonsense`)
+  t.equal(String((await behind.read())?.body), 'get /a')
+  t.equal((await behind.read())?.status, 400)
+  await behind.ended()
+  t.same(new Set(events), new Set(['post /b aborted']))
+})
