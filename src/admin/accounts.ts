@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Database } from '../database/database.ts'
 import type { Ledger } from '../database/ledger.ts'
-import type { Batch, LedgerRow, SessionRow, UserChange } from '../database/ledger-rows.ts'
+import type { Batch, UserChange } from '../database/ledger-rows.ts'
 import type { Engine } from '../engine/engine.ts'
 import {
   type ChangedSession,
@@ -15,11 +15,24 @@ import {
 import { SessionState } from '../engine/session-layout.ts'
 import { addUserFlags, UserFlag } from '../engine/user-records.ts'
 import type { Logger } from '../log.ts'
+import { changeOf, mergeChange } from './user-changes.ts'
+import { WritePass } from './write-pass.ts'
 
 /** Seconds between attempts to write the counters of a user that the database rejects. */
 const SET_ASIDE_SECONDS = 600
 /** Seconds between deletions of sessions that are older than their time to live. */
 const EXPIRE_SECONDS = 3600
+/**
+ * Seconds for which the database has a session longer than any node where several nodes write: a
+ * node that still had it would add its totals again.
+ */
+const OUTLIVE_SECONDS = 3 * EXPIRE_SECONDS
+
+/** Where several nodes credit users. */
+export type SharedAccounts = {
+  /** Seconds that a node has to write the changes of its clients before another node does. */
+  readonly waitSeconds: () => number
+}
 
 export type AccountsOptions = {
   readonly engine: Engine
@@ -37,6 +50,8 @@ export type AccountsOptions = {
   readonly onWritten: (batch: Batch) => void
   /** Returns the unwritten changes of evicted sessions of all users. */
   readonly takeUnwritten: () => UserChange[]
+  /** Undefined for a single node. */
+  readonly shared?: SharedAccounts | undefined
   readonly log: Logger
 }
 
@@ -52,6 +67,8 @@ export class Accounts {
   #retrySeconds = 0
   #expireSeconds = 0
   #lastBatch = 0
+  #isEnding = false
+  #pass: WritePass | undefined
 
   constructor(options: AccountsOptions) {
     this.#options = options
@@ -93,9 +110,7 @@ export class Accounts {
    * database cannot be written to; the next call writes the same changes.
    */
   flush(only?: ReadonlySet<number>): Promise<number> {
-    const written = this.#writing.then(() => this.#flush(only))
-    this.#writing = written.catch(() => undefined)
-    return written
+    return this.betweenWrites(() => this.#flush(only))
   }
 
   /** Does the same, but rejects if anything remains unwritten. */
@@ -106,6 +121,18 @@ export class Accounts {
       throw new Error(`the database rejects the counters of ${this.#setAside.size} users`)
     }
     return rows
+  }
+
+  /** Later writes include what other nodes have not written yet. */
+  end(): void {
+    this.#isEnding = true
+  }
+
+  /** Runs `work` while nothing is written. */
+  betweenWrites<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#writing.then(work)
+    this.#writing = done.catch(() => undefined)
+    return done
   }
 
   /** Drops the unwritten changes of these users, who are being removed. */
@@ -130,6 +157,7 @@ export class Accounts {
   async #flush(only: ReadonlySet<number> | undefined): Promise<number> {
     const { chunkSize, database, engine, takeUnwritten } = this.#options
     if (!database) return 0
+    this.#pass = this.#newPass(only !== undefined)
     let rows = await this.#writePending(database)
     let changes = new Map<string, UserChange>()
     let size = 0
@@ -142,7 +170,8 @@ export class Accounts {
     }
     for (const change of takeUnwritten()) this.#merge(changes, change)
     for (let partition = 0; partition < SESSION_PARTITIONS; partition++) {
-      for (const session of takeSessions(engine, partition, only)) {
+      for (const session of takeSessions(engine, partition, only, this.#pass?.mustWait)) {
+        this.#pass?.taken(session.user)
         this.#add(changes, session)
         if (++size >= chunkSize) await write()
       }
@@ -150,8 +179,17 @@ export class Accounts {
     }
     this.#takeSetAside(changes)
     await write()
+    this.#pass?.end()
     if (!only) await this.#expire(database)
     return rows
+  }
+
+  #newPass(isOfSome: boolean): WritePass | undefined {
+    const { engine, nowSeconds, shared } = this.#options
+    if (!shared) return undefined
+    const isWhole = isOfSome || this.#isEnding
+    const limit = isWhole ? Number.POSITIVE_INFINITY : nowSeconds() - shared.waitSeconds()
+    return new WritePass(engine, limit)
   }
 
   #batchOf(users: readonly UserChange[]): Batch {
@@ -169,7 +207,11 @@ export class Accounts {
         await this.#prepare(database)
         rows += await database.ledger.write(batch)
         this.#options.onWritten(batch)
-        for (const { user } of batch.users) this.#accepted(user)
+        for (const { stored, user } of batch.users) {
+          this.#accepted(user)
+          const number = stored && this.#options.numberOf(user)
+          if (stored && number !== undefined) this.#pass?.written(number, stored)
+        }
         this.#pending.shift()
       } catch (error) {
         if (!database.isRowFault(error)) throw error
@@ -227,14 +269,14 @@ export class Accounts {
   }
 
   async #expire({ ledger }: Pick<Database, 'ledger'>): Promise<void> {
-    const { engine, nowSeconds, sessionTtl } = this.#options
+    const { engine, nowSeconds, sessionTtl, shared } = this.#options
     const now = nowSeconds()
     if (now < this.#expireSeconds || !this.#prepared) return
     this.#expireSeconds = now + EXPIRE_SECONDS
     for (let partition = 0; partition < SESSION_PARTITIONS; partition++) {
       expireSessionsOf(engine, partition, now - sessionTtl)
     }
-    await ledger.expire(now - sessionTtl)
+    await ledger.expire(now - sessionTtl - (shared ? OUTLIVE_SECONDS : 0))
   }
 
   #add(changes: Map<string, UserChange>, session: ChangedSession): void {
@@ -248,74 +290,4 @@ export class Accounts {
     if (known) mergeChange(known, change)
     else changes.set(change.user, change)
   }
-}
-
-function changeOf(user: string, session: ChangedSession): UserChange {
-  const { hash, peerId } = session
-  const torrent: LedgerRow = {
-    user,
-    hash,
-    uploaded: BigInt(session.newUp),
-    downloaded: BigInt(session.newDown),
-    creditedUp: BigInt(session.creditUp),
-    creditedDown: BigInt(session.creditDown),
-    idleUp: BigInt(session.idleUp),
-    seeding: session.seeding,
-    completed: session.completed,
-    left: session.left,
-    first: session.first,
-    last: session.seen,
-    completedAt: session.completed > 0 ? session.seen : 0,
-  }
-  const stored: SessionRow = {
-    user,
-    hash,
-    peerId,
-    uploaded: session.uploaded,
-    downloaded: session.downloaded,
-    finalUp: session.finalUp,
-    finalDown: session.finalDown,
-    left: session.left,
-    restarted: session.restarted,
-    first: session.first,
-    seen: session.seen,
-    state: session.state,
-  }
-  return {
-    user,
-    uploaded: torrent.creditedUp,
-    downloaded: torrent.creditedDown,
-    completed: session.completed,
-    updated: session.seen,
-    torrents: new Map([[hash, torrent]]),
-    sessions: new Map([[hash + peerId, stored]]),
-  }
-}
-
-/** Adds `next`, which is newer, to `change`. */
-function mergeChange(change: UserChange, next: UserChange): void {
-  change.uploaded += next.uploaded
-  change.downloaded += next.downloaded
-  change.completed += next.completed
-  change.updated = Math.max(change.updated, next.updated)
-  for (const [key, session] of next.sessions) change.sessions.set(key, session)
-  for (const [hash, torrent] of next.torrents) {
-    const known = change.torrents.get(hash)
-    if (!known) change.torrents.set(hash, torrent)
-    else mergeTorrent(known, torrent)
-  }
-}
-
-function mergeTorrent(known: LedgerRow, next: LedgerRow): void {
-  known.uploaded += next.uploaded
-  known.downloaded += next.downloaded
-  known.creditedUp += next.creditedUp
-  known.creditedDown += next.creditedDown
-  known.idleUp += next.idleUp
-  known.seeding += next.seeding
-  known.completed += next.completed
-  if (next.last >= known.last) known.left = next.left
-  known.first = Math.min(known.first, next.first)
-  known.last = Math.max(known.last, next.last)
-  known.completedAt = Math.max(known.completedAt, next.completedAt)
 }

@@ -49,6 +49,21 @@ export class Factors {
     for (const row of await ledger.loadFactors()) this.#enter(row)
   }
 
+  /**
+   * Reads the database again and forgets what it no longer has. Entries that `isNewer` holds for, by
+   * user key or info hash, stay.
+   */
+  async readAgain(isNewer: (id: string) => boolean): Promise<void> {
+    const ledger = await this.#options.ledger()
+    if (!ledger) return
+    const { keyOf } = this.#options
+    const hasChanged = ({ hash, user }: Row) => isNewer(user === '' ? hash : (keyOf(user) ?? ''))
+    const rows = new Map((await ledger.loadFactors()).map(row => [nameOf(row), row]))
+    for (const row of rows.values()) if (!hasChanged(row)) this.#enter(row)
+    const gone = [...this.#rows.values()].filter(row => !rows.has(nameOf(row)) && !hasChanged(row))
+    this.#forgetRows(gone)
+  }
+
   /** A page in the order of scope and id. */
   list(cursor: string, count: number): FactorPage {
     const names = [...this.#rows.keys()].sort().filter(name => name > cursor)
@@ -71,12 +86,24 @@ export class Factors {
     }
     const ledger = await storeReady(this.#options.ledger())
     if (ledger) await storeFirst(ledger.saveFactors(known))
-    return rows.map(row => {
+    return this.enter(entries)
+  }
+
+  /** Sets factors that the database has. */
+  enter(entries: readonly FactorEntry[]): Outcome[] {
+    return entries.map(entry => {
+      const row = this.#rowOf(entry)
       if (!row) return 'unknown'
       const outcome = this.#rows.has(nameOf(row)) ? 'updated' : 'added'
       this.#enter(row)
       return outcome
     })
+  }
+
+  /** Removes factors that the database no longer has. */
+  leave(entries: readonly Pick<FactorEntry, 'scope' | 'id'>[]): void {
+    const rows = entries.map(entry => this.#rowOf({ ...entry, ...NO_FACTORS }))
+    this.#forgetRows(rows.filter(row => row !== undefined))
   }
 
   async remove(entries: readonly Pick<FactorEntry, 'scope' | 'id'>[]): Promise<Outcome[]> {
@@ -110,6 +137,10 @@ export class Factors {
   async #delete(rows: readonly Row[]): Promise<void> {
     const ledger = await storeReady(this.#options.ledger())
     if (ledger) await storeFirst(ledger.removeFactors(rows))
+    this.#forgetRows(rows)
+  }
+
+  #forgetRows(rows: readonly Row[]): void {
     for (const row of rows) {
       this.#put({ ...row, ...NO_FACTORS })
       this.#rows.delete(nameOf(row))

@@ -3,6 +3,7 @@ import type { Batch } from '../database/ledger-rows.ts'
 import type { Engine } from '../engine/engine.ts'
 import { dropPeers } from '../engine/leave.ts'
 import type { Logger } from '../log.ts'
+import type { SharedAccounts } from './accounts.ts'
 import type { Admin, Stats } from './admin.ts'
 import { Keys } from './keys.ts'
 import { createList, type List } from './lists.ts'
@@ -22,6 +23,8 @@ export type Administration = {
   readonly users: Users
   readonly torrents: Torrents
   readonly overview: OverviewReader
+  /** Changes users in memory as another node has changed them in the database. */
+  readonly received: Partial<Admin>
   /** Loads the rows of the database. Returns the number of each kind. */
   load(): Promise<Loaded>
   /** Writes to the database that are repeated at intervals. */
@@ -49,6 +52,8 @@ export type AdministrationOptions = {
   readonly sessionTtl: number
   /** Receives each batch of users' credit after it is in the database. */
   readonly onCredited?: (batch: Batch) => void
+  /** Where several nodes credit users. */
+  readonly shared?: SharedAccounts | undefined
   readonly log: Logger
   readonly nowSeconds: () => number
   readonly stats: () => Stats
@@ -114,6 +119,7 @@ export function createAdministration(options: AdministrationOptions): Administra
   return {
     admin: adminOf(parts, options),
     ...parts,
+    received: receivedOf(users),
     load: async () => ({
       torrents: await torrents.load(),
       whitelist: await whitelist.load(),
@@ -126,6 +132,20 @@ export function createAdministration(options: AdministrationOptions): Administra
       () => users.accounts.flush(),
       () => users.factors.removeEnded(),
     ],
+  }
+}
+
+function receivedOf(users: Users): Partial<Admin> {
+  return {
+    setUsers: entries => users.enter(entries),
+    removeUsers: keys => users.forget(keys),
+    clearUsers: () => users.forgetAll(),
+    clearFlags: key => users.reports.clearFlags(key),
+    setFactors: async entries => users.factors.enter(entries),
+    async removeFactors(entries) {
+      users.factors.leave(entries)
+      return []
+    },
   }
 }
 

@@ -11,6 +11,7 @@ import {
 } from '../engine/access-tables.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Admin, ListName, ReloadedLists } from './admin.ts'
+import { packed, UNPACKED } from './packed-entries.ts'
 
 /**
  * Calls of Admin that change what all nodes share. Each ends with a list of entries, or has none.
@@ -24,6 +25,12 @@ const SHARED = [
   'clearKeys',
   'setTorrents',
   'removeTorrents',
+  'setUsers',
+  'removeUsers',
+  'clearUsers',
+  'clearFlags',
+  'setFactors',
+  'removeFactors',
 ] as const
 type SharedName = (typeof SHARED)[number]
 
@@ -39,15 +46,17 @@ export type SharedListsOptions = {
   /** Undefined where nothing is stored. */
   readonly database: Database | undefined
   /** Whether the database has the entries of a list. */
-  readonly isStored: Readonly<Record<ListName | 'keys', boolean>>
+  readonly isStored: Readonly<Record<ListName | 'keys' | 'users', boolean>>
   /** Changes database and tables. */
   readonly admin: Admin
   /** Changes the tables alone. */
   readonly local: Admin
+  /** Reads users and factors again; entries that `isNewer` holds for stay. */
+  readonly readUsers: (isNewer: (name: string) => boolean) => Promise<void>
 }
 
 /**
- * Lists and keys of several nodes with one database: a change is sent to the others, which make it
+ * Lists, keys and users of several nodes with one database: a change is sent to the others, which make it
  * in their tables, and all entries can be read again where a change may have been missed.
  */
 export class SharedLists {
@@ -69,9 +78,10 @@ export class SharedLists {
 
   #sharing(op: SharedName): (...args: unknown[]) => Promise<unknown> {
     const call = this.#options.admin[op] as (...args: unknown[]) => Promise<unknown>
-    return async (...args) => {
+    return async (...given) => {
+      const args = given.map(packed)
       this.#note(args)
-      const result = await call(...args)
+      const result = await call(...given)
       const entries = args.at(-1)
       if (!Array.isArray(entries)) this.publish({ op, args })
       else {
@@ -92,21 +102,26 @@ export class SharedLists {
     }
     this.#note(args)
     const call = this.#options.local[op as SharedName] as (...args: unknown[]) => Promise<unknown>
-    await call(...args.map(restored))
+    const unpack = UNPACKED[op as SharedName]
+    const restore = (arg: unknown) => {
+      const entry = restored(arg)
+      return unpack && Array.isArray(entry) ? entry.map(unpack) : entry
+    }
+    await call(...args.map(restore))
   }
 
   /** Entries that change while the database is read stay as they are. */
   #note(args: readonly unknown[]): void {
     if (!this.#reading) return
     const entries = args.at(-1)
-    for (const entry of Array.isArray(entries) ? entries : []) {
+    for (const entry of Array.isArray(entries) ? entries : [entries]) {
       this.#changed.add(Array.isArray(entry) ? String(entry[0]) : String(entry))
     }
   }
 
   /**
-   * Reads whitelist, blacklist and keys from the database and makes the tables equal to it: entries
-   * that the database does not have are removed. Calls meanwhile get the same result.
+   * Reads whitelist, blacklist, keys and users from the database and makes the tables equal to it:
+   * entries that the database does not have are removed. Calls meanwhile get the same result.
    */
   read(): Promise<ReloadedLists> {
     this.#reading ??= this.#read().finally(() => {
@@ -120,6 +135,9 @@ export class SharedLists {
     const { access } = this.#options.engine
     for (const list of ['whitelist', 'blacklist'] as const) await this.#readList(list)
     await this.#readKeys()
+    if (this.#options.isStored.users) {
+      await this.#options.readUsers(name => this.#changed.has(name))
+    }
     return {
       whitelist: entryCount(access.whitelist),
       blacklist: entryCount(access.blacklist),

@@ -3,14 +3,13 @@ import type { Database } from '../database/database.ts'
 import type { Batch, UserChange } from '../database/ledger-rows.ts'
 import { clearEntries, keyBytesOf, removeEntry, setEntry } from '../engine/access-tables.ts'
 import type { Engine } from '../engine/engine.ts'
-import { eachUserPeer } from '../engine/inspect.ts'
 import { dropPeersOfUsers } from '../engine/leave.ts'
-import { countSessions } from '../engine/session-batch.ts'
+import { changedUsers, countSessions } from '../engine/session-batch.ts'
 import {
   clearUser,
   NO_TOTALS,
   readUser,
-  TOTAL_MAX,
+  setActive,
   takeUnwritten,
   UserFlag,
   type UserTotals,
@@ -20,10 +19,12 @@ import {
   writeUserKey,
 } from '../engine/user-records.ts'
 import type { Logger } from '../log.ts'
-import { Accounts } from './accounts.ts'
+import { Accounts, type SharedAccounts } from './accounts.ts'
+import { collectTorrents } from './active-torrents.ts'
 import { AdminError, type Outcome, storeFirst, type User, type UserEntry } from './admin.ts'
 import { Factors } from './factors.ts'
 import { UserReports } from './user-reports.ts'
+import { bound, boundTotals, setSums, totalsOf } from './user-totals.ts'
 
 type Known = {
   readonly id: string
@@ -34,8 +35,6 @@ type Known = {
 
 /** Seconds beyond a session's lifetime before the number of a removed user is reused. */
 const FREED_SECONDS = 90_000
-
-const U32_MAX = 2 ** 32 - 1
 
 /** Stripes that are scanned in one turn of the event loop. */
 const STRIPES_PER_TURN = 64
@@ -51,6 +50,8 @@ export type UsersOptions = {
   readonly nowSeconds: () => number
   /** Receives each batch of users' credit after it is in the database. */
   readonly onCredited?: (batch: Batch) => void
+  /** Undefined for a single node. */
+  readonly shared?: SharedAccounts | undefined
   readonly log: Logger
 }
 
@@ -146,17 +147,27 @@ export class Users {
     const numbers = new Set(known.flatMap(user => (user ? [user.number] : [])))
     if (database && numbers.size > 0) await storeFirst(this.accounts.flush(numbers))
     await storeFirst(database?.users.save(entries))
-    const replaced = entries.flatMap(({ key, id }) => {
+    const replaced = this.#replacedBy(entries)
+    if (replaced.length > 0 && this.#hasLedger) {
+      await storeFirst(database?.ledger.removeUsers(replaced))
+    }
+    return this.enter(entries)
+  }
+
+  /** Adds or changes users that the database has, such as those that another node has stored. */
+  async enter(users: readonly UserEntry[]): Promise<Outcome[]> {
+    this.factors.forget(this.#replacedBy(users))
+    const outcomes = users.map(user => this.#enter(user))
+    await this.#removePeers()
+    return outcomes
+  }
+
+  /** Ids of users whose key another user gets. */
+  #replacedBy(users: readonly UserEntry[]): string[] {
+    return users.flatMap(({ key, id }) => {
       const other = this.#byKey.get(key)
       return other && other.id !== id ? [other.id] : []
     })
-    if (replaced.length > 0 && this.#hasLedger) {
-      await storeFirst(database?.ledger.removeUsers(replaced))
-      this.factors.forget(replaced)
-    }
-    const outcomes = entries.map(user => this.#enter(user))
-    await this.#removePeers()
-    return outcomes
   }
 
   async remove(keys: readonly string[]): Promise<Outcome[]> {
@@ -164,6 +175,12 @@ export class Users {
     const ids = keys.flatMap(key => this.#byKey.get(key)?.id ?? [])
     await storeFirst(database?.users.remove(keys))
     if (ids.length > 0 && this.#hasLedger) await storeFirst(database?.ledger.removeUsers(ids))
+    return this.forget(keys)
+  }
+
+  /** Removes users that the database no longer has. */
+  async forget(keys: readonly string[]): Promise<Outcome[]> {
+    const ids = keys.flatMap(key => this.#byKey.get(key)?.id ?? [])
     this.accounts.forget(ids)
     this.factors.forget(ids)
     const outcomes = keys.map(key => this.#forget(key))
@@ -176,12 +193,46 @@ export class Users {
     if (!engine.access.rules.users) throw new AdminError('not enabled', 'users not enabled')
     await storeFirst(database?.users.clear())
     if (this.#hasLedger) await storeFirst(database?.ledger.clear())
-    const ids = [...this.#keyOfId.keys()]
-    this.accounts.forget(ids)
-    this.factors.forget(ids)
-    clearEntries(engine.access.userKeys)
-    for (const key of [...this.#byKey.keys()]) this.#forget(key)
-    await this.#removePeers()
+    await this.forgetAll()
+  }
+
+  async forgetAll(): Promise<void> {
+    await this.forget([...this.#byKey.keys()])
+    clearEntries(this.#options.engine.access.userKeys)
+  }
+
+  /**
+   * Reads users and factors from the database again, where several nodes change them. What
+   * `isNewer` holds for, a user key or an id of factors, has changed meanwhile and stays.
+   */
+  async readAgain(isNewer: (name: string) => boolean): Promise<void> {
+    const { database } = this.#options
+    if (!database) return
+    await this.accounts.betweenWrites(() => this.#readAgain(database, isNewer))
+    await this.factors.readAgain(isNewer)
+  }
+
+  async #readAgain({ users }: Database, isNewer: (key: string) => boolean): Promise<void> {
+    const { engine } = this.#options
+    const found = new Set<string>()
+    let changed = changedUsers(engine)
+    for await (const rows of users.load()) {
+      const changedSince = changedUsers(engine)
+      for (const row of rows) {
+        found.add(row.key)
+        if (isNewer(row.key)) continue
+        const known = this.#byKey.get(row.key)
+        if (known?.id !== row.id) this.#enter(row)
+        else {
+          setActive(engine.access.users, known.number, row.active)
+          // Totals with unwritten changes are compared after their write.
+          if (changed.has(known.number) || changedSince.has(known.number)) continue
+          setSums(engine, known.number, row, readUser(engine.access.users, known.number))
+        }
+      }
+      changed = changedUsers(engine)
+    }
+    await this.forget([...this.#byKey.keys()].filter(key => !found.has(key) && !isNewer(key)))
   }
 
   async load(): Promise<number> {
@@ -191,6 +242,8 @@ export class Users {
       for (const row of chunk) this.#enter(row)
     }
     if (this.#hasLedger) await this.loadLedger()
+    // Other nodes write meanwhile: the totals must not be older than the sessions.
+    if (this.#options.shared) await this.readAgain(() => false)
     return this.#byKey.size
   }
 
@@ -256,10 +309,13 @@ export class Users {
     return known || former ? 'updated' : 'added'
   }
 
-  /** Returns the totals of the database. Without one, the growth by announces is replaced too. */
+  /**
+   * Returns the totals of the database. Without one, the growth by announces is replaced too; and
+   * where other nodes write, because they may have written it.
+   */
   #knownTotals(user: Known | undefined): UserTotals {
     if (!user) return NO_TOTALS
-    if (this.#options.database) return user.written
+    if (this.#options.database && !this.#options.shared) return user.written
     return readUser(this.#options.engine.access.users, user.number)
   }
 
@@ -320,48 +376,5 @@ export class Users {
       })
     }
     return changes
-  }
-}
-
-/** Counts and times have 32 bits in memory. Greater ones stay at the limit instead of wrapping. */
-function totalsOf({ active, uploaded, downloaded, completed, updated }: UserEntry): UserTotals {
-  return {
-    active,
-    uploaded,
-    downloaded,
-    completed: Math.min(completed, U32_MAX),
-    updated: Math.min(updated, U32_MAX),
-  }
-}
-
-function bound(bytes: bigint): bigint {
-  return bytes > TOTAL_MAX ? TOTAL_MAX : bytes
-}
-
-function boundTotals({ uploaded, downloaded }: UserEntry) {
-  return { uploaded: bound(uploaded), downloaded: bound(downloaded) }
-}
-
-/** Collects the torrents in which these users, by number, have a peer, with its last announce. */
-async function collectTorrents(
-  engine: Engine,
-  users: ReadonlyMap<number, [hash: string, seen: number][]>,
-): Promise<void> {
-  const seen = new Map<string, [string, number]>()
-  for (let stripe = 0; stripe < engine.stripeCount; stripe++) {
-    seen.clear()
-    eachUserPeer(engine, stripe, (hash, user, at) => {
-      const torrents = users.get(user)
-      if (!torrents) return
-      const name = hash.toString('hex')
-      const entry = seen.get(`${user} ${name}`)
-      if (entry) entry[1] = Math.max(entry[1], at)
-      else {
-        const made: [string, number] = [name, at]
-        seen.set(`${user} ${name}`, made)
-        torrents.push(made)
-      }
-    })
-    if (stripe % STRIPES_PER_TURN === 0) await setImmediate()
   }
 }

@@ -1,3 +1,4 @@
+import type { SharedAccounts } from '../admin/accounts.ts'
 import type { Admin, NodeNumbers, ProcessNumbers, ReloadedLists, Stats } from '../admin/admin.ts'
 import {
   type Administration,
@@ -21,6 +22,9 @@ import type { Exporter } from '../telemetry/exporter.ts'
 import { traceAdmin } from '../telemetry/start.ts'
 import { musterVersion } from '../version.ts'
 import { StatisticsLog } from './statistics-log.ts'
+
+/** Seconds that a write of another node may take. */
+const WRITE_SECONDS = 5
 
 export type PersistenceOptions = {
   readonly config: Config
@@ -48,7 +52,7 @@ export async function startPersistence(options: PersistenceOptions): Promise<Per
   const { config, log } = options
   const { database: settings, database_structure: structure } = config
   const database = settings.persistent
-    ? await openDatabase(settings, structure, config.tracker_config.key_format)
+    ? await openDatabase(settings, structure, config.tracker_config.key_format, sharedBy(config))
     : undefined
   const persistence = new Persistence(options, database)
   try {
@@ -62,6 +66,12 @@ export async function startPersistence(options: PersistenceOptions): Promise<Per
   }
   persistence.begin(config)
   return persistence
+}
+
+/** Undefined where a single node credits users. */
+function sharedBy({ database, database_structure: tables, ...config }: Config) {
+  if (!config.tracker_config.users_enabled || config.nodes.servers.length === 0) return undefined
+  return { countsDownloads: tables.torrents.persistent && database.update_completed }
 }
 
 /** The data that outlives the process: the database with lists, keys, users and torrents. */
@@ -93,6 +103,8 @@ export class Persistence implements Part {
       options,
       () => this.#writeBehind,
       () => this.#reloadLists(),
+      // Two intervals of another node, and the time of a write.
+      sharedBy(config) && { waitSeconds: () => 2 * this.#writeSeconds + WRITE_SECONDS },
     )
     const administration = createAdministration({ ...sources, database })
     const admin = traceAdmin(administration.admin, options.exporter)
@@ -104,9 +116,14 @@ export class Persistence implements Part {
         whitelist: structure.whitelist.persistent,
         blacklist: structure.blacklist.persistent,
         keys: structure.keys.persistent,
+        users: sharedBy(config) !== undefined && structure.users.persistent,
       },
       admin,
-      local: createAdministration({ ...sources, database: undefined }).admin,
+      local: {
+        ...createAdministration({ ...sources, database: undefined }).admin,
+        ...administration.received,
+      },
+      readUsers: isNewer => administration.users.readAgain(isNewer),
     })
   }
 
@@ -175,6 +192,7 @@ export class Persistence implements Part {
     clearInterval(this.#cleanup)
     clearInterval(this.#sampling)
     this.#statistics.stop()
+    this.administration.users.accounts.end()
     const written = (await this.#writeBehind?.stop()) ?? true
     const isWhole = this.#database ? await writeRest(this.administration, this.#log) : true
     if (written && isWhole) await this.#storeLifetimes()
@@ -205,12 +223,14 @@ function administrationOptions(
   options: PersistenceOptions,
   writeBehind: () => WriteBehind | undefined,
   reloadLists: () => Promise<ReloadedLists>,
+  shared: SharedAccounts | undefined,
 ): Omit<AdministrationOptions, 'database'> {
   const { config, engine } = options
   const { database: settings, database_structure: structure } = config
   return {
     ...options,
     reloadLists,
+    shared,
     chunkSize: settings.chunk_size,
     sessionTtl: config.accounting.session_ttl,
     rtcTimeout: () => config.tracker_config.rtc_peers_timeout,

@@ -16,10 +16,6 @@ export function nodesChecks(config: Config): (readonly [string, string, string])
   if ((nodes.tls_cert === '') !== (nodes.tls_key === '')) {
     faults.push(['nodes.tls_key', 'must be set together with nodes.tls_cert', `"${nodes.tls_key}"`])
   }
-  // Each node would credit the same announces.
-  if (config.tracker_config.users_enabled) {
-    faults.push(['tracker_config.users_enabled', 'must be false with nodes.servers', 'true'])
-  }
   for (const [key, isOn, isStored] of sharedLists(config)) {
     if (!isOn || (isStored && config.database.engine !== 'sqlite3')) continue
     faults.push([
@@ -42,6 +38,7 @@ function sharedLists(config: Config) {
     ['whitelist_enabled', tracker.whitelist_enabled, isStored(tables.whitelist)],
     ['blacklist_enabled', tracker.blacklist_enabled, isStored(tables.blacklist)],
     ['keys_enabled', tracker.keys_enabled, isStored(tables.keys)],
+    ['users_enabled', tracker.users_enabled, isStored(tables.users)],
   ] as const
 }
 

@@ -1,8 +1,8 @@
-import type { Kysely, RawBuilder } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { DatabaseStructureConfig } from '../config/config.ts'
 import { configError } from '../errors.ts'
 import { columnFaults } from './check.ts'
-import { type ColumnKind, type ColumnOutline, encode, TOTAL_MAX } from './columns.ts'
+import { type ColumnKind, type ColumnOutline, encode } from './columns.ts'
 import type { Dialect, Tables } from './dialect.ts'
 import {
   type FactorRow,
@@ -12,16 +12,8 @@ import {
   removeFactors,
   saveFactors,
 } from './factors.ts'
-import { sql } from './kysely.ts'
 import { type LedgerParts, ledgerParts } from './ledger-parts.ts'
-import type {
-  Batch,
-  BatchedSession,
-  LedgerRow,
-  RowFilter,
-  SessionRow,
-  UserChange,
-} from './ledger-rows.ts'
+import type { Batch, BatchedSession, LedgerRow, LoadedSession, RowFilter } from './ledger-rows.ts'
 import {
   type Change,
   type Column,
@@ -32,13 +24,14 @@ import {
   type Outline,
   readRow,
   STATEMENT_ROWS_MAX,
-  saturated,
   upsertChanges,
   userKind,
 } from './outline.ts'
 import type { Shapes } from './shapes.ts'
+import { addTotals, consistent, totalsOutline, writeShared } from './shared-sessions.ts'
 import { inParts } from './statements.ts'
 import { clearRows, type Store } from './table.ts'
+import { addToUsers } from './user-sums.ts'
 
 /**
  * The transfers of each user in each torrent, and the sessions that they are computed from. Both
@@ -55,7 +48,7 @@ export type Ledger = {
    */
   write(batch: Batch): Promise<number>
   /** Sessions seen since `seen`, at most about `most` of them, the newest. */
-  loadSessions(seen: number, most: number): AsyncIterable<readonly SessionRow[]>
+  loadSessions(seen: number, most: number): AsyncIterable<readonly LoadedSession[]>
   /** Deletes sessions that were last seen before `seen`. */
   expire(seen: number): Promise<void>
   /** Deletes everything about these users. */
@@ -75,20 +68,47 @@ export type Ledger = {
   usersOf(hash: string, after: string, count: number, filter?: RowFilter): Promise<LedgerRow[]>
 }
 
+/** Where several nodes write to the database. */
+export type SharedBy = {
+  /** Downloads of torrents are stored, and those that several nodes counted are corrected. */
+  readonly countsDownloads: boolean
+}
+
 export function createLedger(
   store: Store,
   shapes: Shapes,
   structure: DatabaseStructureConfig,
+  sharedBy?: SharedBy,
 ): Ledger {
   const { dialect, transact } = store
   const sessions = sessionOutline(structure, shapes, dialect)
   const torrents = torrentOutline(structure, shapes, dialect)
   const factors = factorOutline(structure, shapes, dialect)
   const noId = noUser(shapes)
+  const totals = sharedBy && totalsOutline(sessions)
+  const downloads = sharedBy?.countsDownloads ? shapes.torrents : undefined
+  const prepareOwn = () => prepare(dialect, sessions, torrents, factors)
+  const ready = async () => {
+    if (!totals) return prepareOwn()
+    // Nodes that start together create the same tables, and one of them fails.
+    await prepareOwn().catch(prepareOwn)
+    await addTotals(dialect, totals)
+  }
   return {
-    prepare: () => prepare(dialect, sessions, torrents, factors),
-    write: batch => write(store, shapes.users, sessions, torrents, batch),
-    loadSessions: (seen, most) => loadSessions(dialect, sessions, seen, most),
+    prepare: ready,
+    write: batch =>
+      totals
+        ? writeShared(store, { users: shapes.users, downloads, sessions: totals, torrents }, batch)
+        : write(store, shapes.users, sessions, torrents, batch),
+    async *loadSessions(seen, most) {
+      if (!totals) {
+        yield* loadSessions(dialect, sessions, seen, most)
+        return
+      }
+      for await (const rows of loadSessions(dialect, totals, seen, most)) {
+        yield rows.map(row => ({ ...row, totals: consistent(row) }))
+      }
+    },
     async expire(seen) {
       const column = nameOf(sessions, 'seen')
       await transact(db => db.deleteFrom(sessions.table).where(column, '<', seen).execute())
@@ -114,9 +134,7 @@ export function createLedger(
       const none = encode(user.kind, noId)
       await transact(db => db.deleteFrom(factors.table).where(user.name, '!=', none).execute())
     },
-    parts: ledgerParts(store, { torrents, sessions, factors }, () =>
-      prepare(dialect, sessions, torrents, factors),
-    ),
+    parts: ledgerParts(store, { torrents, sessions, factors }, ready),
     loadFactors: () => loadFactors(dialect, factors, noId),
     saveFactors: rows => saveFactors(store, factors, noId, rows),
     removeFactors: rows => removeFactors(store, factors, noId, rows),
@@ -245,71 +263,16 @@ async function isWritten(
   return Number(found?.['batch'] ?? 0) === row.batch
 }
 
-/** Maximum users of one statement; its time grows with their square. */
-const UPDATE_USERS_MAX = 100
-
-/** Adds to users' totals. A user that the site has deleted is skipped. */
-async function addToUsers(
-  db: Kysely<Tables>,
-  dialect: Dialect,
-  users: Shapes['users'],
-  changes: readonly UserChange[],
-): Promise<void> {
-  const { primary } = users
-  const columnOf = (field: string) =>
-    users.others.find(column => column.field === field)?.name ?? ''
-  for (const part of inParts(changes, UPDATE_USERS_MAX)) {
-    const id = ({ user }: UserChange) => encode(primary.kind, user)
-    const choose = (
-      field: string,
-      next: (column: RawBuilder<unknown>, change: UserChange) => unknown,
-    ) => {
-      const column = sql.ref(columnOf(field))
-      const cases = part.map(change => sql`when ${id(change)} then ${next(column, change)}`)
-      return [
-        columnOf(field),
-        sql`case ${sql.ref(primary.name)} ${sql.join(cases, sql` `)} else ${column} end`,
-      ]
-    }
-    const add = (field: 'uploaded' | 'downloaded') =>
-      choose(field, (column, change) => sum(dialect, column, change[field]))
-    await db
-      .updateTable(users.table)
-      .set(
-        Object.fromEntries([
-          add('uploaded'),
-          add('downloaded'),
-          choose(
-            'completed',
-            (column, { completed }) => sql`coalesce(${column}, 0) + ${dialect.number(completed)}`,
-          ),
-          choose('updated', (column, { updated }) => {
-            const value = dialect.number(updated)
-            return sql`case when coalesce(${column}, 0) < ${value} then ${value} else ${column} end`
-          }),
-        ]),
-      )
-      .where(primary.name, 'in', part.map(id))
-      .execute()
-  }
-}
-
-/** The sum of a column and a value, which stops at TOTAL_MAX. */
-function sum(dialect: Dialect, column: RawBuilder<unknown>, value: bigint): RawBuilder<unknown> {
-  const added = dialect.number(value > TOTAL_MAX ? TOTAL_MAX : value)
-  return saturated(column, added)
-}
-
 /**
  * Pages through the sessions in the order of their key. Where there are more than `most`, those
  * seen before the newest `most` are left out.
  */
-async function* loadSessions(
+async function* loadSessions<Row extends { readonly seen: number }>(
   dialect: Dialect,
-  outline: Outline<BatchedSession>,
+  outline: Outline<Row>,
   seen: number,
   most: number,
-): AsyncGenerator<readonly SessionRow[]> {
+): AsyncGenerator<readonly Row[]> {
   const { table } = outline
   const seenColumn = nameOf(outline, 'seen')
   const limit = await dialect.kysely

@@ -10,9 +10,9 @@ import type { Database } from './database.ts'
 import type { Dialect } from './dialect.ts'
 import { keysTable } from './keys.ts'
 import { sql } from './kysely.ts'
-import { createLedger } from './ledger.ts'
+import { createLedger, type Ledger, type SharedBy } from './ledger.ts'
 import { acceptsTls } from './probe-tls.ts'
-import { tableShapes } from './shapes.ts'
+import { type Shapes, tableShapes } from './shapes.ts'
 import { hashTable, hashTableInTurns, inTurns, type Store, type Table } from './table.ts'
 import { retries, transactions } from './transactions.ts'
 import { createTurns, type Turns } from './turns.ts'
@@ -27,11 +27,15 @@ export async function openDatabase(
   config: DatabaseConfig,
   structure: DatabaseStructureConfig,
   format: KeyFormat = 'hex',
+  sharedBy?: SharedBy,
 ): Promise<Database> {
   const timeoutMillis = config.statement_timeout * 1000
   const dialect = await openDialect(config, timeoutMillis)
   const chunkSize = config.chunk_size || Number.MAX_SAFE_INTEGER
-  const database = overDialect(dialect, structure, format, chunkSize, timeoutMillis)
+  const ledgerOf = (store: Store, shapes: Shapes) =>
+    createLedger(store, shapes, structure, sharedBy)
+  const options = { structure, format, chunkSize, timeoutMillis, ledgerOf }
+  const database = overDialect(dialect, options)
   try {
     await database.ping()
   } catch (error) {
@@ -73,12 +77,17 @@ function unstored<Row>(): Table<Row> {
   }
 }
 
+type DatabaseOptions = {
+  readonly structure: DatabaseStructureConfig
+  readonly format: KeyFormat
+  readonly chunkSize: number
+  readonly timeoutMillis: number
+  readonly ledgerOf: (store: Store, shapes: Shapes) => Ledger
+}
+
 function overDialect(
   dialect: Dialect,
-  structure: DatabaseStructureConfig,
-  format: KeyFormat,
-  chunkSize: number,
-  timeoutMillis: number,
+  { structure, format, chunkSize, timeoutMillis, ledgerOf }: DatabaseOptions,
 ): Database {
   const { kysely } = dialect
   const retry = retries(dialect, timeoutMillis)
@@ -122,7 +131,7 @@ function overDialect(
     async ping() {
       await sql`select 1`.execute(kysely)
     },
-    ledger: createLedger(store, shapes, structure),
+    ledger: ledgerOf(store, shapes),
     isRowFault: error => error instanceof assert.AssertionError || dialect.isRowFault(error),
     explain: error => (error instanceof OperatorError ? error : dialect.explain(error)),
     async close() {

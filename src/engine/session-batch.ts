@@ -1,5 +1,6 @@
 import { HASH_BYTES } from '../protocol/records.ts'
 import type { SessionCounts } from '../protocol/session-counts.ts'
+import { createSessionTotals, type SessionTotals } from '../protocol/session-totals.ts'
 import type { Engine } from './engine.ts'
 import {
   PARTITIONS,
@@ -36,6 +37,7 @@ import {
   sortByAge,
   takeChanged,
 } from './sessions.ts'
+import { readTotals, takeCounted, writeTotals } from './shared-sessions.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 
 /**
@@ -53,26 +55,49 @@ export type ChangedSession = SessionCounts & {
   readonly idleUp: number
   readonly seeding: number
   readonly completed: number
+  /** Where several nodes credit users: the same as totals, which stay. */
+  readonly totals?: SessionTotals
+  /** Downloads that announces to this node have added since the last call; 0 for a single node. */
+  readonly counted: number
 }
 
 export const SESSION_PARTITIONS = PARTITIONS
 
 /**
  * Returns the changed sessions of a partition, of all users or those in `only`, and resets what
- * they add to 0. Where several nodes credit users these are totals, which stay.
+ * they add to 0. Where several nodes credit users these are totals, which stay. Then `mustWait` is
+ * called for changes that came from another node, with the user and the last announce in Unix
+ * seconds: a session for which it returns true stays marked.
  */
 export function takeSessions(
   { sessions }: Engine,
   partition: number,
   only?: ReadonlySet<number>,
+  mustWait?: (user: number, seen: number) => boolean,
 ): ChangedSession[] {
+  const { u32 } = sessions
   const found: ChangedSession[] = []
   takeChanged(sessions, partition, session => {
-    if (only && !only.has(sessions.u32[(session + SESSION_USER) >> 2]!)) return false
+    const user = u32[(session + SESSION_USER) >> 2]!
+    if (only && !only.has(user)) return false
+    const isElsewhere = (u32[(session + SESSION_STATE) >> 2]! & SessionState.elsewhere) !== 0
+    if (isElsewhere && mustWait?.(user, u32[(session + SESSION_SEEN) >> 2]!)) return false
     found.push(takeSession(sessions, session))
     return true
   })
   return found
+}
+
+/** The numbers of users with sessions that wait to be written. */
+export function changedUsers({ sessions }: Engine): Set<number> {
+  const users = new Set<number>()
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    takeChanged(sessions, partition, session => {
+      users.add(sessions.u32[(session + SESSION_USER) >> 2]!)
+      return false
+    })
+  }
+  return users
 }
 
 function takeSession(sessions: Sessions, session: number): ChangedSession {
@@ -102,7 +127,15 @@ function takeSession(sessions: Sessions, session: number): ChangedSession {
     idleUp: take(f64, (session + SESSION_NEW_IDLE_UP) >> 3),
     seeding: take(u32, (session + SESSION_NEW_SEEDING) >> 2),
     completed: take(u32, (session + SESSION_NEW_COMPLETED) >> 2),
+    counted: takeCounted(sessions, session),
+    ...(runs && { totals: totalsOf(sessions, session) }),
   }
+}
+
+function totalsOf(sessions: Sessions, session: number): SessionTotals {
+  const totals = createSessionTotals()
+  readTotals(sessions, session, totals)
+  return totals
 }
 
 function hexAt({ u8 }: Sessions, at: number): string {
@@ -112,8 +145,15 @@ function hexAt({ u8 }: Sessions, at: number): string {
 const keyBytes = Buffer.alloc(2 * HASH_BYTES)
 const keyView = new DataView(keyBytes.buffer, keyBytes.byteOffset, keyBytes.length)
 
-/** Restores a stored session, unless it is known already. Returns false if the table is full. */
-export function restoreSession({ sessions }: Engine, user: number, stored: SessionCounts): boolean {
+/**
+ * Restores a stored session, unless it is known already; with its totals where several nodes credit
+ * users. Returns false if the table is full.
+ */
+export function restoreSession(
+  { sessions }: Engine,
+  user: number,
+  stored: SessionCounts & { readonly totals?: SessionTotals },
+): boolean {
   const { u32, f64 } = sessions
   keyBytes.write(stored.hash, 0, 'hex')
   keyBytes.write(stored.peerId, HASH_BYTES, 'hex')
@@ -131,12 +171,23 @@ export function restoreSession({ sessions }: Engine, user: number, stored: Sessi
     u32[(session + SESSION_FIRST) >> 2] = stored.first
     u32[(session + SESSION_SEEN) >> 2] = stored.seen
     u32[(session + SESSION_STATE) >> 2] = stored.state
+    if (sessions.runs) {
+      takeCounted(sessions, session)
+      writeTotals(sessions, session, stored.totals ?? startOf(stored))
+    }
   }
   releaseSession(sessions)
   return known !== 0 || session !== 0
 }
 
-/** Sorts restored sessions by age. */
+/** The totals of a session that was credited without any: its current counts are the base. */
+function startOf(stored: SessionCounts): SessionTotals {
+  const { hash, peerId, ...counts } = stored
+  const { downloaded, uploaded } = counts
+  return { ...createSessionTotals(), ...counts, baseUp: uploaded, baseDown: downloaded }
+}
+
+/** Clears the flags of a user's sessions in a partition. */
 export function clearSessionFlags({ sessions }: Engine, partition: number, user: number): void {
   eachSession(sessions, partition, session => {
     const { u32 } = sessions
@@ -148,6 +199,7 @@ export function clearSessionFlags({ sessions }: Engine, partition: number, user:
   })
 }
 
+/** Sorts restored sessions by age. */
 export function orderSessions({ sessions }: Engine): void {
   for (let partition = 0; partition < PARTITIONS; partition++) sortByAge(sessions, partition)
 }

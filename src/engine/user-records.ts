@@ -157,6 +157,11 @@ export function writeUser(users: Users, user: number, totals: UserTotals, known 
   releaseLock(users, at + USER_LOCK)
 }
 
+/** Sets whether the user may announce. */
+export function setActive(users: Users, user: number, active: boolean): void {
+  Atomics.store(users.i32, (user * USER_BYTES + USER_ACTIVE) >> 2, active ? 1 : 0)
+}
+
 /** Stores the user's key of 20 bytes, by which other nodes know the user. */
 export function writeUserKey(users: Users, user: number, key: Uint8Array): void {
   const at = user * USER_BYTES

@@ -32,18 +32,24 @@ t.test('nodes need a shared secret, servers with an address, and a name without 
   t.equal(faultsOf({ nodes: { secret: 'short' } }), '', 'without servers nothing is checked')
 })
 
-t.test('lists and keys of several nodes must be in a database that all of them use', async t => {
-  for (const key of ['whitelist_enabled', 'blacklist_enabled', 'keys_enabled']) {
-    const tracker_config = { [key]: true }
-    const fault = new RegExp(`^tracker_config\\.${key}: must be false with nodes\\.servers`)
-    t.match(faultsOf({ nodes, tracker_config }), fault, `${key} with SQLite`)
-    t.equal(faultsOf({ nodes, tracker_config, database: persistent }), '', `${key} with PostgreSQL`)
-    t.match(
-      faultsOf({ nodes, tracker_config, database: { ...persistent, persistent: false } }),
-      fault,
-      `${key} without a database`,
-    )
-  }
-  const users = { nodes, tracker_config: { users_enabled: true }, database: persistent }
-  t.match(faultsOf(users), /^tracker_config\.users_enabled: must be false/)
-})
+t.test(
+  'lists, keys and users of several nodes must be in a database that all of them use',
+  async t => {
+    for (const list of ['whitelist', 'blacklist', 'keys', 'users']) {
+      const key = `${list}_enabled`
+      const tracker_config = { [key]: true }
+      const fault = new RegExp(`^tracker_config\\.${key}: must be false with nodes\\.servers`)
+      t.match(faultsOf({ nodes, tracker_config }), fault, `${key} with SQLite`)
+      t.equal(
+        faultsOf({ nodes, tracker_config, database: persistent }),
+        '',
+        `${key} with PostgreSQL`,
+      )
+      t.match(
+        faultsOf({ nodes, tracker_config, database: { ...persistent, persistent: false } }),
+        fault,
+        `${key} without a database`,
+      )
+    }
+  },
+)

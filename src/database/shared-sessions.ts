@@ -1,0 +1,272 @@
+import type { Kysely } from 'kysely'
+import {
+  createSessionTotals,
+  isSameSession,
+  joinSessions,
+  type SessionTotals,
+} from '../protocol/session-totals.ts'
+import { encode, TOTAL_MAX } from './columns.ts'
+import type { Dialect, Tables } from './dialect.ts'
+import { sql } from './kysely.ts'
+import {
+  type Batch,
+  type BatchedSession,
+  type LedgerRow,
+  mergeTorrent,
+  type StoredTotals,
+  type UserChange,
+} from './ledger-rows.ts'
+import { type LedgerColumn, type Outline, readRow, upsertChanges } from './outline.ts'
+import type { Shapes } from './shapes.ts'
+import { inParts } from './statements.ts'
+import type { Store } from './table.ts'
+import { addToUsers, lockUsers } from './user-sums.ts'
+
+/**
+ * Sessions that several nodes write. Each node writes the totals that it knows, and the growth over
+ * the stored ones is added to the user's row. The sum does not depend on which nodes write, in
+ * which order, and how often.
+ */
+
+/** Columns beside those that a single node stores. */
+const TOTALS = [
+  ['base_up', 'baseUp'],
+  ['base_down', 'baseDown'],
+  ['raw_up', 'rawUp'],
+  ['raw_down', 'rawDown'],
+  ['credit_up', 'creditUp'],
+  ['credit_down', 'creditDown'],
+  ['idle_up', 'idleUp'],
+  ['seeding', 'seeding'],
+  ['completed', 'completed'],
+  ['run', 'run'],
+] as const satisfies readonly (readonly [string, keyof SessionTotals])[]
+
+/** The table of sessions with the columns of their totals. */
+export function totalsOutline(sessions: Outline<BatchedSession>): Outline<StoredTotals> {
+  const { keys, others, section, table } = sessions
+  const more = TOTALS.map(([name, field]): LedgerColumn<StoredTotals> => {
+    return { name, field, kind: 'number', key: 'table_name', change: 'set' }
+  })
+  const known = others.flatMap(({ field, ...column }) =>
+    field === 'batch' ? [] : [{ ...column, field } as LedgerColumn<StoredTotals>],
+  )
+  return {
+    section,
+    table,
+    keys: keys as Outline<StoredTotals>['keys'],
+    others: [...known, ...more],
+  }
+}
+
+/** Adds the columns that the table of a single node does not have. */
+export async function addTotals(
+  dialect: Dialect,
+  { table, others }: Outline<StoredTotals>,
+): Promise<void> {
+  const has = async (name: string) =>
+    ((await dialect.columns(table)) ?? []).some(column => column.name === name)
+  for (const { kind, name } of others) {
+    if (await has(name)) continue
+    try {
+      await dialect.kysely.schema
+        .alterTable(table)
+        .addColumn(name, sql.raw(dialect.type(kind)), column => column.notNull().defaultTo(0))
+        .execute()
+    } catch (error) {
+      // Another node may have added it meanwhile.
+      if (!(await has(name))) throw error
+    }
+  }
+}
+
+/**
+ * Makes the totals of a row fit its counts. They do not in a row that a single node has written: it
+ * credits users without totals, and leaves these columns as they are.
+ */
+export function consistent(row: StoredTotals): StoredTotals {
+  const base = (high: number, low: number, raw: number) => Math.max(low, high - raw, 0)
+  return {
+    ...createSessionTotals(),
+    ...row,
+    baseUp: Math.min(row.uploaded, base(row.uploaded, row.baseUp, row.rawUp)),
+    baseDown: Math.min(row.downloaded, base(row.downloaded, row.baseDown, row.rawDown)),
+  }
+}
+
+export type SharedTables = {
+  readonly users: Shapes['users']
+  /** Undefined if downloads of torrents are not stored. */
+  readonly downloads: Shapes['torrents'] | undefined
+  readonly sessions: Outline<StoredTotals>
+  readonly torrents: Outline<LedgerRow>
+}
+
+/** Writes a batch; the numbers of its users become those that it has added. */
+export async function writeShared(
+  { dialect, transact }: Store,
+  tables: SharedTables,
+  batch: Batch,
+): Promise<number> {
+  const { downloads, sessions, torrents, users } = tables
+  const changes = batch.users.toSorted(byUser)
+  return transact(async db => {
+    const sums = await lockUsers(db, users, changes)
+    const known = changes.filter(({ user }) => sums.has(user))
+    const rows = known.flatMap(({ shared }) => [...(shared?.values() ?? [])])
+    const stored = await readStored(db, sessions, rows)
+    const written: StoredTotals[] = []
+    const corrections = new Map<string, number>()
+    for (const change of changes) {
+      const sum = sums.get(change.user)
+      written.push(...join(change, sum ? stored : undefined, corrections))
+      change.stored = sum && {
+        uploaded: bounded(sum.uploaded + change.uploaded),
+        downloaded: bounded(sum.downloaded + change.downloaded),
+        completed: sum.completed + change.completed,
+      }
+    }
+    const grown = changes.filter(change => change.torrents.size > 0)
+    const torrentRows = grown.flatMap(change => [...change.torrents.values()])
+    await addToUsers(db, dialect, users, grown)
+    await upsertChanges(db, dialect, torrents, torrentRows)
+    await upsertChanges(db, dialect, sessions, written)
+    if (downloads) await correctDownloads(db, downloads, corrections)
+    return grown.length + torrentRows.length + written.length
+  })
+}
+
+/** The order of ids in the database: decimal numbers, or UUIDs, which have one length. */
+function byUser({ user: a }: UserChange, { user: b }: UserChange): number {
+  return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0)
+}
+
+function bounded(bytes: bigint): bigint {
+  return bytes > TOTAL_MAX ? TOTAL_MAX : bytes
+}
+
+/** Sessions of one query: each has three parameters and a condition of its own. */
+const SESSIONS_PER_QUERY = 100
+
+/** The stored rows of these sessions, by user, info hash and peer id. */
+async function readStored(
+  db: Kysely<Tables>,
+  outline: Outline<StoredTotals>,
+  sessions: readonly StoredTotals[],
+): Promise<Map<string, StoredTotals>> {
+  const { keys, others, table } = outline
+  const found = new Map<string, StoredTotals>()
+  for (const part of inParts(sessions, SESSIONS_PER_QUERY)) {
+    const rows = await db
+      .selectFrom(table)
+      .select([...keys, ...others].map(({ name }) => name))
+      .where(({ and, eb, or }) =>
+        or(
+          part.map(row =>
+            and(keys.map(({ field, kind, name }) => eb(name, '=', encode(kind, row[field])))),
+          ),
+        ),
+      )
+      .execute()
+    for (const row of rows) {
+      const read = readRow(outline, row)
+      if (read) found.set(nameOf(read), consistent(read))
+    }
+  }
+  return found
+}
+
+function nameOf({ hash, peerId, user }: StoredTotals): string {
+  return `${user} ${hash} ${peerId}`
+}
+
+/** Bytes that only two nodes together show are credited once a node knows the factors. */
+const NO_RATIOS = { up: 0, down: 0 }
+const GREW_TOO_FAST = 8
+
+/**
+ * Joins the sessions of a change with the stored ones, and sets the numbers that the change adds.
+ * Returns the rows to write. Without `stored` the user does not exist, and nothing is added.
+ */
+function join(
+  change: UserChange,
+  stored: ReadonlyMap<string, StoredTotals> | undefined,
+  corrections: Map<string, number>,
+): StoredTotals[] {
+  const rows: StoredTotals[] = []
+  change.uploaded = 0n
+  change.downloaded = 0n
+  change.completed = 0
+  change.torrents.clear()
+  for (const { counted, ...own } of stored ? (change.shared?.values() ?? []) : []) {
+    const before = stored?.get(nameOf(own)) ?? { ...own, ...createSessionTotals() }
+    const isKnown = stored?.has(nameOf(own)) === true
+    const joined: StoredTotals = { ...own, aheadUp: 0, aheadDown: 0 }
+    if (isKnown) {
+      joinSessions(joined, before, NO_RATIOS)
+      // Otherwise no node could clear it.
+      joined.state = (joined.state & ~GREW_TOO_FAST) | (own.state & GREW_TOO_FAST)
+    }
+    const growth = growthOf(joined, before)
+    const correction = growth.completed - counted
+    if (correction !== 0) {
+      corrections.set(own.hash, (corrections.get(own.hash) ?? 0) + correction)
+    }
+    if (isKnown && isSameSession(joined, before)) continue
+    rows.push(joined)
+    change.uploaded += growth.creditedUp
+    change.downloaded += growth.creditedDown
+    change.completed += growth.completed
+    change.updated = Math.max(change.updated, joined.seen)
+    const torrent = change.torrents.get(growth.hash)
+    if (torrent) mergeTorrent(torrent, growth)
+    else change.torrents.set(growth.hash, growth)
+  }
+  return rows
+}
+
+function growthOf(joined: StoredTotals, before: SessionTotals): LedgerRow {
+  const more = (name: keyof SessionTotals) => Math.max(0, joined[name] - before[name])
+  const completed = more('completed')
+  return {
+    user: joined.user,
+    hash: joined.hash,
+    uploaded: BigInt(more('rawUp')),
+    downloaded: BigInt(more('rawDown')),
+    creditedUp: BigInt(more('creditUp')),
+    creditedDown: BigInt(more('creditDown')),
+    idleUp: BigInt(more('idleUp')),
+    seeding: more('seeding'),
+    completed,
+    left: joined.left,
+    first: joined.first,
+    last: joined.seen,
+    completedAt: completed > 0 ? joined.seen : 0,
+  }
+}
+
+/**
+ * Every node adds the downloads that were announced to it to the rows of torrents. A session shows
+ * those that two nodes have counted, and those of a node that died before it wrote them.
+ */
+async function correctDownloads(
+  db: Kysely<Tables>,
+  { table, primary, others }: Shapes['torrents'],
+  corrections: ReadonlyMap<string, number>,
+): Promise<void> {
+  const column = others.find(({ field }) => field === 'completed')?.name ?? ''
+  const count = sql.ref(column)
+  for (const [hash, more] of [...corrections].sort()) {
+    if (more === 0) continue
+    const less = -more
+    const next =
+      more > 0
+        ? sql`${count} + ${more}`
+        : sql`case when ${count} < ${less} then 0 else ${count} - ${less} end`
+    await db
+      .updateTable(table)
+      .set({ [column]: next })
+      .where(primary.name, '=', encode(primary.kind, hash))
+      .execute()
+  }
+}
