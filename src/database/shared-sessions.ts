@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import {
   createSessionTotals,
+  GREW_TOO_FAST,
   isSameSession,
   joinSessions,
   type SessionTotals,
@@ -182,7 +183,6 @@ function nameOf({ hash, peerId, user }: StoredTotals): string {
 
 /** Bytes that only two nodes together show are credited once a node knows the factors. */
 const NO_RATIOS = { up: 0, down: 0 }
-const GREW_TOO_FAST = 8
 
 /**
  * Joins the sessions of a change with the stored ones, and sets the numbers that the change adds.

@@ -225,17 +225,42 @@ const FIELDS: readonly (readonly [
   ['aheadDown', 'f32'],
 ]
 
-export const SESSION_TOTALS_BYTES = 128
+type Kind = {
+  readonly bytes: number
+  write(view: DataView, at: number, value: number): void
+  read(view: DataView, at: number): number
+}
+
+const KINDS: Readonly<Record<(typeof FIELDS)[number][1], Kind>> = {
+  f64: {
+    bytes: 8,
+    write: (view, at, value) => view.setFloat64(at, value, true),
+    read: (view, at) => view.getFloat64(at, true),
+  },
+  u32: {
+    bytes: 4,
+    write: (view, at, value) => view.setUint32(at, value, true),
+    read: (view, at) => view.getUint32(at, true),
+  },
+  u16: {
+    bytes: 2,
+    write: (view, at, value) => view.setUint16(at, value, true),
+    read: (view, at) => view.getUint16(at, true),
+  },
+  f32: {
+    bytes: 4,
+    write: (view, at, value) => view.setFloat32(at, value, true),
+    read: (view, at) => view.getFloat32(at, true),
+  },
+}
+
+export const SESSION_TOTALS_BYTES = FIELDS.reduce((sum, [, kind]) => sum + KINDS[kind].bytes, 0)
 
 export function writeSessionTotals(view: DataView, at: number, totals: SessionTotals): void {
   let next = at
   for (const [name, kind] of FIELDS) {
-    const value = totals[name]
-    if (kind === 'f64') view.setFloat64(next, value, true)
-    else if (kind === 'u32') view.setUint32(next, value, true)
-    else if (kind === 'u16') view.setUint16(next, value, true)
-    else view.setFloat32(next, value, true)
-    next += BYTES[kind]
+    KINDS[kind].write(view, next, totals[name])
+    next += KINDS[kind].bytes
   }
 }
 
@@ -243,15 +268,11 @@ export function writeSessionTotals(view: DataView, at: number, totals: SessionTo
 export function readSessionTotals(view: DataView, at: number, totals: SessionTotals): boolean {
   let next = at
   for (const [name, kind] of FIELDS) {
-    let value: number
-    if (kind === 'f64') value = view.getFloat64(next, true)
-    else if (kind === 'u32') value = view.getUint32(next, true)
-    else if (kind === 'u16') value = view.getUint16(next, true)
-    else value = view.getFloat32(next, true)
+    const value = KINDS[kind].read(view, next)
     if (kind === 'f64' && (!Number.isSafeInteger(value) || value < 0)) return false
     if (!(value >= 0 && value <= Number.MAX_SAFE_INTEGER)) return false
     totals[name] = value
-    next += BYTES[kind]
+    next += KINDS[kind].bytes
   }
   return (
     totals.baseUp <= totals.uploaded &&
@@ -260,5 +281,3 @@ export function readSessionTotals(view: DataView, at: number, totals: SessionTot
     totals.rawDown >= totals.downloaded - totals.baseDown
   )
 }
-
-const BYTES = { f64: 8, u32: 4, u16: 2, f32: 4 } as const
