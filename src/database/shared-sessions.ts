@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import type { ColumnDefinitionBuilder, Kysely } from 'kysely'
 import {
   createSessionTotals,
   GREW_TOO_FAST,
@@ -6,7 +6,7 @@ import {
   joinSessions,
   type SessionTotals,
 } from '../protocol/session-totals.ts'
-import { encode, TOTAL_MAX } from './columns.ts'
+import { type ColumnKind, encode, TOTAL_MAX } from './columns.ts'
 import type { Dialect, Tables } from './dialect.ts'
 import { sql } from './kysely.ts'
 import {
@@ -65,19 +65,24 @@ export async function addTotals(
   dialect: Dialect,
   { table, others }: Outline<StoredTotals>,
 ): Promise<void> {
-  const has = async (name: string) =>
-    ((await dialect.columns(table)) ?? []).some(column => column.name === name)
-  for (const { kind, name } of others) {
-    if (await has(name)) continue
-    try {
-      await dialect.kysely.schema
-        .alterTable(table)
-        .addColumn(name, sql.raw(dialect.type(kind)), column => column.notNull().defaultTo(0))
-        .execute()
-    } catch (error) {
-      // Another node may have added it meanwhile.
-      if (!(await has(name))) throw error
-    }
+  const missing = async () => {
+    const found = (await dialect.columns(table)) ?? []
+    return others.filter(({ name }) => !found.some(column => column.name === name))
+  }
+  const [first, ...rest] = await missing()
+  if (!first) return
+  const { schema } = dialect.kysely
+  const type = (kind: ColumnKind) => sql.raw(dialect.type(kind))
+  const zero = (column: ColumnDefinitionBuilder) => column.notNull().defaultTo(0)
+  const alter = rest.reduce(
+    (statement, { kind, name }) => statement.addColumn(name, type(kind), zero),
+    schema.alterTable(table).addColumn(first.name, type(first.kind), zero),
+  )
+  try {
+    await alter.execute()
+  } catch (error) {
+    // Another node may have added them meanwhile.
+    if ((await missing()).length > 0) throw error
   }
 }
 

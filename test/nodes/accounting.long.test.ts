@@ -168,10 +168,12 @@ t.test('users of three nodes have exactly their bytes', { skip: withoutNats }, a
     inDatabase(database),
   )
   const completed = async () => {
-    const { rows } = await database.query('select infohash, completed from torrents order by 1')
+    const { rows } = await database.query(
+      'select completed from torrents where completed > 0 order by infohash',
+    )
     return rows.map(row => row.completed).join(' ')
   }
-  await equals('each download is counted once', '1 1 0', completed)
+  await equals('each download is counted once', '1 1', completed)
   const { rows } = await database.query('select completed from users order by uuid')
   t.same(
     rows.map(row => Number(row.completed)),
@@ -196,7 +198,7 @@ t.test('users of three nodes have exactly their bytes', { skip: withoutNats }, a
     t.equal(await node.tracker.stop(), 0)
   }
   t.equal(await inDatabase(database), expected(clients))
-  t.equal(await completed(), '1 1 0')
+  t.equal(await completed(), '1 1')
 })
 
 async function testFactors(t: Test, nodes: readonly Node[]): Promise<void> {

@@ -70,7 +70,7 @@ function testShared(name: string, make: MakeDatabase): void {
     const [db] = nodes as [Database]
     const random = seededRandom(3)
     const highest = new Map<string, SharedRow>()
-    for (let round = 0; round < 30; round++) {
+    for (let round = 0; round < 12; round++) {
       // Each node knows another version of each session, and all of them write at once.
       const writes = nodes.map(node => {
         const rows: SharedRow[] = []
