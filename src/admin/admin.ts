@@ -83,8 +83,8 @@ export type Admin = {
 
   /**
    * Reads whitelist, blacklist and keys from the database again, on all nodes, for a website that
-   * changed the tables itself; where there are several nodes, users and factors too. Resolves to the
-   * numbers of entries on this node.
+   * changed the tables itself. Several nodes read users and factors, too. Resolves to the numbers
+   * of entries on this node.
    */
   reloadLists(): Promise<ReloadedLists>
 

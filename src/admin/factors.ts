@@ -50,8 +50,8 @@ export class Factors {
   }
 
   /**
-   * Reads the database again and forgets what it no longer has. Entries that `isNewer` holds for, by
-   * user key or info hash, stay.
+   * Makes the factors equal to those of the database. The ones that `isNewer` holds for, by user
+   * key or info hash, stay.
    */
   async readAgain(isNewer: (id: string) => boolean): Promise<void> {
     const ledger = await this.#options.ledger()
@@ -60,8 +60,8 @@ export class Factors {
     const hasChanged = ({ hash, user }: Row) => isNewer(user === '' ? hash : (keyOf(user) ?? ''))
     const rows = new Map((await ledger.loadFactors()).map(row => [nameOf(row), row]))
     for (const row of rows.values()) if (!hasChanged(row)) this.#enter(row)
-    const gone = [...this.#rows.values()].filter(row => !rows.has(nameOf(row)) && !hasChanged(row))
-    this.#forgetRows(gone)
+    const known = [...this.#rows.values()]
+    this.#forgetRows(known.filter(row => !rows.has(nameOf(row)) && !hasChanged(row)))
   }
 
   /** A page in the order of scope and id. */

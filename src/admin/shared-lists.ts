@@ -56,8 +56,8 @@ export type SharedListsOptions = {
 }
 
 /**
- * Lists, keys and users of several nodes with one database: a change is sent to the others, which make it
- * in their tables, and all entries can be read again where a change may have been missed.
+ * Lists, keys and users of several nodes with one database: a change is sent to the others, which
+ * make it in their tables, and all entries can be read again where a change may have been missed.
  */
 export class SharedLists {
   readonly #options: SharedListsOptions

@@ -202,8 +202,8 @@ export class Users {
   }
 
   /**
-   * Reads users and factors from the database again, where several nodes change them. What
-   * `isNewer` holds for, a user key or an id of factors, has changed meanwhile and stays.
+   * Reads users and factors from the database again, where several nodes change them. Entries that
+   * `isNewer` holds for, by user key or info hash, have changed meanwhile and stay.
    */
   async readAgain(isNewer: (name: string) => boolean): Promise<void> {
     const { database } = this.#options

@@ -65,8 +65,8 @@ function sum(dialect: Dialect, column: RawBuilder<unknown>, value: bigint): RawB
 }
 
 /**
- * Locks the rows of these users until the transaction ends, and reads their totals. `changes` are in
- * the order of the ids, so that two nodes do not deadlock. Users without a row are left out.
+ * Locks the rows of these users until the transaction ends, and reads their totals. `changes` are
+ * in the order of the ids, so that two nodes do not deadlock. Users without a row are left out.
  */
 export async function lockUsers(
   db: Kysely<Tables>,

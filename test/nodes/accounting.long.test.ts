@@ -17,7 +17,7 @@ const torrentOf = (n: number) => Buffer.alloc(20, 64 + (n % 3))
 
 type Node = { tracker: Tracker; admin: AdminClient }
 
-/** A client, what it reports, and the counts of its first announce. */
+/** A client, the counts that it reports, and those of its first announce. */
 class Client {
   readonly number: number
   readonly user: number
@@ -53,7 +53,7 @@ class Client {
   }
 }
 
-/** What each user must have, as text. */
+/** The totals that each user must have, as text. */
 function expected(clients: readonly Client[]): string {
   return USERS.map(user => {
     const own = clients.filter(client => client.user === user && client.firstUp !== -1)
