@@ -14,7 +14,7 @@ export const NODES_SECTION = {
       default: [],
       allowed: 'a list of addresses, such as ["nats://10.0.0.1:4222", "tls://10.0.0.2:4222"]',
       description:
-        'NATS servers, of which one is used at a time. Empty: this machine is the only node.',
+        'NATS servers. The node uses one at a time, chosen at random. Empty: this machine is the only node.',
     },
     cluster: {
       type: 'string',

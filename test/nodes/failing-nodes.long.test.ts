@@ -11,8 +11,11 @@ t.test(
   async t => {
     const [server] = await startNatsServers(t, 1)
     const { nodes, start } = await startThree(t, [server?.url ?? ''])
-    const loads = [new Load(() => nodes[0] as Tracker, 0), new Load(() => nodes[1] as Tracker, 1e6)]
-    const killed = new Load(() => nodes[2] as Tracker, 2e6)
+    const loads = [
+      new Load(t, () => nodes[0] as Tracker, 0),
+      new Load(t, () => nodes[1] as Tracker, 1e6),
+    ]
+    const killed = new Load(t, () => nodes[2] as Tracker, 2e6)
     await gained([...loads, killed], 50)
     await nodes[2]?.stop('SIGKILL')
     await killed.stop()
@@ -33,7 +36,7 @@ t.test('a node that hangs for a while catches up', { skip: withoutNats }, async 
   const [server] = await startNatsServers(t, 1)
   const { nodes } = await startThree(t, [server?.url ?? ''])
   const [a, , c] = nodes as [Tracker, Tracker, Tracker]
-  const load = new Load(() => a, 0)
+  const load = new Load(t, () => a, 0)
   await gained([load], 20)
   process.kill(c.pid, 'SIGSTOP')
   await a.line(({ msg, node }) => msg.startsWith('a node is silent') && node === 'c')

@@ -1,9 +1,15 @@
 import t from 'tap'
 import type { Tracker } from '../fixtures/start-tracker.ts'
 import { areEqual, Load } from './fixtures/load.ts'
-import { startNatsServers, withoutNats } from './fixtures/nats-server.ts'
+import { type NatsServer, startNatsServers, withoutNats } from './fixtures/nats-server.ts'
 import { joined, startNode, until } from './fixtures/node.ts'
 import { gained, startThree } from './fixtures/three-nodes.ts'
+
+/** The server that a node uses. Each node chooses one at random. */
+function serverOf(node: Tracker, servers: readonly NatsServer[]): NatsServer | undefined {
+  const line = node.log.filter(({ msg }) => msg === 'connected to NATS').at(-1)
+  return servers.find(({ port }) => String(line?.['server']).endsWith(`:${port}`))
+}
 
 t.test('NATS servers that die or hang are replaced by others', { skip: withoutNats }, async t => {
   const servers = await startNatsServers(t, 3)
@@ -11,17 +17,18 @@ t.test('NATS servers that die or hang are replaced by others', { skip: withoutNa
     t,
     servers.map(({ url }) => url),
   )
-  const loads = nodes.map((_, n) => new Load(() => nodes[n] as Tracker, n * 1e6))
+  const loads = nodes.map((_, n) => new Load(t, () => nodes[n] as Tracker, n * 1e6))
+  const [a, b] = nodes as [Tracker, Tracker]
   await gained(loads, 30)
-  await servers[0]?.signal('SIGKILL')
+  const killed = serverOf(a, servers)
+  await killed?.signal('SIGKILL')
   await gained(loads, 60)
-  await servers[1]?.signal('SIGSTOP')
+  await until(() => serverOf(b, servers) !== killed, 'no node uses the killed server')
+  const hung = serverOf(b, servers)
+  await hung?.signal('SIGSTOP')
   await gained(loads, 60)
-  await until(() => {
-    const lines = nodes[1]?.log.filter(({ msg }) => msg === 'connected to NATS') ?? []
-    return lines.length > 1
-  }, 'the node of the server that hangs uses another one')
-  await servers[1]?.signal('SIGCONT')
+  await until(() => serverOf(b, servers) !== hung, 'the node of the hung server uses another one')
+  await hung?.signal('SIGCONT')
   await Promise.all(loads.map(load => load.stop()))
   t.strictSame(
     loads.map(({ failed }) => failed),
@@ -39,7 +46,7 @@ t.test(
       t,
       servers.map(({ url }) => url),
     )
-    const loads = nodes.map((_, n) => new Load(() => nodes[n] as Tracker, n * 1e6))
+    const loads = nodes.map((_, n) => new Load(t, () => nodes[n] as Tracker, n * 1e6))
     await gained(loads, 30)
     for (const server of servers) await server.signal('SIGKILL')
     await gained(loads, 100)
@@ -66,7 +73,7 @@ t.test(
       startNode(t, { name: 'a', servers, nodes: { join_timeout: 2 } }),
       startNode(t, { name: 'b', servers, nodes: { join_timeout: 2 } }),
     ])
-    const loads = [new Load(() => a, 0), new Load(() => b, 1e6)]
+    const loads = [new Load(t, () => a, 0), new Load(t, () => b, 1e6)]
     await a.line(({ msg }) => msg === 'joined without the swarms of other nodes')
     await gained(loads, 20)
     await server?.start()
