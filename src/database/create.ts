@@ -25,8 +25,23 @@ export async function createTable(
         : column.notNull().defaultTo(0),
     )
   }
-  await create.execute()
+  await createOnce(create)
   if (!indexed) return
   const name = `${table.replace('.', '_').slice(0, 40)}_by_key`
-  await db.schema.createIndex(name).on(table).column(indexed.name).execute()
+  await createOnce(db.schema.createIndex(name).on(table).column(indexed.name))
+}
+
+/** Errors of a table or index that exists: SQLSTATE of PostgreSQL, and names of MySQL's errors. */
+const EXISTS = new Set(['42P07', '42710', '23505', 'ER_TABLE_EXISTS_ERROR', 'ER_DUP_KEYNAME'])
+
+/**
+ * Creates a table or an index, unless another node creates it at the same time. `if not exists` is
+ * not enough for that: PostgreSQL then reports a duplicate key in its own tables.
+ */
+export async function createOnce(statement: { execute(): Promise<unknown> }): Promise<void> {
+  try {
+    await statement.execute()
+  } catch (error) {
+    if (!EXISTS.has(String((error as { code?: unknown }).code))) throw error
+  }
 }

@@ -87,9 +87,8 @@ export function createLedger(
   const noId = noUser(shapes)
   const totals = sharedBy && totalsOutline(sessions)
   const downloads = sharedBy?.countsDownloads ? shapes.torrents : undefined
-  const create = totals ? createTogether : createLedgerTable
   const ready = async () => {
-    await prepare(dialect, create, sessions, torrents, factors)
+    await prepare(dialect, sessions, torrents, factors)
     if (totals) await addTotals(dialect, totals)
   }
   return {
@@ -209,25 +208,15 @@ function torrentOutline(
   }
 }
 
-/** Creates a table that another node may be creating at the same time. */
-const createTogether: typeof createLedgerTable = async (dialect, outline, indexed) => {
-  try {
-    await createLedgerTable(dialect, outline, indexed)
-  } catch (error) {
-    if (!(await dialect.columns(outline.table))) throw error
-  }
-}
-
 async function prepare(
   dialect: Dialect,
-  create: typeof createLedgerTable,
   sessions: Outline<never>,
   torrents: Outline<never>,
   factors: Outline<never>,
 ): Promise<void> {
-  await create(dialect, sessions, 'last_seen')
-  await create(dialect, torrents, (torrents.keys[1] as ColumnOutline).name)
-  await create(dialect, factors)
+  await createLedgerTable(dialect, sessions, 'last_seen')
+  await createLedgerTable(dialect, torrents, (torrents.keys[1] as ColumnOutline).name)
+  await createLedgerTable(dialect, factors)
   const lines: string[] = []
   for (const outline of [sessions, torrents, factors] as Outline<never>[]) {
     const { section, table, keys, others } = outline

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Kysely, RawBuilder } from 'kysely'
 import { type ColumnKind, type ColumnOutline, decode, encode, TOTAL_MAX } from './columns.ts'
+import { createOnce } from './create.ts'
 import type { Dialect, Tables } from './dialect.ts'
 import { sql } from './kysely.ts'
 import type { Shapes } from './shapes.ts'
@@ -51,9 +52,9 @@ export async function createLedgerTable(
         : column.notNull().defaultTo(0),
     )
   }
-  await create.addPrimaryKeyConstraint(`${bare}_pk`, names).execute()
+  await createOnce(create.addPrimaryKeyConstraint(`${bare}_pk`, names))
   if (indexed === undefined) return
-  await schema.createIndex(`${bare}_by_${indexed}`).on(table).column(indexed).execute()
+  await createOnce(schema.createIndex(`${bare}_by_${indexed}`).on(table).column(indexed))
 }
 
 export function saturated(
