@@ -19,9 +19,14 @@ export type Attack = (typeof ATTACKS)[number]
 export type AttackerData = {
   readonly attack: Attack
   readonly port: number
+  /** A port that receives the same traffic in the mode `sink`; see attack-sink.ts. */
+  readonly sinkPort?: number
   /** A torrent with honest peers. */
   readonly infoHash: Uint8Array
 }
+
+/** Messages to the attacker. It answers `pause` with the number of packets and messages it sent. */
+export type AttackerMode = 'attack' | 'sink' | 'pause'
 
 /** 10 Mbit/s. */
 const ATTACK_BYTES_PER_SECOND = 1_250_000
@@ -34,22 +39,20 @@ const UDP_HEADER_BYTES = 28
 const ADDRESS = '127.0.0.2'
 const PENDING_BYTES_MAX = 2 ** 20
 
-/**
- * The message `resume` starts the attack, `pause` stops it. Connections stay open meanwhile. The
- * answer to `pause` is the number of packets and messages that were sent.
- */
-let isPaused = true
-let sent = 0
-parentPort?.on('message', message => {
-  isPaused = message === 'pause'
-  if (isPaused) parentPort?.postMessage(sent)
-})
+/** Sends one packet or message and returns its bytes, or 0 if the receiver does not read. */
+type Send = () => number
 
-/** Calls `send`, which returns the bytes it sent, at the rate of the attack. */
-function flood(send: () => number): void {
+/** Sends at the rate of the attack to the receiver of the current mode. Connections stay open. */
+function flood(senders: Readonly<Partial<Record<AttackerMode, Send>>>): void {
+  let send: Send | undefined
+  let sent = 0
+  parentPort?.on('message', (mode: AttackerMode) => {
+    send = senders[mode]
+    if (mode === 'pause') parentPort?.postMessage(sent)
+  })
   let due = 0
   setInterval(() => {
-    if (isPaused) return
+    if (!send) return
     due = Math.min(due + PER_TICK, PER_TICK * BURST_TICKS)
     while (due > 0) {
       const bytes = send()
@@ -60,13 +63,13 @@ function flood(send: () => number): void {
   }, TICK_MILLIS)
 }
 
-async function floodUdp({ attack, port, infoHash }: AttackerData): Promise<void> {
+async function openUdp({ attack, infoHash }: AttackerData, port: number): Promise<Send> {
   const client = new UdpClient(createSocket('udp4'), port)
   await client.open(ADDRESS)
   setInterval(() => void client.connect(), 60_000)
   const event = attack === 'UDP downloads of new torrents' ? 1 : 0
-  flood(() => {
-    const isOneTorrent = attack === 'UDP announces of new seeders in one torrent'
+  const isOneTorrent = attack === 'UDP announces of new seeders in one torrent'
+  return () => {
     const packet = client.announcePacket({
       infoHash: isOneTorrent ? infoHash : randomBytes(20),
       peerId: randomBytes(20),
@@ -76,10 +79,10 @@ async function floodUdp({ attack, port, infoHash }: AttackerData): Promise<void>
     })
     client.send(packet)
     return packet.length + UDP_HEADER_BYTES
-  })
+  }
 }
 
-function floodHttp({ attack, port }: AttackerData): void {
+function openHttp({ attack }: AttackerData, port: number): Send {
   let socket: Socket | undefined
   const isRead = attack === 'HTTP announces of new torrents'
   const open = () => {
@@ -90,7 +93,7 @@ function floodHttp({ attack, port }: AttackerData): void {
     else socket.pause()
   }
   open()
-  flood(() => {
+  return () => {
     if (!socket?.writable || socket.writableLength > PENDING_BYTES_MAX) return 0
     const target = isRead
       ? `/announce?info_hash=${percentEncoded(randomBytes(20))}&peer_id=${percentEncoded(randomBytes(20))}&port=6881&left=0`
@@ -98,10 +101,10 @@ function floodHttp({ attack, port }: AttackerData): void {
     const request = `GET ${target} HTTP/1.1\r\nhost: x\r\n\r\n`
     socket.write(request)
     return request.length
-  })
+  }
 }
 
-function floodWebsocket({ port, infoHash }: AttackerData): void {
+function openWebsocket({ infoHash }: AttackerData, port: number): Send {
   let socket: WebSocket | undefined
   const open = () => {
     socket = new WebSocket(`ws://127.0.0.1:${port}/announce`, { localAddress: ADDRESS })
@@ -110,7 +113,7 @@ function floodWebsocket({ port, infoHash }: AttackerData): void {
   }
   open()
   const sdp = 'v=0'.padEnd(1000, ' ')
-  flood(() => {
+  return () => {
     if (socket?.readyState !== WebSocket.OPEN || socket.bufferedAmount > PENDING_BYTES_MAX) return 0
     const offers = Array.from({ length: 5 }, () => ({
       offer_id: randomBytes(10).toString('hex'),
@@ -125,10 +128,16 @@ function floodWebsocket({ port, infoHash }: AttackerData): void {
     })
     socket.send(message)
     return message.length
-  })
+  }
+}
+
+async function openSender(data: AttackerData, port: number): Promise<Send> {
+  if (data.attack.startsWith('UDP')) return openUdp(data, port)
+  return data.attack.startsWith('HTTP') ? openHttp(data, port) : openWebsocket(data, port)
 }
 
 const data = workerData as AttackerData | undefined
-if (data?.attack.startsWith('UDP')) await floodUdp(data)
-else if (data?.attack.startsWith('HTTP')) floodHttp(data)
-else if (data) floodWebsocket(data)
+if (data) {
+  const attack = await openSender(data, data.port)
+  flood(data.sinkPort ? { attack, sink: await openSender(data, data.sinkPort) } : { attack })
+}

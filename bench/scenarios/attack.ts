@@ -1,6 +1,9 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { ATTACKS, type Attack, type AttackerData } from '../load/attacker.ts'
+import { ATTACKS, type Attack, type AttackerData, type AttackerMode } from '../load/attacker.ts'
 import {
   ATTACKED_HASH,
   countAnswer,
@@ -17,8 +20,10 @@ import type { RunningRival } from '../rivals/rival.ts'
 import { bySize, createRows, type Plan, type Run, type Scenario } from '../scenario.ts'
 
 const SHARE_SAMPLES = 20
-/** Time for the answers that are under way when an attack pauses. */
+/** Time for the answers that are under way when an attack starts or ends. */
 const SETTLE_MILLIS = 500
+const ATTACKER = new URL('../load/attacker.js', import.meta.url)
+const SINK = fileURLToPath(new URL('../load/attack-sink.js', import.meta.url))
 
 type Turn = {
   readonly asked: number
@@ -46,14 +51,17 @@ async function measureTurn(
   attacker: Worker,
   { quiet, attacked }: Lengths,
 ): Promise<Turn> {
+  const enter = async (mode: AttackerMode) => {
+    attacker.postMessage(mode)
+    await sleep(SETTLE_MILLIS)
+  }
+  await enter('sink')
   const alone = await timeHonest(tracker.port, client, quiet)
-  attacker.postMessage('resume')
+  await enter('attack')
   const under = await timeHonest(tracker.port, client, attacked)
   const samples: [honest: number, all: number][] = []
   for (let n = 0; n < SHARE_SAMPLES; n++) samples.push(await countAnswer(client))
   const mib = memoryMib(processTree(tracker.pid))
-  attacker.postMessage('pause')
-  await sleep(SETTLE_MILLIS)
   const p99 = quantile(under.millis, 0.99)
   return {
     asked: under.asked,
@@ -94,9 +102,10 @@ async function measure(attack: Attack, memory: string, plan: Plan): Promise<Run>
     return false
   })
   counting.catch(() => {})
-  const data: AttackerData = { attack, port: tracker.port, infoHash: ATTACKED_HASH }
-  const file = new URL('../load/attacker.js', import.meta.url)
-  const attacker = new Worker(file, { workerData: data })
+  const sink = fork(SINK)
+  const [sinkPort] = (await once(sink, 'message')) as [number]
+  const data: AttackerData = { attack, port: tracker.port, sinkPort, infoHash: ATTACKED_HASH }
+  const attacker = new Worker(ATTACKER, { workerData: data })
   try {
     await enterHonest(tracker.port)
     const client = await openClient(tracker.port, '127.0.2.1')
@@ -112,6 +121,7 @@ async function measure(attack: Attack, memory: string, plan: Plan): Promise<Run>
     return { peers: entered, peersLost, ...runOf(turns), logLines: lines - linesBefore }
   } finally {
     await attacker.terminate()
+    sink.disconnect()
     await tracker.stop()
   }
 }
@@ -151,7 +161,7 @@ export const attack: Scenario = {
       options: { seconds: secondsOf(plan), ...lengthsOf(plan), honestPeers: HONEST_PEERS },
       rows: rows.rows,
       notes: [
-        'Quiet and attacked windows alternate. p99 and its ratio are medians of all turns, the ratio of each attacked window to the quiet one before it. The attacker shares the machine with the tracker and the timed clients, so p99 includes its load.',
+        'Quiet and attacked windows alternate. p99 and its ratio are medians of all turns, the ratio of each attacked window to the quiet one before it. In a quiet window the attacker sends the same traffic to another process, because it shares the processors with the tracker and the timed clients.',
         'Honest peers of answers: their share in a torrent with 100 honest seeders, which attacks of one torrent aim at.',
       ],
     }

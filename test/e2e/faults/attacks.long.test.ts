@@ -35,7 +35,7 @@ function startAttack(t: Test, tracker: Tracker, attack: Attack): () => Promise<n
   const workerData: AttackerData = { attack, port, infoHash: ATTACKED_HASH }
   const attacker = new Worker(ATTACKER, { workerData })
   t.teardown(() => attacker.terminate())
-  attacker.postMessage('resume')
+  attacker.postMessage('attack')
   return async () => {
     attacker.postMessage('pause')
     const [sent] = (await once(attacker, 'message')) as [number]
