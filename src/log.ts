@@ -24,6 +24,8 @@ export type ErrorSink = (
 
 const STANDARD_OUTPUT = 1
 const ERROR_LEVEL = 50
+/** Bytes that wait for a disk that is full. Lines beyond them are dropped. */
+const UNWRITTEN_MAX = 1_048_576
 
 let errorSink: ErrorSink | undefined
 
@@ -39,7 +41,7 @@ export const passError: ErrorSink = (message, error, processName) =>
 /**
  * A log on standard output: JSON lines, or readable text with `format = "pretty"` and, with
  * `"auto"`, on a terminal. A line is written before the call returns, so that the last lines of a
- * process are not lost.
+ * process are not lost. Lines that cannot be written do not fail the caller.
  *
  * Every line has the fields `process`, such as `primary` or `worker-2`, and `pid`. The primary
  * overrides them where it logs the start or the end of a worker. Names of fields are in snake_case
@@ -47,7 +49,9 @@ export const passError: ErrorSink = (message, error, processName) =>
  * as text.
  */
 export function createLog({ format, level }: LogSettings, processName: string): Logger {
-  const output = pino.destination({ fd: STANDARD_OUTPUT, sync: true })
+  const output = pino.destination({ fd: STANDARD_OUTPUT, sync: true, maxLength: UNWRITTEN_MAX })
+  // A full disk must not stop the tracker. Each further line is an attempt to write the rest.
+  output.on('error', () => {})
   const isPretty = format === 'pretty' || (format === 'auto' && process.stdout.isTTY === true)
   return pino(
     {

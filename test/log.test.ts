@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
 import t from 'tap'
 
 const LOG = new URL('../src/log.js', import.meta.url).href
@@ -72,6 +73,25 @@ t.test('a closed reader does not end the program', async t => {
   child.stdout.destroy()
   await gone
   child.stdin.write('go')
+  const [status] = await once(child, 'exit')
+  t.equal(status, 7)
+})
+
+t.test('a full disk does not end the program, nor fail its calls', async t => {
+  const full = openSync('/dev/full', 'w')
+  t.teardown(() => closeSync(full))
+  const child = spawn(
+    process.execPath,
+    [
+      '--input-type=module',
+      '-e',
+      `import { createLog } from '${LOG}'
+      const log = createLog({ level: 'info', format: 'json' }, 'primary')
+      for (let n = 0; n < 3000; n++) log.info({ n }, 'x'.repeat(1000))
+      setImmediate(() => process.exit(7))`,
+    ],
+    { stdio: ['ignore', full, 'inherit'] },
+  )
   const [status] = await once(child, 'exit')
   t.equal(status, 7)
 })

@@ -105,6 +105,9 @@ export function parseCommandLine(words: readonly string[]): Command {
   if ((verb === 'export' || verb === 'import') && path !== undefined && positionals.length === 2) {
     return { does: verb, file: values.config, path }
   }
+  if (verb !== undefined && verb !== 'export' && verb !== 'import') {
+    throw usageError(`muster ${words.join(' ')}: unknown command ${verb}`)
+  }
   if (verb !== undefined || foreign !== undefined) {
     throw usageError(`muster ${words.join(' ')}: export and import need one FILE`)
   }

@@ -1,10 +1,5 @@
 import { once } from 'node:events'
-import { createWriteStream, rmSync } from 'node:fs'
-import { rename } from 'node:fs/promises'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import type { Database } from '../database/database.ts'
-import { ExitStatus, OperatorError } from '../errors.ts'
 import {
   type Counts,
   KINDS,
@@ -14,6 +9,7 @@ import {
   rowText,
   tableOf,
 } from './rows.ts'
+import { writeFileWhole } from './write-file.ts'
 
 /** First line of an export; the last one has the counts. */
 export const FORMAT = { format: 'muster export', version: 2 } as const
@@ -29,7 +25,7 @@ export async function exportAll(
   progress: (counts: Counts) => void,
 ): Promise<Counts> {
   const counts = noCounts()
-  const lines = Readable.from(exportLines(database, counts, progress))
+  const lines = exportLines(database, counts, progress)
   if (file === '-') {
     for await (const text of lines) {
       if (!process.stdout.write(text)) await once(process.stdout, 'drain')
@@ -38,33 +34,6 @@ export async function exportAll(
   }
   await writeFileWhole(file, lines)
   return counts
-}
-
-/**
- * Writes a file that only its owner can read. It appears under its name when it is complete.
- * Rejects with an OperatorError if it cannot be written.
- */
-export async function writeFileWhole(
-  file: string,
-  content: Readable | AsyncIterable<string>,
-): Promise<void> {
-  const beside = `${file}.${process.pid}.part`
-  try {
-    await pipeline(content, createWriteStream(beside, { mode: 0o600, flush: true }))
-    await rename(beside, file)
-  } catch (error) {
-    rmSync(beside, { force: true })
-    if (!isSystemError(error)) throw error
-    throw new OperatorError(
-      `${file}: cannot write the export: ${error.code}`,
-      ExitStatus.unavailable,
-    )
-  }
-}
-
-/** An error of a system call on the file, and not of the database. */
-function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && 'syscall' in error && 'path' in error
 }
 
 async function* exportLines(

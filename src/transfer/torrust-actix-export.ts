@@ -4,7 +4,6 @@ import { lifetimeOf, unixSeconds } from '../database/key-times.ts'
 import type { UserRow } from '../database/rows.ts'
 import type { Table } from '../database/table.ts'
 import { exactJson } from '../json.ts'
-import { writeFileWhole } from './export.ts'
 import {
   type Counts,
   KINDS,
@@ -14,6 +13,7 @@ import {
   type TorrustActixFiles,
   tableOf,
 } from './rows.ts'
+import { writeFileWhole } from './write-file.ts'
 
 /**
  * Writes the database to the files that Torrust-Actix's --import reads: lists of info hashes, and

@@ -1,10 +1,11 @@
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { announce, startWithApi } from '../fixtures/admin-client.ts'
 import { getBencoded } from '../fixtures/http-client.ts'
-import { launch, temporaryFolder } from '../fixtures/start-tracker.ts'
+import { launch, MAIN, temporaryFolder } from '../fixtures/start-tracker.ts'
 
 const UUID = '550e8400-e29b-41d4-a716-446655440000'
 const hex = (n: number) => n.toString(16).padStart(40, '0')
@@ -173,7 +174,7 @@ t.test('--create-database creates the tables, and wrong arguments print the usag
   const folder = temporaryFolder(t)
   t.match(await run(t, folder, '--create-database'), { status: 0, said: /the tables exist/ })
   t.match(await run(t, folder, 'export'), { status: 64, said: /export and import need one FILE/ })
-  t.match(await run(t, folder, 'dance', 'x'), { status: 64 })
+  t.match(await run(t, folder, 'dance', 'x'), { status: 64, said: /unknown command dance/ })
 })
 
 t.test('an export to a path that cannot be written is explained', async t => {
@@ -188,5 +189,20 @@ t.test('an export to a path that cannot be written is explained', async t => {
     const { status, said } = await run(t, folder, 'export', path)
     t.equal(status, 69, path)
     t.equal(said, `${path}: cannot write the export: ${code}\n`)
+  }
+})
+
+t.test('output that a full disk does not take is explained', async t => {
+  const folder = temporaryFolder(t)
+  t.match(await run(t, folder, '--create-database'), { status: 0 })
+  const full = openSync('/dev/full', 'w')
+  t.teardown(() => closeSync(full))
+  for (const words of [['--print-metrics'], ['export', '-']]) {
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, ...words], {
+      cwd: folder,
+      stdio: ['ignore', full, 'pipe'],
+      encoding: 'utf8',
+    })
+    t.match({ status, stderr }, { status: 69, stderr: /^standard output: ENOSPC.*\n$/ })
   }
 })
