@@ -138,6 +138,7 @@ function credit(
   due.flags = 0
   due.nowSeconds = nowSeconds
   const silence = Math.max(0, nowSeconds - u32[seen]!)
+  const wasSeeder = (u32[state]! & SessionState.seeder) !== 0
   if (isNew) u32[(session + SESSION_FIRST) >> 2] = nowSeconds
   else if ((u32[state]! & (SessionState.seeder | SessionState.stopped)) === SessionState.seeder) {
     u32[(session + SESSION_NEW_SEEDING) >> 2]! += Math.min(silence, engine.settings.peersTimeout)
@@ -166,7 +167,9 @@ function credit(
     (isCompletion ? SessionState.completed : 0) |
     (event === Event.stopped ? SessionState.stopped : 0)
   u32[seen] = nowSeconds
-  f64[(session + SESSION_LEFT) >> 3] = readU64(request.view, at + LEFT)
+  if (!(peer.seeder && wasSeeder)) {
+    f64[(session + SESSION_LEFT) >> 3] = readU64(request.view, at + LEFT)
+  }
 }
 
 /** Whether the client has been restarted since the session's last announce. */

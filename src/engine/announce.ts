@@ -54,6 +54,7 @@ import { isSourceFull } from './tables/source-counts.ts'
 import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import { insertPeer, setSeeder } from './tables/swarm.ts'
 import { addTorrent, findTorrent, markChanged, touchTorrent } from './tables/torrents.ts'
+import { touchAnnounce } from './touch.ts'
 import { isCrowded, writeDetails, writeIdentity, writePort } from './write-peer.ts'
 
 /** Rounds of eviction for one announce before its peer is left out. */
@@ -80,6 +81,7 @@ export function announce(engine: Engine, announce: Announce): number {
     reply.u8[replyAt + FAILURE] = failure
     return REPLY_HEADER_BYTES
   }
+  if (access.user !== 0) touchAnnounce(engine, announce)
   holdStripeOf(held, announce.hash)
   if (isOfDeadWorker(engine, announce)) return stopAnnounced(engine, announce, true)
   let torrent = findTorrent(held, announce.hash, request.view, at + INFO_HASH)

@@ -9,6 +9,7 @@ import {
   IP_BYTES_MAX,
   PORT_BYTES,
 } from '../protocol/records.ts'
+import * as session from './session-layout.ts'
 import * as layout from './tables/layout.ts'
 
 /** Name, offset and bytes of each field of a record, in order of offset. */
@@ -112,6 +113,46 @@ function assertTorrentsAndPeers(): void {
   assert.ok(CONNECTION_CLIENT + IP_BYTES_MAX + PORT_BYTES <= COMPACT_BYTES[2])
 }
 
+function assertSessions(): void {
+  const fields = [
+    ['next', session.SESSION_NEXT, 4],
+    ['user', session.SESSION_USER, 4],
+    ['info hash', session.SESSION_HASH, HASH_BYTES],
+    ['peer id', session.SESSION_PEER_ID, HASH_BYTES],
+    ['uploaded', session.SESSION_UPLOADED, 8],
+    ['downloaded', session.SESSION_DOWNLOADED, 8],
+    ['new upload', session.SESSION_NEW_UP, 8],
+    ['new download', session.SESSION_NEW_DOWN, 8],
+    ['new credit of upload', session.SESSION_NEW_CREDIT_UP, 8],
+    ['new credit of download', session.SESSION_NEW_CREDIT_DOWN, 8],
+    ['upload ahead of the rate', session.SESSION_AHEAD_UP, 4],
+    ['download ahead of the rate', session.SESSION_AHEAD_DOWN, 4],
+    ['seen', session.SESSION_SEEN, 4],
+    ['state', session.SESSION_STATE, 4],
+    ['new seeding seconds', session.SESSION_NEW_SEEDING, 4],
+    ['endpoints', session.SESSION_ENDPOINTS, 4],
+    ['addresses', session.SESSION_ADDRESSES, session.ENDPOINTS_MAX * session.ENDPOINT_BYTES],
+    ['final upload', session.SESSION_FINAL_UP, 8],
+    ['final download', session.SESSION_FINAL_DOWN, 8],
+    ['left', session.SESSION_LEFT, 8],
+    ['new idle upload', session.SESSION_NEW_IDLE_UP, 8],
+    ['older', session.SESSION_OLDER, 4],
+    ['newer', session.SESSION_NEWER, 4],
+    ['stamp', session.SESSION_STAMP, 4],
+    ['first', session.SESSION_FIRST, 4],
+    ['new downloads', session.SESSION_NEW_COMPLETED, 4],
+    ['restarted', session.SESSION_RESTARTED, 4],
+  ] as const
+  assertFields('session', fields, session.SESSION_BYTES, 4)
+  for (const [name, offset, bytes] of fields) {
+    if (bytes === 8) assert.equal(offset % 8, 0, `session: ${name} at ${offset} is not aligned`)
+  }
+  assert.equal(session.SESSION_BYTES % 64, 0, 'sessions share no cache line')
+  assert.equal(session.SESSION_PEER_ID, session.SESSION_HASH + HASH_BYTES, 'copied together')
+  const firstEnd = session.SESSION_ADDRESSES + session.ENDPOINT_ADDRESS + layout.PEER_ADDRESS[0]
+  assert.ok(firstEnd <= 128, 'an announce over IPv4 touches two cache lines of its session')
+}
+
 /**
  * Checks once, at start and in the tests, what the constants of the tables assume of each other.
  * Throws an Error that names the record.
@@ -120,6 +161,7 @@ export function assertLayouts(): void {
   assertRecordLayouts()
   assertHeads()
   assertTorrentsAndPeers()
+  assertSessions()
   assert.ok(layout.ARENA_BYTES_MAX <= 2 ** 31, 'byte offsets are small integers to V8')
   assert.ok(layout.SMALL_AGAIN_PEERS < layout.SEGMENT_PEERS, 'a list must not flap')
   assert.equal(layout.SEGMENT_PEERS & (layout.SEGMENT_PEERS - 1), 0, 'segments are a power of two')

@@ -48,20 +48,23 @@ function endpointAt(session: number, n: number): number {
 
 /** Number of the endpoint with this address, -1 if the session does not have it. */
 export function findEndpoint(
-  { u8, u32 }: Sessions,
+  { i32, u8, u32 }: Sessions,
   session: number,
   family: Family,
-  from: { readonly u8: Uint8Array },
+  from: { readonly view: DataView },
   addressAt: number,
 ): number {
   const count = u32[(session + SESSION_ENDPOINTS) >> 2]!
   for (let n = 0; n < count; n++) {
     const at = endpointAt(session, n)
     if (u8[at + ENDPOINT_FAMILY] !== family) continue
-    let byte = 0
+    const word = (at + ENDPOINT_ADDRESS) >> 2
+    let equal = 0
     const bytes = PEER_ADDRESS[family]
-    while (byte < bytes && u8[at + ENDPOINT_ADDRESS + byte] === from.u8[addressAt + byte]) byte++
-    if (byte === bytes) return n
+    while (equal < bytes && i32[word + (equal >> 2)] === from.view.getInt32(addressAt + equal, true)) {
+      equal += 4
+    }
+    if (equal === bytes) return n
   }
   return -1
 }
@@ -139,8 +142,8 @@ export function attachStored(
   peer: SoughtPeer,
 ): void {
   const { sessions } = engine
-  const { u32 } = sessions
   const session = holdSession(sessions, key)
+  const { u32 } = sessions
   const count = session === 0 ? ENDPOINTS_MAX : u32[(session + SESSION_ENDPOINTS) >> 2]!
   const { family, addressAt } = peer
   if (count >= ENDPOINTS_MAX || findEndpoint(sessions, session, family, record, addressAt) !== -1) {
@@ -264,8 +267,8 @@ function correct(engine: Engine, hash: number, view: DataView, hashAt: number): 
   const leechers = after.leechers - before.leechers
   if (seeders === 0 && leechers === 0) return
   const { sessions } = engine
-  const { u32 } = sessions
   let correction = holdCorrection(engine, hash, view, hashAt)
+  const { u32 } = sessions
   if (correction === 0) {
     correction = addSession(sessions, engine.correctionKey)
     if (correction !== 0) countCorrected(sessions, hash, 1)

@@ -64,6 +64,8 @@ export type Engine = Stripes & {
   readonly survey: AddressSurvey
   readonly access: Access
   readonly sessions: Sessions
+  /** Result of `touchAnnounce`, without a meaning. */
+  touched: number
   /** Reused for each lookup of a session, and of a torrent's correction. */
   readonly sessionKey: SessionKey
   readonly correctionKey: SessionKey
@@ -144,6 +146,7 @@ export function openEngine(tables: EngineTables, settings: EngineSettings): Engi
     announce,
     access,
     sessions: openSessions(tables.sessions, access.users),
+    touched: 0,
     sessionKey: { user: 0, hash: 0, view, hashAt: 0, idAt: 0 },
     correctionKey: { user: 0, hash: 0, view, hashAt: 0, idAt: 0 },
     account: createAccountResult(),

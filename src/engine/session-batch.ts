@@ -75,9 +75,9 @@ export function takeSessions(
   only?: ReadonlySet<number>,
   mustWait?: (user: number, seen: number) => boolean,
 ): ChangedSession[] {
-  const { u32 } = sessions
   const found: ChangedSession[] = []
   takeChanged(sessions, partition, session => {
+    const { u32 } = sessions
     const user = u32[(session + SESSION_USER) >> 2]!
     if (only && !only.has(user)) return false
     const isElsewhere = (u32[(session + SESSION_STATE) >> 2]! & SessionState.elsewhere) !== 0
@@ -154,13 +154,13 @@ export function restoreSession(
   user: number,
   stored: SessionCounts & { readonly totals?: SessionTotals },
 ): boolean {
-  const { u32, f64 } = sessions
   keyBytes.write(stored.hash, 0, 'hex')
   keyBytes.write(stored.peerId, HASH_BYTES, 'hex')
   const hash = hashInfoHash(sessions.hashKey, keyView, 0)
   const key = { user, hash, view: keyView, hashAt: 0, idAt: HASH_BYTES }
   const known = holdSession(sessions, key)
   const session = known === 0 ? addSession(sessions, key) : 0
+  const { u32, f64 } = sessions
   if (session !== 0) {
     f64[(session + SESSION_UPLOADED) >> 3] = stored.uploaded
     f64[(session + SESSION_DOWNLOADED) >> 3] = stored.downloaded

@@ -17,37 +17,40 @@ export const ENDPOINTS_MAX = 4
 /** Bytes of an address: IPv4 in the first four, a WebSocket connection in the first eight. */
 export const ENDPOINT_ADDRESS_BYTES = 16
 
-/** A session. Offsets in bytes from its start. */
+/**
+ * A session. Offsets in bytes from its start. An announce of a known seeder over IPv4 touches the
+ * first two cache lines only.
+ */
 export const SESSION_NEXT = 0 //            u32, the next record of the chain, or of the free list
-export const SESSION_OLDER = 4 //           u32
-export const SESSION_NEWER = 8 //           u32
-export const SESSION_USER = 12 //           u32, number of the user record
-export const SESSION_HASH = 16 //           20, info hash
-export const SESSION_PEER_ID = 36 //        20
-export const SESSION_UPLOADED = 56 //       f64, highest count reported since the client started
-export const SESSION_DOWNLOADED = 64 //     f64
+export const SESSION_USER = 4 //            u32, number of the user record
+export const SESSION_HASH = 8 //            20, info hash
+export const SESSION_PEER_ID = 28 //        20
+export const SESSION_UPLOADED = 48 //       f64, highest count reported since the client started
+export const SESSION_DOWNLOADED = 56 //     f64
 /** Not yet written to the database: bytes as reported, bytes as credited, seconds, downloads. */
-export const SESSION_NEW_UP = 72 //         f64
-export const SESSION_NEW_DOWN = 80 //       f64
-export const SESSION_NEW_CREDIT_UP = 88 //  f64
-export const SESSION_NEW_CREDIT_DOWN = 96 // f64
-export const SESSION_LEFT = 104 //          f64, bytes
-/** Final counts before the client was restarted, by which a repeated `stopped` is recognized. */
-export const SESSION_FINAL_UP = 112 //      f64
-export const SESSION_FINAL_DOWN = 120 //    f64
-export const SESSION_SEEN = 128 //          u32, Unix seconds of the last announce
-export const SESSION_FIRST = 132 //         u32, Unix seconds of the first announce
-export const SESSION_NEW_SEEDING = 136 //   u32, seconds
-export const SESSION_NEW_COMPLETED = 140 // u32
-export const SESSION_STATE = 144 //         u32, bits of SessionState
-export const SESSION_RESTARTED = 148 //     u32, Unix seconds
-export const SESSION_ENDPOINTS = 152 //     u32, addresses in use, those that announced last first
-export const SESSION_ADDRESSES = 156 //     ENDPOINTS_MAX of ENDPOINT_BYTES
-export const SESSION_STAMP = 236 //         u32, SESSION_SEEN when it was appended to the list by age
-export const SESSION_NEW_IDLE_UP = 240 //   f64, upload reported while the torrent had no leecher
+export const SESSION_NEW_UP = 64 //         f64
+export const SESSION_NEW_DOWN = 72 //       f64
+export const SESSION_NEW_CREDIT_UP = 80 //  f64
+export const SESSION_NEW_CREDIT_DOWN = 88 // f64
 /** Bytes credited beyond the maximum rate, which a session may be until the burst is used up. */
-export const SESSION_AHEAD_UP = 248 //      f32
-export const SESSION_AHEAD_DOWN = 252 //    f32
+export const SESSION_AHEAD_UP = 96 //       f32
+export const SESSION_AHEAD_DOWN = 100 //    f32
+export const SESSION_SEEN = 104 //          u32, Unix seconds of the last announce
+export const SESSION_STATE = 108 //         u32, bits of SessionState
+export const SESSION_NEW_SEEDING = 112 //   u32, seconds
+export const SESSION_ENDPOINTS = 116 //     u32, addresses in use, those that announced last first
+export const SESSION_ADDRESSES = 120 //     ENDPOINTS_MAX of ENDPOINT_BYTES
+/** Final counts before the client was restarted, by which a repeated `stopped` is recognized. */
+export const SESSION_FINAL_UP = 200 //      f64
+export const SESSION_FINAL_DOWN = 208 //    f64
+export const SESSION_LEFT = 216 //          f64, bytes; 0 with SessionState.seeder
+export const SESSION_NEW_IDLE_UP = 224 //   f64, upload reported while the torrent had no leecher
+export const SESSION_OLDER = 232 //         u32
+export const SESSION_NEWER = 236 //         u32
+export const SESSION_STAMP = 240 //         u32, SESSION_SEEN when it was appended to the list by age
+export const SESSION_FIRST = 244 //         u32, Unix seconds of the first announce
+export const SESSION_NEW_COMPLETED = 248 // u32
+export const SESSION_RESTARTED = 252 //     u32, Unix seconds
 export const SESSION_BYTES = 256
 
 /** One address of a session: family and class of its peer, then the address. */
@@ -102,8 +105,20 @@ export const FILTER_ENTRIES = 65_536
 /** Pinned records that an eviction skips before it gives up. */
 export const EVICT_PINNED_MAX = 64
 
+/** Maximum size of a bank, so that offsets are small integers to V8. */
+const BANK_BYTES_MAX = 2 ** 30
+
 export type SharedSessions = {
-  readonly memory: SharedArrayBuffer
+  /**
+   * The heads of all partitions, their bits of changed records, the filter, and the chain tables.
+   * All but the last are small and used for each announce, so they share few pages.
+   */
+  readonly indexMemory: SharedArrayBuffer
+  /**
+   * The records. Each bank holds those of equally many successive partitions, and in front a record
+   * that is not used, because offset 0 stands for no session.
+   */
+  readonly banks: readonly SharedArrayBuffer[]
   /** Records of each partition, a multiple of 32. */
   readonly records: number
   readonly hashKey: HashKey
@@ -111,20 +126,39 @@ export type SharedSessions = {
   readonly runMemory: SharedArrayBuffer | undefined
 }
 
-/** The table as one thread sees it, and the session that the thread holds. */
-export type Sessions = SharedSessions & {
+/** The records of a bank as one thread sees them. */
+type Bank = {
   readonly u8: Uint8Array<SharedArrayBuffer>
   readonly i32: Int32Array<SharedArrayBuffer>
   readonly u32: Uint32Array<SharedArrayBuffer>
   readonly f32: Float32Array<SharedArrayBuffer>
   readonly f64: Float64Array<SharedArrayBuffer>
+}
+
+/**
+ * The table as one thread sees it, and the partition that the thread holds, whose bank is `u8`,
+ * `i32`, `u32`, `f32` and `f64`.
+ */
+export type Sessions = Omit<SharedSessions, 'banks'> & {
+  readonly index: {
+    readonly i32: Int32Array<SharedArrayBuffer>
+    readonly u32: Uint32Array<SharedArrayBuffer>
+  }
+  readonly banks: readonly Bank[]
+  /** Partitions of a bank, a power of two, less 1. */
+  readonly bankMask: number
   /** Entries of a partition's chain table, a power of two. */
   readonly chains: number
-  /** Bytes of a partition, and offset of its first record. */
-  readonly stride: number
-  readonly firstRecord: number
-  /** Partition of the held session. */
+  /** Offset of the chain tables in the index. */
+  readonly chainsAt: number
+  /** Set by `choosePartition`. */
   partition: number
+  bank: number
+  u8: Bank['u8']
+  i32: Bank['i32']
+  u32: Bank['u32']
+  f32: Bank['f32']
+  f64: Bank['f64']
   /** Receives the unwritten counts of evicted sessions. */
   readonly users: Users
   readonly runs: Runs | undefined
@@ -140,9 +174,13 @@ export function createSessions(
   isShared: boolean,
 ): SharedSessions {
   const records = Math.ceil(Math.ceil((sessionsMax / PARTITIONS) * SLACK) / 32) * 32
-  const bytes = partitionBytes(records) * PARTITIONS + FILTER_ENTRIES * 4
+  const bytes = PARTITIONS * records * SESSION_BYTES
+  const bankCount = 2 ** Math.ceil(Math.log2(Math.max(1, bytes / BANK_BYTES_MAX)))
+  const bankBytes = SESSION_BYTES + bytes / bankCount
+  const banks = Array.from({ length: bankCount }, () => new SharedArrayBuffer(bankBytes))
+  const indexBytes = chainsStart(records) + PARTITIONS * chainsOf(records) * 4
   const runMemory = isShared ? new SharedArrayBuffer(PARTITIONS * records * RUN_BYTES) : undefined
-  return { memory: new SharedArrayBuffer(bytes), records, hashKey, runMemory }
+  return { indexMemory: new SharedArrayBuffer(indexBytes), banks, records, hashKey, runMemory }
 }
 
 /** A run of a client: its lowest counts, and its number. Offsets in bytes. */
@@ -162,53 +200,96 @@ export function runAt(sessions: Sessions, session: number): number {
 }
 
 export function openSessions(shared: SharedSessions, users: Users): Sessions {
-  const { memory, runMemory } = shared
+  const { indexMemory, records, runMemory } = shared
+  const banks = shared.banks.map(openBank)
   return {
     ...shared,
+    ...banks[0]!,
+    index: { i32: new Int32Array(indexMemory), u32: new Uint32Array(indexMemory) },
+    banks,
+    bankMask: PARTITIONS / banks.length - 1,
+    chains: chainsOf(records),
+    chainsAt: chainsStart(records),
+    partition: 0,
+    bank: 0,
     runs: runMemory && { f64: new Float64Array(runMemory), u32: new Uint32Array(runMemory) },
+    users,
+  }
+}
+
+function openBank(memory: SharedArrayBuffer): Bank {
+  return {
     u8: new Uint8Array(memory),
     i32: new Int32Array(memory),
     u32: new Uint32Array(memory),
     f32: new Float32Array(memory),
     f64: new Float64Array(memory),
-    chains: chainsOf(shared.records),
-    stride: partitionBytes(shared.records),
-    firstRecord: partitionBytes(shared.records) - shared.records * SESSION_BYTES,
-    partition: 0,
-    users,
   }
 }
 
-export function chainsOf(records: number): number {
+/** Bytes of memory that a session takes when the table is full, index included. */
+export function bytesPerSession({ banks, indexMemory, records }: SharedSessions): number {
+  const bytes = banks.reduce((sum, bank) => sum + bank.byteLength, indexMemory.byteLength)
+  return bytes / (records * PARTITIONS)
+}
+
+/** Makes `partition` the one that functions about sessions refer to. The caller takes its lock. */
+export function choosePartition(sessions: Sessions, partition: number): void {
+  sessions.partition = partition
+  const bank = Math.floor(partition / (sessions.bankMask + 1))
+  if (bank !== sessions.bank) chooseBank(sessions, bank)
+}
+
+function chooseBank(sessions: Sessions, bank: number): void {
+  const { u8, i32, u32, f32, f64 } = sessions.banks[bank]!
+  sessions.bank = bank
+  sessions.u8 = u8
+  sessions.i32 = i32
+  sessions.u32 = u32
+  sessions.f32 = f32
+  sessions.f64 = f64
+}
+
+function chainsOf(records: number): number {
   return 2 ** Math.ceil(Math.log2(records))
 }
 
-/** Head, chain table, a bit per record that waits to be written, and the records. */
-export function partitionBytes(records: number): number {
-  return (
-    PARTITION_HEAD_BYTES + chainsOf(records) * 4 + changedBytes(records) + records * SESSION_BYTES
-  )
-}
-
-export function changedBytes(records: number): number {
+/** A bit for each record of a partition that waits to be written, in whole cache lines. */
+function changedBytes(records: number): number {
   return Math.ceil(records / 32 / 16) * 64
 }
 
-export function headOf(sessions: Sessions, partition: number): number {
-  return partition * sessions.stride
+function filterStart(records: number): number {
+  return PARTITIONS * (PARTITION_HEAD_BYTES + changedBytes(records))
 }
 
-export function changedAt(sessions: Sessions, partition: number): number {
-  return headOf(sessions, partition) + PARTITION_HEAD_BYTES + sessions.chains * 4
+function chainsStart(records: number): number {
+  return filterStart(records) + FILTER_ENTRIES * 4
 }
 
-/** Byte offset of record `number`, 1 to `records`, of a partition. */
-export function recordAt(sessions: Sessions, partition: number, number: number): number {
-  return partition * sessions.stride + sessions.firstRecord + (number - 1) * SESSION_BYTES
+/** Offset of a partition's head in the index. */
+export function headOf(partition: number): number {
+  return partition * PARTITION_HEAD_BYTES
 }
 
-export function numberOf(sessions: Sessions, session: number): number {
-  return (session - recordAt(sessions, sessions.partition, 1)) / SESSION_BYTES + 1
+/** Offset of the bits of the held partition in the index. */
+export function changedAt({ partition, records }: Sessions): number {
+  return PARTITIONS * PARTITION_HEAD_BYTES + partition * changedBytes(records)
+}
+
+/** Word of the index with the filter's counter for a torrent of this hash. */
+export function filterWord({ chainsAt }: Sessions, hash: number): number {
+  return (chainsAt >> 2) - FILTER_ENTRIES + ((hash >>> 12) & (FILTER_ENTRIES - 1))
+}
+
+/** Byte offset of record `number`, 1 to `records`, of the held partition. */
+export function recordAt(sessions: Sessions, number: number): number {
+  const { bankMask, partition, records } = sessions
+  return ((partition & bankMask) * records + number) * SESSION_BYTES
+}
+
+export function numberOf({ bankMask, partition, records }: Sessions, session: number): number {
+  return ((session / SESSION_BYTES) | 0) - (partition & bankMask) * records
 }
 
 /** Info hash and peer id by which a session is found; the hash is that of the info hash. */
@@ -222,23 +303,42 @@ export type SessionKey = {
 
 /** All sessions of a user in a torrent are in one chain; see slots.ts. */
 export function mixKey({ user, hash }: SessionKey): number {
+  return mixOf(user, hash)
+}
+
+function mixOf(user: number, hash: number): number {
   const mixed = Math.imul(hash ^ Math.imul(user, 0x85ebca6b), 0x9e3779b1)
   return mixed ^ (mixed >>> 15)
 }
 
 /** The first session of the key's chain, in the held partition; 0 if there is none. */
 export function chainFirst(sessions: Sessions, key: SessionKey): number {
-  const { u32, partition } = sessions
-  const number = u32[chainAt(sessions, headOf(sessions, partition), mixKey(key)) >> 2]!
-  return number === 0 ? 0 : recordAt(sessions, partition, number)
+  const number = sessions.index.u32[chainWord(sessions, mixKey(key))]!
+  return number === 0 ? 0 : recordAt(sessions, number)
 }
 
 /** The session after `session` in its chain; 0 at the end. */
 export function chainNext(sessions: Sessions, session: number): number {
   const number = sessions.u32[(session + SESSION_NEXT) >> 2]!
-  return number === 0 ? 0 : recordAt(sessions, sessions.partition, number)
+  return number === 0 ? 0 : recordAt(sessions, number)
 }
 
-export function chainAt(sessions: Sessions, head: number, mixed: number): number {
-  return head + PARTITION_HEAD_BYTES + ((mixed >>> 8) & (sessions.chains - 1)) * 4
+/** Word of the index that holds the number of the first record of a chain. */
+export function chainWord(sessions: Sessions, mixed: number): number {
+  return chainWordOf(sessions, sessions.partition, mixed)
+}
+
+/** Reads a user's session of a torrent, if it is the first of its chain; see touch.ts. */
+export function touchSession(sessions: Sessions, user: number, hash: number): number {
+  const { bankMask, banks, index, records } = sessions
+  const mixed = mixOf(user, hash)
+  const partition = mixed & (PARTITIONS - 1)
+  const number = index.u32[chainWordOf(sessions, partition, mixed)]!
+  const { u32 } = banks.length === 1 ? sessions : banks[Math.floor(partition / (bankMask + 1))]!
+  const session = ((partition & bankMask) * records + number) * SESSION_BYTES
+  return u32[session >> 2]! ^ u32[(session + SESSION_SEEN) >> 2]!
+}
+
+function chainWordOf({ chains, chainsAt }: Sessions, partition: number, mixed: number): number {
+  return (chainsAt >> 2) + partition * chains + ((mixed >>> 8) & (chains - 1))
 }

@@ -17,7 +17,6 @@ import { readAnnounce } from './current-announce.ts'
 import type { Engine } from './engine.ts'
 import {
   headOf,
-  PARTITION_LOCK,
   PARTITION_USED,
   PARTITIONS,
   recordAt,
@@ -25,9 +24,8 @@ import {
   SESSION_SEEN,
   SESSION_USER,
 } from './session-layout.ts'
-import { isChanged } from './sessions.ts'
+import { holdPartition, isChanged, releaseSession } from './sessions.ts'
 import { joinSession, readTotals } from './shared-sessions.ts'
-import { releaseLock, takeLock } from './tables/lock.ts'
 import { copyUserKey } from './user-records.ts'
 
 /** A session on its way to another node: user key, info hash, peer id, totals. */
@@ -63,14 +61,13 @@ export function exportSessions(
   most: number,
 ): number {
   const { partition, since } = cursor
-  const { u32 } = sessions
-  const head = headOf(sessions, partition)
   let end = at
-  sessions.partition = partition
-  takeLock(sessions, head + PARTITION_LOCK)
-  const last = Math.min(u32[(head + PARTITION_USED) >> 2]!, cursor.number + RECORDS_PER_TURN)
+  holdPartition(sessions, partition)
+  const { u32 } = sessions
+  const used = sessions.index.u32[(headOf(partition) + PARTITION_USED) >> 2]!
+  const last = Math.min(used, cursor.number + RECORDS_PER_TURN)
   while (cursor.number < last && end + SESSION_RECORD_BYTES <= most) {
-    const session = recordAt(sessions, partition, ++cursor.number)
+    const session = recordAt(sessions, ++cursor.number)
     const user = u32[(session + SESSION_USER) >> 2]!
     const isRecent = u32[(session + SESSION_SEEN) >> 2]! >= since
     if (user === 0 || !(isRecent || isChanged(sessions, session))) continue
@@ -81,11 +78,11 @@ export function exportSessions(
     writeSessionTotals(view, end + 3 * HASH_BYTES, totals)
     end += SESSION_RECORD_BYTES
   }
-  if (cursor.number >= u32[(head + PARTITION_USED) >> 2]!) {
+  if (cursor.number >= used) {
     cursor.partition++
     cursor.number = 0
   }
-  releaseLock(sessions, head + PARTITION_LOCK)
+  releaseSession(sessions)
   return end
 }
 

@@ -1,11 +1,12 @@
 import { HASH_BYTES } from '../protocol/records.ts'
 import {
-  chainAt,
   chainFirst,
   chainNext,
+  chainWord,
   changedAt,
+  choosePartition,
   EVICT_PINNED_MAX,
-  FILTER_ENTRIES,
+  filterWord,
   headOf,
   mixKey,
   numberOf,
@@ -37,6 +38,7 @@ import {
   type Sessions,
 } from './session-layout.ts'
 import { isDownloading, isSibling, noteDownloading } from './siblings.ts'
+import { sameKey } from './tables/hash-table.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import { releaseLock, takeLock } from './tables/lock.ts'
 import { addUnwritten } from './user-records.ts'
@@ -48,51 +50,45 @@ import { addUnwritten } from './user-records.ts'
  * none. `releaseSession` must follow in any case.
  */
 export function holdSession(sessions: Sessions, key: SessionKey): number {
-  const mixed = mixKey(key)
-  sessions.partition = mixed & (PARTITIONS - 1)
-  const head = headOf(sessions, sessions.partition)
-  takeLock(sessions, head + PARTITION_LOCK)
+  choosePartition(sessions, mixKey(key) & (PARTITIONS - 1))
+  takeLock(sessions.index, headOf(sessions.partition) + PARTITION_LOCK)
   let session = chainFirst(sessions, key)
   while (session !== 0 && !isKey(sessions, session, key)) session = chainNext(sessions, session)
   return session
 }
 
 export function releaseSession(sessions: Sessions): void {
-  releaseLock(sessions, headOf(sessions, sessions.partition) + PARTITION_LOCK)
+  releaseLock(sessions.index, headOf(sessions.partition) + PARTITION_LOCK)
 }
 
 /** Adds a session to the held partition. Returns 0 if every record has several peers. */
 export function addSession(sessions: Sessions, key: SessionKey): number {
-  const { u8, u32, partition } = sessions
-  const head = headOf(sessions, partition)
+  const { index, i32, u32, partition } = sessions
+  const head = headOf(partition)
   boundSiblings(sessions, key)
   const number = takeRecord(sessions, head)
   if (number === 0) return 0
-  const session = recordAt(sessions, partition, number)
-  u8.fill(0, session, session + SESSION_BYTES)
+  const session = recordAt(sessions, number)
+  u32.fill(0, session >> 2, (session + SESSION_BYTES) >> 2)
   u32[(session + SESSION_USER) >> 2] = key.user
-  for (let n = 0; n < HASH_BYTES; n++) {
-    u8[session + SESSION_HASH + n] = key.view.getUint8(key.hashAt + n)
-    u8[session + SESSION_PEER_ID + n] = key.view.getUint8(key.idAt + n)
+  for (let n = 0; n < HASH_BYTES; n += 4) {
+    i32[(session + SESSION_HASH + n) >> 2] = key.view.getInt32(key.hashAt + n, true)
+    i32[(session + SESSION_PEER_ID + n) >> 2] = key.view.getInt32(key.idAt + n, true)
   }
-  const chain = chainAt(sessions, head, mixKey(key)) >> 2
-  u32[(session + SESSION_NEXT) >> 2] = u32[chain]!
-  u32[chain] = number
-  u32[(head + PARTITION_COUNT) >> 2]!++
+  const chain = chainWord(sessions, mixKey(key))
+  u32[(session + SESSION_NEXT) >> 2] = index.u32[chain]!
+  index.u32[chain] = number
+  index.u32[(head + PARTITION_COUNT) >> 2]!++
   appendNewest(sessions, head, session, number)
   return session
 }
 
-function isKey({ u8, u32 }: Sessions, session: number, key: SessionKey): boolean {
-  if (u32[(session + SESSION_USER) >> 2] !== key.user) return false
-  const { view, hashAt, idAt } = key
-  for (let n = 0; n < HASH_BYTES; n++) {
-    if (u8[session + SESSION_PEER_ID + n] !== view.getUint8(idAt + n)) return false
-  }
-  for (let n = 0; n < HASH_BYTES; n++) {
-    if (u8[session + SESSION_HASH + n] !== view.getUint8(hashAt + n)) return false
-  }
-  return true
+function isKey({ i32, u32 }: Sessions, session: number, key: SessionKey): boolean {
+  return (
+    u32[(session + SESSION_USER) >> 2] === key.user &&
+    sameKey(i32, (session + SESSION_PEER_ID) >> 2, key.view, key.idAt) &&
+    sameKey(i32, (session + SESSION_HASH) >> 2, key.view, key.hashAt)
+  )
 }
 
 /** Sessions of a user in a torrent. The oldest one without a peer makes space for another. */
@@ -114,26 +110,25 @@ function boundSiblings(sessions: Sessions, key: SessionKey): void {
 
 /** The number of a free record, after an eviction if there is none; 0 if none can be evicted. */
 function takeRecord(sessions: Sessions, head: number): number {
-  const { u32, partition, records } = sessions
-  const free = u32[(head + PARTITION_FREE) >> 2]!
+  const { index, u32, records } = sessions
+  const free = index.u32[(head + PARTITION_FREE) >> 2]!
   if (free !== 0) {
-    u32[(head + PARTITION_FREE) >> 2] =
-      u32[(recordAt(sessions, partition, free) + SESSION_NEXT) >> 2]!
+    index.u32[(head + PARTITION_FREE) >> 2] = u32[(recordAt(sessions, free) + SESSION_NEXT) >> 2]!
     return free
   }
-  const used = u32[(head + PARTITION_USED) >> 2]!
+  const used = index.u32[(head + PARTITION_USED) >> 2]!
   if (used < records) {
-    u32[(head + PARTITION_USED) >> 2] = used + 1
+    index.u32[(head + PARTITION_USED) >> 2] = used + 1
     return used + 1
   }
   let pinned = 0
   for (let n = 0; n < records && pinned < EVICT_PINNED_MAX; n++) {
-    const oldest = u32[(head + PARTITION_OLDEST) >> 2]!
-    const session = recordAt(sessions, partition, oldest)
+    const oldest = index.u32[(head + PARTITION_OLDEST) >> 2]!
+    const session = recordAt(sessions, oldest)
     if (isPinned(sessions, session) || mustWait(sessions, session)) pinned++
     else if (!isNewerThanPlace(sessions, session)) {
       if (isChanged(sessions, session)) leaveUnwritten(sessions, session)
-      u32[(head + PARTITION_EVICTED) >> 2]!++
+      index.u32[(head + PARTITION_EVICTED) >> 2]!++
       removeSession(sessions, session)
       return takeRecord(sessions, head)
     }
@@ -158,8 +153,8 @@ function leaveUnwritten({ u32, f64, users }: Sessions, session: number): void {
 
 /** Removes a session of the held partition. */
 export function removeSession(sessions: Sessions, session: number): void {
-  const { u8, u32, partition } = sessions
-  const head = headOf(sessions, partition)
+  const { index, u8, u32, partition } = sessions
+  const head = headOf(partition)
   const number = numberOf(sessions, session)
   const view = new DataView(u8.buffer, session, SESSION_BYTES)
   const key: SessionKey = {
@@ -173,39 +168,47 @@ export function removeSession(sessions: Sessions, session: number): void {
     u32[(session + SESSION_ENDPOINTS) >> 2] = 0
     noteDownloading(sessions, key, session, true)
   }
-  let link = chainAt(sessions, head, mixKey(key)) >> 2
-  while (u32[link] !== number) {
-    link = (recordAt(sessions, partition, u32[link]!) + SESSION_NEXT) >> 2
-  }
-  u32[link] = u32[(session + SESSION_NEXT) >> 2]!
+  unlinkChain(sessions, chainWord(sessions, mixKey(key)), session, number)
   unlinkAge(sessions, head, session)
   if (isChanged(sessions, session)) setUnchanged(sessions, session)
-  u32[(session + SESSION_NEXT) >> 2] = u32[(head + PARTITION_FREE) >> 2]!
+  u32[(session + SESSION_NEXT) >> 2] = index.u32[(head + PARTITION_FREE) >> 2]!
   u32[(session + SESSION_USER) >> 2] = 0
-  u32[(head + PARTITION_FREE) >> 2] = number
-  u32[(head + PARTITION_COUNT) >> 2]!--
+  index.u32[(head + PARTITION_FREE) >> 2] = number
+  index.u32[(head + PARTITION_COUNT) >> 2]!--
+}
+
+function unlinkChain(sessions: Sessions, chain: number, session: number, number: number): void {
+  const { index, u32 } = sessions
+  const next = u32[(session + SESSION_NEXT) >> 2]!
+  if (index.u32[chain] === number) {
+    index.u32[chain] = next
+    return
+  }
+  let link = (recordAt(sessions, index.u32[chain]!) + SESSION_NEXT) >> 2
+  while (u32[link] !== number) link = (recordAt(sessions, u32[link]!) + SESSION_NEXT) >> 2
+  u32[link] = next
 }
 
 function unlinkAge(sessions: Sessions, head: number, session: number): void {
-  const { u32, partition } = sessions
+  const { index, u32 } = sessions
   const older = u32[(session + SESSION_OLDER) >> 2]!
   const newer = u32[(session + SESSION_NEWER) >> 2]!
-  if (older === 0) u32[(head + PARTITION_OLDEST) >> 2] = newer
-  else u32[(recordAt(sessions, partition, older) + SESSION_NEWER) >> 2] = newer
-  if (newer === 0) u32[(head + PARTITION_NEWEST) >> 2] = older
-  else u32[(recordAt(sessions, partition, newer) + SESSION_OLDER) >> 2] = older
+  if (older === 0) index.u32[(head + PARTITION_OLDEST) >> 2] = newer
+  else u32[(recordAt(sessions, older) + SESSION_NEWER) >> 2] = newer
+  if (newer === 0) index.u32[(head + PARTITION_NEWEST) >> 2] = older
+  else u32[(recordAt(sessions, newer) + SESSION_OLDER) >> 2] = older
 }
 
 /** Appends the session to the list by age, with its current time of the last announce. */
 function appendNewest(sessions: Sessions, head: number, session: number, number: number): void {
-  const { u32, partition } = sessions
-  const newest = u32[(head + PARTITION_NEWEST) >> 2]!
+  const { index, u32 } = sessions
+  const newest = index.u32[(head + PARTITION_NEWEST) >> 2]!
   u32[(session + SESSION_OLDER) >> 2] = newest
   u32[(session + SESSION_NEWER) >> 2] = 0
   u32[(session + SESSION_STAMP) >> 2] = u32[(session + SESSION_SEEN) >> 2]!
-  if (newest === 0) u32[(head + PARTITION_OLDEST) >> 2] = number
-  else u32[(recordAt(sessions, partition, newest) + SESSION_NEWER) >> 2] = number
-  u32[(head + PARTITION_NEWEST) >> 2] = number
+  if (newest === 0) index.u32[(head + PARTITION_OLDEST) >> 2] = number
+  else u32[(recordAt(sessions, newest) + SESSION_NEWER) >> 2] = number
+  index.u32[(head + PARTITION_NEWEST) >> 2] = number
 }
 
 function moveToNewest(sessions: Sessions, head: number, session: number, number: number): void {
@@ -231,72 +234,71 @@ function isPinned({ u32 }: Sessions, session: number): boolean {
 
 /** Counts an announce of the held session whose counts grew faster than is plausible. */
 export function countTooFast(sessions: Sessions): void {
-  sessions.u32[(headOf(sessions, sessions.partition) + PARTITION_TOO_FAST) >> 2]!++
+  sessions.index.u32[(headOf(sessions.partition) + PARTITION_TOO_FAST) >> 2]!++
 }
 
 /** Marks the held session as one that waits to be written to the database. */
 export function markSession(sessions: Sessions, session: number): void {
+  const { index } = sessions
   const bit = numberOf(sessions, session) - 1
-  const word = (changedAt(sessions, sessions.partition) >> 2) + (bit >> 5)
+  const word = (changedAt(sessions) >> 2) + (bit >> 5)
+  const bits = index.i32[word]!
   const mask = 1 << (bit & 31)
-  if ((sessions.i32[word]! & mask) !== 0) return
-  sessions.i32[word]! |= mask
-  sessions.u32[(headOf(sessions, sessions.partition) + PARTITION_CHANGED) >> 2]!++
+  if ((bits & mask) !== 0) return
+  index.i32[word] = bits | mask
+  index.u32[(headOf(sessions.partition) + PARTITION_CHANGED) >> 2]!++
 }
 
 /** Whether the held session waits to be written. */
 export function isChanged(sessions: Sessions, session: number): boolean {
   const bit = numberOf(sessions, session) - 1
-  const word = (changedAt(sessions, sessions.partition) >> 2) + (bit >> 5)
-  return (sessions.i32[word]! & (1 << (bit & 31))) !== 0
+  const word = (changedAt(sessions) >> 2) + (bit >> 5)
+  return (sessions.index.i32[word]! & (1 << (bit & 31))) !== 0
 }
 
 function setUnchanged(sessions: Sessions, session: number): void {
+  const { index } = sessions
   const bit = numberOf(sessions, session) - 1
-  const word = (changedAt(sessions, sessions.partition) >> 2) + (bit >> 5)
-  sessions.i32[word]! &= ~(1 << (bit & 31))
-  sessions.u32[(headOf(sessions, sessions.partition) + PARTITION_CHANGED) >> 2]!--
+  const word = (changedAt(sessions) >> 2) + (bit >> 5)
+  index.i32[word]! &= ~(1 << (bit & 31))
+  index.u32[(headOf(sessions.partition) + PARTITION_CHANGED) >> 2]!--
 }
 
 /** Counts a torrent that has a correction from now on (1), or no longer has one (-1). */
 export function countCorrected(sessions: Sessions, hash: number, change: 1 | -1): void {
-  Atomics.add(sessions.i32, filterAt(sessions, hash), change)
+  Atomics.add(sessions.index.i32, filterWord(sessions, hash), change)
 }
 
 /** Returns false only if the torrent has no correction. */
 export function mayBeCorrected(sessions: Sessions, hash: number): boolean {
-  return sessions.i32[filterAt(sessions, hash)] !== 0
-}
-
-function filterAt(sessions: Sessions, hash: number): number {
-  return (headOf(sessions, PARTITIONS) >> 2) + ((hash >>> 12) & (FILTER_ENTRIES - 1))
+  return sessions.index.i32[filterWord(sessions, hash)] !== 0
 }
 
 /**
  * Sums over all partitions. Each partition's count is exact, but they are not of a single moment.
  */
-export function sessionCounts(sessions: Sessions): {
+export function sessionCounts({ index, records }: Sessions): {
   sessions: number
   evicted: number
   changed: number
   tooFast: number
   sessionsMax: number
 } {
-  const sum = {
-    sessions: 0,
-    evicted: 0,
-    changed: 0,
-    tooFast: 0,
-    sessionsMax: sessions.records * PARTITIONS,
-  }
+  const sum = { sessions: 0, evicted: 0, changed: 0, tooFast: 0, sessionsMax: records * PARTITIONS }
   for (let partition = 0; partition < PARTITIONS; partition++) {
-    const head = headOf(sessions, partition)
-    sum.sessions += sessions.u32[(head + PARTITION_COUNT) >> 2]!
-    sum.evicted += sessions.u32[(head + PARTITION_EVICTED) >> 2]!
-    sum.tooFast += sessions.u32[(head + PARTITION_TOO_FAST) >> 2]!
-    sum.changed += sessions.u32[(head + PARTITION_CHANGED) >> 2]!
+    const head = headOf(partition)
+    sum.sessions += index.u32[(head + PARTITION_COUNT) >> 2]!
+    sum.evicted += index.u32[(head + PARTITION_EVICTED) >> 2]!
+    sum.tooFast += index.u32[(head + PARTITION_TOO_FAST) >> 2]!
+    sum.changed += index.u32[(head + PARTITION_CHANGED) >> 2]!
   }
   return sum
+}
+
+/** Takes the lock of a partition. */
+export function holdPartition(sessions: Sessions, partition: number): void {
+  choosePartition(sessions, partition)
+  takeLock(sessions.index, headOf(partition) + PARTITION_LOCK)
 }
 
 /**
@@ -308,21 +310,20 @@ export function takeChanged(
   partition: number,
   visit: (session: number) => boolean,
 ): void {
-  const head = headOf(sessions, partition)
-  if (Atomics.load(sessions.u32, (head + PARTITION_CHANGED) >> 2) === 0) return
-  sessions.partition = partition
-  takeLock(sessions, head + PARTITION_LOCK)
-  const first = changedAt(sessions, partition) >> 2
+  const { index } = sessions
+  if (Atomics.load(index.u32, (headOf(partition) + PARTITION_CHANGED) >> 2) === 0) return
+  holdPartition(sessions, partition)
+  const first = changedAt(sessions) >> 2
   for (let word = 0; word < sessions.records >> 5; word++) {
-    let bits = sessions.i32[first + word]!
+    let bits = index.i32[first + word]!
     while (bits !== 0) {
       const bit = 31 - Math.clz32(bits)
       bits &= ~(1 << bit)
-      const session = recordAt(sessions, partition, word * 32 + bit + 1)
+      const session = recordAt(sessions, word * 32 + bit + 1)
       if (visit(session)) setUnchanged(sessions, session)
     }
   }
-  releaseLock(sessions, head + PARTITION_LOCK)
+  releaseSession(sessions)
 }
 
 /**
@@ -330,15 +331,14 @@ export function takeChanged(
  * write. Returns how many.
  */
 export function expireSessions(sessions: Sessions, partition: number, limit: number): number {
-  const head = headOf(sessions, partition)
-  const { u32 } = sessions
-  sessions.partition = partition
-  takeLock(sessions, head + PARTITION_LOCK)
+  holdPartition(sessions, partition)
+  const { index, u32 } = sessions
+  const head = headOf(partition)
   let removed = 0
-  const newest = u32[(head + PARTITION_NEWEST) >> 2]!
-  let number = u32[(head + PARTITION_OLDEST) >> 2]!
+  const newest = index.u32[(head + PARTITION_NEWEST) >> 2]!
+  let number = index.u32[(head + PARTITION_OLDEST) >> 2]!
   while (number !== 0) {
-    const session = recordAt(sessions, partition, number)
+    const session = recordAt(sessions, number)
     const next = number === newest ? 0 : u32[(session + SESSION_NEWER) >> 2]!
     if (u32[(session + SESSION_STAMP) >> 2]! >= limit) break
     const isAlive = u32[(session + SESSION_SEEN) >> 2]! >= limit || isChanged(sessions, session)
@@ -350,7 +350,7 @@ export function expireSessions(sessions: Sessions, partition: number, limit: num
     }
     number = next
   }
-  releaseLock(sessions, head + PARTITION_LOCK)
+  releaseSession(sessions)
   return removed
 }
 
@@ -360,35 +360,33 @@ export function eachSession(
   partition: number,
   visit: (session: number) => void,
 ): void {
-  const { u32 } = sessions
-  const head = headOf(sessions, partition)
-  sessions.partition = partition
-  takeLock(sessions, head + PARTITION_LOCK)
-  for (let number = u32[(head + PARTITION_OLDEST) >> 2]!; number !== 0; ) {
-    const session = recordAt(sessions, partition, number)
+  holdPartition(sessions, partition)
+  const { index, u32 } = sessions
+  const head = headOf(partition)
+  for (let number = index.u32[(head + PARTITION_OLDEST) >> 2]!; number !== 0; ) {
+    const session = recordAt(sessions, number)
     visit(session)
     number = u32[(session + SESSION_NEWER) >> 2]!
   }
-  releaseLock(sessions, head + PARTITION_LOCK)
+  releaseSession(sessions)
 }
 
 /** Sorts the records of a partition by the time at which they were last seen. */
 export function sortByAge(sessions: Sessions, partition: number): void {
-  const { u32 } = sessions
-  const head = headOf(sessions, partition)
-  sessions.partition = partition
-  takeLock(sessions, head + PARTITION_LOCK)
+  holdPartition(sessions, partition)
+  const { index, u32 } = sessions
+  const head = headOf(partition)
   const numbers: number[] = []
-  for (let number = u32[(head + PARTITION_OLDEST) >> 2]!; number !== 0; ) {
+  for (let number = index.u32[(head + PARTITION_OLDEST) >> 2]!; number !== 0; ) {
     numbers.push(number)
-    number = u32[(recordAt(sessions, partition, number) + SESSION_NEWER) >> 2]!
+    number = u32[(recordAt(sessions, number) + SESSION_NEWER) >> 2]!
   }
-  const seen = (number: number) => u32[(recordAt(sessions, partition, number) + SESSION_SEEN) >> 2]!
+  const seen = (number: number) => u32[(recordAt(sessions, number) + SESSION_SEEN) >> 2]!
   numbers.sort((a, b) => seen(a) - seen(b))
-  u32[(head + PARTITION_OLDEST) >> 2] = 0
-  u32[(head + PARTITION_NEWEST) >> 2] = 0
+  index.u32[(head + PARTITION_OLDEST) >> 2] = 0
+  index.u32[(head + PARTITION_NEWEST) >> 2] = 0
   for (const number of numbers) {
-    appendNewest(sessions, head, recordAt(sessions, partition, number), number)
+    appendNewest(sessions, head, recordAt(sessions, number), number)
   }
-  releaseLock(sessions, head + PARTITION_LOCK)
+  releaseSession(sessions)
 }

@@ -1,4 +1,3 @@
-import { HASH_BYTES } from '../protocol/records.ts'
 import {
   chainFirst,
   chainNext,
@@ -11,18 +10,17 @@ import {
   type SessionKey,
   type Sessions,
 } from './session-layout.ts'
+import { sameKey } from './tables/hash-table.ts'
 import { addDownloading } from './user-records.ts'
 
 /** The sessions of one user in one torrent: they are in one chain of the table. */
 
 /** Whether the session is of the user and torrent of the key. */
-export function isSibling({ u8, u32 }: Sessions, session: number, key: SessionKey): boolean {
-  if (u32[(session + SESSION_USER) >> 2] !== key.user) return false
-  const { view, hashAt } = key
-  for (let n = 0; n < HASH_BYTES; n++) {
-    if (u8[session + SESSION_HASH + n] !== view.getUint8(hashAt + n)) return false
-  }
-  return true
+export function isSibling({ i32, u32 }: Sessions, session: number, key: SessionKey): boolean {
+  return (
+    u32[(session + SESSION_USER) >> 2] === key.user &&
+    sameKey(i32, (session + SESSION_HASH) >> 2, key.view, key.hashAt)
+  )
 }
 
 /** Whether the held session has peers, and none of them is a seeder. */

@@ -12,18 +12,21 @@ const USER_UPDATED = 16 //    u32, Unix seconds of the last announce
 const USER_FLAGS = 20 //      u32, bits of UserFlag
 const USER_UPLOADED = 24 //   u64, bytes, at most TOTAL_MAX
 const USER_DOWNLOADED = 32 // u64, bytes, at most TOTAL_MAX
-/** Changes of evicted sessions that are not written to the database yet. */
-const USER_NEW_UP = 40 //        f64
-const USER_NEW_DOWN = 48 //      f64
-const USER_NEW_COMPLETED = 56 // u32
 /** Factors of the user's credit, less 1, in thousandths, and the Unix second of their end or 0. */
-const USER_FACTOR_UP = 64 //    i32
-const USER_FACTOR_DOWN = 68 //  i32
-const USER_FACTOR_UNTIL = 72 // u32
-const USER_DOWNLOADING = 76 //  u32, torrents that the user is downloading
+const USER_FACTOR_UP = 40 //    i32
+const USER_FACTOR_DOWN = 44 //  i32
+const USER_FACTOR_UNTIL = 48 // u32
+const USER_DOWNLOADING = 52 //  u32, torrents that the user is downloading
+/** Changes of evicted sessions that are not written to the database yet. */
+const USER_NEW_UP = 64 //        f64
+const USER_NEW_DOWN = 72 //      f64
+const USER_NEW_COMPLETED = 80 // u32
 /** The user's key, by which other nodes know the user. */
-const USER_KEY_BYTES = 80 //   20 bytes
-/** Two cache lines, so that two users' announces do not slow each other down. */
+const USER_KEY_BYTES = 84 //     20 bytes
+/**
+ * Two cache lines, so that two users' announces do not slow each other down. Most announces touch
+ * the first one only.
+ */
 const USER_BYTES = 128
 
 /** Totals stay at this value when they reach it: the largest that a signed 64-bit column holds. */
@@ -78,7 +81,7 @@ export function userNumberMax(users: Users): number {
 }
 
 export function isActiveUser(users: Users, user: number): boolean {
-  return Atomics.load(users.i32, (user * USER_BYTES + USER_ACTIVE) >> 2) === 1
+  return users.i32[(user * USER_BYTES + USER_ACTIVE) >> 2] === 1
 }
 
 /**
@@ -96,6 +99,10 @@ export type Credit = {
 /** Adds the credit to the user's totals. */
 export function creditUser(users: Users, user: number, credit: Credit): void {
   const at = user * USER_BYTES
+  if (isNothing(credit)) {
+    users.u32[(at + USER_UPDATED) >> 2] = credit.nowSeconds
+    return
+  }
   takeLock(users, at + USER_LOCK)
   addBytes(users.u32, (at + USER_UPLOADED) >> 2, credit.uploaded)
   addBytes(users.u32, (at + USER_DOWNLOADED) >> 2, credit.downloaded)
@@ -103,6 +110,10 @@ export function creditUser(users: Users, user: number, credit: Credit): void {
   users.u32[(at + USER_UPDATED) >> 2] = credit.nowSeconds
   if (credit.flags !== 0) users.u32[(at + USER_FLAGS) >> 2]! |= credit.flags
   releaseLock(users, at + USER_LOCK)
+}
+
+function isNothing({ uploaded, downloaded, completed, flags }: Credit): boolean {
+  return uploaded === 0 && downloaded === 0 && completed === 0 && flags === 0
 }
 
 /** Adds a whole number below 2^53 to the u64 at `word`, which stops at TOTAL_MAX. */

@@ -119,7 +119,8 @@ function probeOf(hash: number): number {
   return hash >>> 2
 }
 
-function sameKey(
+/** Whether the 20 bytes from word `key` on are those at `at` of `view`. */
+export function sameKey(
   words: Int32Array<SharedArrayBuffer>,
   key: number,
   view: DataView,

@@ -1,4 +1,4 @@
-import { type Arena, countTorrents } from './arena.ts'
+import { type Arena, countTorrents, stripeHead } from './arena.ts'
 import { allocateBlock, freeBlock } from './blocks.ts'
 import { hashInfoHash } from './keyed-hash.ts'
 import {
@@ -17,7 +17,7 @@ import {
   TorrentFlag,
 } from './layout.ts'
 import { NO_TORRENT, type StripeHead, type TorrentRef } from './references.ts'
-import type { HeldStripe } from './stripe.ts'
+import { type HeldStripe, stripeOf } from './stripe.ts'
 
 /**
  * A stripe's torrent index: open addressing with linear probing over u32 entries. An entry is the
@@ -68,6 +68,17 @@ export function findTorrent(
       return torrentOf(entry)
     }
   }
+}
+
+/** Reads the torrent that is probably the one of this hash, without a lock; see touch.ts. */
+export function readAhead({ arenas, stripeCount }: HeldStripe, hash: number): number {
+  const number = stripeOf(hash, stripeCount)
+  const { u32 } = arenas[number % arenas.length]!
+  const stripe = stripeHead(number, arenas.length)
+  const size = u32[(stripe + STRIPE_INDEX_SIZE) >> 2]!
+  const index = u32[(stripe + STRIPE_INDEX) >> 2]! >> 2
+  const entry = u32[index + ((hash >>> PLACE_SHIFT) & (size - 1))]!
+  return u32[torrentOf(entry) >> 2]!
 }
 
 /** Adds a torrent without peers, which must not exist yet. Returns NO_TORRENT if memory is full. */
