@@ -61,7 +61,10 @@ export function findEndpoint(
     const word = (at + ENDPOINT_ADDRESS) >> 2
     let equal = 0
     const bytes = PEER_ADDRESS[family]
-    while (equal < bytes && i32[word + (equal >> 2)] === from.view.getInt32(addressAt + equal, true)) {
+    while (
+      equal < bytes &&
+      i32[word + (equal >> 2)] === from.view.getInt32(addressAt + equal, true)
+    ) {
       equal += 4
     }
     if (equal === bytes) return n
