@@ -37,9 +37,10 @@ function millisToFull(moment: number, now: number, window: number): number {
 /**
  * Takes a token from the bucket of this hash. Returns false when it is empty.
  *
- * The bucket of an honest client is rarely less than half full. Its token is taken without an
+ * The bucket of an honest client is rarely less than half full. The token is then taken without an
  * atomic operation, which would make the processor wait for the cache line before it looks up the
- * torrent. Two threads at once may then take one token together; from half full on, none is lost.
+ * torrent. Two threads at once may take one such token together. Below half full, each token is
+ * taken once.
  */
 export function takeToken(
   buckets: RateBuckets,
