@@ -68,10 +68,26 @@ function assumedSeconds(file) {
 /** The running tests. @type {Set<import('node:child_process').ChildProcess>} */
 const running = new Set()
 
+/**
+ * Signals a test and the processes that it has started.
+ * @param {import('node:child_process').ChildProcess} child
+ * @param {NodeJS.Signals} signal
+ */
+function signalGroup({ pid }, signal) {
+  try {
+    if (pid !== undefined) process.kill(-pid, signal)
+  } catch (error) {
+    // All of them have ended.
+    if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'ESRCH') throw error
+  }
+}
+
 /** @param {string} file @returns {Promise<Result>} */
 function runFile(file) {
   const began = performance.now()
   const child = spawn(process.execPath, ['--enable-source-maps', file], {
+    // A process group of its own, which ends with the test.
+    detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
@@ -85,8 +101,10 @@ function runFile(file) {
   const chunks = []
   for (const stream of [child.stdout, child.stderr]) stream.on('data', data => chunks.push(data))
   const seconds = Number(options.timeout) + TIMEOUT_GRACE_SECONDS
-  const timer = setTimeout(() => child.kill('SIGKILL'), seconds * 1000)
+  const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), seconds * 1000)
   return new Promise(done => {
+    // What a test has left would keep its output open, and this from being called.
+    child.once('exit', () => signalGroup(child, 'SIGKILL'))
     child.once('close', (status, signal) => {
       clearTimeout(timer)
       running.delete(child)
@@ -155,9 +173,9 @@ function printSummary(results, seconds) {
   )
 }
 
-/** Stops the tests, which stop what they started. @param {NodeJS.Signals} signal */
+/** @param {NodeJS.Signals} signal */
 function stop(signal) {
-  for (const child of running) child.kill(signal)
+  for (const child of running) signalGroup(child, signal)
   process.exit(1)
 }
 process.on('SIGINT', () => stop('SIGINT'))
