@@ -31,6 +31,7 @@ import { writeConnections, writeCounts, writePeers } from './reply.ts'
 import { arenaTorrents, increment } from './tables/arena.ts'
 import { findPeer } from './tables/find-peer.ts'
 import {
+  COMPLETED_MAX,
   COMPLETION_COUNTED,
   COMPLETION_OWED,
   DETAIL_USER,
@@ -53,7 +54,13 @@ import { NO_LIST, NO_SLOT, NO_TORRENT, type Slot, type TorrentRef } from './tabl
 import { isSourceFull } from './tables/source-counts.ts'
 import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import { insertPeer, setSeeder } from './tables/swarm.ts'
-import { addTorrent, findTorrent, markChanged, touchTorrent } from './tables/torrents.ts'
+import {
+  addTorrent,
+  findTorrent,
+  markChanged,
+  torrentCompleted,
+  touchTorrent,
+} from './tables/torrents.ts'
 import { touchAnnounce } from './touch.ts'
 import { isCrowded, writeDetails, writeIdentity, writePort } from './write-peer.ts'
 
@@ -278,11 +285,12 @@ export function stop(engine: Engine, announce: Announce, torrent: TorrentRef): v
 }
 
 /**
- * Counts a download of the torrent. The node that received the announce of one writes it to a
- * database that several nodes share. The stripe is held.
+ * Counts a download of the torrent, up to COMPLETED_MAX. The node that received the announce writes
+ * it to a database that several nodes share. The stripe is held.
  */
 export function countDownload({ announce, held, settings }: Engine, torrent: TorrentRef): void {
   const { arena, head } = held
+  if (torrentCompleted(arena, torrent) === COMPLETED_MAX) return
   increment(arena, torrent + TORRENT_COMPLETED)
   if (announce.isRemote && settings.sharesDatabase) increment(arena, torrent + TORRENT_WRITTEN)
   increment(arena, head + STRIPE_COMPLETED)

@@ -4,6 +4,7 @@ import type { Engine } from './engine.ts'
 import { inStripe, readPeer } from './inspect.ts'
 import { stripeHead } from './tables/arena.ts'
 import {
+  COMPLETED_MAX,
   STRIPE_CHANGED,
   StripeFlag,
   TORRENT_COMPLETED,
@@ -18,8 +19,6 @@ import { markChanged, setTorrentFlags, torrentCompleted, torrentFlags } from './
  * Torrents whose counts the database has. When memory is full, such a torrent may leave it while it
  * has no peers. The next announce of it brings the counts back from the database.
  */
-
-const COMPLETED_MAX = 0xffff_ffff
 
 /** Marks the torrent as changed again, after its counts could not be written to the database. */
 export function noteTorrentChanged(engine: Engine, hash: Uint8Array): void {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { putTorrent } from '../../src/engine/inspect.ts'
 import { NO_LIMITS } from '../../src/engine/policy.ts'
 import { createCompletions, noteCompletion } from '../../src/engine/tables/completions.ts'
 import { Event } from '../../src/protocol/records.ts'
@@ -39,5 +40,14 @@ t.test('completed counts once a day per peer id, address and torrent', async t =
     t.match(say({ ...done, peerId: clientOf(7).peerId }, 50), { completed: 2 }, 'another id')
     say({ left: 5 }, DAY + 7200)
     t.match(say(done, DAY + 7300), { completed: 3 }, 'a day later')
+  }
+})
+
+t.test('the downloads of a torrent stop at 2^32 - 1', async t => {
+  const engine = newEngine()
+  putTorrent(engine, hashOf(1), 2 ** 32 - 2, NOW)
+  for (const n of [1, 2, 3]) {
+    const done = { infoHash: hashOf(1), ...clientOf(n), left: 0, event: Event.completed }
+    t.match(announceTo(engine, done, NOW), { seeders: n, completed: 2 ** 32 - 1 })
   }
 })

@@ -61,7 +61,8 @@ export const USED_CLASS_BYTES = [64, 256, 1024, 4096, 16384, Number.POSITIVE_INF
 
 /** A torrent. */
 export const TORRENT_HASH = 0 // 20
-export const TORRENT_COMPLETED = TORRENT_HASH + HASH_BYTES // u32
+export const TORRENT_COMPLETED = TORRENT_HASH + HASH_BYTES // u32, at most COMPLETED_MAX
+export const COMPLETED_MAX = 0xffff_ffff
 export const TORRENT_ACTIVE = 24 // u32, Unix seconds of the last announce
 /**
  * u32. TorrentFlag in the two lowest bits; above them the reference of the torrent's list of

@@ -58,5 +58,11 @@ export function readCount(
 /** Returns a count of bytes of a path, 0 to 2^63 - 1, or the refusal. */
 export function readBytes(text: string, name: string): bigint | Reply {
   const bytes = /^\d{1,19}$/.test(text) ? BigInt(text) : -1n
-  return bytes >= 0n && bytes < 2n ** 63n ? bytes : invalid(name, text)
+  return isBytes(bytes) ? bytes : invalid(name, text)
+}
+
+/** Whether a value of a body is a count of bytes, 0 to 2^63 - 1. */
+export function isBytes(value: unknown): value is number | bigint {
+  if (typeof value === 'bigint') return value >= 0n && value < 2n ** 63n
+  return Number.isSafeInteger(value) && (value as number) >= 0
 }

@@ -1,7 +1,7 @@
 import type { Admin, User, UserEntry } from '../../../admin/admin.ts'
 import { type KeyFormat, normalKey } from '../../../protocol/key.ts'
 import { type Call, type Handler, inBatches } from '../call.ts'
-import { invalid, readBytes, readCount, readKey, uniqueKeys } from '../hashes.ts'
+import { invalid, isBytes, readBytes, readCount, readKey, uniqueKeys } from '../hashes.ts'
 import {
   BAD_JSON_BODY,
   bulkReply,
@@ -155,7 +155,7 @@ function readBodyUser(
   if (typeof keyText !== 'string' || (typeof idValue !== 'string' && !isCount(idValue))) {
     return BAD_JSON_BODY
   }
-  if (!isCount(uploaded) || !isCount(downloaded) || !isCount(completed) || !isCount(updated)) {
+  if (!isBytes(uploaded) || !isBytes(downloaded) || !isCount(completed) || !isCount(updated)) {
     return BAD_JSON_BODY
   }
   if (active !== 0 && active !== 1) return BAD_JSON_BODY

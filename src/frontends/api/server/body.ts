@@ -1,3 +1,4 @@
+import { parseExactJson } from '../../../json.ts'
 import type { KeyFormat } from '../../../protocol/key.ts'
 import { BODY_BYTES_MAX } from '../limits.ts'
 import type { BodyRule } from '../openapi.ts'
@@ -40,7 +41,7 @@ function parseBody(bytes: Uint8Array, rule: BodyRule, format: KeyFormat): BodyRe
   if (bytes.length === 0 && !rule.isRequired) return { body: undefined }
   let body: unknown
   try {
-    body = JSON.parse(utf8.decode(bytes))
+    body = parseExactJson(utf8.decode(bytes))
   } catch {
     return { refusal: BAD_JSON_BODY }
   }

@@ -1,3 +1,4 @@
+import { isBytes } from '../hashes.ts'
 import type { BodyRule } from '../openapi.ts'
 import { BAD_JSON_BODY } from '../replies.ts'
 
@@ -27,8 +28,9 @@ const COUNTS = required(
 /** `[id, key, uploaded, downloaded, completed, updated, active]`. */
 function isUser(entry: unknown): boolean {
   if (!Array.isArray(entry) || entry.length !== 7) return false
-  const [id, key, ...counts] = entry as unknown[]
-  return isText(id) && isText(key) && counts.every(isCount) && (counts[4] as number) <= 255
+  const [id, key, uploaded, downloaded, ...counts] = entry as unknown[]
+  if (!isText(id) || !isText(key) || !isBytes(uploaded) || !isBytes(downloaded)) return false
+  return counts.every(isCount) && (counts[2] as number) <= 255
 }
 
 const USERS = required(body => Array.isArray(body) && body.every(isUser))

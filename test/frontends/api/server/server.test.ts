@@ -161,6 +161,19 @@ t.test('users with numeric ids have an id instead of a UUID', async t => {
     'user_hash updated',
     'user_hash added',
   ])
+  const exact = (bytes: string) => `[["8","${hexOf(2)}",${bytes},0,0,0,1]]`
+  const large = await ask({
+    method: 'POST',
+    path: '/api/users',
+    body: exact('9223372036854775807'),
+  })
+  t.equal(large.status, 200)
+  const { text: user } = await ask({ method: 'GET', path: `/api/user/${hexOf(2)}` })
+  t.match(user, /"uploaded":9223372036854775807,/)
+  for (const bytes of ['9223372036854775808', '-9007199254740993', '"1"']) {
+    const refused = await ask({ method: 'POST', path: '/api/users', body: exact(bytes) })
+    t.same([refused.status, refused.json], [400, { status: 'bad json body' }])
+  }
   for (const [id, text] of [
     ['0', 'invalid id 0'],
     ['me', 'invalid id me'],
