@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { type Libc, tryLibc } from '../native/libc.ts'
-import { isListening, localEndpoint, openFiles } from '../native/open-sockets.ts'
+import {
+  isListening,
+  localEndpoint,
+  openFiles,
+  waitingConnections,
+} from '../native/open-sockets.ts'
 import { dropHandshakes } from '../native/socket-filter.ts'
 import type { AcceptGuard } from './accept-guard.ts'
 import type { App, HttpBackend, ListenSocket } from './adapter.ts'
@@ -11,6 +16,8 @@ import type { App, HttpBackend, ListenSocket } from './adapter.ts'
  * only after a second.
  */
 const HANDSHAKE_MILLIS = 500
+/** Turns of the event loop in which waiting connections are accepted. */
+const TURNS_MAX = 2000
 
 /** An app that listens on one address. */
 export type Listening = {
@@ -63,8 +70,11 @@ export async function listen(
       const canWait = isOpen && libc !== undefined && fd !== undefined && !kernelMigrates()
       if (canWait && dropHandshakes(libc, fd)) {
         await sleep(HANDSHAKE_MILLIS)
-        // A process that was not scheduled meanwhile accepts the waiting connections first.
-        await turn()
+        // A process that was not scheduled meanwhile accepts the waiting connections first. Node
+        // accepts one in each turn.
+        let turns = 0
+        do await turn()
+        while (++turns < TURNS_MAX && isOpen && waitingConnections(libc, fd) > 0)
       }
       stop()
     },

