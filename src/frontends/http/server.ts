@@ -24,6 +24,7 @@ import {
   USER_KEY,
 } from '../../protocol/records.ts'
 import { formatRtcReply, type RtcSignalling } from '../../protocol/rtctorrent.ts'
+import { failureOfKeys } from '../../protocol/stopped-keys.ts'
 import type { AcceptGuard } from '../accept-guard.ts'
 import type {
   App,
@@ -219,10 +220,11 @@ function announce(listener: Listener, response: HttpResponse, request: HttpReque
   if (at === -1) return answers.fail(response, request, address, refusedFailure(link))
   const { open } = link
   const query = queryOf(listener, request)
-  const failure =
-    paths.readAnnounceKeys(path, query, open, at + KEY, at + USER_KEY) ||
+  const keyFailure = paths.readAnnounceKeys(path, query, open, at + KEY, at + USER_KEY)
+  const fault =
     (address ? writeClientAddress(address, open, at) : Failure.unknownOrigin) ||
     parseAnnounce(query, open, at, options)
+  const failure = fault === Failure.none ? failureOfKeys(open, at, keyFailure) : keyFailure || fault
   if (options.rtctorrent && isSignalling(failure, query)) {
     return signal(listener, response, request, path)
   }

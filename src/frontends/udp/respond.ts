@@ -18,6 +18,7 @@ import {
   SCRAPE_USER_KEY,
   USER_KEY,
 } from '../../protocol/records.ts'
+import { failureOfKeys } from '../../protocol/stopped-keys.ts'
 import {
   type ClientAddress,
   type ConnectionSecret,
@@ -183,12 +184,12 @@ function announce(responder: Responder, datagram: Datagram): number {
   for (let n = 0; n < client.bytes; n += 4) {
     record.view.setInt32(ADDRESS + n, memory.view.getInt32(client.at + n))
   }
+  const fault = parseAnnouncePacket(memory, at, record, 0, service.rules.announce)
+  const keyFailure = fault || readAnnounceKeys(responder, datagram)
   const failure =
-    parseAnnouncePacket(memory, at, record, 0, service.rules.announce) ||
-    readAnnounceKeys(responder, datagram) ||
-    request(responder, 0, datagram)
+    fault || failureOfKeys(record, 0, keyFailure) || request(responder, 0, datagram)
   if (failure !== Failure.none) return fail(responder, datagram, transactionId, failure)
-  if (needsKeys(paths.rules)) storeKeys(service.provenKeys, client, record)
+  if (needsKeys(paths.rules) && keyFailure === Failure.none) storeKeys(service.provenKeys, client, record)
   const { externalIp } = service.rules.announce
   if (externalIp) replaceLocalPeers(memory, replyAt, externalIp)
   count(service.counters, family, UdpCounter.announce, 1)

@@ -241,6 +241,25 @@ t.test('failures have status 200', async t => {
   connection.destroy()
 })
 
+t.test('a client that started before keys were required can stop', async t => {
+  const { open, link, counters } = await start(t)
+  const pathRules = { ...OPTIONS.pathRules, keys: true, users: true }
+  const server = await startHttpServer({ ...OPTIONS, pathRules }, link, counters)
+  t.teardown(() => server.close())
+  const before = await open()
+  await before.get(announce(0))
+  const keyed = await RawConnection.open(server.port, '127.0.0.1')
+  const reason = async (target: string) =>
+    latin1(decode((await keyed.get(target))?.body)['failure reason'] ?? '')
+  t.equal(await reason(announce(0)), 'missing key')
+  t.equal(await reason(announce(0, { event: 'stopped', info_hash: 'short' })), 'missing key')
+  const peers = async () => decode((await before.get(announce(5)))?.body)['incomplete']
+  t.equal(await peers(), 1)
+  t.equal(await reason(announce(0, { event: 'stopped' })), '')
+  t.equal(await reason(announce(5, { event: 'stopped' }).replace('/', '/short/')), '')
+  t.equal(await peers(), 1, 'the one that asks')
+})
+
 t.test('HEAD is answered with the headers alone', async t => {
   const { open } = await start(t)
   const connection = await open()

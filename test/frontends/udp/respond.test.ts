@@ -191,6 +191,19 @@ t.test('where keys are required, an announce has those of its path', async t => 
   t.equal(asked.length, 2)
 })
 
+t.test('a `stopped` needs no key, and proves none', async t => {
+  const rules = { keys: true, users: true }
+  const { send, connect, asked } = listener(Family.ipv4, false, [], rules)
+  const id = connect()
+  for (const options of [Buffer.alloc(0), urlData('/abc/announce')]) {
+    const answer = send(announcePacket(id, 1, { event: 3, options }))
+    t.equal(answer.readUInt32BE(0), 1, 'an answer to an announce')
+    t.same(asked.at(-1)?.subarray(KEY, KEY + 20), Buffer.alloc(20))
+    t.same(asked.at(-1)?.subarray(USER_KEY, USER_KEY + 20), Buffer.alloc(20))
+  }
+  t.equal(send(scrapePacket(id, 2, hashes(1))).toString('latin1', 8), 'missing key')
+})
+
 t.test('where keys are required, a scrape has those of its options or of its address', async t => {
   const rules = { keys: true, users: true }
   const { send, connect, asked } = listener(Family.ipv4, false, [], rules)
