@@ -186,10 +186,10 @@ function announce(responder: Responder, datagram: Datagram): number {
   }
   const fault = parseAnnouncePacket(memory, at, record, 0, service.rules.announce)
   const keyFailure = fault || readAnnounceKeys(responder, datagram)
-  const failure =
-    fault || failureOfKeys(record, 0, keyFailure) || request(responder, 0, datagram)
+  const failure = fault || failureOfKeys(record, 0, keyFailure) || request(responder, 0, datagram)
   if (failure !== Failure.none) return fail(responder, datagram, transactionId, failure)
-  if (needsKeys(paths.rules) && keyFailure === Failure.none) storeKeys(service.provenKeys, client, record)
+  if (needsKeys(paths.rules) && keyFailure === Failure.none)
+    storeKeys(service.provenKeys, client, record)
   const { externalIp } = service.rules.announce
   if (externalIp) replaceLocalPeers(memory, replyAt, externalIp)
   count(service.counters, family, UdpCounter.announce, 1)
