@@ -6,7 +6,6 @@ import type { Engine } from '../engine/engine.ts'
 import {
   deleteTorrent,
   type ListedTorrent,
-  putTorrent,
   readPeers,
   readTorrent,
   samplePeerIds,
@@ -18,6 +17,7 @@ import {
   isShared,
   noteTorrentChanged,
   noteWritten,
+  putTorrent,
   releaseTorrent,
   restoreTorrent,
 } from '../engine/stored-torrents.ts'

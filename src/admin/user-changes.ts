@@ -16,7 +16,7 @@ export function changeOf(user: string, session: ChangedSession): UserChange {
 /** Where several nodes write, the write computes the growth. */
 function sharedChangeOf(
   user: string,
-  { counted, hash, peerId }: ChangedSession,
+  { hash, peerId }: ChangedSession,
   totals: NonNullable<ChangedSession['totals']>,
 ): UserChange {
   return {
@@ -27,7 +27,7 @@ function sharedChangeOf(
     updated: totals.seen,
     torrents: new Map(),
     sessions: new Map(),
-    shared: new Map([[hash + peerId, { ...totals, user, hash, peerId, counted }]]),
+    shared: new Map([[hash + peerId, { ...totals, user, hash, peerId }]]),
   }
 }
 
@@ -80,10 +80,7 @@ export function mergeChange(change: UserChange, next: UserChange): void {
   change.completed += next.completed
   change.updated = Math.max(change.updated, next.updated)
   for (const [key, session] of next.sessions) change.sessions.set(key, session)
-  for (const [key, session] of next.shared ?? []) {
-    const counted = session.counted + (change.shared?.get(key)?.counted ?? 0)
-    change.shared?.set(key, { ...session, counted })
-  }
+  for (const [key, session] of next.shared ?? []) change.shared?.set(key, session)
   for (const [hash, torrent] of next.torrents) {
     const known = change.torrents.get(hash)
     if (!known) change.torrents.set(hash, torrent)

@@ -71,7 +71,8 @@ export async function startPersistence(options: PersistenceOptions): Promise<Per
 /** Undefined where a single node credits users. */
 function sharedBy({ database, database_structure: tables, ...config }: Config) {
   if (!config.tracker_config.users_enabled || config.nodes.servers.length === 0) return undefined
-  return { countsDownloads: tables.torrents.persistent && database.update_completed }
+  const countsDownloads = tables.torrents.persistent && database.update_completed
+  return { countsDownloads, insertVacant: database.insert_vacant }
 }
 
 /** The data that outlives the process: the database with lists, keys, users and torrents. */

@@ -27,7 +27,7 @@ export type UserChange = {
    * The same where several nodes write: then the write computes all numbers above, and `torrents`,
    * from these totals, and `sessions` is empty.
    */
-  readonly shared?: Map<string, SharedRow>
+  readonly shared?: Map<string, StoredTotals>
   /** The totals of the user's row after the write of `shared`; undefined if there is no row. */
   stored?: UserSums | undefined
 }
@@ -44,12 +44,6 @@ export type SessionRow = SessionCounts & { readonly user: string }
 
 /** A session with its totals, as several nodes store it. */
 export type StoredTotals = SessionTotals & Pick<SessionRow, 'user' | 'hash' | 'peerId'>
-
-/** A session with its totals, as a node knows it. */
-export type SharedRow = StoredTotals & {
-  /** Downloads that announces to this node have added since its last write. */
-  counted: number
-}
 
 /** A session that is loaded; it has totals where several nodes write. */
 export type LoadedSession = SessionRow & { readonly totals?: SessionTotals }

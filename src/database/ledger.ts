@@ -70,8 +70,10 @@ export type Ledger = {
 
 /** Where several nodes write to the database. */
 export type SharedBy = {
-  /** Downloads of torrents are stored, and those that several nodes counted are corrected. */
+  /** The write of a session adds its downloads to the row of the torrent. */
   readonly countsDownloads: boolean
+  /** Rows of torrents that the database does not have are added. */
+  readonly insertVacant: boolean
 }
 
 export function createLedger(
@@ -86,7 +88,8 @@ export function createLedger(
   const factors = factorOutline(structure, shapes, dialect)
   const noId = noUser(shapes)
   const totals = sharedBy && totalsOutline(sessions)
-  const downloads = sharedBy?.countsDownloads ? shapes.torrents : undefined
+  const { countsDownloads = false, insertVacant = false } = sharedBy ?? {}
+  const downloads = countsDownloads ? { shape: shapes.torrents, insertVacant } : undefined
   const ready = async () => {
     await prepare(dialect, sessions, torrents, factors)
     if (totals) await addTotals(dialect, totals)

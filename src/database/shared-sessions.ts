@@ -21,6 +21,7 @@ import { type LedgerColumn, type Outline, readRow, upsertChanges } from './outli
 import type { Shapes } from './shapes.ts'
 import { inParts } from './statements.ts'
 import type { Store } from './table.ts'
+import { addDownloads, type DownloadCounts } from './torrent-downloads.ts'
 import { addToUsers, lockUsers } from './user-sums.ts'
 
 /**
@@ -103,7 +104,7 @@ export function consistent(row: StoredTotals): StoredTotals {
 export type SharedTables = {
   readonly users: Shapes['users']
   /** Undefined if downloads of torrents are not stored. */
-  readonly downloads: Shapes['torrents'] | undefined
+  readonly downloads: DownloadCounts | undefined
   readonly sessions: Outline<StoredTotals>
   readonly torrents: Outline<LedgerRow>
 }
@@ -122,10 +123,10 @@ export async function writeShared(
     const rows = known.flatMap(({ shared }) => [...(shared?.values() ?? [])])
     const stored = await readStored(db, sessions, rows)
     const written: StoredTotals[] = []
-    const corrections = new Map<string, number>()
+    const completed = new Map<string, number>()
     for (const change of changes) {
       const sum = sums.get(change.user)
-      written.push(...join(change, sum ? stored : undefined, corrections))
+      written.push(...join(change, sum ? stored : undefined, completed))
       change.stored = sum && {
         uploaded: bounded(sum.uploaded + change.uploaded),
         downloaded: bounded(sum.downloaded + change.downloaded),
@@ -137,7 +138,7 @@ export async function writeShared(
     await addToUsers(db, dialect, users, grown)
     await upsertChanges(db, dialect, torrents, torrentRows)
     await upsertChanges(db, dialect, sessions, written)
-    if (downloads) await correctDownloads(db, downloads, corrections)
+    if (downloads) await addDownloads(db, dialect, downloads, completed)
     return grown.length + torrentRows.length + written.length
   })
 }
@@ -190,20 +191,21 @@ function nameOf({ hash, peerId, user }: StoredTotals): string {
 const NO_RATIOS = { up: 0, down: 0 }
 
 /**
- * Joins the sessions of a change with the stored ones, and sets the numbers that the change adds.
+ * Joins the sessions of a change with the stored ones, and sets the numbers that the change adds;
+ * `completed` receives the downloads by info hash.
  * Returns the rows to write. Without `stored` the user does not exist, and nothing is added.
  */
 function join(
   change: UserChange,
   stored: ReadonlyMap<string, StoredTotals> | undefined,
-  corrections: Map<string, number>,
+  completed: Map<string, number>,
 ): StoredTotals[] {
   const rows: StoredTotals[] = []
   change.uploaded = 0n
   change.downloaded = 0n
   change.completed = 0
   change.torrents.clear()
-  for (const { counted, ...own } of stored ? (change.shared?.values() ?? []) : []) {
+  for (const own of stored ? (change.shared?.values() ?? []) : []) {
     const before = stored?.get(nameOf(own)) ?? { ...own, ...createSessionTotals() }
     const isKnown = stored?.has(nameOf(own)) === true
     const joined: StoredTotals = { ...own, aheadUp: 0, aheadDown: 0 }
@@ -213,9 +215,8 @@ function join(
       joined.state = (joined.state & ~GREW_TOO_FAST) | (own.state & GREW_TOO_FAST)
     }
     const growth = growthOf(joined, before)
-    const correction = growth.completed - counted
-    if (correction !== 0) {
-      corrections.set(own.hash, (corrections.get(own.hash) ?? 0) + correction)
+    if (growth.completed > 0) {
+      completed.set(own.hash, (completed.get(own.hash) ?? 0) + growth.completed)
     }
     if (isKnown && isSameSession(joined, before)) continue
     rows.push(joined)
@@ -247,31 +248,5 @@ function growthOf(joined: StoredTotals, before: SessionTotals): LedgerRow {
     first: joined.first,
     last: joined.seen,
     completedAt: completed > 0 ? joined.seen : 0,
-  }
-}
-
-/**
- * Every node adds the downloads that were announced to it to the rows of torrents. A session shows
- * those that two nodes have counted, and those of a node that died before it wrote them.
- */
-async function correctDownloads(
-  db: Kysely<Tables>,
-  { table, primary, others }: Shapes['torrents'],
-  corrections: ReadonlyMap<string, number>,
-): Promise<void> {
-  const column = others.find(({ field }) => field === 'completed')?.name ?? ''
-  const count = sql.ref(column)
-  for (const [hash, more] of [...corrections].sort()) {
-    if (more === 0) continue
-    const less = -more
-    const next =
-      more > 0
-        ? sql`${count} + ${more}`
-        : sql`case when ${count} < ${less} then 0 else ${count} - ${less} end`
-    await db
-      .updateTable(table)
-      .set({ [column]: next })
-      .where(primary.name, '=', encode(primary.kind, hash))
-      .execute()
   }
 }

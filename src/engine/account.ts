@@ -27,7 +27,7 @@ import {
   type Sessions,
 } from './session-layout.ts'
 import { addSession, holdSession, markSession, releaseSession } from './sessions.ts'
-import { beginRun, countOwn, joinHeld, readTotals, sessionKeyOf } from './shared-sessions.ts'
+import { beginRun, joinHeld, readTotals, sessionKeyOf } from './shared-sessions.ts'
 import { slotRefusal } from './slots.ts'
 import { torrentPeers, torrentSeeders } from './tables/peer-list.ts'
 import { NO_TORRENT, type TorrentRef } from './tables/references.ts'
@@ -155,10 +155,7 @@ function credit(
   if (event === Event.started && !peer.seeder) u32[state]! &= ~SessionState.completed
   const isCompletion =
     peer.seeder && event === Event.completed && (u32[state]! & SessionState.completed) === 0
-  if (isCompletion) {
-    u32[(session + SESSION_NEW_COMPLETED) >> 2]!++
-    countOwn(sessions, session)
-  }
+  if (isCompletion) u32[(session + SESSION_NEW_COMPLETED) >> 2]!++
   engine.account.completed = isCompletion
   due.completed = isCompletion ? 1 : 0
   u32[state] =

@@ -285,14 +285,18 @@ export function stop(engine: Engine, announce: Announce, torrent: TorrentRef): v
 }
 
 /**
- * Counts a download of the torrent, up to COMPLETED_MAX. The node that received the announce writes
- * it to a database that several nodes share. The stripe is held.
+ * Counts a download of the torrent, up to COMPLETED_MAX. In a database that several nodes share,
+ * the node that received the announce adds it to the torrent; or the write of the user's session
+ * does. The stripe is held.
  */
-export function countDownload({ announce, held, settings }: Engine, torrent: TorrentRef): void {
+export function countDownload(engine: Engine, torrent: TorrentRef): void {
+  const { account, announce, held, sessions, settings } = engine
   const { arena, head } = held
   if (torrentCompleted(arena, torrent) === COMPLETED_MAX) return
   increment(arena, torrent + TORRENT_COMPLETED)
-  if (announce.isRemote && settings.sharesDatabase) increment(arena, torrent + TORRENT_WRITTEN)
+  const isOfSession = sessions.runs !== undefined && account.completed
+  const isWrittenElsewhere = announce.isRemote || isOfSession
+  if (settings.sharesDatabase && isWrittenElsewhere) increment(arena, torrent + TORRENT_WRITTEN)
   increment(arena, head + STRIPE_COMPLETED)
 }
 

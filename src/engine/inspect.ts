@@ -25,7 +25,6 @@ import {
   DETAIL_USER,
   STRIPE_CHANGED,
   StripeFlag,
-  TORRENT_COMPLETED,
   TORRENT_HASH,
   TORRENT_WRITTEN,
   TorrentFlag,
@@ -43,7 +42,6 @@ import {
 import { type ListRef, NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
 import { type HeldStripe, holdStripe, holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import {
-  addTorrent,
   findTorrent,
   indexSize,
   removeTorrent,
@@ -52,7 +50,6 @@ import {
   torrentAt,
   torrentCompleted,
   torrentFlags,
-  touchTorrent,
 } from './tables/torrents.ts'
 import {
   detailSeen,
@@ -127,36 +124,6 @@ export function readTorrent(engine: Engine, hash: Uint8Array): TorrentCounts | u
   return inStripe(engine, bytesOf(hash), (_, torrent) =>
     torrent === NO_TORRENT ? undefined : countsOf(engine, torrent),
   )
-}
-
-/**
- * Adds a torrent, which then stays without peers, or sets its completed count to that of the
- * database; with `atLeast` a higher count stays. Returns whether the torrent existed before;
- * undefined if memory is full.
- */
-export function putTorrent(
-  engine: Engine,
-  hash: Uint8Array,
-  completed: number | undefined,
-  nowSeconds: number,
-  atLeast = false,
-): boolean | undefined {
-  const bytes = bytesOf(hash)
-  return inStripe(engine, bytes, (held, found, hashed) => {
-    const { arena } = held
-    const torrent = found || addTorrent(held, hashed, bytes.view, 0)
-    if (torrent === NO_TORRENT) {
-      arena.u32[(held.head + STRIPE_CHANGED) >> 2]! |= StripeFlag.forgotten
-      return undefined
-    }
-    if (found === NO_TORRENT) touchTorrent(arena, torrent, nowSeconds)
-    setTorrentFlags(arena, torrent, torrentFlags(arena, torrent) | TorrentFlag.kept)
-    if (completed !== undefined && !(atLeast && torrentCompleted(arena, torrent) >= completed)) {
-      arena.u32[(torrent + TORRENT_COMPLETED) >> 2] = completed
-    }
-    if (completed !== undefined) arena.u32[(torrent + TORRENT_WRITTEN) >> 2] = completed
-    return found !== NO_TORRENT
-  })
 }
 
 /** Removes a torrent with all its peers. Returns whether it existed. */

@@ -37,7 +37,7 @@ import {
   sortByAge,
   takeChanged,
 } from './sessions.ts'
-import { readTotals, takeCounted, writeTotals } from './shared-sessions.ts'
+import { readTotals, writeTotals } from './shared-sessions.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 
 /**
@@ -57,8 +57,6 @@ export type ChangedSession = SessionCounts & {
   readonly completed: number
   /** Where several nodes credit users: the same as totals, which stay. */
   readonly totals?: SessionTotals
-  /** Downloads that announces to this node have added since the last call; 0 for a single node. */
-  readonly counted: number
 }
 
 export const SESSION_PARTITIONS = PARTITIONS
@@ -127,7 +125,6 @@ function takeSession(sessions: Sessions, session: number): ChangedSession {
     idleUp: take(f64, (session + SESSION_NEW_IDLE_UP) >> 3),
     seeding: take(u32, (session + SESSION_NEW_SEEDING) >> 2),
     completed: take(u32, (session + SESSION_NEW_COMPLETED) >> 2),
-    counted: takeCounted(sessions, session),
     ...(runs && { totals: totalsOf(sessions, session) }),
   }
 }
@@ -171,10 +168,7 @@ export function restoreSession(
     u32[(session + SESSION_FIRST) >> 2] = stored.first
     u32[(session + SESSION_SEEN) >> 2] = stored.seen
     u32[(session + SESSION_STATE) >> 2] = stored.state
-    if (sessions.runs) {
-      takeCounted(sessions, session)
-      writeTotals(sessions, session, stored.totals ?? startOf(stored))
-    }
+    if (sessions.runs) writeTotals(sessions, session, stored.totals ?? startOf(stored))
   }
   releaseSession(sessions)
   return known !== 0 || session !== 0

@@ -187,8 +187,7 @@ export function createSessions(
 export const RUN_BASE_UP = 0 //   f64
 export const RUN_BASE_DOWN = 8 // f64
 export const RUN_NUMBER = 16 //   u32
-/** Downloads that announces to this node have added since its last write. */
-export const RUN_COUNTED = 20 //  u32
+/** Four spare bytes align the next run. */
 const RUN_BYTES = 24
 
 /** The runs as one thread sees them. */

@@ -11,7 +11,6 @@ import { findFactors } from './factors.ts'
 import {
   RUN_BASE_DOWN,
   RUN_BASE_UP,
-  RUN_COUNTED,
   RUN_NUMBER,
   runAt,
   SESSION_AHEAD_DOWN,
@@ -54,25 +53,9 @@ export function beginRun(sessions: Sessions, session: number, isFirst: boolean):
   runs.f64[(at + RUN_BASE_DOWN) >> 3] = f64[(session + SESSION_DOWNLOADED) >> 3]!
   const run = (at + RUN_NUMBER) >> 2
   runs.u32[run] = isFirst ? 0 : Math.min(RUN_MAX, runs.u32[run]! + 1)
-  if (isFirst) runs.u32[(at + RUN_COUNTED) >> 2] = 0
 }
 
 const RUN_MAX = 65_535
-
-/** Notes that an announce to this node has added a download to the held session. */
-export function countOwn(sessions: Sessions, session: number): void {
-  if (sessions.runs) sessions.runs.u32[(runAt(sessions, session) + RUN_COUNTED) >> 2]!++
-}
-
-/** Returns these downloads of the held session, and resets them. */
-export function takeCounted(sessions: Sessions, session: number): number {
-  const { runs } = sessions
-  if (!runs) return 0
-  const word = (runAt(sessions, session) + RUN_COUNTED) >> 2
-  const counted = runs.u32[word]!
-  runs.u32[word] = 0
-  return counted
-}
 
 export function readTotals(sessions: Sessions, session: number, totals: SessionTotals): void {
   const { f32, f64, runs, u32 } = sessions
@@ -148,7 +131,6 @@ export function joinHeld(
   credit.flags = 0
   credit.nowSeconds = remote.seen
   if (isNew) {
-    takeCounted(sessions, session)
     Object.assign(own, remote)
     Object.assign(before, NOTHING)
   } else {

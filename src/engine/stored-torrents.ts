@@ -13,12 +13,54 @@ import {
 } from './tables/layout.ts'
 import { listOf, peerCount } from './tables/peer-list.ts'
 import { NO_TORRENT, type Slot } from './tables/references.ts'
-import { markChanged, setTorrentFlags, torrentCompleted, torrentFlags } from './tables/torrents.ts'
+import {
+  addTorrent,
+  markChanged,
+  setTorrentFlags,
+  torrentCompleted,
+  torrentFlags,
+  touchTorrent,
+} from './tables/torrents.ts'
 
 /**
  * Torrents whose counts the database has. When memory is full, such a torrent may leave it while it
  * has no peers. The next announce of it brings the counts back from the database.
  */
+
+/**
+ * Adds a torrent, which then stays without peers, or sets its completed count to that of the
+ * database; with `atLeast` a higher count stays. Returns whether the torrent existed before;
+ * undefined if memory is full.
+ */
+export function putTorrent(
+  engine: Engine,
+  hash: Uint8Array,
+  completed: number | undefined,
+  nowSeconds: number,
+  atLeast = false,
+): boolean | undefined {
+  const bytes = bytesOf(hash)
+  return inStripe(engine, bytes, (held, found, hashed) => {
+    const { arena } = held
+    const torrent = found || addTorrent(held, hashed, bytes.view, 0)
+    if (torrent === NO_TORRENT) {
+      arena.u32[(held.head + STRIPE_CHANGED) >> 2]! |= StripeFlag.forgotten
+      return undefined
+    }
+    if (found === NO_TORRENT) touchTorrent(arena, torrent, nowSeconds)
+    setTorrentFlags(arena, torrent, torrentFlags(arena, torrent) | TorrentFlag.kept)
+    if (completed !== undefined && !(atLeast && torrentCompleted(arena, torrent) >= completed)) {
+      arena.u32[(torrent + TORRENT_COMPLETED) >> 2] = completed
+    }
+    if (completed !== undefined) {
+      // A snapshot may have more. Where several nodes credit users, the sessions have it as well.
+      const isOfSessions = atLeast && engine.sessions.runs !== undefined
+      const written = isOfSessions ? torrentCompleted(arena, torrent) : completed
+      arena.u32[(torrent + TORRENT_WRITTEN) >> 2] = written
+    }
+    return found !== NO_TORRENT
+  })
+}
 
 /** Marks the torrent as changed again, after its counts could not be written to the database. */
 export function noteTorrentChanged(engine: Engine, hash: Uint8Array): void {
@@ -67,7 +109,10 @@ export function restoreTorrent(
     if (torrent === NO_TORRENT) return undefined
     const flags = torrentFlags(arena, torrent)
     if ((flags & TorrentFlag.kept) !== 0) return undefined
-    const sum = Math.min(COMPLETED_MAX, torrentCompleted(arena, torrent) + completed)
+    // Downloads that others write may be part of the stored count.
+    const own =
+      (torrentCompleted(arena, torrent) - arena.u32[(torrent + TORRENT_WRITTEN) >> 2]!) | 0
+    const sum = Math.min(COMPLETED_MAX, completed + own)
     arena.u32[(torrent + TORRENT_COMPLETED) >> 2] = sum
     arena.u32[(torrent + TORRENT_WRITTEN) >> 2] = completed
     setTorrentFlags(arena, torrent, flags | TorrentFlag.kept)

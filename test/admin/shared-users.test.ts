@@ -35,12 +35,15 @@ type Node = Awaited<ReturnType<typeof startNode>>
 async function startNode(t: Test, made: TestDatabase, index: number) {
   const engineNode = new EngineNode(index, 16 * 2 ** 20, 65_536, true, {
     ...NODE_SETTINGS,
+    persistent: true,
+    sharesDatabase: true,
     accounting: { ...NO_ACCOUNTING, suspiciousRate: 1e6 },
   })
   const { engine } = engineNode
   const config = databaseConfig(made)
   const database = await openDatabase(config.database, config.database_structure, 'hex', {
     countsDownloads: true,
+    insertVacant: true,
   })
   t.teardown(() => database.close())
   const none = () => Promise.reject(new Error('not part of this test'))
@@ -93,6 +96,7 @@ async function startNode(t: Test, made: TestDatabase, index: number) {
     database,
     engineNode,
     accounts,
+    torrents: administration.torrents,
     shared,
     admin: shared.admin,
     announce(user: number, fields: Partial<AnnounceFields>) {
@@ -116,6 +120,9 @@ async function uploaded({ database }: Node): Promise<number[]> {
   const rows = await all(database.users)
   return rows.sort((x, y) => (x.id < y.id ? -1 : 1)).map(row => Number(row.uploaded))
 }
+
+const downloads = async ({ database }: Node) =>
+  (await all(database.torrents)).map(row => row.completed)
 
 const server = await startPostgres(t)
 const make = server && databasesOn('pgsql', server)
@@ -225,13 +232,17 @@ t.test('each node writes its clients, and those of a dead node later', { skip },
   exchange(b, a)
   t.match(await b.user(1), { uploaded: 5000n, completed: 1 })
 
+  for (const node of [a, b]) await node.torrents.flush()
   await b.accounts.flush()
+  t.same(await downloads(b), [0], 'a download is not written without its session')
   t.same(await uploaded(b), [0, 0], 'the announce to a is left to a')
   clock.now += WAIT_SECONDS + 1
   await b.accounts.flush()
   t.same(await uploaded(b), [5000, 0], 'until a has had time to write it')
   t.equal(await a.accounts.flush(), 0, 'then a has nothing to add')
   t.same(await uploaded(a), [5000, 0])
+  for (const node of [a, b]) await node.torrents.flush()
+  t.same(await downloads(a), [1])
   await a.shared.read()
   for (const node of [a, b]) {
     t.match(await node.user(1), { uploaded: 5000n, completed: 1 })

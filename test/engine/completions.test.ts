@@ -1,6 +1,6 @@
 import t from 'tap'
-import { putTorrent } from '../../src/engine/inspect.ts'
 import { NO_LIMITS } from '../../src/engine/policy.ts'
+import { putTorrent } from '../../src/engine/stored-torrents.ts'
 import { createCompletions, noteCompletion } from '../../src/engine/tables/completions.ts'
 import { Event } from '../../src/protocol/records.ts'
 import {
