@@ -28,8 +28,8 @@ export type DirectOptions = {
 
 /**
  * Serves a connection on its socket, as long as its requests are complete in one packet and as
- * simple as announces are. node:http takes twice the time for these, and four times for a
- * connection. The first other request, or a part of one, is left to node:http with all that follow.
+ * simple as announces are, in less time than node:http. The first other request, or a part of one,
+ * is left to node:http with all that follow.
  *
  * A request is handled only when the answer to the one before has been handed to the kernel, so
  * that a client that does not read has at most one answer in memory.
