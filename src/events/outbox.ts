@@ -128,12 +128,18 @@ export class Outbox {
   /** One attempt, for at most the timeout, whether or not the receiver heeds the signal. */
   async #attempt(lines: readonly string[]): Promise<void> {
     const { receiver, timeoutMillis } = this.#options
-    const signal = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(timeoutMillis)])
-    const aborted = new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-    })
-    aborted.catch(() => undefined)
-    await Promise.race([receiver.send(lines, signal), aborted])
+    // Not AbortSignal.any with AbortSignal.timeout: Node may collect the latter before it fires.
+    const attempt = new AbortController()
+    const stop = () => attempt.abort(this.#stopped.signal.reason)
+    const expire = () => attempt.abort(new Error(`no answer within ${timeoutMillis / 1000} s`))
+    this.#stopped.signal.addEventListener('abort', stop, { once: true })
+    const timer = setTimeout(expire, timeoutMillis)
+    try {
+      await Promise.race([receiver.send(lines, attempt.signal), whenAborted(attempt.signal)])
+    } finally {
+      clearTimeout(timer)
+      this.#stopped.signal.removeEventListener('abort', stop)
+    }
   }
 
   #failed(error: unknown): void {
@@ -169,4 +175,11 @@ export class Outbox {
       }
     })
   }
+}
+
+/** Rejects with the signal's reason. */
+function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+  })
 }

@@ -1,4 +1,6 @@
 import { createHmac } from 'node:crypto'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { Outbox, type OutboxOptions, type Receiver } from '../../src/events/outbox.ts'
@@ -92,6 +94,29 @@ t.test('a full queue drops what is new, and counts it', async t => {
   )
   outbox.add('x'.repeat(21 * 1024))
   t.match(outbox, { dropped: 31 }, 'long lines do not fill the memory')
+})
+
+t.test('a receiver that never answers is given up after the timeout', async t => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  let attempts = 0
+  const receiver: Receiver = {
+    name: 'nats',
+    send: () => {
+      attempts++
+      return attempts === 1 ? new Promise(() => {}) : Promise.resolve()
+    },
+    close: async () => undefined,
+  }
+  const outbox = open(t, receiver)
+  outbox.add(line(0))
+  while (outbox.sent === 0) {
+    // Nothing but the timer may be needed to end the attempt.
+    collect()
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  t.match(outbox, { failures: 1, sent: 1, waiting: 0 })
+  t.equal(attempts, 2)
 })
 
 t.test('a stop returns what the receiver does not take in time', async t => {
