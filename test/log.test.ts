@@ -5,13 +5,16 @@ import t from 'tap'
 
 const LOG = new URL('../src/log.js', import.meta.url).href
 
+/** The arguments of Node for a program that uses `createLog`. */
+function argumentsFor(program: string): string[] {
+  return ['--input-type=module', '-e', `import { createLog } from '${LOG}'\n${program}`]
+}
+
 /** Runs a program that uses `createLog`, and returns its output. */
 async function run(program: string): Promise<{ out: string; status: number | null }> {
-  const child = spawn(
-    process.execPath,
-    ['--input-type=module', '-e', `import { createLog } from '${LOG}'\n${program}`],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
+  const child = spawn(process.execPath, argumentsFor(program), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   let out = ''
   child.stdout.on('data', chunk => {
     out += chunk
@@ -56,18 +59,13 @@ t.test('a value can neither break its line nor forge another', async t => {
 })
 
 t.test('a closed reader does not end the program', async t => {
-  const child = spawn(
-    process.execPath,
-    [
-      '--input-type=module',
-      '-e',
-      `import { createLog } from '${LOG}'
-      const log = createLog({ level: 'info', format: 'json' }, 'primary')
-      log.info('first')
-      process.stdin.on('data', () => { log.info('this is not read'); log.info('nor this'); process.exit(7) })`,
-    ],
-    { stdio: ['pipe', 'pipe', 'inherit'] },
-  )
+  const program = `
+    const log = createLog({ level: 'info', format: 'json' }, 'primary')
+    log.info('first')
+    process.stdin.on('data', () => { log.info('this is not read'); log.info('nor this'); process.exit(7) })`
+  const child = spawn(process.execPath, argumentsFor(program), {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   await once(child.stdout, 'data')
   const gone = once(child.stdout, 'close')
   child.stdout.destroy()
@@ -80,18 +78,13 @@ t.test('a closed reader does not end the program', async t => {
 t.test('a full disk does not end the program, nor fail its calls', async t => {
   const full = openSync('/dev/full', 'w')
   t.teardown(() => closeSync(full))
-  const child = spawn(
-    process.execPath,
-    [
-      '--input-type=module',
-      '-e',
-      `import { createLog } from '${LOG}'
-      const log = createLog({ level: 'info', format: 'json' }, 'primary')
-      for (let n = 0; n < 3000; n++) log.info({ n }, 'x'.repeat(1000))
-      setImmediate(() => process.exit(7))`,
-    ],
-    { stdio: ['ignore', full, 'inherit'] },
-  )
+  const program = `
+    const log = createLog({ level: 'info', format: 'json' }, 'primary')
+    for (let n = 0; n < 3000; n++) log.info({ n }, 'x'.repeat(1000))
+    setImmediate(() => process.exit(7))`
+  const child = spawn(process.execPath, argumentsFor(program), {
+    stdio: ['ignore', full, 'inherit'],
+  })
   const [status] = await once(child, 'exit')
   t.equal(status, 7)
 })

@@ -123,7 +123,7 @@ export class Accounts {
     return rows
   }
 
-  /** Later writes include what other nodes have not written yet. */
+  /** Later writes include changes that other nodes did not write yet. */
   end(): void {
     this.#isEnding = true
   }

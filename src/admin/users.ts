@@ -20,7 +20,7 @@ import {
 } from '../engine/user-records.ts'
 import type { Logger } from '../log.ts'
 import { Accounts, type SharedAccounts } from './accounts.ts'
-import { collectTorrents } from './active-torrents.ts'
+import { collectTorrents, STRIPES_PER_TURN } from './active-torrents.ts'
 import { AdminError, type Outcome, storeFirst, type User, type UserEntry } from './admin.ts'
 import { Factors } from './factors.ts'
 import { UserReports } from './user-reports.ts'
@@ -35,9 +35,6 @@ type Known = {
 
 /** Seconds beyond a session's lifetime before the number of a removed user is reused. */
 const FREED_SECONDS = 90_000
-
-/** Stripes that are scanned in one turn of the event loop. */
-const STRIPES_PER_TURN = 64
 
 export type UsersOptions = {
   readonly engine: Engine

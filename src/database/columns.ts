@@ -111,7 +111,11 @@ function wholeNumber(value: unknown): number {
  */
 function toBytes(value: unknown): bigint {
   const digits = /^-?\d+/.exec(String(value ?? 0))?.[0] ?? '0'
-  const bytes = BigInt(digits)
+  return bounded(BigInt(digits))
+}
+
+/** The value, or the nearest one that a `bytes` column may have. */
+export function bounded(bytes: bigint): bigint {
   return bytes < 0n ? 0n : bytes > TOTAL_MAX ? TOTAL_MAX : bytes
 }
 

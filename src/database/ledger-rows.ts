@@ -28,7 +28,7 @@ export type UserChange = {
    * from these totals, and `sessions` is empty.
    */
   readonly shared?: Map<string, StoredTotals>
-  /** The totals of the user's row after the write of `shared`; undefined if there is no row. */
+  /** The totals of the user's row after the write of `shared`; undefined without a row. */
   stored?: UserSums | undefined
 }
 

@@ -6,7 +6,7 @@ import {
   joinSessions,
   type SessionTotals,
 } from '../protocol/session-totals.ts'
-import { type ColumnKind, encode, TOTAL_MAX } from './columns.ts'
+import { bounded, type ColumnKind, encode } from './columns.ts'
 import type { Dialect, Tables } from './dialect.ts'
 import { sql } from './kysely.ts'
 import {
@@ -146,10 +146,6 @@ export async function writeShared(
 /** The order of ids in the database: decimal numbers, or UUIDs, which have one length. */
 function byUser({ user: a }: UserChange, { user: b }: UserChange): number {
   return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0)
-}
-
-function bounded(bytes: bigint): bigint {
-  return bytes > TOTAL_MAX ? TOTAL_MAX : bytes
 }
 
 /** Sessions of one query: each has three parameters and a condition of its own. */

@@ -1,5 +1,5 @@
 import type { Kysely, RawBuilder } from 'kysely'
-import { decode, encode, TOTAL_MAX } from './columns.ts'
+import { bounded, decode, encode } from './columns.ts'
 import type { Dialect, Tables } from './dialect.ts'
 import { sql } from './kysely.ts'
 import type { UserChange, UserSums } from './ledger-rows.ts'
@@ -58,10 +58,9 @@ export async function addToUsers(
   }
 }
 
-/** The sum of a column and a value, which stops at TOTAL_MAX. */
+/** The sum of a column and a value, which stops at the largest value of a column. */
 function sum(dialect: Dialect, column: RawBuilder<unknown>, value: bigint): RawBuilder<unknown> {
-  const added = dialect.number(value > TOTAL_MAX ? TOTAL_MAX : value)
-  return saturated(column, added)
+  return saturated(column, dialect.number(bounded(value)))
 }
 
 /**

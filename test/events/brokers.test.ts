@@ -1,17 +1,27 @@
+import { spawn } from 'node:child_process'
 import { connect } from '@nats-io/transport-node'
 import { Redis } from 'ioredis'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
+import { freePort } from '../../bench/rivals/free-port.ts'
 import { createNats } from '../../src/events/nats.ts'
 import { Outbox, type Receiver } from '../../src/events/outbox.ts'
 import { createRedis } from '../../src/events/redis.ts'
+import { keepRunning } from '../fixtures/keep-running.ts'
 import { hasProgram } from '../fixtures/real-clients.ts'
 import { temporaryFolder } from '../fixtures/start-tracker.ts'
-import { freePort, killServer, startServer } from './fixtures/local-server.ts'
 
 const withoutNats = !hasProgram('nats-server') && 'nats-server is not installed'
 const withoutRedis = !hasProgram('redis-server') && 'redis-server is not installed'
 const TIMEOUT_MILLIS = 30_000
+
+/** Starts a server. It is killed after the test. */
+async function startServer(t: Test, [program = '', ...args]: readonly string[]) {
+  const ready = program === 'nats-server' ? 'Server is ready' : 'Ready to accept connections'
+  const server = keepRunning(t, ready, 'SIGKILL', () => spawn(program, args))
+  await server.start()
+  return server
+}
 
 function open(t: Test, receiver: Receiver): Outbox {
   const outbox = new Outbox({
@@ -44,7 +54,7 @@ t.test(
   async t => {
     const port = await freePort()
     const command = ['nats-server', '-a', '127.0.0.1', '-p', String(port), '--auth', 'a-token']
-    const server = await startServer(t, command, port)
+    const server = await startServer(t, command)
     const seen = new Set<number>()
     const subscribe = async () => {
       const subscriber = await connect({ servers: `127.0.0.1:${port}`, token: 'a-token' })
@@ -63,12 +73,12 @@ t.test(
     const outbox = open(t, createNats(options))
     addTo(outbox, 0, 1000)
     await until(() => seen.size === 1000)
-    await killServer(server)
+    await server.stop()
     addTo(outbox, 1000, 1500)
     await until(() => outbox.failures > 0)
     t.equal(outbox.waiting, 500)
     // A subscriber that comes later than the events misses them: that is NATS without JetStream.
-    await startServer(t, command, port)
+    await server.start()
     await subscribe()
     await until(() => outbox.waiting === 0)
     addTo(outbox, 1500, 2000)
@@ -82,7 +92,7 @@ t.test('NATS: JetStream has stored every event once', { skip: withoutNats }, asy
   const port = await freePort()
   const store = temporaryFolder(t)
   const command = ['nats-server', '-a', '127.0.0.1', '-p', String(port), '-js', '-sd', store]
-  await startServer(t, command, port)
+  await startServer(t, command)
   const nats = await connect({ servers: `127.0.0.1:${port}` })
   t.teardown(() => nats.close())
   const options = { subject: 'site.events', jetstream: true, timeoutMillis: TIMEOUT_MILLIS }
@@ -129,16 +139,16 @@ t.test(
       ],
       ...['--appendonly', 'yes', '--appendfsync', 'always'],
     ]
-    const server = await startServer(t, command, port)
+    const server = await startServer(t, command)
     const url = `redis://:secret@127.0.0.1:${port}/0`
     const options = { url, stream: 'site:events', length: 0, timeoutMillis: TIMEOUT_MILLIS }
     const outbox = open(t, createRedis(options))
     addTo(outbox, 0, 500)
     await until(() => outbox.waiting === 0)
-    await killServer(server)
+    await server.stop()
     addTo(outbox, 500, 1000)
     await until(() => outbox.failures > 0)
-    await startServer(t, command, port)
+    await server.start()
     await until(() => outbox.waiting === 0)
     const redis = new Redis(url)
     t.teardown(() => redis.disconnect())
@@ -156,7 +166,7 @@ t.test(
 t.test('Redis: a stream is trimmed', { skip: withoutRedis }, async t => {
   const port = await freePort()
   const command = ['redis-server', '--port', String(port), '--bind', '127.0.0.1', '--save', '']
-  await startServer(t, command, port)
+  await startServer(t, command)
   const url = `redis://127.0.0.1:${port}`
   const options = { url, stream: 'short', length: 100, timeoutMillis: TIMEOUT_MILLIS }
   const outbox = open(t, createRedis(options))

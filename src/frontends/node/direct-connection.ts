@@ -44,7 +44,7 @@ export class DirectConnection implements DirectWriter {
   #before: RequestHead | undefined
   /** Bytes behind the current request. */
   #waiting: Buffer | undefined
-  /** Writes that the kernel has not accepted. */
+  /** Number of writes that wait for the kernel. */
   #writes = 0
   #hasRequest = false
   /** Whether the connection ends behind the current answer. */
