@@ -25,6 +25,7 @@ import { EventKind, logEvent } from './event-log.ts'
 import { evict } from './evict.ts'
 import { expirePeers } from './expire.ts'
 import { isNewCompletion } from './new-completion.ts'
+import { isOwedCompletion, rememberCompleted } from './owed-completion.ts'
 import { checkLimits, limited, takeRate } from './policy.ts'
 import { removeOwnedPeer } from './remove-peer.ts'
 import { writeConnections, writeCounts, writePeers } from './reply.ts'
@@ -33,8 +34,6 @@ import { findPeer } from './tables/find-peer.ts'
 import {
   COMPLETED_MAX,
   COMPLETION_COUNTED,
-  COMPLETION_OWED,
-  DETAIL_USER,
   PEER_RETURNED,
   STRIPE_COMPLETED,
   STRIPE_REFUSED,
@@ -50,7 +49,7 @@ import {
   seederCount,
 } from './tables/peer-list.ts'
 import { randomBelow } from './tables/random.ts'
-import { NO_LIST, NO_SLOT, NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
+import { NO_SLOT, NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
 import { isSourceFull } from './tables/source-counts.ts'
 import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import { insertPeer, setSeeder } from './tables/swarm.ts'
@@ -161,8 +160,10 @@ function stopAnnounced(engine: Engine, announce: Announce, isHeld = false): numb
   if (!isHeld) holdStripeOf(held, announce.hash)
   const torrent = findTorrent(held, announce.hash, view, at + INFO_HASH)
   engine.account.hasShared = false
+  const isOwed = isAllowed && isOwedCompletion(engine, announce, torrent)
   if (access.user !== 0 && !isHeld) account(engine, announce, torrent)
   if (torrent !== NO_TORRENT) {
+    if (isOwed) countOwed(engine, announce, torrent)
     stop(engine, announce, torrent)
     expirePeers(engine, torrent, nowSeconds)
     if (isAllowed) writeCounts(engine, announce, torrent)
@@ -174,6 +175,19 @@ function stopAnnounced(engine: Engine, announce: Announce, isHeld = false): numb
   if (engine.ring !== undefined) writeAnnounceDelta(engine, engine.ring, true)
   writeInterval(engine, announce)
   return REPLY_HEADER_BYTES
+}
+
+/** Counts the download of a peer that stops after its `completed` was refused. */
+function countOwed(engine: Engine, announce: Announce, torrent: TorrentRef): void {
+  const { access, held, ring, settings } = engine
+  const isCounted = access.rules.users
+    ? engine.account.counted
+    : !isNewCompletion(engine, announce)
+  if (isCounted) return
+  countDownload(engine, torrent)
+  if (engine.events) logEvent(engine.events, EventKind.completed, access.user, announce)
+  if (settings.persistent) markChanged(held, torrent)
+  if (ring !== undefined) writeDelta(ring, announce, DeltaBit.completed)
 }
 
 /** Writes the delta of the announce for other nodes; `stopped` if its peer is removed. */
@@ -190,26 +204,6 @@ function writeInterval({ random, settings }: Engine, { reply, replyAt }: Announc
   const { interval, intervalJitterPercent } = settings
   const jitter = randomBelow(random, Math.floor((interval * intervalJitterPercent) / 100) + 1)
   reply.view.setUint32(replyAt + INTERVAL, interval + jitter, true)
-}
-
-/**
- * Marks a known leecher whose `completed` is refused, so that it counts when the client returns as
- * a seeder, which it then does without the event.
- */
-function rememberCompleted(engine: Engine, announce: Announce): void {
-  const { held } = engine
-  const { request, at, peer } = announce
-  if (request.u8[at + EVENT] !== Event.completed || !peer.seeder) return
-  holdStripeOf(held, announce.hash)
-  const { arena } = held
-  const torrent = findTorrent(held, announce.hash, request.view, at + INFO_HASH)
-  const list = torrent === NO_TORRENT ? NO_LIST : listOf(arena, torrent, peer.family)
-  const slot = list === NO_LIST ? NO_SLOT : findPeer(held, list, peer)
-  if (slot !== NO_SLOT && slot >= seederCount(arena, list)) {
-    const word = (detailAt(arena, list, peer.family, slot) + DETAIL_USER + 2) >> 1
-    arena.u16[word] = arena.u16[word]! | (COMPLETION_OWED >>> 16)
-  }
-  releaseStripe(held)
 }
 
 /**

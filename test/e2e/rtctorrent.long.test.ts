@@ -79,6 +79,18 @@ t.test('lists refuse RtcTorrent clients, too', async t => {
   t.equal(await tracker.stop(), 0)
 })
 
+t.test('an RtcTorrent client needs no key to stop, and one to announce', async t => {
+  const tracker = await startTracker(t, {
+    ...CONFIG,
+    tracker_config: { rtc_interval: 7, keys_enabled: true },
+  })
+  const ask = (more: Record<string, string | number>) =>
+    getBencoded(tracker.url(), target(1, 0, { rtctorrent: 1, ...more }))
+  t.match(await ask({ rtcoffer: 'x' }), { 'failure reason': Buffer.from('missing key') })
+  t.match(await ask({ event: 'stopped' }), { complete: 0, 'rtc interval': 7 })
+  t.equal(await tracker.stop(), 0)
+})
+
 /** Opens pages until one is served by another worker than `other`. */
 async function openOn(tracker: Tracker, open: () => Promise<Page>, other?: number) {
   for (;;) {

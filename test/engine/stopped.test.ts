@@ -3,7 +3,10 @@ import { setEntry } from '../../src/engine/access-tables.ts'
 import { dropPeers } from '../../src/engine/leave.ts'
 import { NO_LIMITS } from '../../src/engine/policy.ts'
 import { createSweepCursor, sweepSlice } from '../../src/engine/sweep.ts'
+import { setValue } from '../../src/engine/tables/hash-table.ts'
 import { totals } from '../../src/engine/totals.ts'
+import { writeUser } from '../../src/engine/user-records.ts'
+import { bytesOf } from '../../src/protocol/bytes.ts'
 import { Failure } from '../../src/protocol/failures.ts'
 import { Event } from '../../src/protocol/records.ts'
 import { checkTables } from '../fixtures/swarm-integrity.ts'
@@ -101,6 +104,29 @@ t.test('a refused completed counts when its client returns as a seeder', async t
   announceTo(engine, { infoHash, ...clientOf(1), left: 5 }, NOW)
   const seeder = announceTo(engine, { infoHash, ...clientOf(1), left: 0 }, NOW + 100)
   t.match(seeder, { completed: 0 }, 'without a completed there is nothing to count')
+})
+
+t.test('a refused completed counts when its client stops as a seeder', async t => {
+  const limits = { ...NO_LIMITS, announcesPerAddress: 1, announcesBurst: 1 }
+  for (const users of [false, true]) {
+    for (const [family, client] of CLIENTS) {
+      const engine = newEngine(undefined, { ...SETTINGS, limits }, { users })
+      const userKey = hashOf(7)
+      const user = { active: true, uploaded: 0n, downloaded: 0n, completed: 0, updated: 0 }
+      setValue(engine.access.userKeys, bytesOf(userKey).view, 0, 1)
+      writeUser(engine.access.users, 1, user)
+      const say = (fields: object, seconds: number) =>
+        announceTo(engine, { infoHash, ...client, userKey, ...fields }, NOW + seconds)
+      say({ left: 5, event: Event.started }, 0)
+      t.equal(say({ left: 0, event: Event.completed }, 1).failure, Failure.tooManyAnnounces)
+      const name = `${family}${users ? ' of a user' : ''}`
+      t.match(say({ left: 0, event: Event.stopped }, 2), { seeders: 0, completed: 1 }, name)
+      t.match(say({ left: 0, event: Event.stopped }, 200), { completed: 1 }, 'once')
+      say({ left: 5, event: Event.started }, 300)
+      t.match(say({ left: 5, event: Event.stopped }, 301), { completed: 1 }, 'not a leecher')
+      checkTables(engine)
+    }
+  }
 })
 
 t.test(

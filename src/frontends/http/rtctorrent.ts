@@ -4,6 +4,7 @@ import type { TrackerPaths } from '../../protocol/http/path.ts'
 import { parseAnnounce } from '../../protocol/http/request.ts'
 import { ANNOUNCE_BYTES, type AnnounceRules, KEY, USER_KEY } from '../../protocol/records.ts'
 import { type RtcRequest, splitRtcQuery } from '../../protocol/rtctorrent.ts'
+import { failureOfKeys } from '../../protocol/stopped-keys.ts'
 import { writeClientAddress } from '../client-address.ts'
 
 /** Whether a query, perhaps too long to be parsed, is that of an RtcTorrent client. */
@@ -22,10 +23,11 @@ export function readRtcRequest(
   const split = splitRtcQuery(query)
   if (!split) return Failure.descriptionTooLong
   const into = allocate(ANNOUNCE_BYTES)
+  const keyFailure = paths.readAnnounceKeys(path, split.rest, into, KEY, USER_KEY)
   const failure =
-    paths.readAnnounceKeys(path, split.rest, into, KEY, USER_KEY) ||
     (address ? writeClientAddress(address, into, 0) : Failure.unknownOrigin) ||
-    parseAnnounce(split.rest, into, 0, rules)
+    parseAnnounce(split.rest, into, 0, rules) ||
+    failureOfKeys(into, 0, keyFailure)
   const { answer, answerFor, offer } = split
   return failure === Failure.none ? { record: into.u8, answer, answerFor, offer } : failure
 }

@@ -292,7 +292,7 @@ function other(listener: Listener, response: HttpResponse, request: HttpRequest,
     const page = isUp ? HEALTHY : UNHEALTHY
     return answers.page(response, request, path === '/' && index ? index : page)
   }
-  if (method === 'options') return refuse(listener, response, request)
+  if (method === 'options' || isHealthPath(path)) return refuse(listener, response, request)
   count(listener, response, request, FrontendCounter.notFound)
   answers.page(response, request, NOT_FOUND)
 }

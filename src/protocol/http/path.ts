@@ -215,16 +215,25 @@ function escaped(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
 
-/** Value of a parameter in a query; undefined where there is none. */
+/** Value of a parameter in a query, with its name in any case; undefined where there is none. */
 function parameter(query: string | undefined, name: string): string | undefined {
   if (!query || name === '') return undefined
-  const start = query.startsWith(`${name}=`) ? 0 : query.indexOf(`&${name}=`) + 1
-  if (start === 0 && !query.startsWith(`${name}=`)) return undefined
-  const value = query.slice(start + name.length + 1)
+  const start = valueStart(query, name)
+  if (start === -1) return undefined
+  const value = query.slice(start)
   const end = value.search(/[&?]/)
   const text = end === -1 ? value : value.slice(0, end)
   if (text === '') return undefined
   return text.includes('%') ? unescaped(text) : text
+}
+
+/** Offset of the first value of a parameter; -1 where there is none. */
+function valueStart(query: string, name: string): number {
+  if (query.startsWith(`${name}=`)) return name.length + 1
+  const at = query.indexOf(`&${name}=`)
+  if (at !== -1) return at + name.length + 2
+  const odd = new RegExp(`(?:^|&)${escaped(name)}=`, 'i').exec(query)
+  return odd ? odd.index + odd[0].length : -1
 }
 
 function unescaped(text: string): string {

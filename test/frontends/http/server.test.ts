@@ -287,10 +287,13 @@ t.test('other paths are not found, with a body that a tracker client can read', 
       [404, 'unknown request'],
     )
   }
-  connection.write(`POST ${announce(1)} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello`)
-  const refused = await connection.read()
-  t.match([refused?.status, refused?.headers['allow']], [405, 'GET, HEAD, OPTIONS'])
-  await connection.ended()
+  for (const target of [announce(1), '/scrape', '/', '/health']) {
+    const other = await open()
+    other.write(`POST ${target} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello`)
+    const refused = await other.read()
+    t.match([refused?.status, refused?.headers['allow']], [405, 'GET, HEAD, OPTIONS'], target)
+    await other.ended()
+  }
 })
 
 t.test('health checks of load balancers are answered, and fail without an engine', async t => {

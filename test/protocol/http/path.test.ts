@@ -91,6 +91,16 @@ t.test('every form of URL that private trackers use can be configured', async t 
   t.same(parse(`/${KEY}/announce?u=${USER}`, named), [key, USER])
 })
 
+t.test('the name of a parameter with a key may be in any case', async t => {
+  const rules = { ...text, keyParameter: 'passkey' }
+  for (const query of [`PassKey=${PASSKEY}`, `x=1&PASSKEY=${PASSKEY}&y=2`, `passKey=${PASSKEY}?x=1`])
+    t.same(parse(`/announce?${query}`, rules), [NONE, digest], query)
+  const twice = `PASSKEY=otherkey&passkey=${PASSKEY}`
+  t.same(parse(`/announce?${twice}`, rules), [NONE, digest], 'the configured case comes first')
+  const dotted = { ...text, keyParameter: 'u.k' }
+  t.equal(parse(`/announce?UXK=${PASSKEY}`, dotted), Failure.missingKey, 'a dot is a dot')
+})
+
 t.test('a second question mark ends the key, and a parameter may be escaped', async t => {
   const rules = { ...text, keyParameter: 'passkey' }
   t.same(parse(`/announce?passkey=${PASSKEY.replace('~', '%7E')}`, rules), [NONE, digest])

@@ -1,0 +1,49 @@
+import { EVENT, Event, INFO_HASH } from '../protocol/records.ts'
+import type { Announce } from './current-announce.ts'
+import type { Engine } from './engine.ts'
+import { findPeer } from './tables/find-peer.ts'
+import { COMPLETION_OWED, DETAIL_USER } from './tables/layout.ts'
+import { detailAt, isCompletionOwed, listOf, seederCount } from './tables/peer-list.ts'
+import { NO_LIST, NO_SLOT, NO_TORRENT, type TorrentRef } from './tables/references.ts'
+import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
+import { findTorrent } from './tables/torrents.ts'
+
+/** Downloads whose `completed` was refused, by a rate limit for example. */
+
+/**
+ * Marks a known leecher whose `completed` is refused, so that it counts when the client returns as
+ * a seeder, which it then does without the event.
+ */
+export function rememberCompleted(engine: Engine, announce: Announce): void {
+  const { held } = engine
+  const { request, at, peer } = announce
+  if (request.u8[at + EVENT] !== Event.completed || !peer.seeder) return
+  holdStripeOf(held, announce.hash)
+  const torrent = findTorrent(held, announce.hash, request.view, at + INFO_HASH)
+  const detail = leecherDetail(engine, announce, torrent)
+  if (detail !== 0) {
+    const { u16 } = held.arena
+    u16[(detail + DETAIL_USER + 2) >> 1]! |= COMPLETION_OWED >>> 16
+  }
+  releaseStripe(held)
+}
+
+/** Whether a seeder announces that the torrent still has as a marked leecher. The stripe is held. */
+export function isOwedCompletion(
+  engine: Engine,
+  announce: Announce,
+  torrent: TorrentRef,
+): boolean {
+  if (!announce.peer.seeder) return false
+  const detail = leecherDetail(engine, announce, torrent)
+  return detail !== 0 && isCompletionOwed(engine.held.arena, detail)
+}
+
+/** Offset of the details of the announcing peer; 0 if the torrent does not have it as a leecher. */
+function leecherDetail({ held }: Engine, { peer }: Announce, torrent: TorrentRef): number {
+  const { arena } = held
+  const list = torrent === NO_TORRENT ? NO_LIST : listOf(arena, torrent, peer.family)
+  const slot = list === NO_LIST ? NO_SLOT : findPeer(held, list, peer)
+  if (slot === NO_SLOT || slot < seederCount(arena, list)) return 0
+  return detailAt(arena, list, peer.family, slot)
+}
