@@ -180,9 +180,7 @@ function stopAnnounced(engine: Engine, announce: Announce, isHeld = false): numb
 /** Counts the download of a peer that stops after its `completed` was refused. */
 function countOwed(engine: Engine, announce: Announce, torrent: TorrentRef): void {
   const { access, held, ring, settings } = engine
-  const isCounted = access.rules.users
-    ? engine.account.counted
-    : !isNewCompletion(engine, announce)
+  const isCounted = access.rules.users ? engine.account.counted : !isNewCompletion(engine, announce)
   if (isCounted) return
   countDownload(engine, torrent)
   if (engine.events) logEvent(engine.events, EventKind.completed, access.user, announce)

@@ -29,11 +29,7 @@ export function rememberCompleted(engine: Engine, announce: Announce): void {
 }
 
 /** Whether a seeder announces that the torrent still has as a marked leecher. The stripe is held. */
-export function isOwedCompletion(
-  engine: Engine,
-  announce: Announce,
-  torrent: TorrentRef,
-): boolean {
+export function isOwedCompletion(engine: Engine, announce: Announce, torrent: TorrentRef): boolean {
   if (!announce.peer.seeder) return false
   const detail = leecherDetail(engine, announce, torrent)
   return detail !== 0 && isCompletionOwed(engine.held.arena, detail)

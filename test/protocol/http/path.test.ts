@@ -93,7 +93,11 @@ t.test('every form of URL that private trackers use can be configured', async t 
 
 t.test('the name of a parameter with a key may be in any case', async t => {
   const rules = { ...text, keyParameter: 'passkey' }
-  for (const query of [`PassKey=${PASSKEY}`, `x=1&PASSKEY=${PASSKEY}&y=2`, `passKey=${PASSKEY}?x=1`])
+  for (const query of [
+    `PassKey=${PASSKEY}`,
+    `x=1&PASSKEY=${PASSKEY}&y=2`,
+    `passKey=${PASSKEY}?x=1`,
+  ])
     t.same(parse(`/announce?${query}`, rules), [NONE, digest], query)
   const twice = `PASSKEY=otherkey&passkey=${PASSKEY}`
   t.same(parse(`/announce?${twice}`, rules), [NONE, digest], 'the configured case comes first')
