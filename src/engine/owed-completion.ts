@@ -28,7 +28,10 @@ export function rememberCompleted(engine: Engine, announce: Announce): void {
   releaseStripe(held)
 }
 
-/** Whether a seeder announces that the torrent still has as a marked leecher. The stripe is held. */
+/**
+ * Whether the announce is of a seeder that is a marked leecher in the torrent. The caller holds the
+ * stripe.
+ */
 export function isOwedCompletion(engine: Engine, announce: Announce, torrent: TorrentRef): boolean {
   if (!announce.peer.seeder) return false
   const detail = leecherDetail(engine, announce, torrent)

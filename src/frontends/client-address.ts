@@ -87,17 +87,18 @@ export function clientAddress(
   const proxied = rules.proxyProtocol ? socketAddress(origin.getProxiedRemoteAddress()) : undefined
   if (proxied?.length === 0) return undefined
   if (proxied && !isInCidrs(rules.trusted, proxied)) return proxied
-  const forwarded = headerList(headers, rules.header)
+  // A proxy may append a line of its own: all lines are one list (RFC 9110 §5.3).
+  const forwarded = headerLines(headers, rules.header).join(',')
   return proxied && forwarded === '' ? proxied : forwardedAddress(forwarded, rules.trusted)
 }
 
-/** All lines of a header as one list (RFC 9110 §5.3): a proxy may append a line of its own. */
-function headerList(headers: Headers, name: string): string {
+/** The values of all lines of a header, whose name is in lower case. */
+export function headerLines(headers: Headers, name: string): string[] {
   const lines: string[] = []
   headers.forEach((key, value) => {
     if (key === name) lines.push(value)
   })
-  return lines.join(',')
+  return lines
 }
 
 /** Writes FAMILY and ADDRESS of the record at `at`. */

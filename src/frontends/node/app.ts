@@ -21,7 +21,7 @@ import { NO_BYTES } from './exchange-base.ts'
 import { openListener } from './open-listener.ts'
 import { readProxyHeader } from './proxy-socket.ts'
 import { readRawRequest } from './raw-request.ts'
-import { RequestMessage } from './request-message.ts'
+import { hasSeveralHosts, RequestMessage } from './request-message.ts'
 import { isWebSocketRequest, withoutUpgrade } from './upgrade-request.ts'
 import { createWebSocketRoute, type WebSocketRoute } from './websocket.ts'
 
@@ -190,11 +190,13 @@ class NodeApp implements App {
 
   readonly #onRequest = (request: RequestMessage, response: ServerResponse): void => {
     const connection = this.#connectionOf(request.socket)
+    if (hasSeveralHosts(request)) return refuseHosts(request.socket)
     connection.arrived(new NodeExchange(request, response, connection))
   }
 
   readonly #onUpgrade = (request: RequestMessage, stream: Duplex, head: Buffer): void => {
     const socket = stream as Socket
+    if (hasSeveralHosts(request)) return refuseHosts(stream)
     const route = this.#webSockets
     if (!route || !isWebSocketRequest(request)) {
       this.#serveAgain(socket, withoutUpgrade(request, head))
@@ -240,6 +242,11 @@ class NodeApp implements App {
     socket.unshift(bytes)
     this.#serveHttp(socket)
   }
+}
+
+/** node:http accepts several Host lines, which RFC 9112 §3.2 does not allow. */
+function refuseHosts(stream: Duplex): void {
+  answerClientError(new Error('several Host lines'), stream)
 }
 
 function otherEnd({ remoteAddress, remotePort }: Socket): string {

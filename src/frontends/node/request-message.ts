@@ -24,3 +24,7 @@ export class RequestMessage extends IncomingMessage {
     if (!this.isWithoutBody) (IncomingMessage.prototype as { _dump?(): void })._dump?.call(this)
   }
 }
+
+export function hasSeveralHosts({ rawHeaders }: IncomingMessage): boolean {
+  return rawHeaders.filter((name, n) => n % 2 === 0 && name.toLowerCase() === 'host').length > 1
+}

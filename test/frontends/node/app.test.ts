@@ -112,6 +112,8 @@ t.test('odd requests get an answer and not silence', async t => {
     ['GET /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n', 200],
     ['GET /a HTTP/1.1\r\n\r\n', 400],
     ['GET /a HTTP/1.1\r\nhost : x\r\n\r\n', 400],
+    ['GET /a HTTP/1.1\r\nhost: x\r\nHOST: x\r\n\r\n', 400],
+    ['GET /a HTTP/1.1\r\nhost: x\r\nhost: y\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n', 400],
     ['nonsense\r\n\r\n', 400],
     ['\x16\x03\x01\x00\x01\r\n\r\n', 400],
     ['GET /a HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n', 400],
@@ -133,6 +135,16 @@ t.test('what is unreadable is refused behind the answers to the requests before 
   t.equal(String((await connection.read())?.body), 'get /b 3')
   t.equal((await connection.read())?.status, 400)
   await connection.ended()
+})
+
+t.test('a request with two Host lines is refused behind the answers before it', async t => {
+  const { handled, open } = await start(t)
+  const connection = await open()
+  connection.write(get('/a?3') + get('/b', 'host: y\r\n') + get('/c'))
+  t.equal(String((await connection.read())?.body), 'get /a 3')
+  t.equal((await connection.read())?.status, 400)
+  await connection.ended()
+  t.equal(handled(), 1)
 })
 
 t.test('a head of 15 KiB may come in pieces', async t => {

@@ -1,7 +1,12 @@
 import { type Admin, AdminError } from '../../../admin/admin.ts'
 import type { KeyFormat } from '../../../protocol/key.ts'
 import type { HttpRequest } from '../../adapter.ts'
-import { clientAddress, compileProxyRules, type ProxyRules } from '../../client-address.ts'
+import {
+  clientAddress,
+  compileProxyRules,
+  headerLines,
+  type ProxyRules,
+} from '../../client-address.ts'
 import type { Call, Handler, Services } from '../call.ts'
 import { createHostGuard } from '../host.ts'
 import { listOperations, type Operation } from '../openapi.ts'
@@ -25,6 +30,7 @@ import {
   NOT_FOUND,
   type RepeatStatus,
   type Reply,
+  SEVERAL_HOSTS,
   statusReply,
 } from '../replies.ts'
 import { readToken, TokenGuard } from '../token.ts'
@@ -133,7 +139,9 @@ export class Responder {
   /** The reply that does not need an operation; undefined if the operation replies. */
   #findReply(exchange: Exchange, request: HttpRequest): Reply | undefined {
     const method = request.getMethod().toUpperCase()
-    if (this.#isForeign(request.getHeader('host'))) return FOREIGN_HOST
+    const hosts = headerLines(request, 'host')
+    if (hosts.length > 1) return SEVERAL_HOSTS
+    if (this.#isForeign(hosts[0] ?? '')) return FOREIGN_HOST
     if (method === 'OPTIONS') return PREFLIGHT
     const path = request.getUrl()
     const file = this.#files(method, path, request.getHeader('if-none-match'))

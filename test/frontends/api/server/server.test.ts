@@ -204,6 +204,16 @@ t.test('closing the server closes its connections', async t => {
   t.equal(server.inFlight, 0)
 })
 
+t.test('a request with two Host headers is refused', async t => {
+  const { server } = await startApi(t)
+  for (const second of ['localhost', 'evil.example']) {
+    const connection = await RawConnection.open(server.port)
+    connection.write(`GET /health HTTP/1.1\r\nhost: localhost\r\nHost: ${second}\r\n\r\n`)
+    t.equal((await connection.read())?.status, 400, second)
+    connection.destroy()
+  }
+})
+
 t.test('rejects for an unavailable address and for an empty token', async t => {
   const options = {
     host: '192.0.2.1',
