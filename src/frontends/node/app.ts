@@ -190,13 +190,16 @@ class NodeApp implements App {
 
   readonly #onRequest = (request: RequestMessage, response: ServerResponse): void => {
     const connection = this.#connectionOf(request.socket)
-    if (hasSeveralHosts(request)) return refuseHosts(request.socket)
-    connection.arrived(new NodeExchange(request, response, connection))
+    if (hasSeveralHosts(request)) refuseHosts(request.socket)
+    else connection.arrived(new NodeExchange(request, response, connection))
   }
 
   readonly #onUpgrade = (request: RequestMessage, stream: Duplex, head: Buffer): void => {
     const socket = stream as Socket
-    if (hasSeveralHosts(request)) return refuseHosts(stream)
+    if (hasSeveralHosts(request)) {
+      refuseHosts(stream)
+      return
+    }
     const route = this.#webSockets
     if (!route || !isWebSocketRequest(request)) {
       this.#serveAgain(socket, withoutUpgrade(request, head))
