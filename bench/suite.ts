@@ -1,6 +1,7 @@
 import { access } from './micro/access.ts'
 import { engine } from './micro/engine.ts'
 import { parse } from './micro/http-request.ts'
+import { limits } from './micro/limits.ts'
 import { sessions } from './micro/sessions.ts'
 import { udpLoop } from './micro/udp-loop.ts'
 import type { Scenario } from './scenario.ts'
@@ -17,6 +18,7 @@ import { snapshot } from './scenarios/snapshot.ts'
 import { start } from './scenarios/start.ts'
 import { sweep } from './scenarios/sweep.ts'
 import { udpFill, udpKnown, udpLoadTest } from './scenarios/udp.ts'
+import { udpUsers } from './scenarios/udp-users.ts'
 import { threads, workers } from './scenarios/workers.ts'
 
 /** Scenarios in the order of execution. Scenarios with targets run first. */
@@ -42,7 +44,9 @@ export const SCENARIOS: readonly Scenario[] = [
   parse,
   udpLoop,
   access,
+  limits,
   sessions,
+  udpUsers,
   scrape,
   attack,
 ]

@@ -86,6 +86,11 @@ export function infoHashOf(n: number): Buffer {
   return hash
 }
 
+/** Key of user `n`. */
+export function userKeyOf(n: number): string {
+  return infoHashOf(n).toString('hex')
+}
+
 /** Percent-encodes a byte as clients do: everything but unreserved characters. */
 const ESCAPED = Array.from({ length: 256 }, (_, byte) => {
   const character = String.fromCharCode(byte)

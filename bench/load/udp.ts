@@ -15,10 +15,20 @@ import {
   PACKET_PEER_ID,
   PACKET_PORT,
   PACKET_TRANSACTION_ID,
+  PACKET_UPLOADED,
   PROTOCOL_ID,
   REQUEST_HEADER_BYTES,
 } from '../../src/protocol/udp/packet.ts'
-import { Event, infoHashOf, isSeeder, type Mix, numwantOf, randomEvent, torrentOf } from './mix.ts'
+import {
+  Event,
+  infoHashOf,
+  isSeeder,
+  type Mix,
+  numwantOf,
+  randomEvent,
+  torrentOf,
+  userKeyOf,
+} from './mix.ts'
 import {
   addressDatagram,
   type LoadSocket,
@@ -35,7 +45,15 @@ import {
  * torrent, address, port and peer id, so that filling once enters all peers and every later
  * announce finds its own.
  */
-export type UdpLoad = { readonly port: number; readonly mix: Mix }
+export type UdpLoad = {
+  readonly port: number
+  readonly mix: Mix
+  /**
+   * Number of users that the clients belong to. Announces then have the key of the client's user in
+   * their path (BEP 41), and report more uploaded bytes each time.
+   */
+  readonly users?: number
+}
 
 export type UdpCommand =
   | { readonly does: 'fill' }
@@ -64,7 +82,7 @@ const SCRAPED_HASHES = 4
 const CONNECT_MILLIS_MAX = 10_000
 const pause = new Int32Array(new SharedArrayBuffer(4))
 
-function createUdpGenerator({ port, mix }: UdpLoad) {
+function createUdpGenerator({ port, mix, users = 0 }: UdpLoad) {
   const load = openLoadSocket(port, WINDOW)
   const { memory } = load
   const random = createRandom(mix.seed)
@@ -72,6 +90,8 @@ function createUdpGenerator({ port, mix }: UdpLoad) {
   /** Connection ids, in two words. */
   const ids = new Int32Array(addresses * 2)
   const hashes = Array.from({ length: mix.torrents }, (_, n) => infoHashOf(n))
+  const options = Array.from({ length: users }, (_, n) => pathOption(`/${userKeyOf(n)}/announce`))
+  let uploaded = 0
 
   const addressOf = (peer: number): number => (Math.imul(peer, 0x85ebca6b) >>> 8) % addresses
 
@@ -97,7 +117,13 @@ function createUdpGenerator({ port, mix }: UdpLoad) {
     view.setInt32(at + PACKET_EVENT, event)
     view.setInt32(at + PACKET_NUM_WANT, numwantOf(peer, mix.numwant))
     view.setUint16(at + PACKET_PORT, 1024 + (peer % 60_000))
-    addressDatagram(load, n, sourceOf(address), ANNOUNCE_PACKET_BYTES)
+    const option = options[peer % users]
+    if (option) {
+      view.setUint32(at + PACKET_UPLOADED + 4, uploaded++)
+      u8.set(option, at + ANNOUNCE_PACKET_BYTES)
+    }
+    const bytes = ANNOUNCE_PACKET_BYTES + (option?.length ?? 0)
+    addressDatagram(load, n, sourceOf(address), bytes)
   }
 
   function writeScrape(n: number, peer: number): void {
@@ -214,6 +240,13 @@ function createUdpGenerator({ port, mix }: UdpLoad) {
     },
   }
 }
+
+/** The URLData option of BEP 41 with this path. */
+function pathOption(path: string): Buffer {
+  return Buffer.concat([Buffer.from([URL_DATA, path.length]), Buffer.from(path)])
+}
+
+const URL_DATA = 2
 
 /** 127.1.0.0 and up, none of which ends in 0. */
 function sourceOf(address: number): number {

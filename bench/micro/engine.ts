@@ -1,5 +1,10 @@
 import { answer } from '../../src/engine/answer.ts'
-import { createTables, type Engine, openEngine } from '../../src/engine/engine.ts'
+import {
+  createTables,
+  type Engine,
+  type EngineSettings,
+  openEngine,
+} from '../../src/engine/engine.ts'
 import { createRandom, randomBelow } from '../../src/engine/tables/random.ts'
 import { totals } from '../../src/engine/totals.ts'
 import { createLog } from '../../src/log.ts'
@@ -26,11 +31,16 @@ export type FilledEngine = { readonly engine: Engine; announce(count: number): n
  * Enters all peers and returns how to announce for random ones of them: `announce` returns
  * nanoseconds of processor time for each.
  */
-export function fillEngine(torrents: number, peers: number, hugePages = false): FilledEngine {
+export function fillEngine(
+  torrents: number,
+  peers: number,
+  hugePages = false,
+  settings: EngineSettings = SETTINGS,
+): FilledEngine {
   const tables = createTables(memoryFor(peers))
   if (hugePages)
     adviseHugePages(tables.arenas, createLog({ level: 'warn', format: 'json' }, 'bench'))
-  const engine = openEngine(tables, SETTINGS)
+  const engine = openEngine(tables, settings)
   const request = allocate(ANNOUNCE_BYTES)
   const reply = allocate(REPLY_BYTES)
   const random = createRandom(42)

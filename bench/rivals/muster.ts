@@ -37,6 +37,8 @@ export type MusterOptions = {
   readonly udp?: { readonly threads: number }
   /** Data folder. Defaults to a temporary one. */
   readonly folder?: string
+  /** Signal that ends it. Defaults to SIGTERM. */
+  readonly stopSignal?: NodeJS.Signals
 }
 
 /** Starts the built program with an HTTP tracker on 127.0.0.1 and ::1, and without persistence. */
@@ -56,6 +58,7 @@ export function muster(options: MusterOptions = {}): Rival {
         core,
         folder,
         ready: 'ready',
+        ...(options.stopSignal && { stopSignal: options.stopSignal }),
       })
       return options.folder ? started : withFolder(started, folder)
     },
