@@ -27,6 +27,27 @@ export const HEX_DIGITS = Int8Array.from({ length: 256 }, (_, code) => {
 })
 
 /**
+ * Decodes `digits` hex digits, an even number of them, of either case, at `from` of `source` to
+ * `out` at `at`. Returns false, after writing other bytes, if one of them is another character.
+ */
+export function copyHex(
+  source: Uint8Array,
+  from: number,
+  digits: number,
+  out: Uint8Array,
+  at: number,
+): boolean {
+  let all = 0
+  for (let n = 0; n < digits; n += 2) {
+    const high = HEX_DIGITS[source[from + n]!]!
+    const low = HEX_DIGITS[source[from + n + 1]!]!
+    all |= high | low
+    out[at + (n >> 1)] = (high << 4) | low
+  }
+  return all >= 0
+}
+
+/**
  * Decodes the text, hex digits of either case, to `out` at `at`. Returns false, possibly after
  * writing some bytes, for an odd number of digits or any other character.
  */

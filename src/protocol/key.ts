@@ -11,7 +11,7 @@ import { HASH_BYTES } from './records.ts'
 export type KeyFormat = 'hex' | 'text'
 
 /** Hexadecimal digits of a key. */
-const KEY_DIGITS = HASH_BYTES * 2
+export const KEY_DIGITS = HASH_BYTES * 2
 
 const HEX = /^[0-9a-f]{40}$/i
 const TEXT = /^[\w.~-]{8,64}$/

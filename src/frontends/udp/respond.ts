@@ -44,6 +44,7 @@ import {
   readUrlData,
   SCRAPE_RECORD_BYTES,
   scrapeOptionsAt,
+  soleUrlDataAt,
   UDP_REQUEST_BYTES_MAX,
   writeAnswerHeader,
 } from '../../protocol/udp/packet.ts'
@@ -209,7 +210,14 @@ function request(
 /** Reads the keys, where they are required, from the path in the options of the announce. */
 function readAnnounceKeys({ paths, record }: Responder, { at, length, memory }: Datagram): Failure {
   if (!needsKeys(paths.rules)) return Failure.none
-  const bytes = readUrlData(memory.u8, at + ANNOUNCE_PACKET_BYTES, at + length, urlData, 0)
+  const { u8 } = memory
+  const optionsAt = at + ANNOUNCE_PACKET_BYTES
+  url.at = soleUrlDataAt(u8, optionsAt, at + length)
+  if (url.at !== 0) {
+    url.end = url.at + (u8[url.at - 1] as number)
+    if (paths.readCommonPath(u8, url, record, KEY, USER_KEY)) return Failure.none
+  }
+  const bytes = readUrlData(u8, optionsAt, at + length, urlData, 0)
   const [path, query] = readUrl(bytes)
   return paths.readAnnounceKeys(path, query, record, KEY, USER_KEY)
 }
@@ -218,6 +226,8 @@ function needsKeys({ keys, users }: PathRules): boolean {
   return keys || users
 }
 
+/** Where the path and query of the current announce are in its datagram, if they are in one piece. */
+const url = { at: 0, end: 0 }
 const urlData = Buffer.alloc(UDP_REQUEST_BYTES_MAX)
 
 function scrape(responder: Responder, datagram: Datagram): number {

@@ -1,6 +1,6 @@
-import type { Bytes } from '../bytes.ts'
+import { type Bytes, copyHex } from '../bytes.ts'
 import { Failure } from '../failures.ts'
-import { KEY_PATTERN, type KeyFormat, readKey } from '../key.ts'
+import { KEY_DIGITS, KEY_PATTERN, type KeyFormat, readKey } from '../key.ts'
 import { HASH_BYTES, Kind } from '../records.ts'
 
 /** Where a request has its keys, and which it must have: a key of the tracker, one of a user. */
@@ -49,6 +49,8 @@ export class TrackerPaths {
   readonly #format: KeyFormat
   readonly #keyParameter: string
   readonly #userKeyParameter: string
+  /** What follows the key in the common form of an announce path; undefined if there is none. */
+  readonly #afterKey: Buffer | undefined
   /** The path that was matched last, and what was found in it. */
   #path = ''
   #kind: Kind | 0 = 0
@@ -66,6 +68,9 @@ export class TrackerPaths {
     ]
     this.literals = paths.filter(([path]) => !path.includes('{'))
     this.#forms = paths.flatMap(([path, kind]) => formsOf(path, kind, this.#format))
+    const first = (rules.announcePaths ?? ANNOUNCE_PATHS)[0] ?? '{'
+    const hasOneKey = rules.keys !== rules.users
+    this.#afterKey = hasOneKey && !first.includes('{') ? Buffer.from(first) : undefined
   }
 
   /** The kind of request of a path, 0 for any other path. A query may follow. */
@@ -90,6 +95,27 @@ export class TrackerPaths {
     if (!this.rules.keys && !this.rules.users) return Failure.none
     this.#match(path)
     return this.#readKeys(false, query, into, keyAt, userKeyAt)
+  }
+
+  /**
+   * Reads the key of an announce whose path and query are the bytes from `at` to `end` of `from`,
+   * if the path has the common form, such as `/KEY/announce` with a key of 40 digits. Does not
+   * create strings. Returns false for another path, which `readAnnounceKeys` reads.
+   */
+  readCommonPath(
+    from: Uint8Array,
+    { at, end }: { readonly at: number; readonly end: number },
+    into: Bytes,
+    keyAt: number,
+    userKeyAt: number,
+  ): boolean {
+    const after = this.#afterKey
+    const afterAt = at + 1 + KEY_DIGITS
+    if (!after || afterAt + after.length > end || from[at] !== SLASH) return false
+    const pathEnd = afterAt + after.length
+    if (pathEnd !== end && from[pathEnd] !== QUESTION_MARK) return false
+    for (let n = 0; n < after.length; n++) if (from[afterAt + n] !== after[n]) return false
+    return copyHex(from, at + 1, KEY_DIGITS, into.u8, this.rules.keys ? keyAt : userKeyAt)
   }
 
   /** The same for a scrape, which may need fewer keys. */
@@ -158,6 +184,9 @@ export class TrackerPaths {
     }
   }
 }
+
+const SLASH = 0x2f
+const QUESTION_MARK = 0x3f
 
 /** The path without its query, with one slash before each part. */
 function plain(path: string): string {

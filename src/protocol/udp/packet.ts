@@ -211,6 +211,17 @@ export function readUrlData(
 }
 
 /**
+ * Offset of the data of the URLData option at `at`, of which the byte in front is the length, if it
+ * is the only option until `end`; 0 otherwise.
+ */
+export function soleUrlDataAt(packet: Uint8Array, at: number, end: number): number {
+  if (at + 2 > end || packet[at] !== Option.urlData) return 0
+  const next = at + 2 + (packet[at + 1] as number)
+  const isLast = next === end || (next < end && packet[next] === Option.end)
+  return isLast ? at + 2 : 0
+}
+
+/**
  * Offset at which the options of the scrape from `at` to `end` begin; `end` if it does not have
  * any. BEP 41 describes options of announces only, so nothing marks the end of the hashes: options
  * begin after a hash, with URLData of an absolute path, and fill the rest of the packet exactly.
