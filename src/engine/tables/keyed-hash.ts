@@ -15,14 +15,24 @@ export function hashInfoHash(key: HashKey, view: DataView, at: number): number {
   return hashWords(key, view, at, 5, view, at, 0)
 }
 
-const ZERO = new DataView(new ArrayBuffer(4))
-
 /**
- * Signed hash of the source of a request: the IPv4 address at `at`, padded with four zero bytes in
- * front, or the first eight bytes of the IPv6 address.
+ * Signed hash of the source of a request: the IPv4 address at `at`, or the first eight bytes of the
+ * IPv6 address. An IPv4 address padded with four zero bytes in front has the same hash.
  */
 export function hashSource(key: HashKey, view: DataView, at: number, isIpv4: boolean): number {
-  return isIpv4 ? hashWords(key, ZERO, 0, 1, view, at, 1) : hashWords(key, view, at, 2, view, at, 0)
+  if (isIpv4) return hashIpv4(key, view.getInt32(at, true))
+  if (view.getInt32(at, true) === 0) return hashIpv4(key, view.getInt32(at + 4, true))
+  return hashWords(key, view, at, 2, view, at, 0)
+}
+
+/**
+ * A keyed bijection: two IPv4 addresses never have the same hash. It is not as strong as SipHash,
+ * and does not need to be, because nobody can choose from many IPv4 addresses.
+ */
+function hashIpv4(key: HashKey, address: number): number {
+  const word = Math.imul(address ^ key[0], 0x85ebca6b)
+  const mixed = Math.imul(word ^ (word >>> 15) ^ key[1], 0xc2b2ae35)
+  return mixed ^ (mixed >>> 16)
 }
 
 /** Signed hash of a peer's identity: the 20 bytes of its id and its address of `addressBytes`. */
