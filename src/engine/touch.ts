@@ -14,3 +14,8 @@ export function touchAnnounce(engine: Engine, { hash }: Announce): void {
   // Stored, so that the compiler does not remove the reads.
   engine.touched = readAhead(held, hash) ^ touchSession(sessions, access.user, hash)
 }
+
+/** The same for the torrent alone, before the bucket of the rate limit is read. */
+export function touchSwarm(engine: Engine, { hash }: Announce): void {
+  engine.touched = readAhead(engine.held, hash)
+}
