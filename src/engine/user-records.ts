@@ -119,8 +119,10 @@ function isNothing({ uploaded, downloaded, completed, flags }: Credit): boolean 
 /** Adds a whole number below 2^53 to the u64 at `word`, which stops at TOTAL_MAX. */
 function addBytes(u32: Uint32Array, word: number, bytes: number): void {
   if (bytes === 0) return
-  const low = u32[word]! + (bytes % 0x1_0000_0000)
-  const high = u32[word + 1]! + Math.floor(bytes / 0x1_0000_0000) + (low >= 0x1_0000_0000 ? 1 : 0)
+  // Not the operator %, which is a function call for a number that is not a small integer.
+  const units = Math.floor(bytes / 0x1_0000_0000)
+  const low = u32[word]! + (bytes - units * 0x1_0000_0000)
+  const high = u32[word + 1]! + units + (low >= 0x1_0000_0000 ? 1 : 0)
   const isFull = high > 0x7fff_ffff
   u32[word] = isFull ? 0xffff_ffff : low
   u32[word + 1] = isFull ? 0x7fff_ffff : high
