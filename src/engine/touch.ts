@@ -9,10 +9,10 @@ import { readAhead } from './tables/torrents.ts'
  * of a lock, so otherwise it would wait for one after the other. The values are not used; another
  * thread may be changing them.
  */
-export function touchAnnounce(engine: Engine, { hash }: Announce): void {
+export function touchAnnounce(engine: Engine, { hash, peer }: Announce): void {
   const { access, held, sessions } = engine
   // Stored, so that the compiler does not remove the reads.
-  engine.touched = readAhead(held, hash) ^ touchSession(sessions, access.user, hash)
+  engine.touched = readAhead(held, hash) ^ touchSession(sessions, access.user, hash, peer.seeder)
 }
 
 /** The same for the torrent alone, before the bucket of the rate limit is read. */
