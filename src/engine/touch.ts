@@ -12,10 +12,11 @@ import { readAhead } from './tables/torrents.ts'
 export function touchAnnounce(engine: Engine, { hash, peer }: Announce): void {
   const { access, held, sessions } = engine
   // Stored, so that the compiler does not remove the reads.
-  engine.touched = readAhead(held, hash) ^ touchSession(sessions, access.user, hash, peer.seeder)
+  engine.touched =
+    readAhead(held, hash, peer.family) ^ touchSession(sessions, access.user, hash, peer.seeder)
 }
 
 /** The same for the torrent alone, before the bucket of the rate limit is read. */
-export function touchSwarm(engine: Engine, { hash }: Announce): void {
-  engine.touched = readAhead(engine.held, hash)
+export function touchSwarm(engine: Engine, { hash, peer }: Announce): void {
+  engine.touched = readAhead(engine.held, hash, peer.family)
 }
