@@ -1,5 +1,5 @@
 import t from 'tap'
-import { allocate, bytesOf, readHex } from '../../src/protocol/bytes.ts'
+import { allocate, bytesOf, copyHex, readHex } from '../../src/protocol/bytes.ts'
 
 t.test('new memory is zero and of the size asked for', async t => {
   const { u8, view } = allocate(16)
@@ -25,5 +25,19 @@ t.test('hex digits of either case become bytes, and nothing else does', async t 
   t.ok(readHex('', out, 4))
   for (const text of ['a', 'abc', '0g', 'g0', ' a', '+1', '0x', '\u01300', '0\uff10']) {
     t.notOk(readHex(text, out, 0), text)
+  }
+})
+
+t.test('hex digits in memory become the same bytes as in text', async t => {
+  const out = new Uint8Array(4)
+  t.ok(copyHex(Buffer.from('..00fFA7..'), 2, 6, out, 1))
+  t.same([...out], [0, 0, 0xff, 0xa7])
+  for (let byte = 0; byte < 256; byte++) {
+    const text = String.fromCharCode(byte)
+    for (const pair of [`${text}0`, `0${text}`]) {
+      const isHex = readHex(pair, out, 0)
+      t.equal(copyHex(Buffer.from(pair, 'latin1'), 0, 2, out, 1), isHex)
+      if (isHex) t.equal(out[1], out[0])
+    }
   }
 })

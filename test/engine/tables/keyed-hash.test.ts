@@ -1,5 +1,5 @@
 import t from 'tap'
-import { hashInfoHash, hashPeer } from '../../../src/engine/tables/keyed-hash.ts'
+import { hashInfoHash, hashPeer, hashSource } from '../../../src/engine/tables/keyed-hash.ts'
 
 const view = new DataView(Uint8Array.from({ length: 64 }, (_, n) => n).buffer)
 
@@ -27,6 +27,28 @@ t.test('consecutive info hashes are distributed evenly over the slots', async t 
     places[place] = (places[place] ?? 0) + 1
   }
   t.ok(Math.max(...places) < 256 + 6 * 16 && Math.min(...places) > 256 - 6 * 16)
+})
+
+t.test('the source of a request is an IPv4 address in either form, or an IPv6 /64', async t => {
+  const key = [0x12345678, 0x6789abcd] as const
+  const bytes = new DataView(new ArrayBuffer(24))
+  const addresses = 1 << 16
+  const found = new Set<number>()
+  const sets = new Uint32Array(256)
+  for (let n = 0; n < addresses; n++) {
+    bytes.setUint32(4, 0x0a000000 + n)
+    const hash = hashSource(key, bytes, 4, true)
+    found.add(hash)
+    sets[hash & 255]!++
+    if (n % 999 === 0) t.equal(hashSource(key, bytes, 0, false), hash, 'padded with zeros')
+  }
+  t.equal(found.size, addresses, 'no two addresses share a hash')
+  t.ok(Math.max(...sets) < 256 + 6 * 16 && Math.min(...sets) > 256 - 6 * 16, 'evenly spread')
+  bytes.setUint32(0, 0x20010db8)
+  const hash = hashSource(key, bytes, 0, false)
+  bytes.setUint32(8, 1)
+  t.equal(hashSource(key, bytes, 0, false), hash, 'the second half does not count')
+  t.not(hashSource([key[0], key[1] + 1], bytes, 0, false), hash)
 })
 
 t.test('a peer is identified by its id and its address', async t => {

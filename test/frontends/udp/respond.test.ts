@@ -191,6 +191,34 @@ t.test('where keys are required, an announce has those of its path', async t => 
   t.equal(asked.length, 2)
 })
 
+t.test('where users have keys, an announce has that of its path in any form', async t => {
+  const { send, connect, asked } = listener(Family.ipv4, false, [], { keys: false, users: true })
+  const userKey = 'cd'.repeat(20)
+  const id = connect()
+  const announce = (options: Buffer) => send(announcePacket(id, 1, { options }))
+  const path = `/${userKey.toUpperCase()}/announce`
+  const forms = [
+    urlData(path),
+    Buffer.concat([urlData(path), Buffer.of(0, 7)]),
+    urlData(`${path}?a=b`),
+    urlData(path.slice(0, 9), path.slice(9)),
+    Buffer.concat([Buffer.of(1), urlData(path)]),
+    urlData(`/announce/${userKey}`),
+    urlData(`/${'ab'.repeat(20)}/${userKey}/announce`),
+  ]
+  for (const options of forms) {
+    announce(options)
+    t.equal(asked.at(-1)?.toString('hex', USER_KEY, USER_KEY + 20), userKey)
+    asked.at(-1)?.fill(0)
+  }
+  t.equal(asked.length, forms.length)
+  const bad = urlData(`/${'cd'.repeat(19)}cx/announce`)
+  t.match(announce(bad).toString('latin1', 8), /not hex/)
+  const cut = urlData(path).subarray(0, -1)
+  t.equal(announce(cut).toString('latin1', 8), 'missing key')
+  t.equal(asked.length, forms.length)
+})
+
 t.test('a `stopped` needs no key, and proves none', async t => {
   const rules = { keys: true, users: true }
   const { send, connect, asked } = listener(Family.ipv4, false, [], rules)

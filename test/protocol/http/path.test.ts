@@ -4,6 +4,7 @@ import { allocate } from '../../../src/protocol/bytes.ts'
 import { Failure } from '../../../src/protocol/failures.ts'
 import { isTrackerPath, type PathRules, TrackerPaths } from '../../../src/protocol/http/path.ts'
 import { Kind } from '../../../src/protocol/records.ts'
+import { fc } from '../../fixtures/seed.ts'
 
 const KEY = '0123456789abcdef0123456789ABCDEF01234567'
 const USER = 'fedcba9876543210fedcba9876543210fedcba98'
@@ -168,6 +169,55 @@ t.test('paths of the configuration', async t => {
     '/a?b',
   ])
     t.notOk(isTrackerPath(path), path)
+})
+
+/** What `readCommonPath` reads from the bytes of a path; undefined for one that it leaves. */
+function parseCommon(path: string, rules: PathRules): [string, string] | undefined {
+  const into = allocate(48)
+  const bytes = Buffer.from(`guard/${path}/guard`, 'latin1')
+  const place = { at: 6, end: 6 + path.length }
+  if (!new TrackerPaths(rules).readCommonPath(bytes, place, into, 2, 24)) return undefined
+  const hex = (at: number) => Buffer.from(into.u8.slice(at, at + 20)).toString('hex')
+  return [hex(2), hex(24)]
+}
+
+t.test('the common form of an announce path is read from bytes', async t => {
+  t.same(parseCommon(`/${KEY}/announce`, keys), [key, NONE])
+  t.same(parseCommon(`/${USER}/announce?a=b`, users), [NONE, USER])
+  const php = { ...text, announcePaths: ['/t/announce.php', '/announce'] }
+  t.same(parseCommon(`/${USER}/t/announce.php`, php), [NONE, USER])
+  for (const path of [`/${USER}/announce`, `/${PASSKEY}/t/announce.php`])
+    t.equal(parseCommon(path, php), undefined)
+  t.equal(parseCommon(`/${KEY}/announce`, both), undefined)
+  t.equal(parseCommon(`/${KEY}/announce`, { ...keys, announcePaths: ['/{key}/announce'] }), undefined)
+})
+
+t.test('the common form gives the same keys as any other way to read it', async t => {
+  const parts = ['/', KEY, USER, '/announce', 'announce', '?', '?a=b', '//', 'g', '%', 'scrape']
+  const ways = fc.constantFrom<PathRules>(
+    keys,
+    users,
+    both,
+    text,
+    { ...users, usersRequired: false, keyParameter: 'a' },
+    { ...users, announcePaths: ['/announce/announce', '/announce'] },
+    { ...keys, announcePaths: ['/{user_key}/announce', '/announce'] },
+    { ...keys, announcePaths: [] },
+  )
+  let common = 0
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...parts), { maxLength: 5 }), ways, (pieces, rules) => {
+      for (const path of [pieces.join(''), `/${USER}/announce${pieces.join('')}`]) {
+        const found = parseCommon(path, rules)
+        if (found === undefined) continue
+        common++
+        if (String(found) !== String(parse(path, rules))) return false
+      }
+      return true
+    }),
+    { numRuns: 2000 },
+  )
+  t.ok(common > 100, `${common} paths have the common form`)
 })
 
 t.test('no path throws', async t => {

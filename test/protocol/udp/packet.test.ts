@@ -132,7 +132,22 @@ function urlOf(t: Test, options: readonly (number | string)[]): string {
   const out = new Uint8Array(512)
   const written = packet.readUrlData(memory.u8, at + 98, at + 98 + bytes.length, out, 3)
   t.same(out.subarray(3 + written), new Uint8Array(509 - written), 'writes nothing behind')
-  return Buffer.from(out.subarray(3, 3 + written)).toString()
+  const url = Buffer.from(out.subarray(3, 3 + written)).toString()
+  const end = at + 98 + bytes.length
+  const soleAt = packet.soleUrlDataAt(memory.u8, at + 98, end)
+  if (soleAt !== 0) {
+    const size = memory.u8[soleAt - 1] as number
+    t.ok(soleAt + size <= end)
+    t.equal(Buffer.from(memory.u8.subarray(soleAt, soleAt + size)).toString(), url)
+  }
+  t.equal(soleAt !== 0, isSoleUrl(options), 'only one option is read in place')
+  return url
+}
+
+/** Whether the options are one URLData option, of which a text has all bytes, and its end. */
+function isSoleUrl([kind, length, url, next]: readonly (number | string)[]): boolean {
+  const isWhole = kind === 2 && typeof url === 'string' && url.length === length
+  return isWhole && (next === undefined || next === 0)
 }
 
 t.test('URLData is joined from all its options', async t => {
