@@ -52,7 +52,10 @@ async function withTracker<Done>(
  * Measures what the tracker's processes take for the requests of `load`. Loopback charges a
  * tracker's sending to the tracker, and its receiving to the generator.
  */
-export async function measureLoad(tracker: RunningRival, load: () => Promise<UdpReport>): Promise<Run> {
+export async function measureLoad(
+  tracker: RunningRival,
+  load: () => Promise<UdpReport>,
+): Promise<Run> {
   const pids = processTree(tracker.pid)
   const cpu = countCpu(pids)
   const report = await load()

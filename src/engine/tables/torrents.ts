@@ -78,7 +78,11 @@ export function findTorrent(
  * Reads the torrent that is probably the one of this hash, and the begin of its peers of a family,
  * without a lock; see touch.ts.
  */
-export function readAhead({ arenas, stripeCount }: HeldStripe, hash: number, family: Family): number {
+export function readAhead(
+  { arenas, stripeCount }: HeldStripe,
+  hash: number,
+  family: Family,
+): number {
   const number = stripeOf(hash, stripeCount)
   const { u32 } = arenas[number % arenas.length]!
   const stripe = stripeHead(number, arenas.length)

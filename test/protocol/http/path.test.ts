@@ -189,7 +189,10 @@ t.test('the common form of an announce path is read from bytes', async t => {
   for (const path of [`/${USER}/announce`, `/${PASSKEY}/t/announce.php`])
     t.equal(parseCommon(path, php), undefined)
   t.equal(parseCommon(`/${KEY}/announce`, both), undefined)
-  t.equal(parseCommon(`/${KEY}/announce`, { ...keys, announcePaths: ['/{key}/announce'] }), undefined)
+  t.equal(
+    parseCommon(`/${KEY}/announce`, { ...keys, announcePaths: ['/{key}/announce'] }),
+    undefined,
+  )
 })
 
 t.test('the common form gives the same keys as any other way to read it', async t => {
