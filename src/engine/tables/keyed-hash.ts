@@ -26,8 +26,8 @@ export function hashSource(key: HashKey, view: DataView, at: number, isIpv4: boo
 }
 
 /**
- * A keyed bijection: two IPv4 addresses never have the same hash. It is not as strong as SipHash,
- * and does not need to be, because nobody can choose from many IPv4 addresses.
+ * A keyed bijection: two IPv4 addresses never have the same hash. It is weaker than SipHash. This
+ * is enough, because a client cannot choose from many IPv4 addresses.
  */
 function hashIpv4(key: HashKey, address: number): number {
   const word = Math.imul(address ^ key[0], 0x85ebca6b)

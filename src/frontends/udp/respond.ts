@@ -226,7 +226,7 @@ function needsKeys({ keys, users }: PathRules): boolean {
   return keys || users
 }
 
-/** Where the path and query of the current announce are in its datagram, if they are in one piece. */
+/** Place of the path and query of the current announce, if its datagram has them in one piece. */
 const url = { at: 0, end: 0 }
 const urlData = Buffer.alloc(UDP_REQUEST_BYTES_MAX)
 

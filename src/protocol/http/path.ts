@@ -49,7 +49,7 @@ export class TrackerPaths {
   readonly #format: KeyFormat
   readonly #keyParameter: string
   readonly #userKeyParameter: string
-  /** What follows the key in the common form of an announce path; undefined if there is none. */
+  /** Bytes after the key in the common form of an announce path; undefined if there is none. */
   readonly #afterKey: Buffer | undefined
   /** The path that was matched last, and what was found in it. */
   #path = ''

@@ -69,7 +69,7 @@ const NO_SLOT = 0x7fff_ffff
 
 /**
  * Writes a keyed hash of the address: two words. Two IPv4 addresses never have the same hash: for
- * them, a keyed bijection is enough, because nobody can choose from many addresses.
+ * them, a keyed bijection is enough, because a client cannot choose from many addresses.
  */
 export function hashAddress(
   secret: ConnectionSecret,

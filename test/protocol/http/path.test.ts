@@ -171,7 +171,7 @@ t.test('paths of the configuration', async t => {
     t.notOk(isTrackerPath(path), path)
 })
 
-/** What `readCommonPath` reads from the bytes of a path; undefined for one that it leaves. */
+/** The keys that `readCommonPath` reads; undefined for a path that it leaves to other code. */
 function parseCommon(path: string, rules: PathRules): [string, string] | undefined {
   const into = allocate(48)
   const bytes = Buffer.from(`guard/${path}/guard`, 'latin1')
