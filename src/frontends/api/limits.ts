@@ -29,5 +29,5 @@ export const INVALID_TOKENS_WINDOW_SECONDS = 60
 /** Addresses whose invalid tokens are counted. When the table is full, the oldest is evicted. */
 export const COUNTED_ADDRESSES_MAX = 10_000
 
-/** Completed downloads of a torrent that a client may set: the tables store 32 bits. */
-export const COMPLETED_MAX = 2 ** 32 - 1
+/** Largest count, time or lifetime that a client may set: the tables store 32 bits. */
+export const COUNT_MAX = 2 ** 32 - 1

@@ -49,3 +49,26 @@ t.test('refuses counts that the tables cannot store', async t => {
   const { json } = await ask({ method: 'GET', path: `/api/torrent/${KEY}` })
   t.match(json, { completed: 4294967295 })
 })
+
+t.test('refuses counts, times and lifetimes that the tables cannot store', async t => {
+  const { ask } = await startApi(t)
+  const uuid = '00000000-0000-4000-8000-000000000001'
+  const user = (completed: number, updated: number) => [uuid, KEY, 0, 0, completed, updated, 1]
+  const refused = 4294967296
+  for (const path of [
+    `/api/user/${uuid}/${KEY}/0/0/${refused}/0/1`,
+    `/api/user/${uuid}/${KEY}/0/0/0/${refused}/1`,
+    `/api/key/${KEY}/${refused}`,
+  ]) {
+    t.equal((await ask({ method: 'POST', path })).status, 400, path)
+    const largest = path.replace(String(refused), '4294967295')
+    t.not((await ask({ method: 'POST', path: largest })).status, 400, largest)
+  }
+  for (const [path, body] of [
+    ['/api/users', [user(refused, 0)]],
+    ['/api/users', [user(0, refused)]],
+    ['/api/keys', { [KEY]: refused }],
+  ] as const) {
+    t.equal((await ask({ method: 'POST', path, body })).status, 400, JSON.stringify(body))
+  }
+})

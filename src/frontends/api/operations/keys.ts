@@ -1,6 +1,7 @@
 import { normalKey } from '../../../protocol/key.ts'
 import { type Handler, inBatches } from '../call.ts'
 import { readCount, readKey, uniqueKeys } from '../hashes.ts'
+import { COUNT_MAX } from '../limits.ts'
 import {
   BAD_JSON_BODY,
   bulkReply,
@@ -23,7 +24,7 @@ export const keyHandlers: Record<string, Handler> = {
   async postKey({ admin, keyFormat, param, repeatStatus }) {
     const hash = readKey(param('keyhash'), 'key_hash', keyFormat)
     if (typeof hash !== 'string') return hash
-    const timeout = readCount(param('timeout'), 'timeout')
+    const timeout = readCount(param('timeout'), 'timeout', COUNT_MAX)
     if (typeof timeout !== 'number') return timeout
     const [outcome] = await admin.setKeys([[hash, timeout]])
     return outcome === 'added' ? OK : repeatReply(repeatStatus, 304, `key_hash updated ${hash}`)
@@ -51,7 +52,7 @@ export const keyHandlers: Record<string, Handler> = {
     const entries = new Map<string, number>()
     const texts = new Map<string, string>()
     for (const [text, timeout] of Object.entries(body as Record<string, number>)) {
-      if (timeout < 0) return BAD_JSON_BODY
+      if (timeout < 0 || timeout > COUNT_MAX) return BAD_JSON_BODY
       const key = normalKey(text, keyFormat)
       if (key !== undefined) entries.set(key, timeout)
       else texts.set(text, 'invalid key_hash')

@@ -2,7 +2,7 @@ import type { Admin, Outcome, Peer, PeerPage, Torrent } from '../../../admin/adm
 import { clientOfPeerId } from '../../../protocol/peer-client.ts'
 import { type Call, type Handler, inBatches } from '../call.ts'
 import { invalid, isHash, readCount, readHash, uniqueHashes } from '../hashes.ts'
-import { CHUNK_CHARACTERS, COMPLETED_MAX, PAGE_PEERS, TORRENTS_PER_CALL } from '../limits.ts'
+import { CHUNK_CHARACTERS, COUNT_MAX, PAGE_PEERS, TORRENTS_PER_CALL } from '../limits.ts'
 import {
   BAD_JSON_BODY,
   bulkReply,
@@ -27,7 +27,7 @@ export const torrentHandlers: Record<string, Handler> = {
   postTorrent: call => setTorrent(call, undefined),
 
   async postTorrentCompleted(call) {
-    const completed = readCount(call.param('completed'), 'completed', COMPLETED_MAX)
+    const completed = readCount(call.param('completed'), 'completed', COUNT_MAX)
     return typeof completed === 'number' ? setTorrent(call, completed) : completed
   },
 
@@ -47,7 +47,7 @@ export const torrentHandlers: Record<string, Handler> = {
     const entries = new Map<string, number>()
     for (const [text, completed] of Object.entries(body as Record<string, number>)) {
       if (!isHash(text)) return invalid('info_hash', text)
-      if (completed < 0 || completed > COMPLETED_MAX) return BAD_JSON_BODY
+      if (completed < 0 || completed > COUNT_MAX) return BAD_JSON_BODY
       entries.set(text.toLowerCase(), completed)
     }
     const list = [...entries]

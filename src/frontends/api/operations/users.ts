@@ -2,6 +2,7 @@ import type { Admin, User, UserEntry } from '../../../admin/admin.ts'
 import { type KeyFormat, normalKey } from '../../../protocol/key.ts'
 import { type Call, type Handler, inBatches } from '../call.ts'
 import { invalid, isBytes, readBytes, readCount, readKey, uniqueKeys } from '../hashes.ts'
+import { COUNT_MAX } from '../limits.ts'
 import {
   BAD_JSON_BODY,
   bulkReply,
@@ -133,9 +134,9 @@ function readPathUser({ keyFormat, param, userIdUuid }: Call): UserEntry | Reply
   if (typeof uploaded !== 'bigint') return uploaded
   const downloaded = readBytes(param('downloaded'), 'downloaded')
   if (typeof downloaded !== 'bigint') return downloaded
-  const completed = readCount(param('completed'), 'completed')
+  const completed = readCount(param('completed'), 'completed', COUNT_MAX)
   if (typeof completed !== 'number') return completed
-  const updated = readCount(param('updated'), 'updated')
+  const updated = readCount(param('updated'), 'updated', COUNT_MAX)
   if (typeof updated !== 'number') return updated
   const active = param('active')
   if (active !== '0' && active !== '1') return invalid('active', active)
@@ -152,7 +153,7 @@ function readBodyUser(
   format: KeyFormat,
 ): UserEntry | Reply {
   const [idValue, keyText, uploaded, downloaded, completed, updated, active] = entry
-  if (typeof keyText !== 'string' || (typeof idValue !== 'string' && !isCount(idValue))) {
+  if (typeof keyText !== 'string' || (typeof idValue !== 'string' && !isWhole(idValue))) {
     return BAD_JSON_BODY
   }
   if (!isBytes(uploaded) || !isBytes(downloaded) || !isCount(completed) || !isCount(updated)) {
@@ -174,8 +175,12 @@ function readBodyUser(
   }
 }
 
-function isCount(value: unknown): value is number {
+function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function isCount(value: unknown): value is number {
+  return isWhole(value) && value <= COUNT_MAX
 }
 
 /** Returns the id of a user, or the refusal, which names the kind of id that the text resembles. */

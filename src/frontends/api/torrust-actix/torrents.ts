@@ -1,7 +1,7 @@
 import type { Peer } from '../../../admin/admin.ts'
 import { type Call, type Handler, inBatches } from '../call.ts'
 import { readCount } from '../hashes.ts'
-import { COMPLETED_MAX } from '../limits.ts'
+import { COUNT_MAX } from '../limits.ts'
 import {
   manyTorrents,
   oneTorrent,
@@ -41,7 +41,7 @@ export const torrentHandlers: Record<string, Handler> = {
     if (typeof completed !== 'number') return NOT_FOUND
     const hash = readHash(param('infohash'), 'info_hash')
     if (typeof hash !== 'string') return hash
-    const [outcome] = await admin.setTorrents([[hash, Math.min(completed, COMPLETED_MAX)]])
+    const [outcome] = await admin.setTorrents([[hash, Math.min(completed, COUNT_MAX)]])
     return outcome === 'added' ? OK : repeatReply(repeatStatus, 304, 'info_hash updated')
   },
 
@@ -64,7 +64,7 @@ export const torrentHandlers: Record<string, Handler> = {
     if (invalid.length > 0) return INVALID
     const outcomes = await inBatches(named, batch =>
       admin.setTorrents(
-        batch.map(([text, hash]) => [hash, Math.min(counts[text] ?? 0, COMPLETED_MAX)]),
+        batch.map(([text, hash]) => [hash, Math.min(counts[text] ?? 0, COUNT_MAX)]),
       ),
     )
     return jsonReply({ status: 'ok', torrents: statuses(named, n => setText(outcomes[n])) })
