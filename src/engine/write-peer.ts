@@ -13,7 +13,8 @@ import {
 import type { Announce } from './current-announce.ts'
 import type { Engine } from './engine.ts'
 import type { Arena } from './tables/arena.ts'
-import { hasManyOf, surveyAddress } from './tables/count-address.ts'
+import { clearSurvey, hasManyOf, surveyAddress } from './tables/count-address.ts'
+import { copyWords } from './tables/copy-words.ts'
 import {
   DETAIL_PEER_ID,
   DETAIL_SEEN,
@@ -26,20 +27,16 @@ import { type ListRef, NO_SLOT, type Slot } from './tables/references.ts'
 
 /** Writes the parts that do not change while a peer is known: address and peer id. */
 export function writeIdentity(
-  { u8 }: Arena,
+  { view }: Arena,
   compact: number,
   detail: number,
   { request, at, peer }: Announce,
 ): void {
-  const from = request.u8
-  const bytes = PEER_ADDRESS[peer.family]
-  for (let n = 0; n < bytes; n++) u8[compact + n] = from[at + ADDRESS + n]!
+  copyWords(view, compact, request.view, at + ADDRESS, PEER_ADDRESS[peer.family])
   if (peer.family === Family.websocket) {
-    const client = compact + CONNECTION_CLIENT
-    for (let n = 0; n < 16; n++) u8[client + n] = from[at + CLIENT_ADDRESS + n]!
+    copyWords(view, compact + CONNECTION_CLIENT, request.view, at + CLIENT_ADDRESS, 16)
   }
-  const id = detail + DETAIL_PEER_ID
-  for (let n = 0; n < HASH_BYTES; n++) u8[id + n] = from[at + PEER_ID + n]!
+  copyWords(view, detail + DETAIL_PEER_ID, request.view, at + PEER_ID, HASH_BYTES)
 }
 
 /**
@@ -48,8 +45,8 @@ export function writeIdentity(
 const VISIBLE_PER_ADDRESS = 4
 
 /**
- * Whether the address of a new peer has its share of the list already. Surveys the list for
- * `writePort`, so that a new peer costs one pass over it.
+ * Whether the address of a new peer, which `findPeer` has not found, has its share of the list
+ * already. Surveys the list for `writePort`, so that a new peer costs one pass over it.
  */
 export function isCrowded(engine: Engine, announce: Announce, list: ListRef): boolean {
   const { held, limits, survey } = engine
@@ -58,7 +55,9 @@ export function isCrowded(engine: Engine, announce: Announce, list: ListRef): bo
   if (peer.family === Family.websocket) {
     return bound !== 0 && hasManyOf(held, list, peer, at + CLIENT_ADDRESS, bound)
   }
-  surveyAddress(held, list, peer, request.view.getUint16(at + PORT, true), NO_SLOT, survey)
+  if (peer.mayShareAddress) {
+    surveyAddress(held, list, peer, request.view.getUint16(at + PORT, true), NO_SLOT, survey)
+  } else clearSurvey(survey)
   return bound !== 0 && survey.count >= bound
 }
 
@@ -100,24 +99,16 @@ function isVisible({ held, limits, survey }: Engine, list: ListRef, port: number
  * DETAIL_USER.
  */
 export function writeDetails(
-  { u16 }: Arena,
+  { view }: Arena,
   detail: number,
   announce: Announce,
   owner: number,
 ): void {
   const { at, nowSeconds } = announce
-  const { view } = announce.request
+  const from = announce.request.view
   for (let field = 0; field < 3; field++) {
-    const target = (detail + DETAIL_UPLOADED + field * 6) >> 1
-    const low = view.getUint32(at + UPLOADED + field * 8, true)
-    u16[target] = low & 0xffff
-    u16[target + 1] = low >>> 16
-    u16[target + 2] = view.getUint16(at + UPLOADED + field * 8 + 4, true)
+    copyWords(view, detail + DETAIL_UPLOADED + field * 6, from, at + UPLOADED + field * 8, 6)
   }
-  const seen = (detail + DETAIL_SEEN) >> 1
-  u16[seen] = nowSeconds & 0xffff
-  u16[seen + 1] = nowSeconds >>> 16
-  const ownerAt = (detail + DETAIL_USER) >> 1
-  u16[ownerAt] = owner & 0xffff
-  u16[ownerAt + 1] = owner >>> 16
+  view.setInt32(detail + DETAIL_SEEN, nowSeconds, true)
+  view.setInt32(detail + DETAIL_USER, owner, true)
 }

@@ -63,6 +63,12 @@ export function createAddressSurvey(peer: SoughtPeer): AddressSurvey {
   return { peer, port: 0, self: NO_SLOT, count: 0, hasEndpoint: false }
 }
 
+/** Makes `survey` that of a list without peers of the address. */
+export function clearSurvey(survey: AddressSurvey): void {
+  survey.count = 0
+  survey.hasEndpoint = false
+}
+
 /**
  * Surveys a list of IPv4 or IPv6 peers, without the peer in slot `self`: the whole list up to twice
  * NEWEST_PEERS, in a larger one the newest seeders and leechers.
@@ -80,8 +86,7 @@ export function surveyAddress(
   into.peer = peer
   into.port = port
   into.self = self
-  into.count = 0
-  into.hasEndpoint = false
+  clearSurvey(into)
   const isTagged = hasTags(held, list)
   for (let end = peerCount(arena, list); end > 0; end = end > seeders ? seeders : 0) {
     const begin = Math.max(end > seeders ? seeders : 0, end - NEWEST_PEERS)

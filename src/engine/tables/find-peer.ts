@@ -1,4 +1,4 @@
-import { COMPACT_BYTES, type Family } from '../../protocol/records.ts'
+import { COMPACT_BYTES, Family } from '../../protocol/records.ts'
 import type { Arena } from './arena.ts'
 import { hashPeer } from './keyed-hash.ts'
 import { DETAIL_BYTES, DETAIL_PEER_ID, PEER_ADDRESS } from './layout.ts'
@@ -22,10 +22,12 @@ export type SoughtPeer = {
   addressAt: number
   /** Whether the peer has nothing left to download. */
   seeder: boolean
+  /** Set by `findPeer`: whether the list may have peers of the same IPv4 address or IPv6 /64. */
+  mayShareAddress: boolean
 }
 
 export function createSoughtPeer(view: DataView): SoughtPeer {
-  return { family: 0, view, idAt: 0, addressAt: 0, seeder: false }
+  return { family: 0, view, idAt: 0, addressAt: 0, seeder: false, mayShareAddress: true }
 }
 
 /**
@@ -40,9 +42,11 @@ const ID_PREFIX = 12
  */
 export function findPeer(held: HeldStripe, list: ListRef, peer: SoughtPeer): Slot {
   const { arena } = held
+  const { family } = peer
   const index = peerIndexOf(arena, list)
+  peer.mayShareAddress = true
   if (index !== 0) {
-    const { view, idAt, addressAt, family } = peer
+    const { view, idAt, addressAt } = peer
     const hash = hashPeer(held.hashKey, view, idAt, addressAt, PEER_ADDRESS[family])
     let slot = indexFind(arena, index, hash, NO_SLOT)
     while (slot !== NO_SLOT && !isPeerAt(arena, list, slot, peer)) {
@@ -55,9 +59,12 @@ export function findPeer(held: HeldStripe, list: ListRef, peer: SoughtPeer): Slo
   const first = peer.seeder ? 0 : seederCount(arena, list)
   const count = peerCount(arena, list)
   if (hasTags(held, list)) {
+    peer.mayShareAddress = false
     const slot = findByTag(held, list, peer, first, count)
     return slot !== NO_SLOT || first === 0 ? slot : findByTag(held, list, peer, 0, first)
   }
+  // A scan compares all of an IPv4 address, and the end of an IPv6 address.
+  if (family === Family.ipv4) peer.mayShareAddress = false
   const slot = scanPeers(arena, list, first, count, peer)
   if (slot !== NO_SLOT || first === 0) return slot
   return scanPeers(arena, list, 0, first, peer)
@@ -78,6 +85,7 @@ function findByTag(
   const width = COMPACT_BYTES[family]
   const tag = tagOf(hashKey, peer.view, peer.addressAt, family)
   for (let slot = nextTag(arena, tags, tag, first, end); slot !== NO_SLOT; ) {
+    peer.mayShareAddress = true
     if (isPeer(arena, compact + slot * width, detail + slot * DETAIL_BYTES, peer)) {
       return slot as Slot
     }
@@ -104,8 +112,9 @@ function scanPeers(
   let at = compactAt(arena, list, family, first as Slot) as number
   let detail = detailAt(arena, list, family, first as Slot) as number
   for (let slot = first as Slot; slot < end; slot++, at += width, detail += DETAIL_BYTES) {
+    if (arena.view.getInt32(at + lastWord, true) !== address) continue
+    peer.mayShareAddress = true
     if (
-      arena.view.getInt32(at + lastWord, true) === address &&
       arena.view.getInt32(detail + DETAIL_PEER_ID + ID_PREFIX, true) === idWord &&
       isPeer(arena, at, detail, peer)
     ) {
