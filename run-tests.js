@@ -22,6 +22,11 @@ const TESTS = join('dist', 'test')
 const RESULTS = join('.tap', 'test-results')
 const TIMES = join('.tap', 'times.json')
 const FILES_SHOWN = 10
+/**
+ * glibc raises this bound when large memory is freed. Memory below it is filled with zeros at once,
+ * above it page by page, when used. Tests make tables of some MiB by the hundred.
+ */
+const MALLOC_MMAP_BYTES = 2 ** 20
 const RETRIES_MAX = 3
 /** How long tap may take to report its own timeout. */
 const TIMEOUT_GRACE_SECONDS = 15
@@ -93,6 +98,7 @@ function runFile(file) {
       ...process.env,
       TAP: '1',
       TAP_TIMEOUT: options.timeout,
+      MALLOC_MMAP_THRESHOLD_: String(MALLOC_MMAP_BYTES),
       ...(options.coverage && { NODE_V8_COVERAGE: resolve(options.coverage) }),
     },
   })

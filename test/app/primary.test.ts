@@ -24,7 +24,7 @@ function preload(t: Test, file: string): void {
 }
 
 async function untilDead(pids: readonly number[]): Promise<void> {
-  while (pids.some(isAlive)) await new Promise(resolve => setImmediate(resolve))
+  while (pids.some(isAlive)) await new Promise(resolve => setTimeout(resolve, 5))
 }
 
 function titleOf(pid: number): string {
@@ -127,7 +127,7 @@ t.test('SIGTERM during the start stops it and removes its folder', async t => {
     '--config',
     configFile(t, { ...LOOPBACK, frontend: { workers: 2 }, log: { level: 'info' } }),
   ])
-  while (readdirSync(folder).length === 0) await new Promise(resolve => setImmediate(resolve))
+  while (readdirSync(folder).length === 0) await new Promise(resolve => setTimeout(resolve, 5))
   t.equal(await tracker.stop(), 0)
   t.notOk(
     tracker.log.some(({ msg }) => msg === 'ready'),
