@@ -13,8 +13,8 @@ import {
 import type { Announce } from './current-announce.ts'
 import type { Engine } from './engine.ts'
 import type { Arena } from './tables/arena.ts'
-import { clearSurvey, hasManyOf, surveyAddress } from './tables/count-address.ts'
 import { copyWords } from './tables/copy-words.ts'
+import { clearSurvey, hasManyOf, surveyAddress } from './tables/count-address.ts'
 import {
   DETAIL_PEER_ID,
   DETAIL_SEEN,
