@@ -119,7 +119,8 @@ export class Factors {
     if (now < this.#cleanSeconds) return 0
     this.#cleanSeconds = now + CLEAN_SECONDS
     const ended = [...this.#rows.values()].filter(({ until }) => until !== 0 && until <= now)
-    if (ended.length > 0) await this.#delete(ended)
+    // A factor that another node has extended stays in the database.
+    if (ended.length > 0) await this.#delete(ended, true)
     return ended.length
   }
 
@@ -134,9 +135,10 @@ export class Factors {
     for (const user of ids) this.#rows.delete(nameOf({ user, hash: '' }))
   }
 
-  async #delete(rows: readonly Row[]): Promise<void> {
+  async #delete(rows: readonly Row[], isEnded = false): Promise<void> {
     const ledger = await storeReady(this.#options.ledger())
-    if (ledger) await storeFirst(ledger.removeFactors(rows))
+    const removed = rows.map(({ hash, until, user }) => ({ hash, user, ...(isEnded && { until }) }))
+    if (ledger) await storeFirst(ledger.removeFactors(removed))
     this.#forgetRows(rows)
   }
 

@@ -1,5 +1,5 @@
 import type { KeyRow } from '../database/rows.ts'
-import type { Table } from '../database/table.ts'
+import type { KeyTable } from '../database/table.ts'
 import {
   type AccessTable,
   clearEntries,
@@ -17,7 +17,7 @@ export type KeysOptions = {
   readonly isEnabled: () => boolean
   readonly table: AccessTable
   /** Undefined where nothing is stored. */
-  readonly rows: Table<KeyRow> | undefined
+  readonly rows: KeyTable<KeyRow> | undefined
   /** Whether the row of a key that is removed is deleted too. That of an expired key always is. */
   readonly deletesRows: boolean
   /** Unix time by the system clock: keys expire by it, whatever it is set to. */
@@ -106,7 +106,7 @@ export class Keys {
       if (!isValid(end, now)) expired.push(entryKey(table, hex))
     })
     if (expired.length === 0) return 0
-    await storeFirst(rows?.remove(expired))
+    await storeFirst(rows?.removeExpired(expired, now))
     const again: KeyRow[] = []
     for (const hash of expired) {
       const timeout = readEntry(table, hash)
@@ -135,7 +135,7 @@ export class Keys {
     const until = performance.now() + LIFETIMES_MILLIS_MAX
     for (const part of chunks) {
       if (performance.now() > until) return
-      if (part.length > 0) await rows?.update(part)
+      if (part.length > 0) await rows?.refresh(part)
     }
   }
 }

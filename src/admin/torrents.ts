@@ -29,7 +29,10 @@ export type TorrentRules = {
   readonly insertVacant: boolean
   /** Delete the rows of torrents that are deleted through the API. */
   readonly deleteRows: boolean
-  /** Delete torrents from the database that had no announce for the timeout. */
+  /**
+   * Delete torrents from the database that had no announce for the timeout. Read once for each
+   * pass.
+   */
   readonly deleteSilent: boolean
   readonly updateCompleted: boolean
   readonly updatePeers: boolean
@@ -157,9 +160,10 @@ export class Torrents {
   async flush(): Promise<number> {
     let written = 0
     if (!this.#rows) return written
+    const { deleteSilent } = this.#rules
     for await (const stripe of this.#eachStripe()) {
       written += await this.#flushStripe(this.#rows, stripe)
-      if (this.#rules.deleteSilent) await this.#removeSilent(this.#rows, stripe)
+      if (deleteSilent) await this.#removeSilent(this.#rows, stripe)
     }
     return written
   }

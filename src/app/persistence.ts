@@ -228,6 +228,7 @@ function administrationOptions(
 ): Omit<AdministrationOptions, 'database'> {
   const { config, engine } = options
   const { database: settings, database_structure: structure } = config
+  const knowsAll = createKnowsAll(options)
   return {
     ...options,
     reloadLists,
@@ -239,7 +240,9 @@ function administrationOptions(
     torrentRules: {
       insertVacant: settings.insert_vacant,
       deleteRows: settings.remove_action,
-      deleteSilent: settings.delete_silent_torrents,
+      get deleteSilent() {
+        return settings.delete_silent_torrents && knowsAll()
+      },
       updateCompleted: settings.update_completed,
       updatePeers: settings.update_peers,
       get peersTimeout() {
@@ -263,6 +266,22 @@ function administrationOptions(
       nodes: options.nodes,
       clientOf: clientOfPeerId,
     },
+  }
+}
+
+/** Seconds for which all nodes must be connected: fetching what was missed takes less. */
+const WHOLE_SECONDS = 60
+
+/**
+ * Whether this node knows the announces to all others. A torrent that has none here may have some
+ * on a node that cannot be reached.
+ */
+function createKnowsAll({ nodes, nowSeconds }: PersistenceOptions): () => boolean {
+  let brokenSeconds = 0
+  return () => {
+    const now = nowSeconds()
+    if (!nodes().every(({ joined, up }) => joined && up)) brokenSeconds = now
+    return now - brokenSeconds >= WHOLE_SECONDS
   }
 }
 

@@ -1,7 +1,7 @@
 import type { OperatorError } from '../errors.ts'
 import type { Ledger } from './ledger.ts'
 import type { KeyRow, ListRow, TorrentRow, UserRow } from './rows.ts'
-import type { HashTable, Table } from './table.ts'
+import type { HashTable, KeyTable, Table } from './table.ts'
 
 /**
  * The tables in SQLite, PostgreSQL, MySQL or MariaDB, named and typed by `[database_structure.*]`.
@@ -13,7 +13,7 @@ export type Database = {
   readonly torrents: HashTable<TorrentRow>
   readonly whitelist: Table<ListRow>
   readonly blacklist: Table<ListRow>
-  readonly keys: Table<KeyRow>
+  readonly keys: KeyTable<KeyRow>
   readonly users: Table<UserRow>
   readonly ledger: Ledger
   /** Whether a row caused an error, by its values: other rows can be written. */

@@ -45,6 +45,7 @@ export function factorOutline(
 }
 
 type Key = Pick<FactorRow, 'user' | 'hash'>
+export type RemovedFactor = Key & { readonly until?: number }
 
 function stored<Row extends Key>(row: Row, noId: string): Row {
   return { ...row, user: row.user || noId, hash: row.hash || NO_HASH }
@@ -75,12 +76,14 @@ export async function saveFactors(
   await transact(db => upsertChanges(db, dialect, outline, values))
 }
 
+/** A row with `until` is removed only if the database has the same end. */
 export async function removeFactors(
   { transact }: Store,
-  { table, keys }: Outline<FactorRow>,
+  { table, keys, others }: Outline<FactorRow>,
   noId: string,
-  rows: readonly Key[],
+  rows: readonly RemovedFactor[],
 ): Promise<void> {
+  const until = others.find(({ field }) => field === 'until')
   await transact(async db => {
     for (const row of rows) {
       const key = stored(row, noId)
@@ -88,6 +91,7 @@ export async function removeFactors(
       for (const { name, kind, field } of keys) {
         query = query.where(name, '=', encode(kind, key[field as keyof Key]))
       }
+      if (row.until !== undefined && until) query = query.where(until.name, '=', row.until)
       await query.execute()
     }
   })

@@ -3,18 +3,22 @@ import { encode } from './columns.ts'
 import { createTable } from './create.ts'
 import type { Dialect, Tables } from './dialect.ts'
 import { endOf, lifetimeOf, unixSeconds } from './key-times.ts'
+import { sql } from './kysely.ts'
 import type { KeyEndRow, KeyRow, LifetimeRow } from './rows.ts'
 import type { KeyShapes, Shape } from './shapes.ts'
 import { decodeRow, deleteWhere, inParts, STATEMENT_ROWS_MAX, upsert } from './statements.ts'
-import { clearRows, hashTable, type Store, type Table } from './table.ts'
+import { clearRows, hashTable, type KeyTable, type Store } from './table.ts'
 
 /**
  * Keys. The table of keys has lifetimes, as in Torrust-Actix, which adds them to the time at which
  * it loads them. A table beside it has the time at which each key ends, so that a restart does not
  * renew it. The end counts as long as the table of keys still has the lifetime that it was stored
  * with: a row that another program changed has a new lifetime, which starts when it is loaded.
+ *
+ * Another node may have changed a key that this one has not read again: `refresh` and
+ * `removeExpired` leave it as it is.
  */
-export function keysTable(store: Store, shapes: KeyShapes): Table<KeyRow> {
+export function keysTable(store: Store, shapes: KeyShapes): KeyTable<KeyRow> {
   const { keys, keyEnds } = shapes
   const { dialect, transact, retry, chunkSize } = store
   const lifetimes = hashTable(store, keys)
@@ -65,11 +69,53 @@ export function keysTable(store: Store, shapes: KeyShapes): Table<KeyRow> {
         })
       }
     },
+    async refresh(rows) {
+      await prepare()
+      for (const part of inParts([...byHash(rows).values()], chunkSize)) {
+        await transact(async db => {
+          const hashes = part.map(({ hash }) => hash)
+          await lockRows(db, keys, hashes)
+          const known = await rowsOf(db, keys, hashes)
+          const ends = await rowsOf(db, keyEnds, hashes)
+          const isSame = ({ hash, timeout }: KeyRow) =>
+            known.has(hash) && (ends.get(hash)?.end ?? timeout) === timeout
+          await write(db, dialect, shapes, part.filter(isSame))
+        })
+      }
+    },
+    async removeExpired(hashes, now) {
+      await prepare()
+      for (const part of inParts(hashes.toSorted(), chunkSize)) {
+        await transact(async db => {
+          await lockRows(db, keys, part)
+          const ends = await rowsOf(db, keyEnds, part)
+          const isExpired = (end: number) => end !== 0 && end <= now
+          const expired = part.filter(hash => isExpired(ends.get(hash)?.end ?? now)).map(encoded)
+          await deleteWhere(db, keys, keys.primary, expired)
+          await deleteWhere(db, keyEnds, keyEnds.primary, expired)
+        })
+      }
+    },
     async clear() {
       await prepare()
       await clearRows(store, keys)
       await clearRows(store, keyEnds)
     },
+  }
+}
+
+/** Keeps other nodes from changing these keys until the transaction ends. */
+async function lockRows(
+  db: Kysely<Tables>,
+  { others, primary, table }: KeyShapes['keys'],
+  hashes: readonly string[],
+): Promise<void> {
+  const [column = primary] = others
+  for (const part of inParts(hashes, STATEMENT_ROWS_MAX)) {
+    const values = part.map(hash => encode(primary.kind, hash))
+    // SQLite has no `for update`.
+    const same = { [column.name]: sql.ref(column.name) }
+    await db.updateTable(table).set(same).where(primary.name, 'in', values).execute()
   }
 }
 

@@ -9,6 +9,7 @@ import {
   factorOutline,
   loadFactors,
   noUser,
+  type RemovedFactor,
   removeFactors,
   saveFactors,
 } from './factors.ts'
@@ -59,7 +60,7 @@ export type Ledger = {
   /** Factors of users' credit, all of them. */
   loadFactors(): Promise<FactorRow[]>
   saveFactors(rows: readonly FactorRow[]): Promise<void>
-  removeFactors(rows: readonly Pick<FactorRow, 'user' | 'hash'>[]): Promise<void>
+  removeFactors(rows: readonly RemovedFactor[]): Promise<void>
   /**
    * Rows of a user, or of a torrent, at most `count`, in the order of the other key after `after`.
    * The filter leaves out rows.

@@ -13,7 +13,15 @@ import { sql } from './kysely.ts'
 import { createLedger, type Ledger, type SharedBy } from './ledger.ts'
 import { acceptsTls } from './probe-tls.ts'
 import { type Shapes, tableShapes } from './shapes.ts'
-import { hashTable, hashTableInTurns, inTurns, type Store, type Table } from './table.ts'
+import {
+  hashTable,
+  hashTableInTurns,
+  inTurns,
+  type KeyTable,
+  keyTableInTurns,
+  type Store,
+  type Table,
+} from './table.ts'
 import { retries, transactions } from './transactions.ts'
 import { createTurns, type Turns } from './turns.ts'
 import { usersTable } from './users.ts'
@@ -66,13 +74,15 @@ function loginName(): string {
 }
 
 /** A table with persistent = false: nothing is stored, so nothing is loaded. */
-function unstored<Row>(): Table<Row> {
+function unstored<Row>(): KeyTable<Row> {
   const nothing = async () => undefined
   return {
     load: () => Readable.from([]),
     save: nothing,
     update: nothing,
     remove: nothing,
+    refresh: nothing,
+    removeExpired: nothing,
     clear: nothing,
   }
 }
@@ -114,7 +124,9 @@ function overDialect(
     blacklist: structure.blacklist.persistent
       ? ordered(hashTable(store, shapes.blacklist))
       : unstored(),
-    keys: structure.keys.persistent ? ordered(keysTable(store, shapes)) : unstored(),
+    keys: structure.keys.persistent
+      ? keyTableInTurns(keysTable(store, shapes), newTurns())
+      : unstored(),
     users: structure.users.persistent ? ordered(usersTable(store, shapes.users)) : unstored(),
     async createTables() {
       try {

@@ -33,6 +33,14 @@ export type Table<Row> = {
   clear(): Promise<void>
 }
 
+/** The table of keys. */
+export type KeyTable<Row> = Table<Row> & {
+  /** Writes the rest of the lifetimes of keys that end in the database when `rows` say. */
+  refresh(rows: readonly Row[]): Promise<void>
+  /** Removes those of the keys that expired by the Unix second `now` in the database, too. */
+  removeExpired(hashes: readonly string[], now: number): Promise<void>
+}
+
 /** A table whose rows are found by their hash. */
 export type HashTable<Row> = Table<Row> & {
   /** The rows of those hashes that the table has, in no order. */
@@ -68,6 +76,15 @@ export function inTurns<Row>(table: Table<Row>, turns: Turns): Table<Row> {
     update: (rows, fields) => turns.take(() => table.update(rows, fields)),
     remove: hashes => turns.take(() => table.remove(hashes)),
     clear: () => turns.take(() => table.clear()),
+  }
+}
+
+/** The same for the table of keys. */
+export function keyTableInTurns<Row>(table: KeyTable<Row>, turns: Turns): KeyTable<Row> {
+  return {
+    ...inTurns(table, turns),
+    refresh: rows => turns.take(() => table.refresh(rows)),
+    removeExpired: (...args) => turns.take(() => table.removeExpired(...args)),
   }
 }
 

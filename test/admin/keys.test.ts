@@ -66,6 +66,28 @@ t.test('only keys that have expired by both clocks are deleted', async t => {
   t.same(await all(database.keys), [{ hash: hex(2), timeout: NOW + 600 }])
 })
 
+t.test('a key that another node has extended is neither deleted nor shortened', async t => {
+  const { clock, create, database, keys } = await keysOf(t)
+  await keys.set([
+    [hex(1), 60],
+    [hex(2), 60],
+    [hex(3), 600],
+  ])
+  const other = create()
+  await other.load()
+  await other.set([
+    [hex(1), 3600],
+    [hex(3), 3600],
+  ])
+  clock.real = clock.even = NOW + 120
+  t.equal(await keys.removeExpired(), 2)
+  await keys.storeLifetimes()
+  t.same(await all(database.keys), [
+    { hash: hex(1), timeout: NOW + 3600 },
+    { hash: hex(3), timeout: NOW + 3600 },
+  ])
+})
+
 t.test('keys are loaded with their ends, and cleared only while keys are on', async t => {
   const { create, keys } = await keysOf(t)
   await keys.set([[hex(1), 60]])
