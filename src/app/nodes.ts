@@ -18,6 +18,8 @@ export type OpenNodesOptions = {
   readonly tables: EngineTables
   readonly settings: EngineSettings
   readonly clockOffset: number
+  /** Folder of the sockets between workers. */
+  readonly folder: string
   readonly log: Logger
   readonly died: (thread: string, error: unknown) => void
 }
@@ -31,12 +33,14 @@ export type OpenNodes = {
 
 /** Undefined where the configuration has no other nodes. */
 export function openNodes(options: OpenNodesOptions): OpenNodes | undefined {
-  const { clockOffset, config, died, log, settings, tables } = options
+  const { clockOffset, config, died, folder, log, settings, tables } = options
   const { engine, nodes: section, udp_server: udp } = config
   if (section.servers.length === 0) return undefined
   const udpThreads = udp.reduce((sum, server) => sum + (server.enabled ? server.udp_threads : 0), 0)
   const ringsOf = (count: number) =>
-    Array.from({ length: count }, () => createDeltaRing({ withCounts: section.counts }))
+    Array.from({ length: count }, () =>
+      createDeltaRing({ withCounts: section.counts, withWebsocket: true }),
+    )
   const engineRings = ringsOf(engine.threads)
   const udpRings = ringsOf(udpThreads)
   checkFiles(section)
@@ -46,6 +50,7 @@ export function openNodes(options: OpenNodesOptions): OpenNodes | undefined {
     settings,
     clockOffset,
     rings: [...engineRings, ...udpRings],
+    folder,
     nats: {
       servers: section.servers,
       name,

@@ -171,7 +171,7 @@ async function start(run: Run): Promise<void> {
   const persistence = await openPersistence(run, events)
   parts.throwIfStopping()
   const snapshots = openSnapshots(run, persistence)
-  const opened = openNodes(run)
+  const opened = openNodes({ ...run, folder })
   if (opened) joinNodes(run, opened.nodes, snapshots)
   const engineThreads = await openEngineThreads(run, folder, opened?.engineRings)
   parts.throwIfStopping()

@@ -69,6 +69,24 @@ export function keysTable(store: Store, shapes: KeyShapes): KeyTable<KeyRow> {
         })
       }
     },
+    ...sharedWrites(store, shapes, prepare),
+    async clear() {
+      await prepare()
+      await clearRows(store, keys)
+      await clearRows(store, keyEnds)
+    },
+  }
+}
+
+/** Writes that leave keys as they are which another node has changed. */
+function sharedWrites(
+  { dialect, transact, chunkSize }: Store,
+  shapes: KeyShapes,
+  prepare: () => Promise<void>,
+): Pick<KeyTable<KeyRow>, 'refresh' | 'removeExpired'> {
+  const { keys, keyEnds } = shapes
+  const encoded = (hash: string) => encode(keys.primary.kind, hash)
+  return {
     async refresh(rows) {
       await prepare()
       for (const part of inParts([...byHash(rows).values()], chunkSize)) {
@@ -95,11 +113,6 @@ export function keysTable(store: Store, shapes: KeyShapes): KeyTable<KeyRow> {
           await deleteWhere(db, keyEnds, keyEnds.primary, expired)
         })
       }
-    },
-    async clear() {
-      await prepare()
-      await clearRows(store, keys)
-      await clearRows(store, keyEnds)
     },
   }
 }

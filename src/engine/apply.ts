@@ -38,12 +38,13 @@ import { countDownload, makeTorrent, stop, upsert } from './announce.ts'
 import { readAnnounce } from './current-announce.ts'
 import type { Engine } from './engine.ts'
 import { isNewCompletion } from './new-completion.ts'
-import type { PeerPlace, RecentStops } from './recent-stops.ts'
+import { RecentCompletions } from './recent-completions.ts'
+import { type PeerPlace, RecentStops } from './recent-stops.ts'
 import { joinSession } from './shared-sessions.ts'
 import type { Arena } from './tables/arena.ts'
 import { copyWords } from './tables/copy-words.ts'
 import { findPeer } from './tables/find-peer.ts'
-import { COMPLETION_COUNTED, DETAIL_USER } from './tables/layout.ts'
+import { COMPLETION_COUNTED, DETAIL_USER, TORRENT_WRITTEN } from './tables/layout.ts'
 import { detailAt, isCompletionCounted, lastSeen, listOf, seederCount } from './tables/peer-list.ts'
 import { NO_LIST, NO_SLOT, NO_TORRENT, type TorrentRef } from './tables/references.ts'
 import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
@@ -63,20 +64,25 @@ export type Applied = {
 export type Applier = {
   readonly engine: Engine
   readonly stops: RecentStops
+  readonly completions: RecentCompletions
   readonly counts: Applied
   readonly request: Bytes
   /** Unix seconds, set before a batch is applied. */
   nowSeconds: number
   /** Name of the node whose announces are applied, set with `nowSeconds`. */
   from: string
+  /** Name of this node. */
+  readonly name: string
   readonly place: { -readonly [Field in keyof PeerPlace]: PeerPlace[Field] }
 }
 
 /** `engine` is of this thread alone and has no ring: applied deltas are not sent on. */
-export function createApplier(engine: Engine, stops: RecentStops): Applier {
+export function createApplier(engine: Engine, name: string): Applier {
   return {
     engine,
-    stops,
+    name,
+    stops: new RecentStops(),
+    completions: new RecentCompletions(),
     counts: { applied: 0, older: 0, expired: 0 },
     request: allocate(WEBSOCKET_ANNOUNCE_BYTES),
     nowSeconds: 0,
@@ -135,11 +141,14 @@ export function applyDelta(
     return length
   }
   const isNews = isNewer(applier, bytes, at, torrent)
-  if (isNews) change(engine, torrent)
+  const isDownload = (bits & DeltaBit.completed) !== 0
+  let isCounted = false
+  if (isNews) isCounted = change(engine, torrent)
   else {
     const isCompletion = hasSession && joinSession(engine, engine.announce)
-    if ((bits & DeltaBit.completed) !== 0) countLate(engine, torrent, isCompletion)
+    if (isDownload) isCounted = countLate(engine, torrent, isCompletion)
   }
+  if (isDownload && !isCounted) takeBack(applier, bytes, at, torrent)
   releaseStripe(held)
   if ((bits & DeltaBit.stopped) !== 0) applier.stops.note(bytes, at, seen, applier.from)
   if (isNews) counts.applied++
@@ -147,11 +156,8 @@ export function applyDelta(
   return length
 }
 
-/**
- * Whether the tables have the peer of the `stopped` delta at `at` from an announce that followed
- * the stop of the Unix second `seen`.
- */
-export function hasReturned(applier: Applier, view: DataView, at: number, seen: number): boolean {
+/** Whether the tables have the peer of the delta at `at` from the Unix second `seen` or later. */
+export function isKnownSince(applier: Applier, view: DataView, at: number, seen: number): boolean {
   const { held } = applier.engine
   const torrent = holdTorrentOf(applier, view, at, seen)
   const known = lastSeenOf(applier.engine, torrent)
@@ -247,9 +253,13 @@ function isNewer(
   return !stops.hasStopped(place, seen, from)
 }
 
-/** Changes the swarm as the announce says. The stripe is held. */
-function change(engine: Engine, torrent: TorrentRef): void {
+/**
+ * Changes the swarm as the announce says, and returns whether it counted as a download. The stripe
+ * is held.
+ */
+function change(engine: Engine, torrent: TorrentRef): boolean {
   const { access, announce } = engine
+  announce.completed = false
   if (access.rules.users) {
     if (access.user === 0) forgetAccount(engine)
     else account(engine, announce, torrent)
@@ -257,31 +267,76 @@ function change(engine: Engine, torrent: TorrentRef): void {
   }
   if (announce.request.u8[EVENT] === Event.stopped) {
     if (torrent !== NO_TORRENT) stop(engine, announce, torrent)
-    return
+    return false
   }
   const target = torrent === NO_TORRENT ? makeTorrent(engine, announce) : torrent
   if (target !== NO_TORRENT) upsert(engine, announce, target)
+  return announce.completed
 }
 
-/** Counts the download of an announce that arrived after a later one of its peer. */
-function countLate(engine: Engine, known: TorrentRef, isCompletion: boolean): void {
+/**
+ * Notes the downloads among the deltas of this node from `at` to `end`, which were made just before
+ * `base`.
+ */
+export function noteDownloads(
+  applier: Applier,
+  { bytes, view }: DeltaBytes,
+  at: number,
+  end: number,
+  base: number,
+): void {
+  const { completions, engine } = applier
+  for (let next = at; next < end; next += deltaBytes(bytes[next]!)) {
+    if ((bytes[next]! & DeltaBit.completed) === 0) continue
+    if (!completions.note(bytes, next, base)) continue
+    const torrent = holdTorrentOf(applier, view, next, base)
+    if (torrent !== NO_TORRENT) writtenElsewhere(engine, torrent)
+    releaseStripe(engine.held)
+  }
+}
+
+/**
+ * Two nodes have counted the same download, which only one of them may add to the database that
+ * they share: the one whose name comes first. Takes back the count of the other one, if it is this
+ * one, even after it was written. With users, the writes of their sessions do the same. The stripe
+ * is held.
+ */
+function takeBack(applier: Applier, bytes: Buffer, at: number, torrent: TorrentRef): void {
+  const { completions, engine, from, name, nowSeconds } = applier
+  if (!engine.settings.sharesDatabase || engine.access.rules.users || from > name) return
+  if (torrent === NO_TORRENT || !completions.take(bytes, at, nowSeconds)) return
+  writtenElsewhere(engine, torrent)
+}
+
+/** One download that this node counted is in the database, or will be. The stripe is held. */
+function writtenElsewhere({ held, settings }: Engine, torrent: TorrentRef): void {
+  held.arena.u32[(torrent + TORRENT_WRITTEN) >> 2]! += 1
+  if (settings.persistent) markChanged(held, torrent)
+}
+
+/**
+ * Counts the download of an announce that arrived after a later one of its peer. Returns false for
+ * one that is counted already.
+ */
+function countLate(engine: Engine, known: TorrentRef, isCompletion: boolean): boolean {
   const { access, announce, held, settings } = engine
   const torrent = known === NO_TORRENT ? makeTorrent(engine, announce) : known
-  if (torrent === NO_TORRENT) return
+  if (torrent === NO_TORRENT) return false
   const { arena } = held
   if (access.rules.users) {
-    if (!isCompletion) return
+    if (!isCompletion) return false
   } else {
     const { family } = announce.peer
     const list = listOf(arena, torrent, family)
     const slot = list === NO_LIST ? NO_SLOT : findPeer(held, list, announce.peer)
     const detail = slot === NO_SLOT ? 0 : detailAt(arena, list, family, slot)
-    if (detail !== 0 && isCompletionCounted(arena, detail)) return
-    if (!isNewCompletion(engine, announce)) return
+    if (detail !== 0 && isCompletionCounted(arena, detail)) return false
+    if (!isNewCompletion(engine, announce)) return false
     if (detail !== 0 && slot < seederCount(arena, list)) setCompletionCounted(arena, detail)
   }
   countDownload(engine, torrent)
   if (settings.persistent) markChanged(held, torrent)
+  return true
 }
 
 function setCompletionCounted({ u16 }: Arena, detail: number): void {

@@ -28,10 +28,7 @@ import {
 } from '../protocol/records.ts'
 import { type SessionTotals, writeSessionTotals } from '../protocol/session-totals.ts'
 import type { Announce } from './current-announce.ts'
-import type { Arena } from './tables/arena.ts'
 import { copyWords } from './tables/copy-words.ts'
-import { DETAIL_PEER_ID, TORRENT_HASH } from './tables/layout.ts'
-import type { TorrentRef } from './tables/references.ts'
 
 /**
  * The deltas of one thread for the nodes thread: a ring in shared memory with one writer and one
@@ -170,31 +167,31 @@ export function writeDelta(
   commit(ring, deltaBytes(bits))
 }
 
-/** A peer in the tables that is being removed, though its client did not send `stopped`. */
+/** A WebSocket peer that is being removed, though its client did not send `stopped`. */
 export type RemovedPeer = {
-  readonly arena: Arena
-  readonly torrent: TorrentRef
-  readonly family: Family
-  /** Offsets of its compact form and its details. */
-  readonly compact: number
-  readonly detail: number
+  /** Memory of the tables or of a request, and the offsets of these in it. */
+  readonly view: DataView
+  readonly connection: number
+  readonly infoHash: number
+  readonly peerId: number
 }
 
-/** Writes the delta of a peer whose connection is closed. */
+/** Writes the delta of a peer whose connection is closed. The address of its client is zero. */
 export function writeRemoval(ring: DeltaRing, peer: RemovedPeer, nowSeconds: number): void {
-  const { arena, family } = peer
-  if (family === Family.websocket && !ring.withWebsocket) return
-  const target = reserve(ring)
+  const { withWebsocket, u8, view } = ring
+  const target = withWebsocket ? reserve(ring) : -1
   if (target === -1) return
-  const { u8, view } = ring
+  const family = Family.websocket
   const bits = family | DeltaBit.stopped
   u8[target + DELTA_BITS] = bits
   u8[target + DELTA_SEEN] = nowSeconds & 0xff
   view.setUint16(target + DELTA_PORT, 0)
-  let to = target + DELTA_ADDRESS
-  to += copyWords(view, to, arena.view, peer.compact, DELTA_ADDRESS_BYTES[family])
-  to += copyWords(view, to, arena.view, peer.torrent + TORRENT_HASH, HASH_BYTES)
-  copyWords(view, to, arena.view, peer.detail + DETAIL_PEER_ID, HASH_BYTES)
+  const address = target + DELTA_ADDRESS
+  copyWords(view, address, peer.view, peer.connection, CONNECTION_BYTES)
+  u8.fill(0, address + CONNECTION_BYTES, address + DELTA_ADDRESS_BYTES[family])
+  const ids = address + DELTA_ADDRESS_BYTES[family]
+  copyWords(view, ids, peer.view, peer.infoHash, HASH_BYTES)
+  copyWords(view, ids + HASH_BYTES, peer.view, peer.peerId, HASH_BYTES)
   commit(ring, deltaBytes(bits))
 }
 

@@ -1,14 +1,22 @@
 import { bytesOf } from '../protocol/bytes.ts'
-import { DeltaBit } from '../protocol/delta-record.ts'
-import { CONNECTION_WORKER, FAMILIES, Family, INFO_HASH } from '../protocol/records.ts'
+import { nodeOfWorker } from '../protocol/connection.ts'
+import {
+  ADDRESS,
+  CONNECTION_WORKER,
+  FAMILIES,
+  Family,
+  INFO_HASH,
+  PEER_ID,
+} from '../protocol/records.ts'
 import type { Announce } from './current-announce.ts'
 import { isDead } from './dead-workers.ts'
-import { type DeltaRing, writeDelta, writeRemoval } from './delta-ring.ts'
+import { type DeltaRing, writeRemoval } from './delta-ring.ts'
 import type { Engine } from './engine.ts'
 import { ownerOf } from './peer-owner.ts'
 import { removeOwnedPeer } from './remove-peer.ts'
 import { findPeer } from './tables/find-peer.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
+import { DETAIL_PEER_ID, TORRENT_HASH } from './tables/layout.ts'
 import {
   compactAt,
   detailAt,
@@ -26,7 +34,7 @@ import { findTorrent, indexSize, markChanged, torrentAt } from './tables/torrent
 /** Removes the peer of a leave record. No key is checked: the connection is closed in any case. */
 export function leave(engine: Engine, announce: Announce): void {
   const { held } = engine
-  const { hash, request, at, peer } = announce
+  const { hash, nowSeconds, request, at, peer } = announce
   holdStripeOf(held, hash)
   const torrent = findTorrent(held, hash, request.view, at + INFO_HASH)
   if (torrent !== NO_TORRENT) {
@@ -34,7 +42,10 @@ export function leave(engine: Engine, announce: Announce): void {
     if (slot !== NO_SLOT) remove(engine, torrent, slot)
   }
   releaseStripe(held)
-  if (engine.ring !== undefined) writeDelta(engine.ring, announce, DeltaBit.stopped)
+  if (engine.ring === undefined) return
+  const { view } = request
+  const removed = { view, connection: at + ADDRESS, infoHash: at + INFO_HASH, peerId: at + PEER_ID }
+  writeRemoval(engine.ring, removed, nowSeconds)
 }
 
 function remove(engine: Engine, torrent: TorrentRef, slot: Slot): void {
@@ -172,19 +183,28 @@ function leaveTorrent(engine: Engine, torrent: TorrentRef, most: number): number
     const connection = compactAt(arena, list, Family.websocket, slot as Slot)
     const worker = arena.view.getUint32(connection + CONNECTION_WORKER, true)
     if (!isDead(engine.deadWorkers, worker)) continue
-    if (engine.ring !== undefined) tellRemoval(engine, engine.ring, torrent, slot as Slot)
+    // Each node removes the peers of another one by itself.
+    if (engine.ring !== undefined && nodeOfWorker(worker) === 0) {
+      writeDeadPeer(engine, engine.ring, torrent, slot as Slot)
+    }
     remove(engine, torrent, slot as Slot)
     removed++
   }
   return removed
 }
 
-function tellRemoval(engine: Engine, ring: DeltaRing, torrent: TorrentRef, slot: Slot): void {
+/** Writes the removal of a dead worker's peer for the other nodes. */
+function writeDeadPeer(engine: Engine, ring: DeltaRing, torrent: TorrentRef, slot: Slot): void {
   const { arena } = engine.held
   const family = Family.websocket
   const list = listOf(arena, torrent, family)
   const compact = compactAt(arena, list, family, slot)
   const detail = detailAt(arena, list, family, slot)
-  const seen = lastSeen(arena, detail)
-  writeRemoval(ring, { arena, torrent, family, compact, detail }, seen)
+  const removed = {
+    view: arena.view,
+    connection: compact,
+    infoHash: torrent + TORRENT_HASH,
+    peerId: detail + DETAIL_PEER_ID,
+  }
+  writeRemoval(ring, removed, lastSeen(arena, detail))
 }

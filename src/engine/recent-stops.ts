@@ -16,10 +16,10 @@ const HALF_SECONDS = 300
 const HALF_STOPS_MAX = 100_000
 
 /** A stop at the Unix second `seen`, which the node `from` received; OWN_NODE for this one. */
-type Stop = { readonly seen: number; readonly from: string; readonly delta: Uint8Array }
+export type Stop = { readonly seen: number; readonly from: string; readonly delta: Uint8Array }
 
 /** No other node has this name. */
-const OWN_NODE = ''
+export const OWN_NODE = ''
 
 /**
  * The peers that stopped in the last minutes, wherever they did. An announce from before the stop

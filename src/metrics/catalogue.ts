@@ -308,6 +308,16 @@ export const CATALOGUE = {
     'Transfers of swarms from another node, after a start or a gap.',
     { result: 'complete, failed' },
   ),
+  muster_nodes_relayed_total: counter(
+    'messages',
+    'Offers and answers of WebSocket peers, sent to other nodes and received from them.',
+    { direction: 'sent, received' },
+  ),
+  muster_nodes_relay_dropped_total: counter(
+    'messages',
+    'Offers and answers that were dropped: the node or NATS is unreachable, a rate is exceeded, or they are too large or of another version.',
+    { reason: 'unreachable, excess, refused' },
+  ),
 } as const satisfies Readonly<Record<`muster_${string}`, Metric>>
 
 export type MetricName = keyof typeof CATALOGUE

@@ -1,8 +1,9 @@
 import { type Applier, applyDelta, createApplier } from '../engine/apply.ts'
 import type { DeltaRing } from '../engine/delta-ring.ts'
 import type { Engine } from '../engine/engine.ts'
-import { RecentStops } from '../engine/recent-stops.ts'
 import { sumFamilies, totals } from '../engine/totals.ts'
+import type { Relayed } from '../frontends/websocket/relay.ts'
+import { deltaBytes } from '../protocol/delta-record.ts'
 import { BATCH_HEAD_BYTES, type BatchHead, readBatch } from './batch.ts'
 import type { Bus } from './bus.ts'
 import { Changes } from './changes.ts'
@@ -10,6 +11,8 @@ import { Joining } from './joining.ts'
 import { type Heartbeat, type Member, Members, readHeartbeat } from './members.ts'
 import { type Log, NODE_COUNTERS, type NodeCounters, type NodesState } from './messages.ts'
 import { Outbox } from './outbox.ts'
+import { adoptConnection, RemoteSockets, type Run } from './remote-sockets.ts'
+import { SocketRelay } from './socket-relay.ts'
 import { SyncSource } from './sync-source.ts'
 import { Transfers } from './transfers.ts'
 
@@ -29,6 +32,8 @@ export type ExchangeOptions = {
   readonly onChange: (change: Uint8Array) => void
   /** Administrative changes may have been missed. */
   readonly onMissed: () => void
+  /** Passes an offer or answer to a worker of this node. Returns false when it is dropped. */
+  readonly deliver: (message: Relayed) => boolean
 }
 
 /** Seconds that clocks may differ before it is logged. */
@@ -39,13 +44,14 @@ export class Exchange {
   readonly #options: ExchangeOptions
   readonly #epoch: number
   readonly #id = Math.floor(Math.random() * 2 ** 32)
-  readonly #stops = new RecentStops()
   readonly #applier: Applier
   readonly #outbox: Outbox
   readonly #members = new Members()
   readonly #transfers: Transfers
   readonly #joining: Joining
   readonly #changes: Changes
+  readonly #sockets: RemoteSockets
+  readonly #relay: SocketRelay
   readonly #counters = Object.fromEntries(NODE_COUNTERS.map(name => [name, 0])) as NodeCounters
   readonly #warned = new Set<string>()
   #announces = 0
@@ -57,11 +63,12 @@ export class Exchange {
     this.#options = options
     const { backlogBytesMax, bus, engine, joinSeconds, name, nowSeconds, rings } = options
     this.#epoch = nowSeconds()
-    this.#applier = createApplier(engine, this.#stops)
+    this.#applier = createApplier(engine, name)
+    this.#sockets = new RemoteSockets(engine)
     const swarm = this.#subject(`swarm.0.${name}`)
     this.#outbox = new Outbox({
       rings,
-      stops: this.#stops,
+      applier: this.#applier,
       epoch: this.#epoch,
       nowSeconds,
       backlogBytesMax,
@@ -73,6 +80,7 @@ export class Exchange {
       subjectOf: node => this.#subject(`sync.${node}`),
       isUp: node => this.#members.get(node)?.isUp === true,
       beforeMerge: () => this.#outbox.drain(),
+      adopt: (node, bytes, at) => adoptConnection(bytes, at, this.#runOf(node)),
       counters: this.#counters,
     })
     this.#joining = new Joining({
@@ -83,6 +91,17 @@ export class Exchange {
       transfers: this.#transfers,
     })
     this.#changes = new Changes(this.#epoch, options.onChange, options.onMissed)
+    this.#relay = new SocketRelay({
+      ...options,
+      epoch: this.#epoch,
+      sockets: this.#sockets,
+      runOf: (node, epoch) => {
+        const run = this.#runOf(node)
+        return run?.epoch === epoch ? run : undefined
+      },
+      subjectOf: node => this.#subject(`relay.${node}`),
+      counters: this.#counters,
+    })
     this.#listen(new SyncSource(this.#applier))
   }
 
@@ -95,7 +114,15 @@ export class Exchange {
     bus.subscribe(this.#subject('swarm.*.*'), (subject, data) => this.#onBatch(subject, data))
     bus.subscribe(this.#subject('here.*'), (_, data) => this.#onHeartbeat(data))
     bus.subscribe(this.#subject('admin'), (_, data) => this.#changes.receive(data, this.#members))
+    bus.subscribe(this.#subject(`relay.${name}`), (_, data) => this.#relay.receive(data))
     bus.respond(this.#subject(`sync.${name}`), data => source.answer(data))
+  }
+
+  /** The present run of a node, if it is up. */
+  #runOf(node: string): Run | undefined {
+    const member = this.#members.get(node)
+    const epoch = member?.isUp ? member.heartbeat?.epoch : undefined
+    return epoch === undefined ? undefined : this.#sockets.runOf(node, epoch)
   }
 
   /** The last snapshot is restored. */
@@ -117,6 +144,11 @@ export class Exchange {
     this.#outbox.flush()
   }
 
+  /** Relays an offer or answer of a worker of this node to another node. */
+  relay(message: Relayed): void {
+    this.#relay.send(message)
+  }
+
   publishChange(change: Uint8Array): void {
     this.#options.bus.publish(
       this.#subject('admin'),
@@ -130,7 +162,9 @@ export class Exchange {
     this.#measure()
     bus.publish(this.#subject(`here.${name}`), Buffer.from(JSON.stringify(this.#heartbeat())))
     for (const member of this.#members.takeSilent(performance.now())) {
-      log('warn', { node: member.name }, 'a node is silent; its peers stay until they time out')
+      const message = 'a node is silent; its WebSocket peers are removed, others time out'
+      log('warn', { node: member.name }, message)
+      this.#sockets.forget(member.name)
     }
     this.#joining.check()
     this.#transfers.resume()
@@ -163,6 +197,7 @@ export class Exchange {
       joined: this.#joining.isJoined,
       alone: this.#joining.isAlone,
       settings: this.digest,
+      relays: true,
     }
   }
 
@@ -182,6 +217,9 @@ export class Exchange {
     if (!member) return
     const isBack = this.#members.note(member, heartbeat, performance.now())
     if (isBack) {
+      // Peers that left while it was silent, or before it was restarted, must not stay.
+      this.#sockets.forget(member.name)
+      if (heartbeat.relays) this.#transfers.wantSockets(member.name)
       log('info', { node: member.name, version: heartbeat.version }, 'a node is up')
       // It learns of this node at once.
       this.beat()
@@ -244,15 +282,17 @@ export class Exchange {
     member.lagSeconds = Math.max(0, (Date.now() - head.millis) / 1000)
   }
 
-  #apply(bytes: Buffer, { base }: BatchHead, from: string): void {
-    // The peers that stopped here must be known first.
+  #apply(bytes: Buffer, { base, epoch }: BatchHead, from: string): void {
+    // The stops and downloads of this node must be known first.
     this.#outbox.drain()
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
     const deltas = { bytes, view }
     this.#applier.nowSeconds = this.#options.nowSeconds()
     this.#applier.from = from
+    const run = this.#sockets.runOf(from, epoch)
     for (let at = BATCH_HEAD_BYTES; at < bytes.length; ) {
-      at += applyDelta(this.#applier, deltas, at, base)
+      if (adoptConnection(bytes, at, run)) at += applyDelta(this.#applier, deltas, at, base)
+      else at += deltaBytes(bytes.readUInt8(at))
     }
   }
 

@@ -20,6 +20,8 @@ export type Heartbeat = {
   readonly alone: boolean
   /** Digest of the settings that all nodes should share. */
   readonly settings: string
+  /** It reports its WebSocket peers, and relays offers and answers to them. */
+  readonly relays: boolean
 }
 
 /** The node's stream of batches, as far as it was received. */
@@ -138,7 +140,8 @@ export function readHeartbeat(data: Buffer): Heartbeat | undefined {
     return typeof text === 'string' && text.length <= 100
   })
   const areFlags = FLAGS.every(name => typeof fields[name] === 'boolean')
-  return areNumbers && areTexts && areFlags ? (fields as Heartbeat) : undefined
+  if (!areNumbers || !areTexts || !areFlags) return undefined
+  return { ...(fields as Omit<Heartbeat, 'relays'>), relays: fields['relays'] === true }
 }
 
 const NUMBERS = [

@@ -11,6 +11,8 @@ export type NodesThreadStart = {
   /** Seconds to add to the monotonic clock (clock.ts). */
   readonly clockOffset: number
   readonly rings: readonly SharedDeltaRing[]
+  /** Folder of the sockets between workers. */
+  readonly folder: string
   readonly nats: NatsOptions
   readonly cluster: string
   /** Name of this node. */
@@ -63,6 +65,13 @@ export const NODE_COUNTERS = [
   'transfers',
   'failedTransfers',
   'connections',
+  // Offers and answers of WebSocket peers. The last three are dropped ones: their node is
+  // unreachable, they exceed a rate, or they are too large, malformed or of another version.
+  'sentRelays',
+  'receivedRelays',
+  'unreachableRelays',
+  'excessRelays',
+  'refusedRelays',
 ] as const
 export type NodeCounter = (typeof NODE_COUNTERS)[number]
 export type NodeCounters = Record<NodeCounter, number>

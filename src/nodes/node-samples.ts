@@ -19,6 +19,13 @@ export function collectNodes(samples: Samples, state: NodesState): void {
   samples.add('muster_nodes_gaps_total', counters.gaps)
   samples.add('muster_nodes_transfers_total', counters.transfers, { result: 'complete' })
   samples.add('muster_nodes_transfers_total', counters.failedTransfers, { result: 'failed' })
+  samples.add('muster_nodes_relayed_total', counters.sentRelays, { direction: 'sent' })
+  samples.add('muster_nodes_relayed_total', counters.receivedRelays, { direction: 'received' })
+  for (const reason of ['unreachable', 'excess', 'refused'] as const) {
+    samples.add('muster_nodes_relay_dropped_total', counters[`${reason}Relays` as const], {
+      reason,
+    })
+  }
   for (const node of nodes) {
     const labels = { node: node.name }
     samples.add('muster_nodes_up', node.up ? 1 : 0, labels)

@@ -1,11 +1,14 @@
+import { type Applier, noteDownloads } from '../engine/apply.ts'
 import { type DeltaRing, droppedDeltas, readDeltas } from '../engine/delta-ring.ts'
-import { noteStops, type RecentStops } from '../engine/recent-stops.ts'
+import { noteStops } from '../engine/recent-stops.ts'
+import { bytesOf } from '../protocol/bytes.ts'
 import { DELTA_BYTES_MAX } from '../protocol/delta-record.ts'
 import { BATCH_BYTES_MAX, BATCH_HEAD_BYTES, writeBatchHead } from './batch.ts'
 
 export type OutboxOptions = {
   readonly rings: readonly DeltaRing[]
-  readonly stops: RecentStops
+  /** Knows the stops and downloads of this node. */
+  readonly applier: Applier
   /** Unix second at which this node started. */
   readonly epoch: number
   readonly nowSeconds: () => number
@@ -24,6 +27,7 @@ const SEND_BYTES_MAX = 4 * 2 ** 20
 export class Outbox {
   readonly #options: OutboxOptions
   readonly #pending = Buffer.alloc(BATCH_BYTES_MAX)
+  readonly #deltas = { bytes: this.#pending, view: bytesOf(this.#pending).view }
   readonly #count = { deltas: 0 }
   readonly #waiting: Buffer[] = []
   #end = BATCH_HEAD_BYTES
@@ -41,9 +45,9 @@ export class Outbox {
     this.#options = options
   }
 
-  /** Reads the rings. The peers that stopped here are known afterwards. */
+  /** Reads the rings. The stops and downloads of this node are known afterwards. */
   drain(): void {
-    const { nowSeconds, rings, stops } = this.#options
+    const { applier, nowSeconds, rings } = this.#options
     let dropped = 0
     for (const ring of rings) {
       for (;;) {
@@ -51,7 +55,8 @@ export class Outbox {
         const before = this.#count.deltas
         this.#end = readDeltas(ring, this.#pending, from, BATCH_BYTES_MAX, this.#count)
         if (this.#count.deltas === before) break
-        noteStops(stops, this.#pending, from, this.#end, nowSeconds())
+        noteStops(applier.stops, this.#pending, from, this.#end, nowSeconds())
+        noteDownloads(applier, this.#deltas, from, this.#end, nowSeconds())
         if (this.#end > BATCH_BYTES_MAX - ROOM_MIN) this.#seal()
       }
       dropped += droppedDeltas(ring)

@@ -5,25 +5,42 @@ import { crc32 } from 'node:zlib'
  * little-endian.
  */
 export const SYNC_REQUEST_BYTES = 12
+/** A request with its SyncKind (u32). One for SyncKind.all has none, as in earlier versions. */
+export const SYNC_REQUEST_KIND_BYTES = 16
+
+export const SyncKind = {
+  /** Everything that the node knows. */
+  all: 0,
+  /** Only the WebSocket peers that are connected to the node. */
+  sockets: 1,
+} as const
+export type SyncKind = (typeof SyncKind)[keyof typeof SyncKind]
 
 /** `transfer` is 0 in the first request; `chunk` counts from 0. */
 export type SyncRequest = {
   readonly since: number
   readonly transfer: number
   readonly chunk: number
+  readonly kind: SyncKind
 }
 
-export function writeSyncRequest({ chunk, since, transfer }: SyncRequest): Buffer {
-  const request = Buffer.alloc(SYNC_REQUEST_BYTES)
+export function writeSyncRequest({ chunk, kind, since, transfer }: SyncRequest): Buffer {
+  const isShort = kind === SyncKind.all
+  const request = Buffer.alloc(isShort ? SYNC_REQUEST_BYTES : SYNC_REQUEST_KIND_BYTES)
   request.writeUInt32LE(since, 0)
   request.writeUInt32LE(transfer, 4)
   request.writeUInt32LE(chunk, 8)
+  if (!isShort) request.writeUInt32LE(kind, 12)
   return request
 }
 
 export function readSyncRequest(data: Buffer): SyncRequest | undefined {
-  if (data.length !== SYNC_REQUEST_BYTES) return undefined
+  const isShort = data.length === SYNC_REQUEST_BYTES
+  if (!isShort && data.length !== SYNC_REQUEST_KIND_BYTES) return undefined
+  const kind = isShort ? SyncKind.all : data.readUInt32LE(12)
+  if (kind !== SyncKind.all && kind !== SyncKind.sockets) return undefined
   return {
+    kind,
     since: data.readUInt32LE(0),
     transfer: data.readUInt32LE(4),
     chunk: data.readUInt32LE(8),
@@ -37,7 +54,9 @@ const CHUNK_TRANSFER = 8 // u32
 const CHUNK_NUMBER = 12 //  u32
 const CHUNK_STATE = 16 //   u32, SyncState
 const CHUNK_RECORDS = 20 // u32, bytes of torrent records (engine/torrent-record.ts)
-const CHUNK_STOPS = 24 //   u32, bytes of stops: Unix second (u32), then the delta of a peer that stopped
+// u32, bytes of peers that are connected to the node by WebSocket, then of those that stopped: for
+// each a Unix second (u32) and its delta
+const CHUNK_PEERS = 24
 const CHUNK_SESSIONS = 28 // u32, bytes of users' sessions (engine/session-transfer.ts)
 export const CHUNK_HEAD_BYTES = 32
 /** Below the limit of a message, 1 MiB in a server's default configuration. */
@@ -57,7 +76,7 @@ export type ChunkHead = {
   readonly number: number
   readonly state: SyncState
   readonly recordsBytes: number
-  readonly stopsBytes: number
+  readonly peersBytes: number
   readonly sessionsBytes: number
 }
 
@@ -68,7 +87,7 @@ export function writeChunkHead(chunk: Buffer, head: ChunkHead): void {
   chunk.writeUInt32LE(head.number, CHUNK_NUMBER)
   chunk.writeUInt32LE(head.state, CHUNK_STATE)
   chunk.writeUInt32LE(head.recordsBytes, CHUNK_RECORDS)
-  chunk.writeUInt32LE(head.stopsBytes, CHUNK_STOPS)
+  chunk.writeUInt32LE(head.peersBytes, CHUNK_PEERS)
   chunk.writeUInt32LE(head.sessionsBytes, CHUNK_SESSIONS)
   chunk.writeUInt32LE(crc32(chunk.subarray(CHUNK_CRC + 4)), CHUNK_CRC)
 }
@@ -82,9 +101,9 @@ export function readChunkHead(chunk: Buffer): ChunkHead | undefined {
     number: chunk.readUInt32LE(CHUNK_NUMBER),
     state: chunk.readUInt32LE(CHUNK_STATE) as SyncState,
     recordsBytes: chunk.readUInt32LE(CHUNK_RECORDS),
-    stopsBytes: chunk.readUInt32LE(CHUNK_STOPS),
+    peersBytes: chunk.readUInt32LE(CHUNK_PEERS),
     sessionsBytes: chunk.readUInt32LE(CHUNK_SESSIONS),
   }
-  const payload = head.recordsBytes + head.stopsBytes + head.sessionsBytes
+  const payload = head.recordsBytes + head.peersBytes + head.sessionsBytes
   return CHUNK_HEAD_BYTES + payload === chunk.length ? head : undefined
 }

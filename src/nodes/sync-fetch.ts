@@ -1,14 +1,15 @@
-import { type Applier, applyDelta, areDeltas } from '../engine/apply.ts'
+import { type Applier, applyDelta, areDeltas, isKnownSince } from '../engine/apply.ts'
 import { type Imported, importRecord } from '../engine/import-record.ts'
 import { importSessions } from '../engine/session-transfer.ts'
 import { recordEnd } from '../engine/torrent-record.ts'
 import { type Bytes, bytesOf } from '../protocol/bytes.ts'
-import { deltaBytes } from '../protocol/delta-record.ts'
+import { DeltaBit, deltaBytes } from '../protocol/delta-record.ts'
 import type { Bus } from './bus.ts'
 import {
   CHUNK_HEAD_BYTES,
   type ChunkHead,
   readChunkHead,
+  type SyncKind,
   SyncState,
   writeSyncRequest,
 } from './sync-chunk.ts'
@@ -20,8 +21,11 @@ export type FetchOptions = {
   readonly bus: Bus
   readonly node: string
   readonly subject: string
+  readonly kind: SyncKind
   /** Unix second. */
   readonly since: number
+  /** Adopts the connection in a delta; false if it is not to be applied. */
+  readonly adopt: (bytes: Buffer, at: number) => boolean
   readonly applier: Applier
   readonly nowSeconds: () => number
   /** Called before each chunk is merged. */
@@ -33,12 +37,12 @@ export type Fetched = { readonly imported: Imported; readonly bytes: number }
 
 /** Fetches everything that a node knows since `since`, and merges it: the newer one wins. */
 export async function fetchSince(options: FetchOptions): Promise<Fetched> {
-  const { beforeMerge, since } = options
+  const { beforeMerge, kind, since } = options
   const imported: Imported = { torrents: 0, peers: [0, 0], expired: 0, newer: 0, refused: 0 }
   let transfer = 0
   let bytes = 0
   for (let number = 0; ; number++) {
-    const request = { since, transfer, chunk: number }
+    const request = { kind, since, transfer, chunk: number }
     const { chunk, head } = await requestChunk(options, request)
     transfer = head.transfer
     bytes += chunk.length
@@ -71,7 +75,7 @@ function merge(options: FetchOptions, chunk: Buffer, head: ChunkHead, imported: 
   const { applier, node, nowSeconds } = options
   const { engine, stops } = applier
   const records = bytesOf(chunk)
-  const stopsAt = CHUNK_HEAD_BYTES + head.recordsBytes
+  const peersAt = CHUNK_HEAD_BYTES + head.recordsBytes
   const rules = {
     nowSeconds: nowSeconds(),
     settings: engine.settings,
@@ -82,21 +86,37 @@ function merge(options: FetchOptions, chunk: Buffer, head: ChunkHead, imported: 
         node,
       ),
   }
-  for (let at = CHUNK_HEAD_BYTES; at < stopsAt; ) {
-    if (recordEnd(records.view, at, stopsAt) === -1) throw new Error('a record of it is malformed')
+  for (let at = CHUNK_HEAD_BYTES; at < peersAt; ) {
+    if (recordEnd(records.view, at, peersAt) === -1) throw new Error('a record of it is malformed')
     at = importRecord(engine, records, at, rules, imported)
   }
   applier.nowSeconds = rules.nowSeconds
-  applier.from = node
-  const stopsEnd = stopsAt + head.stopsBytes
-  for (let at = stopsAt; at < stopsEnd; ) {
-    const delta = at + 4
-    const end = delta + (delta < stopsEnd ? deltaBytes(chunk.readUInt8(delta)) : 0)
-    if (end > stopsEnd || !areDeltas(chunk, delta, end, 1)) throw new Error('a stop is malformed')
-    applyDelta(applier, { bytes: chunk, view: records.view }, delta, chunk.readUInt32LE(at))
-    at = end
-  }
-  importSessions(engine, records, stopsEnd, stopsEnd + head.sessionsBytes)
+  const peersEnd = peersAt + head.peersBytes
+  for (let at = peersAt; at < peersEnd; ) at = mergePeer(options, chunk, at, peersEnd)
+  importSessions(engine, records, peersEnd, peersEnd + head.sessionsBytes)
+}
+
+/** Sender of what a transfer says of peers: not in order with the stops of any node. */
+const TRANSFER = '*'
+
+/**
+ * Applies the entry of CHUNK_PEERS at `at`, and returns where it ends. Throws if the entry is
+ * malformed.
+ */
+function mergePeer(options: FetchOptions, chunk: Buffer, at: number, limit: number): number {
+  const { adopt, applier, node } = options
+  const delta = at + 4
+  const end = delta + (delta < limit ? deltaBytes(chunk.readUInt8(delta)) : 0)
+  if (end > limit || !areDeltas(chunk, delta, end, 1)) throw new Error('a peer is malformed')
+  if (!adopt(chunk, delta)) return end
+  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.length)
+  const seen = chunk.readUInt32LE(at)
+  const isStop = (chunk.readUInt8(delta) & DeltaBit.stopped) !== 0
+  // A delta of the same announce may have come with the peer's user, which this entry lacks.
+  if (!isStop && isKnownSince(applier, view, delta, seen)) return end
+  applier.from = isStop ? node : TRANSFER
+  applyDelta(applier, { bytes: chunk, view }, delta, seen)
+  return end
 }
 
 type HasStoppedPeer = Parameters<NonNullable<Parameters<typeof importRecord>[3]['hasStopped']>>[1]

@@ -1,6 +1,14 @@
-import { type Applier, hasReturned } from '../engine/apply.ts'
+import { type Applier, isKnownSince } from '../engine/apply.ts'
+import {
+  createSocketCursor,
+  exportSockets,
+  isSocketEnd,
+  SOCKET_ENTRY_BYTES,
+  type SocketCursor,
+} from '../engine/export-sockets.ts'
 import { createExportCursor, type ExportCursor, exportChunk } from '../engine/export-stripe.ts'
 import { dropOldPeers } from '../engine/recent-records.ts'
+import { OWN_NODE, type Stop } from '../engine/recent-stops.ts'
 import {
   createSessionCursor,
   exportSessions,
@@ -10,18 +18,23 @@ import {
 } from '../engine/session-transfer.ts'
 import { RECORD_BYTES_MAX } from '../engine/torrent-record.ts'
 import { allocate, type Bytes } from '../protocol/bytes.ts'
-import { DELTA_BYTES_MAX } from '../protocol/delta-record.ts'
+import { DELTA_BITS, DELTA_BYTES_MAX, DELTA_FAMILY_BITS } from '../protocol/delta-record.ts'
+import { Family } from '../protocol/records.ts'
 import {
   CHUNK_BYTES_MAX,
   CHUNK_HEAD_BYTES,
   type ChunkHead,
   readSyncRequest,
+  SyncKind,
+  type SyncRequest,
   SyncState,
   writeChunkHead,
 } from './sync-chunk.ts'
 
 /** Transfers at the same time; another node asks again later. */
 const TRANSFERS_MAX = 4
+/** Complete transfers whose last chunk can be given again. */
+const COMPLETE_MAX = 16
 const FORGOTTEN_MILLIS = 30_000
 /** Time for one chunk: batches of other nodes wait meanwhile. */
 const CHUNK_MILLIS = 8
@@ -29,25 +42,29 @@ const CHUNK_MILLIS = 8
 type Transfer = {
   readonly since: number
   cursor: ExportCursor
+  readonly sockets: SocketCursor
   /** Stops that are to follow the records. */
-  stops: Iterator<{ seen: number; delta: Uint8Array }> | undefined
+  stops: Iterator<Stop> | undefined
   areStopsDone: boolean
-  readonly sessions: SessionCursor
+  /** Undefined where sessions are not wanted. */
+  readonly sessions: SessionCursor | undefined
   last: Buffer
   lastNumber: number
+  isComplete: boolean
   usedMillis: number
 }
 
 /**
- * Gives other nodes what this one knows since some second: torrent records, the peers that
- * stopped, and users' sessions. The receiver asks for one chunk after the other and so sets the
- * pace; a chunk that got lost is given again.
+ * Gives other nodes what this one knows since some second: torrent records, the WebSocket peers
+ * that are connected to it, the peers that stopped, and users' sessions. The receiver asks for one
+ * chunk after the other and so sets the pace; a chunk that got lost is given again.
  */
 export class SyncSource {
   readonly #applier: Applier
   readonly #transfers = new Map<number, Transfer>()
   readonly #memory = allocate(CHUNK_BYTES_MAX)
-  #lastTransfer = 0
+  /** A random start, so that a node which was restarted does not know the numbers of before. */
+  #lastTransfer = Math.floor(Math.random() * 2 ** 31)
 
   constructor(applier: Applier) {
     this.#applier = applier
@@ -61,7 +78,7 @@ export class SyncSource {
     for (const [id, { usedMillis }] of this.#transfers) {
       if (now - usedMillis > FORGOTTEN_MILLIS) this.#transfers.delete(id)
     }
-    const id = request.transfer === 0 ? this.#begin(request.since) : request.transfer
+    const id = request.transfer === 0 ? this.#begin(request) : request.transfer
     const transfer = this.#transfers.get(id)
     if (!transfer) {
       return chunkOf(Buffer.alloc(CHUNK_HEAD_BYTES), {
@@ -69,7 +86,7 @@ export class SyncSource {
         number: request.chunk,
         state: SyncState.refused,
         recordsBytes: 0,
-        stopsBytes: 0,
+        peersBytes: 0,
       })
     }
     transfer.usedMillis = now
@@ -79,17 +96,24 @@ export class SyncSource {
     return transfer.last
   }
 
-  #begin(since: number): number {
-    if (this.#transfers.size >= TRANSFERS_MAX) return 0
+  #begin({ kind, since }: SyncRequest): number {
+    const complete = [...this.#transfers].filter(([, { isComplete }]) => isComplete)
+    if (this.#transfers.size - complete.length >= TRANSFERS_MAX) return 0
+    const [oldest] = complete
+    if (oldest && complete.length >= COMPLETE_MAX) this.#transfers.delete(oldest[0])
     this.#lastTransfer++
+    const isAll = kind === SyncKind.all
+    const { stripeCount } = this.#applier.engine
     this.#transfers.set(this.#lastTransfer, {
       since,
-      cursor: createExportCursor(0, since),
+      cursor: createExportCursor(isAll ? 0 : stripeCount, since),
+      sockets: createSocketCursor(since),
       stops: undefined,
-      areStopsDone: false,
-      sessions: createSessionCursor(since),
+      areStopsDone: !isAll,
+      sessions: isAll ? createSessionCursor(since) : undefined,
       last: Buffer.alloc(0),
       lastNumber: -1,
+      isComplete: false,
       usedMillis: 0,
     })
     return this.#lastTransfer
@@ -112,29 +136,40 @@ export class SyncSource {
     }
     const recordsBytes = end - CHUNK_HEAD_BYTES
     const areRecordsDone = transfer.cursor.stripe >= stripeCount
-    if (areRecordsDone && !transfer.areStopsDone) {
+    while (areRecordsDone && !isSocketEnd(engine, transfer.sockets)) {
+      if (end + SOCKET_ENTRY_BYTES > CHUNK_BYTES_MAX || performance.now() > until) break
+      end = exportSockets(engine, transfer.sockets, out, end, CHUNK_BYTES_MAX)
+    }
+    const areSocketsDone = areRecordsDone && isSocketEnd(engine, transfer.sockets)
+    if (areSocketsDone && !transfer.areStopsDone) {
       transfer.stops ??= stops.since(transfer.since)
       const from = end
       end = writeStops(this.#applier, transfer.stops, out, end)
       transfer.areStopsDone = end === from
     }
-    const stopsBytes = end - CHUNK_HEAD_BYTES - recordsBytes
-    while (transfer.areStopsDone && !isSessionEnd(engine, transfer.sessions)) {
+    const peersBytes = end - CHUNK_HEAD_BYTES - recordsBytes
+    const { sessions } = transfer
+    const arePeersDone = areSocketsDone && transfer.areStopsDone
+    while (arePeersDone && sessions && !isSessionEnd(engine, sessions)) {
       const from = end
       if (from + SESSION_RECORD_BYTES > CHUNK_BYTES_MAX || performance.now() > until) break
-      end = exportSessions(engine, transfer.sessions, out, from, CHUNK_BYTES_MAX)
+      end = exportSessions(engine, sessions, out, from, CHUNK_BYTES_MAX)
     }
-    const isDone = transfer.areStopsDone && isSessionEnd(engine, transfer.sessions)
+    const isDone = arePeersDone && (!sessions || isSessionEnd(engine, sessions))
+    transfer.isComplete = isDone
     const chunk = Buffer.from(out.u8.subarray(0, end))
     const state = isDone ? SyncState.done : SyncState.more
-    return chunkOf(chunk, { transfer: id, number, state, recordsBytes, stopsBytes })
+    return chunkOf(chunk, { transfer: id, number, state, recordsBytes, peersBytes })
   }
 }
 
-/** Writes stops while they fit, but not of peers that are back, and returns where they end. */
+/**
+ * Writes stops while they fit, but not of peers that are back, nor of WebSocket peers of other
+ * nodes, and returns where they end.
+ */
 function writeStops(
   applier: Applier,
-  stops: Iterator<{ seen: number; delta: Uint8Array }>,
+  stops: Iterator<Stop>,
   { u8, view }: Bytes,
   at: number,
 ): number {
@@ -142,9 +177,11 @@ function writeStops(
   while (end + 4 + DELTA_BYTES_MAX <= CHUNK_BYTES_MAX) {
     const { done, value } = stops.next()
     if (done) break
+    const family = Number(value.delta[DELTA_BITS]) & DELTA_FAMILY_BITS
+    if (family === Family.websocket && value.from !== OWN_NODE) continue
     view.setUint32(end, value.seen, true)
     u8.set(value.delta, end + 4)
-    if (hasReturned(applier, view, end + 4, value.seen)) continue
+    if (isKnownSince(applier, view, end + 4, value.seen)) continue
     end += 4 + value.delta.length
   }
   return end
@@ -152,7 +189,7 @@ function writeStops(
 
 /** Completes a chunk whose payload is in place; the rest of it are sessions. */
 function chunkOf(chunk: Buffer, head: Omit<ChunkHead, 'sessionsBytes'>): Buffer {
-  const sessionsBytes = chunk.length - CHUNK_HEAD_BYTES - head.recordsBytes - head.stopsBytes
+  const sessionsBytes = chunk.length - CHUNK_HEAD_BYTES - head.recordsBytes - head.peersBytes
   writeChunkHead(chunk, { ...head, sessionsBytes })
   return chunk
 }

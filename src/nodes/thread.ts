@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { unixSeconds } from '../clock.ts'
 import { openDeltaRing } from '../engine/delta-ring.ts'
 import { openEngine, setRules } from '../engine/engine.ts'
+import { NODES_THREAD, relayPathIn, startWorkerRelay } from '../frontends/websocket/worker-relay.ts'
 import { nameThread } from '../native/thread-name.ts'
 import { Exchange } from './exchange.ts'
 import { HEARTBEAT_MILLIS } from './members.ts'
@@ -22,6 +23,15 @@ const engine = openEngine(start.tables, start.settings)
 const post = (message: FromNodesThread) => parentPort?.postMessage(message)
 const log: Log = (level, fields, message) => post({ type: 'log', level, fields, message })
 
+/** The nodes thread has no sockets of clients to count. */
+const counts = { shared: () => [], report() {}, forget() {} }
+const workers = await startWorkerRelay({
+  worker: NODES_THREAD,
+  pathOf: relayPathIn(start.folder),
+  deliver: message => exchange.relay(message),
+  counts,
+})
+
 const bus = connectNats(start.nats, {
   up(server) {
     log('info', { server }, 'connected to NATS')
@@ -39,6 +49,7 @@ const exchange = new Exchange({
   log,
   onChange: change => post({ type: 'change', change }),
   onMissed: () => post({ type: 'missed' }),
+  deliver: message => workers.send(message),
 })
 exchange.digest = start.digest
 
@@ -60,7 +71,7 @@ parentPort?.on('message', async (message: ToNodesThread) => {
   } else {
     for (const timer of timers) clearInterval(timer)
     exchange.flush()
-    await bus.close()
+    await Promise.all([bus.close(), workers.close()])
     process.exit(0)
   }
 })

@@ -1,6 +1,7 @@
 import type { Applier } from '../engine/apply.ts'
 import type { Bus } from './bus.ts'
 import type { Log, NodeCounters } from './messages.ts'
+import { SyncKind } from './sync-chunk.ts'
 import { fetchSince } from './sync-fetch.ts'
 
 export type TransfersOptions = {
@@ -11,6 +12,8 @@ export type TransfersOptions = {
   readonly subjectOf: (node: string) => string
   readonly isUp: (node: string) => boolean
   readonly beforeMerge: () => void
+  /** Adopts the connection in a delta of the node; false if it is not to be applied. */
+  readonly adopt: (node: string, bytes: Buffer, at: number) => boolean
   readonly counters: NodeCounters
 }
 
@@ -19,6 +22,8 @@ export class Transfers {
   readonly #options: TransfersOptions
   /** Unix second for each node. */
   readonly #wanted = new Map<string, number>()
+  /** Nodes whose WebSocket peers are wanted. */
+  readonly #wantedSockets = new Set<string>()
   #isRunning = false
 
   constructor(options: TransfersOptions) {
@@ -32,6 +37,12 @@ export class Transfers {
     this.resume()
   }
 
+  /** Fetches the WebSocket peers that are connected to `node`. */
+  wantSockets(node: string): void {
+    this.#wantedSockets.add(node)
+    this.resume()
+  }
+
   /** Goes on with what could not be fetched. */
   resume(): void {
     if (!this.#isRunning) void this.#run()
@@ -39,31 +50,43 @@ export class Transfers {
 
   async #run(): Promise<void> {
     this.#isRunning = true
+    const isReachable = (node: string) => this.#options.bus.isUp && this.#options.isUp(node)
+    let isDone = true
+    for (const node of this.#wantedSockets) {
+      if (!isDone || !isReachable(node)) continue
+      this.#wantedSockets.delete(node)
+      isDone = await this.fetch(node, 0, SyncKind.sockets)
+      if (!isDone) this.#wantedSockets.add(node)
+    }
     for (const [node, since] of this.#wanted) {
-      if (!this.#options.bus.isUp || !this.#options.isUp(node)) continue
+      if (!isDone || !isReachable(node)) continue
       this.#wanted.delete(node)
-      if (!(await this.fetch(node, since))) {
-        this.want(node, since)
-        break
-      }
+      isDone = await this.fetch(node, since)
+      if (!isDone) this.want(node, since)
     }
     this.#isRunning = false
   }
 
   /** Resolves to whether the transfer was complete. */
-  async fetch(node: string, since: number): Promise<boolean> {
-    const { counters, log, subjectOf } = this.#options
+  async fetch(node: string, since: number, kind: SyncKind = SyncKind.all): Promise<boolean> {
+    const { adopt, counters, log, subjectOf } = this.#options
     const begun = performance.now()
     try {
       const { bytes, imported } = await fetchSince({
         ...this.#options,
         node,
         subject: subjectOf(node),
+        kind,
         since,
+        adopt: (bytes, at) => adopt(node, bytes, at),
       })
       counters.transfers++
       const { expired, newer, peers, refused, torrents } = imported
       const duration_ms = Math.round(performance.now() - begun)
+      if (kind === SyncKind.sockets) {
+        log('info', { node, bytes, duration_ms }, 'fetched the WebSocket peers of a node')
+        return true
+      }
       log(
         'info',
         { node, since, bytes, torrents, peers, newer, expired, refused, duration_ms },

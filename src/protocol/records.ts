@@ -90,7 +90,7 @@ export const WEBSOCKET_ANNOUNCE_BYTES = 152
 /**
  * The ADDRESS of a WebSocket peer: its connection. Offsets from ADDRESS, and from a compact peer.
  */
-export const CONNECTION_WORKER = 0 // u32, number of the worker process, never used again
+export const CONNECTION_WORKER = 0 // u32, worker process and its node (connection.ts)
 export const CONNECTION_SOCKET = 4 // u32, number of the socket in that process
 export const CONNECTION_BYTES = 8
 export const CONNECTION_CLIENT = 8 // 16, in compact form only: the client's address, IPv4 mapped

@@ -8,6 +8,7 @@ import { startReporting } from '../counters/process-report.ts'
 import type { Processes } from '../counters/processes.ts'
 import type { Engine } from '../engine/engine.ts'
 import { unavailableError } from '../errors.ts'
+import { relayPathIn } from '../frontends/websocket/worker-relay.ts'
 import type { Part, Parts } from '../lifecycle.ts'
 import { connectPortLink } from '../link/port.ts'
 import type { Logger, LogSettings } from '../log.ts'
@@ -135,7 +136,7 @@ export function startServing(options: ServingOptions): Promise<Serving> {
 
 /** Starts the servers in this process. */
 async function serveHere(options: ServingOptions): Promise<Serving> {
-  const { admin, engineThreads, listeners, log, parts } = options
+  const { admin, config, engineThreads, folder, listeners, log, parts } = options
   const { port1, port2 } = new MessageChannel()
   engineThreads.link(port2)
   const link = connectPortLink(port1)
@@ -144,7 +145,10 @@ async function serveHere(options: ServingOptions): Promise<Serving> {
   report(options, { frontends, link: link.counters }, () => servers?.connections)
   const running = await LocalServers.start({
     listeners,
-    websocket: { worker: 0, relayPath: undefined },
+    websocket: {
+      worker: 0,
+      relayPath: config.nodes.servers.length > 0 ? relayPathIn(folder) : undefined,
+    },
     link,
     admin,
     counters: frontends,

@@ -70,13 +70,6 @@ function isLeftover(folder: string): boolean {
   }
 }
 
-/**
- * Path in `folder` of the Unix socket through which other workers reach worker process `process`.
- */
-export function relayPathIn(folder: string): (process: number) => string {
-  return process => join(folder, `relay-${process}.sock`)
-}
-
 export function removePrivateFolder(folder: string): void {
   try {
     rmSync(folder, { recursive: true, force: true })

@@ -1,4 +1,5 @@
-import { type DeadWorkers, setDead, WORKER_IDS } from '../engine/dead-workers.ts'
+import { type DeadWorkers, setDead } from '../engine/dead-workers.ts'
+import { WORKER_IDS } from '../protocol/connection.ts'
 
 /**
  * Ids of worker processes. The connection of a WebSocket peer contains the id of its process. 0 is

@@ -1,11 +1,11 @@
 import { createRemoteAdmin } from '../admin/rpc.ts'
 import { createFrontendCounters } from '../counters/frontend.ts'
 import { type Reporting, startReporting } from '../counters/process-report.ts'
+import { relayPathIn } from '../frontends/websocket/worker-relay.ts'
 import { connectSocketLink } from '../link/socket.ts'
 import { createLog, setErrorSink } from '../log.ts'
 import { LocalServers } from './local-servers.ts'
 import { type FromWorker, type ToWorker, WORKER_VARIABLE } from './messages.ts'
-import { relayPathIn } from './private-folder.ts'
 
 /**
  * Entry of a cluster worker: sockets of clients on one side, the link to an engine thread on the

@@ -2,7 +2,8 @@ import t from 'tap'
 import { applyDelta, areDeltas } from '../../src/engine/apply.ts'
 import { createDeltaRing, droppedDeltas, openDeltaRing } from '../../src/engine/delta-ring.ts'
 import { readTorrent, takeChangedTorrents } from '../../src/engine/inspect.ts'
-import { allocate } from '../../src/protocol/bytes.ts'
+import { noteWritten } from '../../src/engine/stored-torrents.ts'
+import { allocate, bytesOf } from '../../src/protocol/bytes.ts'
 import { DeltaBit, deltaBytes, seenOf } from '../../src/protocol/delta-record.ts'
 import { Event } from '../../src/protocol/records.ts'
 import { writeAnnounce } from '../fixtures/announce-request.ts'
@@ -255,6 +256,66 @@ t.test(
     t.equal(readTorrent(other.engine, id('torrent'))?.seeders, 1)
   },
 )
+
+t.test('a download that two nodes counted at once is added to the database once', async t => {
+  const nodes = [0, 1, 2].map(n => new EngineNode(n)) as [EngineNode, EngineNode, EngineNode]
+  for (const { applier, engine } of nodes) {
+    engine.settings = { ...NODE_SETTINGS, persistent: true, sharesDatabase: true }
+    applier.engine.settings = engine.settings
+  }
+  const announce = (node: EngineNode, event: number, left: number, client = 1) => {
+    const peerId = id(`-MU0100-${client}`)
+    const address = Buffer.from([10, 0, 0, client])
+    writeAnnounce(request, { infoHash: Buffer.alloc(20, 1), peerId, address, event, left })
+    node.announce(request, START)
+  }
+  const exchange = () => {
+    const batches = nodes.map(node => node.flush(START))
+    for (const to of nodes) {
+      for (const batch of batches) if (batch.from !== to.index) to.receive(batch, START)
+    }
+  }
+  const written = [0, 0, 0]
+  const write = () => {
+    for (const [n, { engine }] of nodes.entries()) {
+      for (let stripe = 0; stripe < engine.stripeCount; stripe++) {
+        for (const { hash, unwritten } of takeChangedTorrents(engine, stripe)) {
+          written[n] = (written[n] ?? 0) + unwritten
+          noteWritten(engine, hash, unwritten)
+        }
+      }
+    }
+  }
+  for (const client of [1, 2]) announce(nodes[client as 1 | 2], Event.started, 9, client)
+  exchange()
+  announce(nodes[1], Event.completed, 0)
+  announce(nodes[2], Event.completed, 0)
+  write()
+  t.same(written, [0, 1, 1], 'both were written before the nodes knew of each other')
+  exchange()
+  write()
+  t.same(written, [0, 1, 0])
+  for (const node of nodes) announce(node, Event.completed, 0, 2)
+  exchange()
+  write()
+  t.same(written, [1, 1, 0])
+  // The engine thread of one has counted a third, and its record arrives after that of another.
+  announce(nodes[2], Event.started, 9, 3)
+  exchange()
+  announce(nodes[1], Event.completed, 0, 3)
+  announce(nodes[2], Event.completed, 0, 3)
+  const { bytes } = nodes[1].flush(START)
+  const { applier } = nodes[2]
+  applier.nowSeconds = START
+  applier.from = '1'
+  applyDelta(applier, { bytes, view: bytesOf(bytes).view }, 0, START)
+  exchange()
+  write()
+  t.same(written, [1, 2, 0])
+  for (const { engine } of nodes.slice(1)) {
+    t.equal(readTorrent(engine, Buffer.alloc(20, 1))?.completed, 3)
+  }
+})
 
 for (const sharesDatabase of [true, false]) {
   const who = sharesDatabase ? 'the node that counted it' : 'each node'

@@ -1,59 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { openEngine } from '../../src/engine/engine.ts'
-import { Exchange } from '../../src/nodes/exchange.ts'
 import { allocate } from '../../src/protocol/bytes.ts'
 import { Event } from '../../src/protocol/records.ts'
 import { writeAnnounce } from '../fixtures/announce-request.ts'
-import { EngineNode, NODE_SETTINGS } from '../fixtures/engine-node.ts'
-import { type MemoryBus, MemoryHub } from './fixtures/memory-bus.ts'
+import { beatUntil, settle, startNode, type TestNode } from './fixtures/exchange-node.ts'
+import { MemoryHub } from './fixtures/memory-bus.ts'
 import { until } from './fixtures/node.ts'
 
 const request = allocate(256)
 const nowSeconds = () => Math.floor(Date.now() / 1000)
-
-type TestNode = {
-  readonly engine: EngineNode
-  readonly exchange: Exchange
-  readonly bus: MemoryBus
-  readonly log: string[]
-  readonly changes: string[]
-  missed: number
-}
-
-let started = 0
-
-function startNode(hub: MemoryHub, name: string, backlogBytesMax = 2 ** 20): TestNode {
-  const engine = new EngineNode(++started)
-  const bus = hub.join()
-  const log: string[] = []
-  const { ring } = engine.engine
-  if (!ring) throw new Error('the node has no ring')
-  const node: TestNode = {
-    engine,
-    bus,
-    log,
-    changes: [],
-    missed: 0,
-    exchange: new Exchange({
-      bus,
-      engine: openEngine(engine.tables, NODE_SETTINGS),
-      rings: [ring],
-      cluster: 'test',
-      name,
-      version: '0.0.0',
-      backlogBytesMax,
-      joinSeconds: 20,
-      nowSeconds,
-      log: (_, fields, message) => log.push(`${message} ${JSON.stringify(fields)}`),
-      onChange: change => node.changes.push(Buffer.from(change).toString()),
-      onMissed: () => node.missed++,
-    }),
-  }
-  node.exchange.restored(0)
-  node.exchange.connected()
-  return node
-}
 
 function announce(node: TestNode, client: number, event: number = Event.none): void {
   const address = Buffer.alloc(4)
@@ -71,26 +26,9 @@ function announce(node: TestNode, client: number, event: number = Event.none): v
 const isEqual = (a: TestNode, b: TestNode) =>
   JSON.stringify(a.engine.swarm().peers) === JSON.stringify(b.engine.swarm().peers)
 
-/** Beats and flushes, as the timers of the nodes thread do, until all nodes have joined. */
-async function settle(nodes: readonly TestNode[]): Promise<void> {
-  await until(() => {
-    for (const { exchange } of nodes) {
-      exchange.beat()
-      exchange.flush()
-    }
-    return nodes.every(({ exchange }) => exchange.state().joined)
-  }, 'the nodes have joined')
-}
-
 /** Beats and flushes until all nodes have the same peers. */
-async function equal(nodes: readonly TestNode[], what: string): Promise<void> {
-  await until(() => {
-    for (const { exchange } of nodes) {
-      exchange.flush()
-      exchange.beat()
-    }
-    return nodes.every(node => isEqual(node, nodes[0] as TestNode))
-  }, what)
+function equal(nodes: readonly TestNode[], what: string): Promise<void> {
+  return beatUntil(nodes, () => nodes.every(node => isEqual(node, nodes[0] as TestNode)), what)
 }
 
 t.test('nodes that start together join, and a third one fetches what they know', async t => {
@@ -136,7 +74,10 @@ t.test(
       [2048, true],
     ] as const) {
       const hub = new MemoryHub()
-      const [a, b] = [startNode(hub, 'a', backlog), startNode(hub, 'b', backlog)]
+      const [a, b] = ['a', 'b'].map(name => startNode(hub, name, { backlogBytesMax: backlog })) as [
+        TestNode,
+        TestNode,
+      ]
       await settle([a, b])
       a.bus.isUp = false
       b.bus.isUp = false

@@ -1,10 +1,6 @@
 import t from 'tap'
-import {
-  createDeadWorkers,
-  isDead,
-  openDeadWorkers,
-  WORKER_IDS,
-} from '../../src/engine/dead-workers.ts'
+import { createDeadWorkers, isDead, openDeadWorkers } from '../../src/engine/dead-workers.ts'
+import { WORKER_IDS } from '../../src/protocol/connection.ts'
 import { createWorkerNumbers } from '../../src/serving/worker-ids.ts'
 
 t.test('two processes never share a number, and a dead one is marked', async t => {

@@ -3,9 +3,10 @@ import type { Link } from '../../link/link.ts'
 import type { ClientAddresses } from './client-addresses.ts'
 import type { WebsocketLimits } from './limits.ts'
 import type { RefusalLog } from './refusal-log.ts'
-import type { Relay, WorkerTransport } from './relay.ts'
+import type { Relay } from './relay.ts'
 import type { Removal } from './removal.ts'
 import type { Session } from './session.ts'
+import type { WorkerTransport } from './worker-relay.ts'
 
 /** State of the WebTorrent tracker of one process. */
 export type Tracker = {
@@ -17,7 +18,7 @@ export type Tracker = {
   readonly sessions: Map<number, Session>
   readonly addresses: ClientAddresses
   readonly relay: Relay
-  /** Undefined where there is only one process. */
+  /** Undefined where there is only one process and node. */
   workers: WorkerTransport | undefined
   readonly removal: Removal
   readonly refusals: RefusalLog

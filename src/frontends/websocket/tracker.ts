@@ -12,18 +12,19 @@ import { IDLE_SECONDS_MAX, type WebsocketLimits } from './limits.ts'
 import { deliver } from './messages.ts'
 import { receive, startSlowLane } from './rates.ts'
 import { RefusalLog, type WarnLog } from './refusal-log.ts'
-import { Relay, startWorkerRelay } from './relay.ts'
+import { Relay } from './relay.ts'
 import { Removal } from './removal.ts'
 import { type Handshake, Session, type WebsocketRoute } from './session.ts'
 import { monotonicSeconds, type Tracker } from './state.ts'
 import { upgrade } from './upgrade.ts'
+import { startWorkerRelay } from './worker-relay.ts'
 
 export type { WebsocketRoute } from './session.ts'
 
 export type WebsocketOptions = {
   /** Number of this process, by which other processes find its sockets. */
   readonly worker: number
-  /** Path of each worker's Unix socket; undefined where there is only one process. */
+  /** Path of each worker's Unix socket; undefined where there is only one process and node. */
   readonly relayPath: ((worker: number) => string) | undefined
   readonly limits: WebsocketLimits
   readonly log: WarnLog

@@ -4,12 +4,11 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ClientAddresses } from '../../../src/frontends/websocket/client-addresses.ts'
 import { RELAY_FRAME_BYTES_MAX } from '../../../src/frontends/websocket/limits.ts'
+import { Relay, type Relayed } from '../../../src/frontends/websocket/relay.ts'
 import {
-  Relay,
-  type Relayed,
   startWorkerRelay,
   type WorkerTransport,
-} from '../../../src/frontends/websocket/relay.ts'
+} from '../../../src/frontends/websocket/worker-relay.ts'
 import { FRAME_HEADER_BYTES, writeFrameHeader } from '../../../src/link/frame.ts'
 import { temporaryFolder } from '../../fixtures/start-tracker.ts'
 
