@@ -188,7 +188,7 @@ export class Exchange {
       epoch: this.#epoch,
       id: this.#id,
       version,
-      sequence: this.#outbox.sequence,
+      sequence: this.#outbox.sentSequence,
       changes: this.#changes.sent,
       millis: Date.now(),
       torrents,

@@ -33,8 +33,9 @@ export class Outbox {
   #end = BATCH_HEAD_BYTES
   #ringsDropped = 0
   #isGap = false
-  /** Of the last batch that was made. */
-  sequence = 0
+  #sequence = 0
+  /** Number of the last batch that was sent. Batches that wait are not missing elsewhere yet. */
+  sentSequence = 0
   waitingBytes = 0
   /** Deltas sent, and deltas lost before they were. */
   sent = 0
@@ -81,16 +82,17 @@ export class Outbox {
       bytes += batch.length
       this.batches++
       this.sent += countOf(batch)
+      this.sentSequence = sequenceOf(batch)
     }
   }
 
   #seal(): void {
     const { backlogBytesMax, epoch, nowSeconds } = this.#options
     const batch = Buffer.from(this.#pending.subarray(0, this.#end))
-    this.sequence = (this.sequence + 1) >>> 0
+    this.#sequence = (this.#sequence + 1) >>> 0
     writeBatchHead(batch, {
       epoch,
-      sequence: this.sequence,
+      sequence: this.#sequence,
       base: nowSeconds(),
       count: this.#count.deltas,
       dropped: this.#isGap,
@@ -116,4 +118,8 @@ const ROOM_MIN = DELTA_BYTES_MAX
 
 function countOf(batch: Buffer): number {
   return batch.readUInt16LE(16)
+}
+
+function sequenceOf(batch: Buffer): number {
+  return batch.readUInt32LE(8)
 }

@@ -99,6 +99,8 @@ t.test(
       await equal([a, b], 'the nodes are equal again')
       t.equal(a.engine.swarm().peers.length, 300)
       t.equal(a.exchange.state().counters.droppedDeltas > 0, isDropped)
+      const gaps = b.exchange.state().counters.gaps
+      t.equal(gaps > 0, isDropped, `${gaps} gaps: announces that waited are not missing`)
     }
   },
 )
