@@ -71,6 +71,8 @@ export type Applier = {
   nowSeconds: number
   /** Name of the node whose announces are applied, set with `nowSeconds`. */
   from: string
+  /** Seconds by which the clock of that node is ahead, set with `nowSeconds`. */
+  aheadSeconds: number
   /** Name of this node. */
   readonly name: string
   readonly place: { -readonly [Field in keyof PeerPlace]: PeerPlace[Field] }
@@ -87,6 +89,7 @@ export function createApplier(engine: Engine, name: string): Applier {
     request: allocate(WEBSOCKET_ANNOUNCE_BYTES),
     nowSeconds: 0,
     from: '',
+    aheadSeconds: 0,
     place: { bytes: Buffer.alloc(0), family: Family.ipv4, address: 0, hash: 0, id: 0 },
   }
 }
@@ -119,12 +122,12 @@ export function applyDelta(
   at: number,
   base: number,
 ): number {
-  const { engine, counts, request, nowSeconds } = applier
+  const { aheadSeconds, engine, counts, request, nowSeconds } = applier
   const { held } = engine
   const bits = bytes[at + DELTA_BITS]!
   const length = deltaBytes(bits)
   // A clock that is ahead must not keep a peer for longer than the timeout.
-  const seen = Math.min(nowSeconds, seenOf(bytes[at + DELTA_SEEN]!, base))
+  const seen = Math.min(nowSeconds, seenOf(bytes[at + DELTA_SEEN]!, base) - aheadSeconds)
   const torrent = holdTorrentOf(applier, view, at, seen)
   engine.access.user =
     (bits & DeltaBit.user) === 0 ? 0 : findUser(engine.access, request.view, USER_KEY)

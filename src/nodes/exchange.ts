@@ -277,7 +277,9 @@ export class Exchange {
       if (step <= 0) return
       if (step > 1 || head.dropped) this.#noteGap(member, stream.base)
     }
+    this.#applier.aheadSeconds = aheadSeconds(member)
     this.#apply(data, head, node)
+    this.#applier.aheadSeconds = 0
     member.stream = { epoch: head.epoch, sequence: head.sequence, base: head.base }
     member.lagSeconds = Math.max(0, (Date.now() - head.millis) / 1000)
   }
@@ -332,6 +334,14 @@ export class Exchange {
       })),
     }
   }
+}
+
+/**
+ * Whole seconds by which the clock of a node is ahead of this one, if they differ by more than NTP
+ * leaves. Without it, a peer that moves to another node could seem to have announced there earlier.
+ */
+function aheadSeconds({ clockSeconds }: Member): number {
+  return Math.abs(clockSeconds) > CLOCK_SECONDS_MAX ? Math.round(clockSeconds) : 0
 }
 
 /** Seconds before the last batch from which on a transfer begins. */

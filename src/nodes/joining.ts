@@ -1,5 +1,5 @@
 import type { Bus } from './bus.ts'
-import type { Heartbeat, Member, Members } from './members.ts'
+import { HEARTBEAT_MILLIS, type Heartbeat, type Member, type Members } from './members.ts'
 import type { Log } from './messages.ts'
 import type { Transfers } from './transfers.ts'
 
@@ -17,6 +17,8 @@ export type JoiningOptions = {
 
 /** Time in which nodes that are there answer the first heartbeat. */
 const SETTLE_MILLIS = 1500
+/** Time without any heartbeat after which there is no other node: the next one was due too. */
+const ALONE_MILLIS = SETTLE_MILLIS + HEARTBEAT_MILLIS
 /** Seconds before a start from which on announces may have been missed. */
 const MARGIN_SECONDS = 15
 
@@ -55,13 +57,14 @@ export class Joining {
     const { bus, joinSeconds, log } = this.#options
     const now = performance.now()
     const waited = now - this.#begunMillis > joinSeconds * 1000
-    if (now - this.#connectedMillis >= SETTLE_MILLIS) {
+    const connected = now - this.#connectedMillis
+    if (connected >= SETTLE_MILLIS) {
       const giver = this.#giver()
       if (giver) {
-        void this.#joinFrom(giver.name, this.#since)
+        void this.#joinFrom(giver.name, inClockOf(giver, this.#since))
         return
       }
-      if (this.#isFirst()) {
+      if (connected >= ALONE_MILLIS && this.#isFirst()) {
         this.#joinAlone('joined as the first node')
         return
       }
@@ -116,7 +119,13 @@ export class Joining {
     member.syncedEpoch = epoch
     const { epoch: own, transfers } = this.#options
     const isWhole = alone || (this.isAlone && epoch <= own)
-    const since = Math.max(1, (epoch > own ? epoch : own) - MARGIN_SECONDS)
+    const ownEpoch = inClockOf(member, own)
+    const since = Math.max(1, Math.max(epoch, ownEpoch) - MARGIN_SECONDS)
     transfers.want(member.name, isWhole ? 0 : since)
   }
+}
+
+/** A second of this node's clock, or an earlier one, in that of a node whose clock may be behind. */
+function inClockOf({ clockSeconds }: Member, second: number): number {
+  return second === 0 ? 0 : Math.max(1, second + Math.min(0, Math.floor(clockSeconds)))
 }

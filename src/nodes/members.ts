@@ -42,6 +42,8 @@ export type Member = {
   /** Seconds that its last batch took, and that its clock is ahead. */
   lagSeconds: number
   clockSeconds: number
+  /** The same by each of the last heartbeats. */
+  readonly clocks: number[]
   /** Announces per second, between its last two heartbeats. */
   rate: number
   /** Batches that were refused. */
@@ -51,6 +53,8 @@ export type Member = {
 export const HEARTBEAT_MILLIS = 2000
 /** Three heartbeats missed. */
 const SILENCE_MILLIS_MAX = 6500
+/** Heartbeats by which a clock is compared: those of a minute. */
+const CLOCKS_MAX = 30
 /** Names that are remembered, and for how long after their last heartbeat. */
 const MEMBERS_MAX = 256
 const REMEMBERED_MILLIS = 24 * 3600 * 1000
@@ -75,6 +79,7 @@ export class Members {
       syncedEpoch: 0,
       lagSeconds: 0,
       clockSeconds: 0,
+      clocks: [],
       rate: 0,
       refused: 0,
     }
@@ -97,7 +102,11 @@ export class Members {
     member.heartbeat = heartbeat
     member.receivedMillis = nowMillis
     member.isUp = true
-    member.clockSeconds = (heartbeat.millis - Date.now()) / 1000
+    if (isBack) member.clocks.length = 0
+    member.clocks.push((heartbeat.millis - Date.now()) / 1000)
+    if (member.clocks.length > CLOCKS_MAX) member.clocks.shift()
+    // A heartbeat that was late makes the clock seem to be behind: the fastest one shows it.
+    member.clockSeconds = Math.max(...member.clocks)
     return isBack
   }
 
