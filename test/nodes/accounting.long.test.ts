@@ -2,87 +2,23 @@ import pg from 'pg'
 import t, { type Test } from 'tap'
 import { pathOf } from '../database/fixtures/server-database.ts'
 import { createDatabaseTables } from '../e2e/fixtures/database-tables.ts'
-import { type AdminClient, startWithApi } from '../fixtures/admin-client.ts'
+import { startWithApi } from '../fixtures/admin-client.ts'
 import { startPostgres } from '../fixtures/database-servers.ts'
-import { getBencoded, query } from '../fixtures/http-client.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
-import { type Tracker, temporaryFolder } from '../fixtures/start-tracker.ts'
+import { temporaryFolder } from '../fixtures/start-tracker.ts'
+import type { ApiNode } from './fixtures/api-node.ts'
 import { startNatsServers, withoutNats } from './fixtures/nats-server.ts'
 import { joined, SECRET, until } from './fixtures/node.ts'
-
-const USERS = [1, 2, 3, 4]
-const keyOf = (user: number) => String(user).repeat(40)
-const idOf = (user: number) => `${String(user).repeat(8)}-0000-4000-8000-000000000000`
-const torrentOf = (n: number) => Buffer.alloc(20, 64 + (n % 3))
-
-type Node = { tracker: Tracker; admin: AdminClient }
-
-/** A client, the counts that it reports, and those of its first announce. */
-class Client {
-  readonly number: number
-  readonly user: number
-  up = 0
-  down = 0
-  left = 1000
-  firstUp = -1
-  firstDown = 0
-
-  constructor(number: number, user: number) {
-    this.number = number
-    this.user = user
-  }
-
-  async announce({ tracker }: Node, event?: string): Promise<void> {
-    const answer = await getBencoded(
-      tracker.url(),
-      `/announce/${keyOf(this.user)}${query({
-        info_hash: torrentOf(this.number),
-        peer_id: `-MU0100-${String(this.number).padStart(12, '0')}`,
-        port: 2000 + this.number,
-        uploaded: this.up,
-        downloaded: this.down,
-        left: this.left,
-        ...(event && { event }),
-      })}`,
-    )
-    if ('failure reason' in answer) throw new Error(String(answer['failure reason']))
-    if (this.firstUp === -1) {
-      this.firstUp = this.up
-      this.firstDown = this.down
-    }
-  }
-}
-
-/** The totals that each user must have, as text. */
-function expected(clients: readonly Client[]): string {
-  return USERS.map(user => {
-    const own = clients.filter(client => client.user === user && client.firstUp !== -1)
-    const sum = (of: (client: Client) => number) => own.reduce((all, one) => all + of(one), 0)
-    return `${sum(c => c.up - c.firstUp)}/${sum(c => c.down - c.firstDown)}`
-  }).join(' ')
-}
-
-async function inDatabase(database: pg.Client): Promise<string> {
-  const { rows } = await database.query('select uploaded, downloaded from users order by uuid')
-  return rows.map(({ downloaded, uploaded }) => `${uploaded}/${downloaded}`).join(' ')
-}
-
-async function inMemory({ admin }: Node): Promise<string> {
-  const users = await Promise.all(
-    USERS.map(async user => (await admin.call('GET', `/api/user/${keyOf(user)}`)).json),
-  )
-  return users.map(({ downloaded, uploaded }) => `${uploaded}/${downloaded}`).join(' ')
-}
-
-async function equals(what: string, wanted: string, found: () => Promise<string>): Promise<void> {
-  let last = ''
-  await until(async () => {
-    last = await found()
-    return last === wanted
-  }, what).catch(error => {
-    throw new Error(`${what}: ${last}, not ${wanted}`, { cause: error })
-  })
-}
+import {
+  equals,
+  expected,
+  idOf,
+  inDatabase,
+  inMemory,
+  keyOf,
+  USERS,
+  UserClient,
+} from './fixtures/user-clients.ts'
 
 /** Three nodes, of which the third one writes to the database only when it stops. */
 async function startNodes(t: Test, path: string, nats: string) {
@@ -104,7 +40,7 @@ async function startNodes(t: Test, path: string, nats: string) {
     }
     return startWithApi(t, config, folders[n])
   }
-  const nodes: Node[] = await Promise.all([start(0), start(1), start(2)])
+  const nodes: ApiNode[] = await Promise.all([start(0), start(1), start(2)])
   await Promise.all(nodes.map(({ tracker }) => joined(tracker, 2)))
   return { nodes, start }
 }
@@ -119,13 +55,13 @@ t.test('users of three nodes have exactly their bytes', { skip: withoutNats }, a
   await createDatabaseTables('pgsql', path)
   const [nats] = await startNatsServers(t, 1)
   const { nodes, start } = await startNodes(t, path, nats?.url ?? '')
-  const [a, b, c] = nodes as [Node, Node, Node]
+  const [a, b, c] = nodes as [ApiNode, ApiNode, ApiNode]
   const database = new pg.Client({ connectionString: path })
   await database.connect()
   t.teardown(() => database.end())
 
   for (const user of USERS) {
-    const at = nodes[user % 3] as Node
+    const at = nodes[user % 3] as ApiNode
     await at.admin.call('POST', `/api/user/${idOf(user)}/${keyOf(user)}/0/0/0/0/1`)
   }
   for (const node of nodes) {
@@ -133,28 +69,28 @@ t.test('users of three nodes have exactly their bytes', { skip: withoutNats }, a
   }
 
   const random = seededRandom(7)
-  const clients = Array.from({ length: 12 }, (_, n) => new Client(n, USERS[n % 4] as number))
+  const clients = Array.from({ length: 12 }, (_, n) => new UserClient(n, USERS[n % 4] as number))
   for (const client of clients) {
     client.up = random(1e6)
     client.down = random(1e6)
-    await client.announce(nodes[client.number % 3] as Node, 'started')
+    await client.announce(nodes[client.number % 3] as ApiNode, 'started')
   }
   for (let round = 0; round < 150; round++) {
-    const client = clients[random(clients.length)] as Client
+    const client = clients[random(clients.length)] as UserClient
     client.up += random(2 ** 36)
     client.down += random(2) * random(1e6)
-    await client.announce(nodes[random(3)] as Node)
+    await client.announce(nodes[random(3)] as ApiNode)
     // The same announce again, to another node: a client whose answer was lost.
-    if (random(4) === 0) await client.announce(nodes[random(3)] as Node)
+    if (random(4) === 0) await client.announce(nodes[random(3)] as ApiNode)
   }
   for (const node of nodes) {
     await equals('all nodes agree', expected(clients), () => inMemory(node))
   }
 
-  const twice = clients[0] as Client
+  const twice = clients[0] as UserClient
   twice.left = 0
   await Promise.all([twice.announce(a, 'completed'), twice.announce(b, 'completed')])
-  const alone = clients[1] as Client
+  const alone = clients[1] as UserClient
   alone.left = 0
   alone.down += 12_345
   await alone.announce(c, 'completed')
@@ -182,7 +118,7 @@ t.test('users of three nodes have exactly their bytes', { skip: withoutNats }, a
 
   for (const client of clients) {
     client.up += 1 + random(1e6)
-    await client.announce([a, b][random(2)] as Node)
+    await client.announce([a, b][random(2)] as ApiNode)
   }
   nodes[2] = await start(2)
   await joined(nodes[2].tracker, 2)
@@ -201,8 +137,8 @@ t.test('users of three nodes have exactly their bytes', { skip: withoutNats }, a
   t.equal(await completed(), '1 1')
 })
 
-async function testFactors(t: Test, nodes: readonly Node[]): Promise<void> {
-  const [a, b, c] = nodes as [Node, Node, Node]
+async function testFactors(t: Test, nodes: readonly ApiNode[]): Promise<void> {
+  const [a, b, c] = nodes as [ApiNode, ApiNode, ApiNode]
   const factors = [{ scope: 'user', id: keyOf(4), upload: 2.5, download: 0, until: 0 }]
   await b.admin.call('POST', '/api/factors', factors)
   for (const node of [a, c]) {
