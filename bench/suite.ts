@@ -13,6 +13,7 @@ import { link } from './scenarios/link.ts'
 import { loadCurve } from './scenarios/load-curve.ts'
 import { memory } from './scenarios/memory.ts'
 import { mixed } from './scenarios/mixed.ts'
+import { nodes } from './scenarios/nodes.ts'
 import { scrape } from './scenarios/scrape.ts'
 import { snapshot } from './scenarios/snapshot.ts'
 import { start } from './scenarios/start.ts'
@@ -36,6 +37,7 @@ export const SCENARIOS: readonly Scenario[] = [
   snapshot,
   kill,
   start,
+  nodes,
   mixed,
   loadCurve,
   link,

@@ -103,6 +103,14 @@ export class UdpClient {
 
   /** The leechers of all these torrents, at most 74. */
   async countLeechers(infoHashes: readonly Uint8Array[]): Promise<number> {
+    const entries = await this.scrape(infoHashes)
+    return infoHashes.reduce((sum, _, n) => {
+      return sum + entries.readUInt32BE(n * ANSWER_ENTRY_BYTES + ANSWER_ENTRY_LEECHERS)
+    }, 0)
+  }
+
+  /** The entries of a scrape of at most 74 torrents, repeated until it is answered. */
+  async scrape(infoHashes: readonly Uint8Array[]): Promise<Buffer> {
     for (;;) {
       const size = PACKET_HASHES + infoHashes.length * HASH_BYTES
       const packet = this.#request(size, Action.scrape)
@@ -110,11 +118,8 @@ export class UdpClient {
         packet.set(hash, PACKET_HASHES + n * HASH_BYTES)
       })
       const answer = await this.ask(packet)
-      if (answer?.readUInt32BE(ANSWER_ACTION) !== Action.scrape) continue
-      return infoHashes.reduce((sum, _, n) => {
-        const entry = ANSWER_ENTRIES + n * ANSWER_ENTRY_BYTES
-        return sum + answer.readUInt32BE(entry + ANSWER_ENTRY_LEECHERS)
-      }, 0)
+      if (answer?.readUInt32BE(ANSWER_ACTION) === Action.scrape)
+        return answer.subarray(ANSWER_ENTRIES)
     }
   }
 

@@ -53,6 +53,13 @@ export type UdpLoad = {
    * their path (BEP 41), and report more uploaded bytes each time.
    */
   readonly users?: number
+  /** Number of the first client. Generators with different clients can load the same swarms. */
+  readonly firstClient?: number
+  /**
+   * Requests per second, sent in bursts of a millisecond or more. A run at a rate ends when the
+   * tracker stops answering. Undefined sends as fast as the tracker answers.
+   */
+  readonly rate?: number
 }
 
 export type UdpCommand =
@@ -80,9 +87,10 @@ const ADDRESSES_MAX = 16_384
 const CONNECTS = 128
 const SCRAPED_HASHES = 4
 const CONNECT_MILLIS_MAX = 10_000
+const BURST_MILLIS = 1
 const pause = new Int32Array(new SharedArrayBuffer(4))
 
-function createUdpGenerator({ port, mix, users = 0 }: UdpLoad) {
+function createUdpGenerator({ firstClient = 0, mix, port, rate, users = 0 }: UdpLoad) {
   const load = openLoadSocket(port, WINDOW)
   const { memory } = load
   const random = createRandom(mix.seed)
@@ -173,6 +181,12 @@ function createUdpGenerator({ port, mix, users = 0 }: UdpLoad) {
     }
   }
 
+  /** Requests that should have been sent by now. */
+  function dueSince(begun: number): number {
+    if (rate === undefined) return Number.POSITIVE_INFINITY
+    return Math.ceil(((performance.now() - begun) / 1000) * rate)
+  }
+
   /** Fills the window with what `write` writes until it returns false, and reads all answers. */
   function generate(write: (n: number) => boolean, until: () => boolean): UdpReport {
     const cpu = process.cpuUsage()
@@ -188,10 +202,16 @@ function createUdpGenerator({ port, mix, users = 0 }: UdpLoad) {
     }
     let waiting = 0
     for (let more = true; more || waiting > 0; ) {
+      const due = dueSince(begun) - report.sent
       let written = 0
-      while (more && waiting + written < WINDOW) {
+      while (more && waiting + written < WINDOW && written < due) {
         if (!write(written)) more = false
         else written++
+      }
+      if (waiting + written === 0) {
+        Atomics.wait(pause, 0, 0, BURST_MILLIS)
+        more &&= until()
+        continue
       }
       const sent = sendDatagrams(load, written)
       report.sent += sent
@@ -200,6 +220,7 @@ function createUdpGenerator({ port, mix, users = 0 }: UdpLoad) {
       if (received === 0) {
         report.lost += waiting
         waiting = 0
+        more &&= rate === undefined
       }
       for (let n = 0; n < received; n++) countAnswer(load, n, report)
       waiting -= Math.min(waiting, received)
@@ -219,7 +240,7 @@ function createUdpGenerator({ port, mix, users = 0 }: UdpLoad) {
       return generate(
         n => {
           if (peer === mix.clients) return false
-          writeAnnounce(n, peer++, Event.started)
+          writeAnnounce(n, firstClient + peer++, Event.started)
           return true
         },
         () => true,
@@ -230,7 +251,7 @@ function createUdpGenerator({ port, mix, users = 0 }: UdpLoad) {
       const end = performance.now() + seconds * 1000
       return generate(
         n => {
-          const peer = randomBelow(random, mix.clients)
+          const peer = firstClient + randomBelow(random, mix.clients)
           if (randomBelow(random, 1000) < mix.scrapes * 1000) writeScrape(n, peer)
           else writeAnnounce(n, peer, mix.events ? randomEvent(random) : Event.none)
           return true
