@@ -11,7 +11,13 @@ import { startPostgres } from '../fixtures/database-servers.ts'
 import { keepRunning } from '../fixtures/keep-running.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { startTracker, type Tracker, temporaryFolder } from '../fixtures/start-tracker.ts'
-import { type ApiNode, downloadsOf, equalSwarms, startApiNode, swarmOf } from './fixtures/api-node.ts'
+import {
+  type ApiNode,
+  downloadsOf,
+  equalSwarms,
+  startApiNode,
+  swarmOf,
+} from './fixtures/api-node.ts'
 import { CuttingProxy } from './fixtures/cutting-proxy.ts'
 import { areEqual, Load } from './fixtures/load.ts'
 import { Namespaces } from './fixtures/namespaces.ts'
