@@ -125,7 +125,7 @@ export class Joining {
   }
 }
 
-/** A second of this node's clock, or an earlier one, in that of a node whose clock may be behind. */
+/** A second of this node's clock, or an earlier one, in the clock of a node that may be behind. */
 function inClockOf({ clockSeconds }: Member, second: number): number {
   return second === 0 ? 0 : Math.max(1, second + Math.min(0, Math.floor(clockSeconds)))
 }
