@@ -19,7 +19,7 @@ function startLoads(pair: readonly [BenchNode, BenchNode], plan: Plan, mix: Mix)
     startUdpGenerator({
       port,
       mix: { ...mix, clients, events: true },
-      // Those of the first node are known, and those of the second one are new.
+      // Clients of the first node are known, and clients of the second one are new.
       firstClient: n * mix.clients + clients,
       rate: bySize(plan, UDP_RATE, UDP_RATE, 500),
     }),
