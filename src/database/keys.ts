@@ -15,7 +15,7 @@ import { clearRows, hashTable, type KeyTable, type Store } from './table.ts'
  * renew it. The end counts as long as the table of keys still has the lifetime that it was stored
  * with: a row that another program changed has a new lifetime, which starts when it is loaded.
  *
- * Another node may have changed a key that this one has not read again: `refresh` and
+ * Another node or program may have changed a key that this one has not read again: `refresh` and
  * `removeExpired` leave it as it is.
  */
 export function keysTable(store: Store, shapes: KeyShapes): KeyTable<KeyRow> {
@@ -78,26 +78,22 @@ export function keysTable(store: Store, shapes: KeyShapes): KeyTable<KeyRow> {
   }
 }
 
-/** Writes that leave keys as they are which another node has changed. */
+/** Writes that leave keys as they are which another node or program has changed. */
 function sharedWrites(
   { dialect, transact, chunkSize }: Store,
   shapes: KeyShapes,
   prepare: () => Promise<void>,
 ): Pick<KeyTable<KeyRow>, 'refresh' | 'removeExpired'> {
   const { keys, keyEnds } = shapes
-  const encoded = (hash: string) => encode(keys.primary.kind, hash)
   return {
     async refresh(rows) {
       await prepare()
       for (const part of inParts([...byHash(rows).values()], chunkSize)) {
+        const hashes = part.map(({ hash }) => hash)
         await transact(async db => {
-          const hashes = part.map(({ hash }) => hash)
-          await lockRows(db, keys, hashes)
-          const known = await rowsOf(db, keys, hashes)
-          const ends = await rowsOf(db, keyEnds, hashes)
-          const isSame = ({ hash, timeout }: KeyRow) =>
-            known.has(hash) && (ends.get(hash)?.end ?? timeout) === timeout
-          await write(db, dialect, shapes, part.filter(isSame))
+          const ends = await lockEnds(db, shapes, hashes)
+          const same = part.filter(({ hash, timeout }) => ends.get(hash) === timeout)
+          await write(db, dialect, shapes, same)
         })
       }
     },
@@ -105,10 +101,11 @@ function sharedWrites(
       await prepare()
       for (const part of inParts(hashes.toSorted(), chunkSize)) {
         await transact(async db => {
-          await lockRows(db, keys, part)
-          const ends = await rowsOf(db, keyEnds, part)
-          const isExpired = (end: number) => end !== 0 && end <= now
-          const expired = part.filter(hash => isExpired(ends.get(hash)?.end ?? now)).map(encoded)
+          const ends = await lockEnds(db, shapes, part)
+          const isExpired = (end: number | undefined) => end !== undefined && end > 0 && end <= now
+          const expired = part
+            .filter(hash => isExpired(ends.get(hash)))
+            .map(hash => encode(keys.primary.kind, hash))
           await deleteWhere(db, keys, keys.primary, expired)
           await deleteWhere(db, keyEnds, keyEnds.primary, expired)
         })
@@ -117,7 +114,25 @@ function sharedWrites(
   }
 }
 
-/** Keeps other nodes from changing these keys until the transaction ends. */
+/**
+ * The ends of these keys, which other nodes cannot change until the transaction ends. Keys that
+ * another program changed are left out.
+ */
+async function lockEnds(
+  db: Kysely<Tables>,
+  { keys, keyEnds }: KeyShapes,
+  hashes: readonly string[],
+): Promise<Map<string, number>> {
+  await lockRows(db, keys, hashes)
+  const lifetimes = await rowsOf(db, keys, hashes)
+  const unchanged = new Map<string, number>()
+  for (const { end, hash, lifetime } of (await rowsOf(db, keyEnds, hashes)).values()) {
+    if (lifetimes.get(hash)?.timeout === lifetime) unchanged.set(hash, end)
+  }
+  return unchanged
+}
+
+/** Locks the rows of these keys until the transaction ends. */
 async function lockRows(
   db: Kysely<Tables>,
   { others, primary, table }: KeyShapes['keys'],
