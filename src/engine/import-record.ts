@@ -22,7 +22,7 @@ import {
   TORRENT_COMPLETED,
   TORRENT_WRITTEN,
 } from './tables/layout.ts'
-import { compactAt, detailAt, lastSeen, listOf } from './tables/peer-list.ts'
+import { compactAt, detailAt, lastSeen, listOf, seederCount } from './tables/peer-list.ts'
 import { NO_SLOT, NO_TORRENT, type TorrentRef } from './tables/references.ts'
 import { type HeldStripe, holdStripeOf, passStripe } from './tables/stripe.ts'
 import { insertPeer, setSeeder } from './tables/swarm.ts'
@@ -187,7 +187,10 @@ function importPeer(all: Import, torrent: TorrentRef, number: number): void {
     imported.peers[family]++
     if (rules.settings.notePeers) markChanged(held, torrent)
   } else {
-    if (lastSeen(arena, detailAt(arena, list, family, slot)) >= seen) {
+    const known = lastSeen(arena, detailAt(arena, list, family, slot))
+    // A leecher that becomes a seeder within a second is a seeder at its end.
+    const isCompletion = known === seen && peer.seeder && slot >= seederCount(arena, list)
+    if (known >= seen && !isCompletion) {
       imported.newer++
       return
     }

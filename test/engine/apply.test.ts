@@ -191,6 +191,27 @@ t.test('a client that stops and returns within a second is back on every node', 
   t.equal(third.swarm().peers.length, 1)
 })
 
+t.test('a transfer has the end of a second in which a leecher became a seeder', async t => {
+  const [first, second] = [new EngineNode(0), new EngineNode(1)]
+  const announce = (left: number) => {
+    writeAnnounce(request, {
+      infoHash: id('torrent'),
+      peerId: id('peer'),
+      address: Buffer.from([10, 0, 0, 1]),
+      left,
+      event: left === 0 ? Event.completed : Event.started,
+    })
+    first.announce(request, START)
+  }
+  announce(1)
+  second.receive(first.flush(START), START)
+  announce(0)
+  first.flush(START)
+  second.fetch(first, START - 2, START)
+  t.strictSame(second.swarm(), first.swarm())
+  t.match(second.swarm().peers[0], / seeder /)
+})
+
 t.test('a delta has the length that its bits say, and others are refused', async t => {
   t.equal(deltaBytes(0), 48, 'IPv4')
   t.equal(deltaBytes(1), 60, 'IPv6')
