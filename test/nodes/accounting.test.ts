@@ -100,7 +100,9 @@ class World {
     writeAnnounce(request, {
       infoHash: Buffer.alloc(20, 1 + (number >> 2)),
       peerId: Buffer.from(`-MU0100-${number}`.padEnd(20, '.')),
-      address: Buffer.from([10, 0, 0, number]),
+      // A third of the clients is connected by WebSocket.
+      address: Buffer.from([10, 0, 0, number, 7, 0, 0, 0].slice(0, number % 3 === 0 ? 8 : 4)),
+      client: Buffer.alloc(16, number),
       userKey: keyOf(1 + (number % USERS)),
       event,
       uploaded: client.up,
