@@ -4,7 +4,7 @@ import type { Engine } from '../engine/engine.ts'
 import { dropPeers } from '../engine/leave.ts'
 import type { Logger } from '../log.ts'
 import type { SharedAccounts } from './accounts.ts'
-import type { Admin, Stats } from './admin.ts'
+import type { Admin, ListName, Stats } from './admin.ts'
 import { Keys } from './keys.ts'
 import { createList, type List } from './lists.ts'
 import { OverviewReader, type OverviewSources } from './overview.ts'
@@ -81,24 +81,16 @@ export function createAdministration(options: AdministrationOptions): Administra
   const database =
     options.database && !deleteRows ? withoutDeletes(options.database) : options.database
   const { access } = engine
-  const isOn = (rule: 'whitelist' | 'blacklist' | 'keys') => () => access.rules[rule]
   const drop = (hash: string) => dropPeers(engine, Buffer.from(hash, 'hex'))
-  const whitelist = createList(
-    'whitelist',
-    isOn('whitelist'),
-    access.whitelist,
-    database?.whitelist,
-    { by: 'deleted', dropPeers: drop },
-  )
-  const blacklist = createList(
-    'blacklist',
-    isOn('blacklist'),
-    access.blacklist,
-    database?.blacklist,
-    { by: 'added', dropPeers: drop },
-  )
+  const listOf = (name: ListName, by: 'added' | 'deleted') =>
+    createList(name, () => access.rules[name], access[name], database?.[name], {
+      by,
+      dropPeers: drop,
+    })
+  const whitelist = listOf('whitelist', 'deleted')
+  const blacklist = listOf('blacklist', 'added')
   const keys = new Keys({
-    isEnabled: isOn('keys'),
+    isEnabled: () => access.rules.keys,
     table: access.keys,
     rows: database?.keys,
     deletesRows: deleteRows,
