@@ -127,8 +127,13 @@ export type App = {
   close(): App
 }
 
-/** A private key and the certificates for it, as PEM. */
-export type TlsKeyPair = { readonly key: string; readonly certificate: string }
+/** A private key and the certificates for it, as PEM. Only node:http uses the ticket keys. */
+export type TlsKeyPair = {
+  readonly key: string
+  readonly certificate: string
+  /** Keys of session tickets; by default each app has its own. */
+  readonly ticketKeys?: Uint8Array
+}
 
 /** Counts the connections of a listener as they open and close. Addresses have 4 or 16 bytes. */
 export type ConnectionGate = {

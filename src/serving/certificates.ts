@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Certificate, CertificateFilter, CertificateReload } from '../admin/admin.ts'
 import type { Config } from '../config/config.ts'
 import { configError } from '../errors.ts'
@@ -15,12 +16,21 @@ const WARNED_DAYS = 21
 export type TlsSection = 'http_server' | 'api_server'
 
 /**
+ * A pair with the keys of session tickets, TICKET_KEYS_BYTES. All workers have the same
+ * keys, also after a reload: each resumes the sessions of the others (RFC 5077; RFC 8446, §2.2).
+ */
+export type ServedPair = KeyPair & { readonly ticketKeys: Uint8Array }
+
+/** Bytes of a name, an HMAC key and an AES key, 16 each. */
+const TICKET_KEYS_BYTES = 48
+
+/**
  * The keys and certificates of all enabled servers with TLS. They are read and checked here,
  * whichever process listens with them.
  */
 export type Certificates = Part & {
   /** The pair of server `n` of its section; undefined for a server without TLS. */
-  pairOf(section: TlsSection, n: number): KeyPair | undefined
+  pairOf(section: TlsSection, n: number): ServedPair | undefined
   list(): Certificate[]
   /**
    * Reads the selected files again. A server keeps its pair if the new one is not valid. Nothing is
@@ -46,15 +56,20 @@ type Held = Certificate & {
  */
 export function openCertificates(config: Config, log: Logger): Certificates {
   let held = readPairs(config, [], {}).held
+  const ticketKeys = randomBytes(TICKET_KEYS_BYTES)
+  const served = (from: readonly Held[]) => (section: TlsSection, n: number) => {
+    const pair = pairIn(from, section, n)
+    return pair && { ...pair, ticketKeys }
+  }
   logDates(held, log)
   const timer = setInterval(() => logDates(held, log), DAY_MILLIS)
   return {
-    pairOf: (section, n) => pairIn(held, section, n),
+    pairOf: (section, n) => served(held)(section, n),
     list: () => held.map(({ n, pair, section, ...certificate }) => certificate),
     reread(config, filter = {}) {
       const read = readPairs(config, held, filter)
       return {
-        pairOf: (section, n) => pairIn(read.held, section, n),
+        pairOf: served(read.held),
         results: read.results,
         use() {
           held = read.held

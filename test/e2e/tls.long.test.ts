@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
@@ -76,6 +77,57 @@ for (const workers of [0, 1]) {
     }
   })
 }
+
+function open(port: number, version: SecureVersion, session?: Buffer): TLSSocket {
+  return connect({
+    port,
+    host: '127.0.0.1',
+    minVersion: version,
+    maxVersion: version,
+    rejectUnauthorized: false,
+    ...(session && { session }),
+  })
+}
+
+/** The session of a new connection. TLS 1.3 sends it after the handshake. */
+async function newSession(port: number, version: SecureVersion): Promise<Buffer> {
+  const socket = open(port, version)
+  const [session] = await once(socket, 'session')
+  socket.destroy()
+  return session as Buffer
+}
+
+async function resumes(port: number, version: SecureVersion, session: Buffer): Promise<boolean> {
+  const socket = open(port, version, session)
+  await once(socket, 'secureConnect')
+  const isResumed = socket.isSessionReused()
+  socket.destroy()
+  return isResumed
+}
+
+t.test('on node:http every worker resumes the sessions of others, also after a reload', async t => {
+  const folder = temporaryFolder(t)
+  await writePair(folder)
+  const tracker = await startTracker(t, {
+    http_server: [{ bind_address: '127.0.0.1:0', ...tlsKeys(folder) }],
+    api_server: [{ bind_address: '127.0.0.1:0' }],
+    tracker_config: { api_key: TOKEN },
+    frontend: { workers: 2, http: 'node' },
+  })
+  const port = tracker.port('http')
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const session = await newSession(port, version)
+    // The chance that one worker of two gets all connections is 1 in 2^12.
+    for (let n = 0; n < 12; n++) t.ok(await resumes(port, version, session))
+    await writePair(folder)
+    const reloaded = await fetch(`http://127.0.0.1:${tracker.port('api')}/api/certificate/reload`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${TOKEN}` },
+    })
+    t.equal(reloaded.status, 200)
+    for (let n = 0; n < 4; n++) t.ok(await resumes(port, version, session))
+  }
+})
 
 t.test('invalid files stop the start with their names', async t => {
   const folder = temporaryFolder(t)

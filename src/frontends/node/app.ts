@@ -83,6 +83,8 @@ class NodeApp implements App {
           ...settings,
           key: tls.key,
           cert: tls.certificate,
+          ...(tls.ticketKeys && { ticketKeys: Buffer.from(tls.ticketKeys) }),
+          sessionIdContext: 'muster',
           minVersion: 'TLSv1.2',
           handshakeTimeout: HEAD_MILLIS_MAX,
         })
