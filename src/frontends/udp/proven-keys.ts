@@ -36,7 +36,10 @@ export function openProvenKeys(memory: SharedArrayBuffer, secret: ConnectionSecr
   return { secret, entries: { u8: new Uint8Array(memory), view: new DataView(memory) } }
 }
 
-/** Stores the keys of the announce record for the address. */
+/**
+ * Stores the keys of the announce record for the address. A client announces with the same keys
+ * again and again: what is not written again stays in the caches of all threads.
+ */
 export function storeKeys(
   { entries, secret }: ProvenKeys,
   address: ClientAddress,
@@ -44,6 +47,13 @@ export function storeKeys(
 ): void {
   hashAddress(secret, address, tag)
   const entry = entryOf(tag)
+  if (
+    hasTag(entries, entry) &&
+    isSameKey(record, USER_KEY, entries, entry + PROVEN_USER_KEY) &&
+    isSameKey(record, KEY, entries, entry + PROVEN_KEY)
+  ) {
+    return
+  }
   // No reader may mistake the new keys for those of the previous address.
   entries.view.setInt32(entry + TAG, 0)
   entries.view.setInt32(entry + TAG + 4, 0)
@@ -65,8 +75,7 @@ export function recallKeys(
 ): boolean {
   hashAddress(secret, address, tag)
   const entry = entryOf(tag)
-  if (entries.view.getInt32(entry + TAG) !== tag[0]) return false
-  if (entries.view.getInt32(entry + TAG + 4) !== tag[1]) return false
+  if (!hasTag(entries, entry)) return false
   copyKey(entries, entry + PROVEN_KEY, record, at + SCRAPE_KEY)
   copyKey(entries, entry + PROVEN_USER_KEY, record, at + SCRAPE_USER_KEY)
   return true
@@ -76,6 +85,18 @@ const tag = new Int32Array(2)
 
 function entryOf(hash: Int32Array): number {
   return ((hash[0] as number) & (ENTRIES - 1)) * ENTRY_BYTES
+}
+
+/** Whether the entry is that of the address whose hash is `tag`. */
+function hasTag({ view }: Bytes, entry: number): boolean {
+  return view.getInt32(entry + TAG) === tag[0] && view.getInt32(entry + TAG + 4) === tag[1]
+}
+
+function isSameKey(one: Bytes, at: number, other: Bytes, otherAt: number): boolean {
+  for (let n = 0; n < HASH_BYTES; n += 4) {
+    if (one.view.getInt32(at + n) !== other.view.getInt32(otherAt + n)) return false
+  }
+  return true
 }
 
 function copyKey(from: Bytes, at: number, to: Bytes, toAt: number): void {
