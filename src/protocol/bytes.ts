@@ -26,25 +26,40 @@ export const HEX_DIGITS = Int8Array.from({ length: 256 }, (_, code) => {
   return /[0-9a-f]/i.test(text) ? Number.parseInt(text, 16) : -1
 })
 
+/** Bits of each of the four bytes in a word. */
+const EACH_LOWEST = 0x0101_0101
+const EACH_FIFTH = 0x1010_1010
+const EACH_SIX = 0x0606_0606
+const LOW_HALVES = 0x0f0f_0f0f
+const HIGH_HALVES = 0xf0f0_f0f0
+const HIGH_OF_DIGITS = 0x3030_3030
+
 /**
- * Decodes `digits` hex digits, an even number of them, of either case, at `from` of `source` to
- * `out` at `at`. Returns false, after writing other bytes, if one of them is another character.
+ * Decodes `digits` hex digits, a multiple of four, of either case, at `from` of `source` to `out`
+ * at `at`. Returns false, after writing other bytes, if one of them is another character. Works on
+ * four digits at once: a character is valid if its high half is 3 and its low half at most 9, or if
+ * its high half is 4 or 6 and its low half from 1 to 6.
  */
 export function copyHex(
-  source: Uint8Array,
+  source: DataView,
   from: number,
   digits: number,
-  out: Uint8Array,
+  out: DataView,
   at: number,
 ): boolean {
-  let all = 0
-  for (let n = 0; n < digits; n += 2) {
-    const high = HEX_DIGITS[source[from + n]!]!
-    const low = HEX_DIGITS[source[from + n + 1]!]!
-    all |= high | low
-    out[at + (n >> 1)] = (high << 4) | low
+  let wrong = 0
+  for (let n = 0; n < digits; n += 4) {
+    const text = source.getInt32(from + n)
+    const letters = (text >>> 6) & EACH_LOWEST
+    const values = (text & LOW_HALVES) + letters * 9
+    const high = text & HIGH_HALVES & ~(letters << 5)
+    const areLetters = ((values + EACH_SIX) >>> 4) & EACH_LOWEST
+    wrong |= high ^ HIGH_OF_DIGITS ^ (letters * 0x70)
+    wrong |= (areLetters ^ letters) | (values & EACH_FIFTH)
+    const bytes = values | (values >>> 4)
+    out.setUint16(at + (n >> 1), ((bytes >>> 8) & 0xff00) | (bytes & 0xff))
   }
-  return all >= 0
+  return wrong === 0
 }
 
 /**

@@ -29,15 +29,24 @@ t.test('hex digits of either case become bytes, and nothing else does', async t 
 })
 
 t.test('hex digits in memory become the same bytes as in text', async t => {
-  const out = new Uint8Array(4)
-  t.ok(copyHex(Buffer.from('..00fFA7..'), 2, 6, out, 1))
-  t.same([...out], [0, 0, 0xff, 0xa7])
-  for (let byte = 0; byte < 256; byte++) {
-    const text = String.fromCharCode(byte)
-    for (const pair of [`${text}0`, `0${text}`]) {
-      const isHex = readHex(pair, out, 0)
-      t.equal(copyHex(Buffer.from(pair, 'latin1'), 0, 2, out, 1), isHex)
-      if (isHex) t.equal(out[1], out[0])
+  const out = allocate(4)
+  const text = new Uint8Array(4)
+  t.ok(copyHex(bytesOf(Buffer.from('..00fFA7Be..')).view, 2, 8, out.view, 0))
+  t.same([...out.u8], [0, 0xff, 0xa7, 0xbe])
+  let valid = 0
+  for (const around of ['0', '9', 'a', 'F', 'Z']) {
+    for (let byte = 0; byte < 256; byte++) {
+      for (let place = 0; place < 4; place++) {
+        const characters = Array(4).fill(around)
+        characters[place] = String.fromCharCode(byte)
+        const digits = characters.join('')
+        const { view } = bytesOf(Buffer.from(digits, 'latin1'))
+        const isHex = readHex(digits, text, 0)
+        if (copyHex(view, 0, 4, out.view, 0) !== isHex) t.fail(`digits ${digits}`)
+        if (isHex && out.view.getUint16(0) !== Buffer.from(text).readUInt16BE(0)) t.fail(digits)
+        if (isHex) valid++
+      }
     }
   }
+  t.equal(valid, 4 * 4 * 22)
 })

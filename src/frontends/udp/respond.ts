@@ -215,7 +215,7 @@ function readAnnounceKeys({ paths, record }: Responder, { at, length, memory }: 
   url.at = soleUrlDataAt(u8, optionsAt, at + length)
   if (url.at !== 0) {
     url.end = url.at + (u8[url.at - 1] as number)
-    if (paths.readCommonPath(u8, url, record, KEY, USER_KEY)) return Failure.none
+    if (paths.readCommonPath(memory, url, record, KEY, USER_KEY)) return Failure.none
   }
   const bytes = readUrlData(u8, optionsAt, at + length, urlData, 0)
   const [path, query] = readUrl(bytes)

@@ -103,7 +103,7 @@ export class TrackerPaths {
    * create strings. Returns false for another path, which `readAnnounceKeys` reads.
    */
   readCommonPath(
-    from: Uint8Array,
+    from: Bytes,
     { at, end }: { readonly at: number; readonly end: number },
     into: Bytes,
     keyAt: number,
@@ -111,11 +111,12 @@ export class TrackerPaths {
   ): boolean {
     const after = this.#afterKey
     const afterAt = at + 1 + KEY_DIGITS
-    if (!after || afterAt + after.length > end || from[at] !== SLASH) return false
+    const { u8 } = from
+    if (!after || afterAt + after.length > end || u8[at] !== SLASH) return false
     const pathEnd = afterAt + after.length
-    if (pathEnd !== end && from[pathEnd] !== QUESTION_MARK) return false
-    for (let n = 0; n < after.length; n++) if (from[afterAt + n] !== after[n]) return false
-    return copyHex(from, at + 1, KEY_DIGITS, into.u8, this.rules.keys ? keyAt : userKeyAt)
+    if (pathEnd !== end && u8[pathEnd] !== QUESTION_MARK) return false
+    for (let n = 0; n < after.length; n++) if (u8[afterAt + n] !== after[n]) return false
+    return copyHex(from.view, at + 1, KEY_DIGITS, into.view, this.rules.keys ? keyAt : userKeyAt)
   }
 
   /** The same for a scrape, which may need fewer keys. */

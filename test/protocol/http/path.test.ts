@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import t from 'tap'
-import { allocate } from '../../../src/protocol/bytes.ts'
+import { allocate, bytesOf } from '../../../src/protocol/bytes.ts'
 import { Failure } from '../../../src/protocol/failures.ts'
 import { isTrackerPath, type PathRules, TrackerPaths } from '../../../src/protocol/http/path.ts'
 import { Kind } from '../../../src/protocol/records.ts'
@@ -176,7 +176,7 @@ function parseCommon(path: string, rules: PathRules): [string, string] | undefin
   const into = allocate(48)
   const bytes = Buffer.from(`guard/${path}/guard`, 'latin1')
   const place = { at: 6, end: 6 + path.length }
-  if (!new TrackerPaths(rules).readCommonPath(bytes, place, into, 2, 24)) return undefined
+  if (!new TrackerPaths(rules).readCommonPath(bytesOf(bytes), place, into, 2, 24)) return undefined
   const hex = (at: number) => Buffer.from(into.u8.slice(at, at + 20)).toString('hex')
   return [hex(2), hex(24)]
 }
