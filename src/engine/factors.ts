@@ -5,7 +5,7 @@ import {
   createHashTable,
   findHashed,
   type HashTable,
-  keyCount,
+  hasKeys,
   openHashTable,
   type SharedHashTable,
 } from './tables/hash-table.ts'
@@ -90,7 +90,7 @@ export function findFactors(
       multiply(factors, everybody[ALL_UP]! + ONE, everybody[ALL_DOWN]! + ONE)
     }
   }
-  if (keyCount(torrents) === 0) return
+  if (!hasKeys(torrents)) return
   const packed = findHashed(torrents, hash, request.view, at + INFO_HASH)
   if (packed === ABSENT) return
   const until = findHashed(ends, hash, request.view, at + INFO_HASH)

@@ -60,6 +60,11 @@ export function openHashTable({ memory, hashKey }: SharedHashTable): HashTable {
   return { words, hashKey, halfWords: (words.length - HEAD_WORDS) / 2 }
 }
 
+/** Whether the table has keys: a plain read, which costs less than `keyCount`. */
+export function hasKeys(table: HashTable): boolean {
+  return table.words[COUNT] !== 0
+}
+
 /** Number of keys in the table. */
 export function keyCount(table: HashTable): number {
   return Atomics.load(table.words, COUNT)
@@ -81,9 +86,11 @@ export function findValue(table: HashTable, view: DataView, at: number): number 
 export function findHashed(table: HashTable, hash: number, view: DataView, at: number): number {
   const { words } = table
   for (;;) {
-    const active = Atomics.load(words, ACTIVE)
+    // Plain reads, because atomic ones are function calls. An old generation is detected below, and
+    // `findSlot` has read the tag atomically, so the value is not older than the tag.
+    const active = words[ACTIVE]!
     const slot = findSlot(table, halfOf(table, active), hash, view, at)
-    const value = slot === 0 ? ABSENT : Atomics.load(words, slot + VALUE) >>> 0
+    const value = slot === 0 ? ABSENT : words[slot + VALUE]! >>> 0
     if (Atomics.load(words, ACTIVE) === active) return value
   }
 }
