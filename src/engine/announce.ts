@@ -60,7 +60,7 @@ import {
   torrentCompleted,
   touchTorrent,
 } from './tables/torrents.ts'
-import { touchAnnounce, touchSwarm } from './touch.ts'
+import { touchAnnounce } from './touch.ts'
 import { isCrowded, writeDetails, writeIdentity, writePort } from './write-peer.ts'
 
 /** Rounds of eviction for one announce before its peer is left out. */
@@ -81,7 +81,6 @@ export function announce(engine: Engine, announce: Announce): number {
   const { request, at, reply, replyAt } = announce
   reply.u8[replyAt + REPLY_FLAGS] = request.u8[at + FLAGS]!
   if (request.u8[at + EVENT] === Event.stopped) return stopAnnounced(engine, announce)
-  if (engine.limits.rate) touchSwarm(engine, announce)
   const failure = checkAnnounce(engine, announce)
   if (failure !== Failure.none) {
     rememberCompleted(engine, announce)

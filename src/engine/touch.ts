@@ -15,8 +15,3 @@ export function touchAnnounce(engine: Engine, { hash, peer }: Announce): void {
   engine.touched =
     readAhead(held, hash, peer.family) ^ touchSession(sessions, access.user, hash, peer.seeder)
 }
-
-/** The same for the torrent alone, before the bucket of the rate limit is read. */
-export function touchSwarm(engine: Engine, { hash, peer }: Announce): void {
-  engine.touched = readAhead(engine.held, hash, peer.family)
-}

@@ -64,25 +64,12 @@ export function takeToken(
   }
 }
 
-/**
- * Word of the time of the bucket of this hash, which may replace another owner's. The bucket is
- * found without a branch: clients have theirs in different ways, so a branch would be mispredicted
- * often, and that is known only when the cache line has arrived.
- */
+/** Word of the time of the bucket of this hash, which may replace another owner's. */
 function bucketOf(buckets: RateBuckets, hash: number, now: number, window: number): number {
   const tag = hash || 1
   const set = (hash & (SETS - 1)) * SET_WORDS
-  const way =
-    isZero(buckets[set + 1]! ^ tag) +
-    2 * isZero(buckets[set + 2]! ^ tag) +
-    3 * isZero(buckets[set + 3]! ^ tag)
-  const at = set + (way & (WAYS - 1))
-  return buckets[at] === tag ? at + WAYS : replaceBucket(buckets, set, tag, now, window)
-}
-
-/** 1 for 0, and 0 for any other 32-bit word. */
-function isZero(word: number): number {
-  return ~(word | (0 - word)) >>> 31
+  for (let at = set; at < set + WAYS; at++) if (buckets[at] === tag) return at + WAYS
+  return replaceBucket(buckets, set, tag, now, window)
 }
 
 /** Gives the fullest bucket of a set to a new owner, unless another thread did so meanwhile. */
