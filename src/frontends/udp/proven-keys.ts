@@ -36,17 +36,26 @@ export function openProvenKeys(memory: SharedArrayBuffer, secret: ConnectionSecr
   return { secret, entries: { u8: new Uint8Array(memory), view: new DataView(memory) } }
 }
 
+/** Result of the read in `entryOfAddress`, stored so that the compiler does not remove it. */
+let touched = 0
+
 /**
- * Stores the keys of the announce record for the address. A client announces with the same keys
- * again and again: what is not written again stays in the caches of all threads.
+ * The entry of the address, for `storeKeys`. Called before the announce is answered: it reads the
+ * entry, so that the processor loads it together with the other memory that the announce needs.
  */
-export function storeKeys(
-  { entries, secret }: ProvenKeys,
-  address: ClientAddress,
-  record: Bytes,
-): void {
+export function entryOfAddress({ entries, secret }: ProvenKeys, address: ClientAddress): number {
   hashAddress(secret, address, tag)
   const entry = entryOf(tag)
+  touched ^= entries.view.getInt32(entry + TAG)
+  return entry
+}
+
+/**
+ * Stores the keys of the announce record for the address of the last call of `entryOfAddress`,
+ * which returned `entry`. A client announces with the same keys again and again: memory that is not
+ * written again stays in the caches of all threads.
+ */
+export function storeKeys({ entries }: ProvenKeys, entry: number, record: Bytes): void {
   if (
     hasTag(entries, entry) &&
     isSameKey(record, USER_KEY, entries, entry + PROVEN_USER_KEY) &&

@@ -53,7 +53,7 @@ import {
   proxiedClientAt,
   SIMPLE_PROXY_BYTES,
 } from '../../protocol/udp/simple-proxy.ts'
-import { type ProvenKeys, recallKeys, storeKeys } from './proven-keys.ts'
+import { entryOfAddress, type ProvenKeys, recallKeys, storeKeys } from './proven-keys.ts'
 
 /** The rules of a UDP listener. They can be cloned. */
 export type UdpRules = {
@@ -187,10 +187,11 @@ function announce(responder: Responder, datagram: Datagram): number {
   }
   const fault = parseAnnouncePacket(memory, at, record, 0, service.rules.announce)
   const keyFailure = fault || readAnnounceKeys(responder, datagram)
+  const hasKeys = needsKeys(paths.rules) && keyFailure === Failure.none
+  const entry = hasKeys ? entryOfAddress(service.provenKeys, client) : 0
   const failure = fault || failureOfKeys(record, 0, keyFailure) || request(responder, 0, datagram)
   if (failure !== Failure.none) return fail(responder, datagram, transactionId, failure)
-  if (needsKeys(paths.rules) && keyFailure === Failure.none)
-    storeKeys(service.provenKeys, client, record)
+  if (hasKeys) storeKeys(service.provenKeys, entry, record)
   const { externalIp } = service.rules.announce
   if (externalIp) replaceLocalPeers(memory, replyAt, externalIp)
   count(service.counters, family, UdpCounter.announce, 1)

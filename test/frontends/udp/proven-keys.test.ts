@@ -1,6 +1,7 @@
 import t from 'tap'
 import {
   createProvenKeys,
+  entryOfAddress,
   openProvenKeys,
   recallKeys,
   storeKeys,
@@ -40,7 +41,7 @@ t.test('an address has the keys that it announced with last, on every thread', a
     const address = addresses[n] as (typeof addresses)[0]
     record.u8.fill(key, KEY, KEY + 20)
     record.u8.fill(userKey, USER_KEY, USER_KEY + 20)
-    storeKeys(first, address, record)
+    storeKeys(first, entryOfAddress(first, address), record)
   }
   t.same([0, 1, 2].map(recall), [undefined, undefined, undefined])
   store(0, 1, 2)
@@ -57,7 +58,8 @@ t.test('an address has the keys that it announced with last, on every thread', a
 t.test('another secret knows no address', async t => {
   const memory = createProvenKeys()
   const address = { view: bytesOf(Buffer.of(192, 0, 2, 1)).view, at: 0, bytes: 4 }
-  storeKeys(openProvenKeys(memory, createConnectionSecret()), address, allocate(ANNOUNCE_BYTES))
+  const own = openProvenKeys(memory, createConnectionSecret())
+  storeKeys(own, entryOfAddress(own, address), allocate(ANNOUNCE_BYTES))
   const scrape = allocate(SCRAPE_REQUEST_HEADER_BYTES)
   const other = openProvenKeys(memory, createConnectionSecret())
   t.notOk(recallKeys(other, address, scrape, 0))
