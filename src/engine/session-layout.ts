@@ -327,24 +327,15 @@ export function chainWord(sessions: Sessions, mixed: number): number {
   return chainWordOf(sessions, sessions.partition, mixed)
 }
 
-/**
- * Reads a user's session of a torrent, if it is the first of its chain, and what is written of it
- * for a leecher or for a seeder; see touch.ts.
- */
-export function touchSession(
-  sessions: Sessions,
-  user: number,
-  hash: number,
-  isSeeder: boolean,
-): number {
+/** Reads a user's session of a torrent, if it is the first of its chain; see touch.ts. */
+export function touchSession(sessions: Sessions, user: number, hash: number): number {
   const { bankMask, banks, index, records } = sessions
   const mixed = mixOf(user, hash)
   const partition = mixed & (PARTITIONS - 1)
   const number = index.u32[chainWordOf(sessions, partition, mixed)]!
   const { u32 } = banks.length === 1 ? sessions : banks[Math.floor(partition / (bankMask + 1))]!
   const session = ((partition & bankMask) * records + number) * SESSION_BYTES
-  const left = isSeeder ? 0 : u32[(session + SESSION_LEFT) >> 2]!
-  return u32[session >> 2]! ^ u32[(session + SESSION_SEEN) >> 2]! ^ left
+  return u32[session >> 2]! ^ u32[(session + SESSION_SEEN) >> 2]!
 }
 
 function chainWordOf({ chains, chainsAt }: Sessions, partition: number, mixed: number): number {

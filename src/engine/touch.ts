@@ -9,9 +9,8 @@ import { readAhead } from './tables/torrents.ts'
  * of a lock, so otherwise it would wait for one after the other. The values are not used; another
  * thread may be changing them.
  */
-export function touchAnnounce(engine: Engine, { hash, peer }: Announce): void {
+export function touchAnnounce(engine: Engine, { hash }: Announce): void {
   const { access, held, sessions } = engine
   // Stored, so that the compiler does not remove the reads.
-  engine.touched =
-    readAhead(held, hash, peer.family) ^ touchSession(sessions, access.user, hash, peer.seeder)
+  engine.touched = readAhead(held, hash) ^ touchSession(sessions, access.user, hash)
 }

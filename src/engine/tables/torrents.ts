@@ -1,10 +1,7 @@
-import { Family } from '../../protocol/records.ts'
 import { type Arena, countTorrents, stripeHead } from './arena.ts'
 import { allocateBlock, freeBlock } from './blocks.ts'
 import { hashInfoHash } from './keyed-hash.ts'
 import {
-  LIST_BLOCK,
-  LIST_BYTES,
   STRIPE_CHANGED,
   STRIPE_INDEX,
   STRIPE_INDEX_SIZE,
@@ -16,7 +13,6 @@ import {
   TORRENT_FLAG_BITS,
   TORRENT_FLAGS,
   TORRENT_HASH,
-  TORRENT_LISTS,
   TORRENT_OLDEST,
   TorrentFlag,
 } from './layout.ts'
@@ -74,25 +70,15 @@ export function findTorrent(
   }
 }
 
-/**
- * Reads the torrent that is probably the one of this hash, and the begin of its peers of a family,
- * without a lock; see touch.ts.
- */
-export function readAhead(
-  { arenas, stripeCount }: HeldStripe,
-  hash: number,
-  family: Family,
-): number {
+/** Reads the torrent that is probably the one of this hash, without a lock; see touch.ts. */
+export function readAhead({ arenas, stripeCount }: HeldStripe, hash: number): number {
   const number = stripeOf(hash, stripeCount)
   const { u32 } = arenas[number % arenas.length]!
   const stripe = stripeHead(number, arenas.length)
   const size = u32[(stripe + STRIPE_INDEX_SIZE) >> 2]!
   const index = u32[(stripe + STRIPE_INDEX) >> 2]! >> 2
   const entry = u32[index + ((hash >>> PLACE_SHIFT) & (size - 1))]!
-  const torrent = torrentOf(entry)
-  const list = torrent + TORRENT_LISTS + (family === Family.ipv6 ? LIST_BYTES : 0)
-  const block = u32[(list + LIST_BLOCK) >> 2]! >> 2
-  return u32[torrent >> 2]! ^ (block < u32.length ? u32[block]! : 0)
+  return u32[torrentOf(entry) >> 2]!
 }
 
 /** Adds a torrent without peers, which must not exist yet. Returns NO_TORRENT if memory is full. */
