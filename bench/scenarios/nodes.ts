@@ -37,9 +37,10 @@ async function measurePair(rows: Rows, plan: Plan, nats: NatsServer): Promise<vo
     try {
       await measureThroughput(rows, plan, trackers, nats)
       await stopAll([trackers.alone, trackers.lonely])
+      if (round < rounds) continue
       rows.add(LAG, await measureLag(trackers.pair, plan, mix, quarterOfCore(plan, rows)))
       rows.add(ADMIN, await measureAdminChanges(trackers.pair, plan))
-      if (round === rounds) rows.add(OUTAGE, await measureOutage(trackers.pair, nats, plan, mix))
+      rows.add(OUTAGE, await measureOutage(trackers.pair, nats, plan, mix))
     } finally {
       await stopAll([trackers.alone, trackers.lonely, ...trackers.pair])
     }

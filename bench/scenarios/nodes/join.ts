@@ -42,7 +42,7 @@ async function latencies(load: HttpLoad, seconds: number, isOver: () => boolean)
 }
 
 async function isReady(node: BenchNode): Promise<boolean> {
-  return (await fetch(`http://127.0.0.1:${node.port}/ready`)).status === 200
+  return (await callApi(node, 'GET', '/ready')).status === 200
 }
 
 async function peersOf(node: BenchNode): Promise<number> {

@@ -43,7 +43,7 @@ export async function measureLag(
   mix: Mix,
   rate: number,
 ): Promise<Run> {
-  const seconds = bySize(plan, 12, 4, 0.5)
+  const seconds = bySize(plan, 10, 4, 0.5)
   const generator = startUdpGenerator({ port: pair[0].port, mix, rate })
   const load = generator.run(seconds + LOAD_DELAY_SECONDS)
   await sleep(LOAD_DELAY_SECONDS * 1000)

@@ -73,7 +73,7 @@ export async function measureOutage(
   const counts = () => Promise.all(clients.map(client => countsOf(client, infoHashes)))
   try {
     await loads.run(bySize(plan, 2, 1, 0.5))
-    const before = await loads.run(bySize(plan, 15, 5, 0.5))
+    const before = await loads.run(bySize(plan, 10, 5, 0.5))
     await nats.stop()
     const during = await loads.run(bySize(plan, 60, 8, 1))
     const [a, b] = await counts()

@@ -173,7 +173,7 @@ export async function measureThroughput(
   nats: NatsServer,
 ): Promise<void> {
   const seconds = plan.seconds * 0.75
-  const turns = bySize(plan, 3, 2, 1)
+  const turns = bySize(plan, 2, 2, 1)
   const all = [
     [UDP, udpLoads(trackers, nodesMix(plan), seconds)],
     [HTTP, httpLoads(trackers, plan, plan.seconds / 2)],
