@@ -224,19 +224,20 @@ function announce(listener: Listener, response: HttpResponse, request: HttpReque
   const fault =
     (address ? writeClientAddress(address, open, at) : Failure.unknownOrigin) ||
     parseAnnounce(query, open, at, options)
-  const failure = fault === Failure.none ? failureOfKeys(open, at, keyFailure) : keyFailure || fault
-  if (options.rtctorrent && isSignalling(failure, query)) {
+  // The keys of an RtcTorrent client are read again, from the rest of its query.
+  if (options.rtctorrent && isSignalling(fault, query)) {
     return signal(listener, response, request, path)
   }
+  const failure = fault === Failure.none ? failureOfKeys(open, at, keyFailure) : keyFailure || fault
   if (failure !== Failure.none || !address) {
     return answers.fail(response, request, address, failure)
   }
   link.submit(at, ANNOUNCE_BYTES, answers.announce(response, request, address))
 }
 
-function isSignalling(failure: Failure, query: string): boolean {
-  if (failure === Failure.rtctorrentDisabled) return true
-  return failure === Failure.queryTooLong && isRtcQuery(query)
+function isSignalling(fault: Failure, query: string): boolean {
+  if (fault === Failure.rtctorrentDisabled) return true
+  return fault === Failure.queryTooLong && isRtcQuery(query)
 }
 
 /** Answers an announce of an RtcTorrent client. */
