@@ -37,7 +37,7 @@ export function openProvenKeys(memory: SharedArrayBuffer, secret: ConnectionSecr
 }
 
 /** Result of the read in `entryOfAddress`, stored so that the compiler does not remove it. */
-let touched = 0
+const touched = { bits: 0 }
 
 /**
  * The entry of the address, for `storeKeys`. Called before the announce is answered: it reads the
@@ -46,7 +46,7 @@ let touched = 0
 export function entryOfAddress({ entries, secret }: ProvenKeys, address: ClientAddress): number {
   hashAddress(secret, address, tag)
   const entry = entryOf(tag)
-  touched ^= entries.view.getInt32(entry + TAG)
+  touched.bits ^= entries.view.getInt32(entry + TAG)
   return entry
 }
 
