@@ -102,7 +102,8 @@ export class Members {
     member.heartbeat = heartbeat
     member.receivedMillis = nowMillis
     member.isUp = true
-    if (isBack) member.clocks.length = 0
+    // A node that was silent, or this one, has heartbeats that waited: older ones show the clock.
+    if (before?.id !== heartbeat.id) member.clocks.length = 0
     member.clocks.push((heartbeat.millis - Date.now()) / 1000)
     if (member.clocks.length > CLOCKS_MAX) member.clocks.shift()
     // A heartbeat that was late makes the clock seem to be behind: the fastest one shows it.
