@@ -5,6 +5,7 @@ import {
   DELTA_FAMILY_BITS,
 } from '../protocol/delta-record.ts'
 import { CONNECTION_BYTES, Family, HASH_BYTES } from '../protocol/records.ts'
+import { RecentMap } from './recent-map.ts'
 import { PEER_ADDRESS } from './tables/layout.ts'
 
 /** Seconds after which the older half is forgotten, and downloads of one half at most. */
@@ -21,9 +22,7 @@ const REPEATED_MAX = 10_000
  * then takes its count back (apply.ts).
  */
 export class RecentCompletions {
-  #newer = new Set<string>()
-  #older = new Set<string>()
-  #turnSeconds = 0
+  readonly #downloads = new RecentMap<true>(HALF_SECONDS, HALF_MAX)
   /** Downloads of other nodes that were counted here already, with their time. */
   readonly #repeated = new Map<string, number>()
 
@@ -32,16 +31,12 @@ export class RecentCompletions {
    * be taken back: another node's has arrived before this record.
    */
   note(bytes: Buffer, at: number, nowSeconds: number): boolean {
-    if (nowSeconds >= this.#turnSeconds || this.#newer.size >= HALF_MAX) {
-      this.#older = this.#newer
-      this.#newer = new Set()
-      this.#turnSeconds = nowSeconds + HALF_SECONDS
-    }
+    this.#downloads.turn(nowSeconds)
     const key = keyOf(bytes, at)
     const repeatedSeconds = this.#repeated.get(key)
     this.#repeated.delete(key)
     if (repeatedSeconds !== undefined && nowSeconds - repeatedSeconds <= REPORT_SECONDS) return true
-    this.#newer.add(key)
+    this.#downloads.set(key, true)
     return false
   }
 
@@ -51,7 +46,7 @@ export class RecentCompletions {
    */
   take(bytes: Buffer, at: number, nowSeconds: number): boolean {
     const key = keyOf(bytes, at)
-    if (this.#newer.delete(key) || this.#older.delete(key)) return true
+    if (this.#downloads.delete(key)) return true
     for (const [other, seconds] of this.#repeated) {
       if (this.#repeated.size < REPEATED_MAX && nowSeconds - seconds <= REPORT_SECONDS) break
       this.#repeated.delete(other)

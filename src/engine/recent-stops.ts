@@ -9,6 +9,7 @@ import {
   seenOf,
 } from '../protocol/delta-record.ts'
 import { type Family, HASH_BYTES } from '../protocol/records.ts'
+import { RecentMap } from './recent-map.ts'
 import { PEER_ADDRESS } from './tables/layout.ts'
 
 /** Seconds after which the older half is forgotten, and stops of one half at most. */
@@ -27,17 +28,11 @@ export const OWN_NODE = ''
  * out.
  */
 export class RecentStops {
-  #newer = new Map<string, Stop>()
-  #older = new Map<string, Stop>()
-  #turnSeconds = 0
+  readonly #stops = new RecentMap<Stop>(HALF_SECONDS, HALF_STOPS_MAX)
 
   /** Records the `stopped` delta at `at`, which node `from` received at the Unix second `seen`. */
   note(bytes: Buffer, at: number, seen: number, from = OWN_NODE): void {
-    if (seen >= this.#turnSeconds || this.#newer.size >= HALF_STOPS_MAX) {
-      this.#older = this.#newer
-      this.#newer = new Map()
-      this.#turnSeconds = seen + HALF_SECONDS
-    }
+    this.#stops.turn(seen)
     const bits = (bytes[at + DELTA_BITS]! & DELTA_FAMILY_BITS) | DeltaBit.stopped
     const delta = Uint8Array.from(bytes.subarray(at, at + deltaBytes(bits)))
     delta[DELTA_BITS] = bits
@@ -46,8 +41,8 @@ export class RecentStops {
     const address = at + DELTA_ADDRESS
     const ids = address + DELTA_ADDRESS_BYTES[family]
     const key = keyOf(bytes, family, address, ids, ids + HASH_BYTES)
-    const known = this.#newer.get(key) ?? this.#older.get(key)
-    if (known === undefined || known.seen < seen) this.#newer.set(key, { seen, from, delta })
+    const known = this.#stops.get(key)
+    if (known === undefined || known.seen < seen) this.#stops.set(key, { seen, from, delta })
   }
 
   /**
@@ -56,17 +51,15 @@ export class RecentStops {
    * another node received counts as the later one, on every node alike.
    */
   hasStopped({ bytes, family, address, hash, id }: PeerPlace, seen: number, from: string): boolean {
-    if (this.#newer.size + this.#older.size === 0) return false
+    if (this.#stops.isEmpty) return false
     const key = keyOf(bytes, family, address, hash, id)
-    const stop = this.#newer.get(key) ?? this.#older.get(key)
+    const stop = this.#stops.get(key)
     return stop !== undefined && (stop.seen > seen || (stop.seen === seen && stop.from !== from))
   }
 
   /** The stops since the Unix second `since`, as deltas, with their seconds. */
   *since(since: number): Generator<Stop> {
-    for (const half of [this.#older, this.#newer]) {
-      for (const stop of half.values()) if (stop.seen >= since) yield stop
-    }
+    for (const stop of this.#stops.values()) if (stop.seen >= since) yield stop
   }
 }
 
