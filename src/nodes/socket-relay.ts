@@ -1,4 +1,5 @@
 import type { Rate } from '../frontends/websocket/limits.ts'
+import { makeRecent } from '../frontends/websocket/recent-entries.ts'
 import type { Relayed } from '../frontends/websocket/relay.ts'
 import { TokenBucket } from '../frontends/websocket/token-bucket.ts'
 import { nodeOfWorker, WORKER_IDS, workerOfNode } from '../protocol/connection.ts'
@@ -70,14 +71,7 @@ export class SocketRelay {
     const now = performance.now() / 1000
     if (!offer) return this.#answers.take(bytes, now, ANSWERS)
     const bucket = this.#addresses.get(offer.address) ?? new TokenBucket()
-    this.#addresses.delete(offer.address)
-    this.#addresses.set(offer.address, bucket)
-    if (this.#addresses.size > ADDRESSES_MAX) {
-      for (const oldest of this.#addresses.keys()) {
-        this.#addresses.delete(oldest)
-        break
-      }
-    }
+    makeRecent(this.#addresses, offer.address, bucket, ADDRESSES_MAX)
     return bucket.take(bytes, now, OFFERS_PER_ADDRESS) && this.#offers.take(bytes, now, OFFERS)
   }
 

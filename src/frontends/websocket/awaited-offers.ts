@@ -5,6 +5,7 @@ import {
   OFFERS_RESERVED,
   type WebsocketLimits,
 } from './limits.ts'
+import { makeRecent } from './recent-entries.ts'
 import type { OfferOrigin } from './relay.ts'
 import { TokenBucket } from './token-bucket.ts'
 
@@ -114,13 +115,13 @@ export class AwaitedOffers {
       address: this.#addressOf(address),
       awaited: 0,
     }
-    touch(this.#makers, key, maker)
+    makeRecent(this.#makers, key, maker, MAKERS_MAX)
     return maker
   }
 
   #addressOf(key: string): MakerAddress {
     const address = this.#addresses.get(key) ?? { bucket: new TokenBucket(), awaited: 0 }
-    touch(this.#addresses, key, address)
+    makeRecent(this.#addresses, key, address, MAKERS_MAX)
     return address
   }
 }
@@ -131,15 +132,4 @@ function keyOf(infoHash: string, peerId: string, offerId: string): string {
 
 function compareAwaited(a: Maker, b: Maker): number {
   return a.address.awaited - b.address.awaited || a.awaited - b.awaited
-}
-
-/** Makes the entry the most recent one, and drops the least recent one where there are too many. */
-function touch<Value>(map: Map<string, Value>, key: string, value: Value): void {
-  map.delete(key)
-  map.set(key, value)
-  if (map.size <= MAKERS_MAX) return
-  for (const oldest of map.keys()) {
-    map.delete(oldest)
-    return
-  }
 }
