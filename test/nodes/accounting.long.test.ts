@@ -1,14 +1,12 @@
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { pathOf } from '../database/fixtures/server-database.ts'
-import { createDatabaseTables } from '../e2e/fixtures/database-tables.ts'
 import { startWithApi } from '../fixtures/admin-client.ts'
-import { startPostgres } from '../fixtures/database-servers.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { temporaryFolder } from '../fixtures/start-tracker.ts'
 import type { ApiNode } from './fixtures/api-node.ts'
 import { startNatsServers, withoutNats } from './fixtures/nats-server.ts'
 import { joined, SECRET, until } from './fixtures/node.ts'
+import { startSharedDatabase } from './fixtures/shared-database.ts'
 import {
   equals,
   expected,
@@ -46,13 +44,8 @@ async function startNodes(t: Test, path: string, nats: string) {
 }
 
 t.test('users of three nodes have exactly their bytes', { skip: withoutNats }, async t => {
-  const server = await startPostgres(t)
-  if (!server) {
-    t.comment('skipped: PostgreSQL is not installed')
-    return
-  }
-  const path = pathOf('pgsql', server)
-  await createDatabaseTables('pgsql', path)
+  const path = await startSharedDatabase(t)
+  if (path === undefined) return
   const [nats] = await startNatsServers(t, 1)
   const { nodes, start } = await startNodes(t, path, nats?.url ?? '')
   const [a, b, c] = nodes as [ApiNode, ApiNode, ApiNode]

@@ -1,15 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { pathOf } from '../database/fixtures/server-database.ts'
-import { createDatabaseTables } from '../e2e/fixtures/database-tables.ts'
 import { type AdminClient, hex, KEY, startWithApi } from '../fixtures/admin-client.ts'
-import { startPostgres } from '../fixtures/database-servers.ts'
 import { getBencoded, query } from '../fixtures/http-client.ts'
 import type { Tracker } from '../fixtures/start-tracker.ts'
 import { hashOf } from '../fixtures/tracker-client.ts'
 import { startNatsServers, withoutNats } from './fixtures/nats-server.ts'
 import { joined, SECRET, scrape, until } from './fixtures/node.ts'
+import { startSharedDatabase } from './fixtures/shared-database.ts'
+import { equals } from './fixtures/user-clients.ts'
 
 type Node = { readonly tracker: Tracker; readonly admin: AdminClient }
 
@@ -30,23 +29,10 @@ async function announce({ tracker }: Node, client: number, left: number, event: 
   if ('failure reason' in answer) throw new Error(String(answer['failure reason']))
 }
 
-/** Waits until `found` has this result. */
-async function equals(what: string, wanted: string, found: () => Promise<string>): Promise<void> {
-  let last = ''
-  await until(async () => {
-    last = await found()
-    return last === wanted
-  }, what).catch(error => {
-    throw new Error(`${what}: ${last}, not ${wanted}`, { cause: error })
-  })
-}
-
 /** Starts a database and two nodes that write to it every second. */
 async function startNodes(t: Test, tracker: object) {
-  const server = await startPostgres(t)
-  if (!server) return undefined
-  const path = pathOf('pgsql', server)
-  await createDatabaseTables('pgsql', path)
+  const path = await startSharedDatabase(t)
+  if (path === undefined) return undefined
   const [nats] = await startNatsServers(t, 1)
   const start = (name: string): Promise<Node> =>
     startWithApi(t, {
@@ -74,7 +60,6 @@ async function startNodes(t: Test, tracker: object) {
 t.test('downloads to two nodes are counted once each', { skip: withoutNats }, async t => {
   const started = await startNodes(t, { whitelist_enabled: true })
   if (!started) {
-    t.comment('skipped: PostgreSQL is not installed')
     return
   }
   const { a, b, database } = started
@@ -148,7 +133,6 @@ t.test('downloads to two nodes are counted once each', { skip: withoutNats }, as
 t.test('a node does not delete a key that another extended', { skip: withoutNats }, async t => {
   const started = await startNodes(t, { keys_enabled: true, keys_cleanup_interval: 1 })
   if (!started) {
-    t.comment('skipped: PostgreSQL is not installed')
     return
   }
   const { a, b, database, nats } = started

@@ -1,11 +1,9 @@
 import pg from 'pg'
 import t from 'tap'
-import { pathOf } from '../database/fixtures/server-database.ts'
-import { createDatabaseTables } from '../e2e/fixtures/database-tables.ts'
 import { type AdminClient, hex, KEY, startWithApi } from '../fixtures/admin-client.ts'
-import { startPostgres } from '../fixtures/database-servers.ts'
 import { startNatsServers, withoutNats } from './fixtures/nats-server.ts'
 import { joined, SECRET, until } from './fixtures/node.ts'
+import { startSharedDatabase } from './fixtures/shared-database.ts'
 
 /** Whether a node has the entry. */
 async function has({ call }: AdminClient, path: string): Promise<boolean> {
@@ -13,13 +11,8 @@ async function has({ call }: AdminClient, path: string): Promise<boolean> {
 }
 
 t.test('changes of lists and keys reach all nodes', { skip: withoutNats }, async t => {
-  const server = await startPostgres(t)
-  if (!server) {
-    t.comment('skipped: PostgreSQL is not installed')
-    return
-  }
-  const path = pathOf('pgsql', server)
-  await createDatabaseTables('pgsql', path)
+  const path = await startSharedDatabase(t)
+  if (path === undefined) return
   const [nats] = await startNatsServers(t, 1)
   const start = (name: string) =>
     startWithApi(t, {

@@ -5,9 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { NATS_SERVER } from '../../bench/rivals/nats-program.ts'
-import { pathOf } from '../database/fixtures/server-database.ts'
-import { createDatabaseTables } from '../e2e/fixtures/database-tables.ts'
-import { startPostgres } from '../fixtures/database-servers.ts'
 import { keepRunning } from '../fixtures/keep-running.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { startTracker, type Tracker, temporaryFolder } from '../fixtures/start-tracker.ts'
@@ -23,6 +20,7 @@ import { areEqual, Load } from './fixtures/load.ts'
 import { Namespaces } from './fixtures/namespaces.ts'
 import { startNatsServers, withoutNats } from './fixtures/nats-server.ts'
 import { joined, SECRET, until } from './fixtures/node.ts'
+import { startSharedDatabase } from './fixtures/shared-database.ts'
 import { gained } from './fixtures/three-nodes.ts'
 import {
   equals,
@@ -130,13 +128,8 @@ t.test(
   'both sides of a partition serve, and are equal afterwards',
   { skip: withoutNats },
   async t => {
-    const server = await startPostgres(t)
-    if (!server) {
-      t.comment('skipped: PostgreSQL is not installed')
-      return
-    }
-    const path = pathOf('pgsql', server)
-    await createDatabaseTables('pgsql', path)
+    const path = await startSharedDatabase(t)
+    if (path === undefined) return
     const [nats] = await startNatsServers(t, 1)
     const proxy = await CuttingProxy.start(t, nats?.port ?? 0)
     const world = await startWorld(t, path, nats?.url ?? '', proxy.url)
