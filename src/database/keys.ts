@@ -15,8 +15,8 @@ import { clearRows, hashTable, type KeyTable, type Store } from './table.ts'
  * renew it. The end counts as long as the table of keys still has the lifetime that it was stored
  * with: a row that another program changed has a new lifetime, which starts when it is loaded.
  *
- * Another node or program may have changed a key that this one has not read again: `refresh` and
- * `removeExpired` leave it as it is.
+ * Another node or program may have changed a key since this one read it. `refresh` and
+ * `removeExpired` do not change such a key.
  */
 export function keysTable(store: Store, shapes: KeyShapes): KeyTable<KeyRow> {
   const { keys, keyEnds } = shapes
@@ -78,7 +78,7 @@ export function keysTable(store: Store, shapes: KeyShapes): KeyTable<KeyRow> {
   }
 }
 
-/** Writes that leave keys as they are which another node or program has changed. */
+/** Writes that do not change a key if another node or program has changed it. */
 function sharedWrites(
   { dialect, transact, chunkSize }: Store,
   shapes: KeyShapes,

@@ -45,8 +45,8 @@ export function writeIdentity(
 const VISIBLE_PER_ADDRESS = 4
 
 /**
- * Whether the address of a new peer, which `findPeer` has not found, has its share of the list
- * already. Surveys the list for `writePort`, so that a new peer costs one pass over it.
+ * Whether the address of a new peer already has its share of the list. `findPeer` did not find
+ * the peer. Surveys the list for `writePort`, so that a new peer costs one pass over it.
  */
 export function isCrowded(engine: Engine, announce: Announce, list: ListRef): boolean {
   const { held, limits, survey } = engine

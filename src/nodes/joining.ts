@@ -17,7 +17,7 @@ export type JoiningOptions = {
 
 /** Time in which nodes that are there answer the first heartbeat. */
 const SETTLE_MILLIS = 1500
-/** Time without any heartbeat after which there is no other node: the next one was due too. */
+/** Time without a heartbeat, longer than their interval, after which this node is the first. */
 const ALONE_MILLIS = SETTLE_MILLIS + HEARTBEAT_MILLIS
 /** Seconds before a start from which on announces may have been missed. */
 const MARGIN_SECONDS = 15
