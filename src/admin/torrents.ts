@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
+import { inParts } from '../database/in-parts.ts'
 import type { TorrentRow } from '../database/rows.ts'
-import { inParts } from '../database/statements.ts'
 import type { HashTable } from '../database/table.ts'
 import type { Engine } from '../engine/engine.ts'
 import {

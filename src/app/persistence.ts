@@ -11,7 +11,6 @@ import { WriteBehind } from '../admin/write-behind.ts'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
 import type { Batch } from '../database/ledger-rows.ts'
-import { openDatabase } from '../database/open.ts'
 import type { Engine } from '../engine/engine.ts'
 import { ExitStatus } from '../errors.ts'
 import type { Part } from '../lifecycle.ts'
@@ -50,10 +49,8 @@ export type PersistenceOptions = {
  */
 export async function startPersistence(options: PersistenceOptions): Promise<Persistence> {
   const { config, log } = options
-  const { database: settings, database_structure: structure } = config
-  const database = settings.persistent
-    ? await openDatabase(settings, structure, config.tracker_config.key_format, sharedBy(config))
-    : undefined
+  const { database: settings } = config
+  const database = settings.persistent ? await open(config) : undefined
   const persistence = new Persistence(options, database)
   try {
     if (settings.engine === 'sqlite3') await database?.createTables()
@@ -66,6 +63,13 @@ export async function startPersistence(options: PersistenceOptions): Promise<Per
   }
   persistence.begin(config)
   return persistence
+}
+
+/** Loads the query builder, which is the largest part of a start, only where it is used. */
+async function open(config: Config): Promise<Database> {
+  const { openDatabase } = await import('../database/open.ts')
+  const { database, database_structure: structure, tracker_config: rules } = config
+  return openDatabase(database, structure, rules.key_format, sharedBy(config))
 }
 
 /** Undefined where a single node credits users. */

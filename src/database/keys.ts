@@ -2,11 +2,12 @@ import type { Kysely } from 'kysely'
 import { encode } from './columns.ts'
 import { createTable } from './create.ts'
 import type { Dialect, Tables } from './dialect.ts'
+import { inParts } from './in-parts.ts'
 import { endOf, lifetimeOf, unixSeconds } from './key-times.ts'
 import { sql } from './kysely.ts'
 import type { KeyEndRow, KeyRow, LifetimeRow } from './rows.ts'
 import type { KeyShapes, Shape } from './shapes.ts'
-import { decodeRow, deleteWhere, inParts, STATEMENT_ROWS_MAX, upsert } from './statements.ts'
+import { decodeRow, deleteWhere, STATEMENT_ROWS_MAX, upsert } from './statements.ts'
 import { clearRows, hashTable, type KeyTable, type Store } from './table.ts'
 
 /**

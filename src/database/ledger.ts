@@ -13,6 +13,7 @@ import {
   removeFactors,
   saveFactors,
 } from './factors.ts'
+import { inParts } from './in-parts.ts'
 import { type LedgerParts, ledgerParts } from './ledger-parts.ts'
 import type { Batch, BatchedSession, LedgerRow, LoadedSession, RowFilter } from './ledger-rows.ts'
 import {
@@ -30,7 +31,6 @@ import {
 } from './outline.ts'
 import type { Shapes } from './shapes.ts'
 import { addTotals, consistent, totalsOutline, writeShared } from './shared-sessions.ts'
-import { inParts } from './statements.ts'
 import { clearRows, type Store } from './table.ts'
 import { addToUsers } from './user-sums.ts'
 

@@ -3,9 +3,9 @@ import type { Kysely, RawBuilder } from 'kysely'
 import { type ColumnKind, type ColumnOutline, decode, encode, TOTAL_MAX } from './columns.ts'
 import { createOnce } from './create.ts'
 import type { Dialect, Tables } from './dialect.ts'
+import { inParts } from './in-parts.ts'
 import { sql } from './kysely.ts'
 import type { Shapes } from './shapes.ts'
-import { inParts } from './statements.ts'
 import { LOAD_ROWS_MAX } from './table.ts'
 
 /** Tables with a primary key of several columns, whose rows are added to. */

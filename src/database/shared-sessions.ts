@@ -8,6 +8,7 @@ import {
 } from '../protocol/session-totals.ts'
 import { bounded, type ColumnKind, encode } from './columns.ts'
 import type { Dialect, Tables } from './dialect.ts'
+import { inParts } from './in-parts.ts'
 import { sql } from './kysely.ts'
 import {
   type Batch,
@@ -19,7 +20,6 @@ import {
 } from './ledger-rows.ts'
 import { type LedgerColumn, type Outline, readRow, upsertChanges } from './outline.ts'
 import type { Shapes } from './shapes.ts'
-import { inParts } from './statements.ts'
 import type { Store } from './table.ts'
 import { addDownloads, type DownloadCounts } from './torrent-downloads.ts'
 import { addToUsers, lockUsers } from './user-sums.ts'

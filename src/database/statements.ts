@@ -1,6 +1,7 @@
 import type { CompiledQuery, InsertQueryBuilder, Kysely, RawBuilder } from 'kysely'
 import { type Column, type ColumnOutline, decode, encode } from './columns.ts'
 import type { Dialect, Tables } from './dialect.ts'
+import { inParts } from './in-parts.ts'
 import { sql } from './kysely.ts'
 import type { Shape, TableOutline } from './shapes.ts'
 
@@ -9,11 +10,6 @@ export const STATEMENT_ROWS_MAX = 1000
 
 /** Rows per update. The time grows with their square, which does not matter at this number. */
 const UPDATE_ROWS_MAX = 100
-
-/** `items` in parts of `size`, the last one shorter. */
-export function* inParts<T>(items: readonly T[], size: number): Generator<readonly T[]> {
-  for (let at = 0; at < items.length; at += size) yield items.slice(at, at + size)
-}
 
 /** Decodes a row of the database; undefined if its hash is invalid. */
 export function decodeRow<Row>(shape: Shape<Row>, found: Record<string, unknown>): Row | undefined {

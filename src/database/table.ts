@@ -1,16 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 import { encode } from './columns.ts'
 import type { Dialect } from './dialect.ts'
+import { inParts } from './in-parts.ts'
 import type { Shape, TableOutline } from './shapes.ts'
-import {
-  decodeRow,
-  deleteWhere,
-  inParts,
-  selectPage,
-  selectRows,
-  update,
-  upsert,
-} from './statements.ts'
+import { decodeRow, deleteWhere, selectPage, selectRows, update, upsert } from './statements.ts'
 import type { Retry, Transact } from './transactions.ts'
 import type { Turns } from './turns.ts'
 

@@ -1,11 +1,12 @@
 import type { Kysely, RawBuilder } from 'kysely'
 import { bounded, decode, encode } from './columns.ts'
 import type { Dialect, Tables } from './dialect.ts'
+import { inParts } from './in-parts.ts'
 import { sql } from './kysely.ts'
 import type { UserChange, UserSums } from './ledger-rows.ts'
 import { saturated } from './outline.ts'
 import type { Shapes } from './shapes.ts'
-import { inParts, STATEMENT_ROWS_MAX } from './statements.ts'
+import { STATEMENT_ROWS_MAX } from './statements.ts'
 
 /** The totals in the rows of users. */
 

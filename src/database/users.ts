@@ -1,9 +1,10 @@
 import type { Kysely } from 'kysely'
 import { decode, encode } from './columns.ts'
 import type { Tables } from './dialect.ts'
+import { inParts } from './in-parts.ts'
 import type { UserRow } from './rows.ts'
 import type { Shapes } from './shapes.ts'
-import { deleteWhere, inParts, STATEMENT_ROWS_MAX, update, upsert } from './statements.ts'
+import { deleteWhere, STATEMENT_ROWS_MAX, update, upsert } from './statements.ts'
 import { clearRows, loadRows, type Store, type Table } from './table.ts'
 
 type UserShape = Shapes['users']

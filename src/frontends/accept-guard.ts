@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs'
 import { type Libc, tryLibc } from '../native/libc.ts'
-import { closeWaiting, isOpenFile, openFilesMax } from '../native/open-sockets.ts'
+import { closeWaiting, openFileCheck, openFilesMax } from '../native/open-sockets.ts'
 import { acceptHandshakes, dropHandshakes } from '../native/socket-filter.ts'
 
 /** File descriptors that connections leave to databases, snapshots, logs and other sockets. */
@@ -29,6 +29,11 @@ export class AcceptGuard {
   /** Listening sockets. */
   readonly #sockets = new Set<number>()
   readonly #timer: NodeJS.Timeout
+  /**
+   * Whether one of the last descriptors is open. The kernel assigns the lowest free number, so
+   * otherwise there were always enough of them.
+   */
+  readonly #wasNearlyFull: () => boolean
   /** Released to accept a connection where no descriptor is free, in order to close it. */
   #spare: number | undefined
   #isPaused = false
@@ -39,6 +44,7 @@ export class AcceptGuard {
     this.#log = log
     this.#filesMax = filesMax
     this.#spare = openAny()
+    this.#wasNearlyFull = openFileCheck(libc, Math.max(0, filesMax - RESERVED_FILES), filesMax)
     this.#timer = setInterval(() => this.check(), CHECK_MILLIS).unref()
   }
 
@@ -67,17 +73,6 @@ export class AcceptGuard {
     if (this.#isPaused && free >= RESUME_FILES) this.#resume()
     else if (!this.#isPaused && free < RESERVED_FILES) this.#pause()
     if (this.#isPaused && free < RESERVED_FILES / 2) this.#closeWaiting()
-  }
-
-  /**
-   * Whether one of the last descriptors is open. The kernel assigns the lowest free number, so
-   * otherwise there were always enough of them.
-   */
-  #wasNearlyFull(): boolean {
-    for (let fd = this.#filesMax - RESERVED_FILES; fd < this.#filesMax; fd++) {
-      if (isOpenFile(this.#libc, fd)) return true
-    }
-    return false
   }
 
   #pause(): void {

@@ -17,7 +17,7 @@ export type Libc = {
   close(fd: number): number
   /** With `address` and `bytes` null the remote address is not returned. */
   accept4(fd: number, address: null, bytes: null, flags: number): number
-  fcntl(fd: number, command: number, value: number): number
+  poll(files: Uint8Array, count: number, timeoutMillis: number): number
   flock(fd: number, operation: number): number
   madvise(address: number, bytes: number, advice: number): number
   prctlText(option: number, text: string): number
@@ -94,8 +94,7 @@ function bindLibc(): Libc {
     inet_pton: library.func('int inet_pton(int, const char *, void *)'),
     close: library.func('int close(int)'),
     accept4: library.func('int accept4(int, void *, void *, int)'),
-    // fcntl is variadic; an int is passed as in a function that is not.
-    fcntl: library.func('int fcntl(int, int, int)'),
+    poll: library.func('int poll(void *, unsigned long, int)'),
     flock: library.func('int flock(int, int)'),
     madvise: library.func('int madvise(uintptr_t, size_t, int)'),
     prctlText: library.func('int prctl(int, const char *)'),

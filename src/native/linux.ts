@@ -20,8 +20,10 @@ export const Errno = {
 export const LOCK_EX = 2
 export const LOCK_NB = 4
 
-// fcntl(2)
-export const F_GETFD = 1
+// poll(2): struct pollfd { int fd; short events; short revents; }
+export const POLLFD_BYTES = 8
+export const POLLFD_REVENTS = 6
+export const POLLNVAL = 0x20
 
 // socket(2)
 export const AF_UNIX = 1

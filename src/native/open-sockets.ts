@@ -3,8 +3,10 @@ import type { Libc } from './libc.ts'
 import {
   AF_INET,
   AF_INET6,
-  F_GETFD,
   IPPROTO_TCP,
+  POLLFD_BYTES,
+  POLLFD_REVENTS,
+  POLLNVAL,
   SO_ACCEPTCONN,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
@@ -64,9 +66,22 @@ export function waitingConnections(libc: Libc, fd: number): number {
   return new DataView(info.buffer).getUint32(TCP_INFO_UNACKED, true)
 }
 
-/** Whether `fd` is open in this process. */
-export function isOpenFile(libc: Libc, fd: number): boolean {
-  return libc.fcntl(fd, F_GETFD, 0) !== -1
+/**
+ * Returns a function that tells whether one of the descriptors from `first` to `end` is open in
+ * this process, by one system call.
+ */
+export function openFileCheck(libc: Libc, first: number, end: number): () => boolean {
+  const count = end - first
+  const files = new Uint8Array(new ArrayBuffer(count * POLLFD_BYTES))
+  const fields = new DataView(files.buffer)
+  for (let n = 0; n < count; n++) fields.setInt32(n * POLLFD_BYTES, first + n, true)
+  return () => {
+    if (libc.poll(files, count, 0) < count) return true
+    for (let n = 0; n < count; n++) {
+      if (fields.getUint16(n * POLLFD_BYTES + POLLFD_REVENTS, true) !== POLLNVAL) return true
+    }
+    return false
+  }
 }
 
 /** Accepts and closes the connections that wait on the non-blocking listening socket `fd`. */

@@ -46,8 +46,27 @@ export function listOperations(): readonly Operation[] {
 }
 
 function compileOperations(): Operation[] {
+  return Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods as Record<string, DocumentedOperation>).map(([method, operation]) => ({
+      id: operation.operationId,
+      method: method.toUpperCase(),
+      path,
+      isSecured: operation.security.length > 0,
+      body: operation.requestBody && bodyRule(operation.requestBody),
+    })),
+  )
+}
+
+let schemas: Ajv2020 | undefined
+
+/** The schemas of the document, which are loaded for the first body. */
+function documentSchemas(): Ajv2020 {
+  schemas ??= loadSchemas()
+  return schemas
+}
+
+function loadSchemas(): Ajv2020 {
   const require = createRequire(import.meta.url)
-  // Loaded where an API server is enabled.
   const { Ajv2020 } = require('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js')
   // A test validates the schemas. Without validation and optimization, this takes half the time.
   const ajv = new Ajv2020({
@@ -60,15 +79,7 @@ function compileOperations(): Operation[] {
   // Integers that a JavaScript number cannot represent are refused instead of rounded.
   ajv.addFormat('int64', { type: 'number', validate: Number.isSafeInteger })
   ajv.addSchema({ $id: 'document', components: document.components })
-  return Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods as Record<string, DocumentedOperation>).map(([method, operation]) => ({
-      id: operation.operationId,
-      method: method.toUpperCase(),
-      path,
-      isSecured: operation.security.length > 0,
-      body: operation.requestBody && bodyRule(ajv, operation.requestBody),
-    })),
-  )
+  return ajv
 }
 
 /** Returns the document as the API serves it. */
@@ -79,10 +90,10 @@ export function documentBytes(): Uint8Array {
 /** Keywords that OpenAPI adds to JSON Schema. */
 const VOCABULARY = ['components', 'example']
 
-function bodyRule(
-  ajv: Ajv2020,
-  { required, content }: NonNullable<DocumentedOperation['requestBody']>,
-): BodyRule {
+function bodyRule({
+  required,
+  content,
+}: NonNullable<DocumentedOperation['requestBody']>): BodyRule {
   const { $ref } = content['application/json'].schema
   const hashName = HASHES_OF_SCHEMA[$ref.slice($ref.lastIndexOf('/') + 1)]
   let validate: ValidateFunction | undefined
@@ -93,7 +104,7 @@ function bodyRule(
       if (format === 'text' && hashName && hashName !== 'info_hash') {
         return checkTextKeys(body, hashName)
       }
-      validate ??= ajv.compile({ $ref: `document${$ref}` })
+      validate ??= documentSchemas().compile({ $ref: `document${$ref}` })
       if (validate(body)) return undefined
       const [error] = validate.errors ?? []
       return error?.keyword === 'pattern' && hashName
