@@ -1,0 +1,4 @@
+import { allRounds } from '../../fixtures/rounds.ts'
+
+allRounds()
+await import('./property.test.ts')
