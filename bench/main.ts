@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { guard } from './guard.ts'
 import { comparison } from './report/compare.ts'
 import { drawLoadCurve, fillDocs, LOAD_CURVE, PERFORMANCE, README } from './report/docs.ts'
-import { readResults } from './report/results.ts'
+import { mergeResults, readResults } from './report/results.ts'
 import { targetTable } from './report/targets.ts'
 import { runScenarios } from './run.ts'
 import { PLANS, type Plan, type Scenario, type Size } from './scenario.ts'
@@ -11,12 +11,12 @@ import { SCENARIOS, scenarioNamed } from './suite.ts'
 const HELP = `Usage: npm run bench -- [SCENARIO...] [options]
        npm run bench -- targets [FILE]       prints the targets and the measured values
        npm run bench -- compare BEFORE AFTER prints the changes between two files of results, and marks those beyond noise
-       npm run bench -- docs [FILE]          writes the tables of ${README} and ${PERFORMANCE}, and draws ${LOAD_CURVE}
+       npm run bench -- docs [FILE...]       writes the tables of ${README} and ${PERFORMANCE}, and draws ${LOAD_CURVE}
        npm run bench -- guard                exits with status 1 if the hot path became slower; takes a few minutes
 
 Without a scenario, the whole suite runs and the targets are printed. Results are printed as
 Markdown and stored in bench/results. FILE is a file in that folder; by default, the last run of
-several scenarios.
+several scenarios. With several files, docs writes the last result of each scenario.
 
 Scenarios:
 ${SCENARIOS.map(({ name, about }) => `  ${name.padEnd(12)} ${about}`).join('\n')}
@@ -70,9 +70,10 @@ const REPORTS: Readonly<Record<string, (files: readonly string[]) => number>> = 
     print(comparison(readResults(before), readResults(after)))
     return 0
   },
-  docs([file]) {
-    const results = readResults(file)
-    fillDocs(results)
+  docs([file, ...more]) {
+    const runs = [readResults(file), ...more.map(name => readResults(name))] as const
+    const results = mergeResults(runs)
+    fillDocs(runs)
     print([
       `filled ${README} and ${PERFORMANCE}`,
       ...(drawLoadCurve(results) ? [`drew ${LOAD_CURVE}`] : []),

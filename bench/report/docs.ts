@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { costModel } from './cost-model.ts'
 import { loadCurveSvg } from './load-curve-svg.ts'
 import { readmeTable } from './readme-table.ts'
-import { provenance, type Results } from './results.ts'
+import { mergeResults, provenance, provenanceLines, type Results } from './results.ts'
 import { resultTable } from './table.ts'
 import { targetTable } from './targets.ts'
 
@@ -26,11 +26,12 @@ function fillBlocks(file: string, blocks: Readonly<Record<string, readonly strin
   writeFileSync(file, text)
 }
 
-/** Updates the blocks of README.md and docs/performance.md from results. */
-export function fillDocs(results: Results): void {
-  fillBlocks(README, { numbers: readmeTable(results) })
+/** Updates the blocks of README.md and docs/performance.md from the merged results of `runs`. */
+export function fillDocs(runs: readonly [Results, ...Results[]]): void {
+  const results = mergeResults(runs)
+  fillBlocks(README, { numbers: readmeTable(runs) })
   fillBlocks(PERFORMANCE, {
-    provenance: [`${provenance(results)}.`],
+    provenance: provenanceLines(runs),
     targets: targetTable(results).lines,
     'cost-model': costModel(results),
     tables: Object.values(results.scenarios).flatMap(resultTable),

@@ -2,7 +2,7 @@ import { median } from '../measure.ts'
 import { METRICS, written } from '../metrics.ts'
 import { BITTORRENT_TRACKER, OPENTRACKER, TORRUST_ACTIX } from '../rivals/rivals.ts'
 import type { Row } from '../scenario.ts'
-import { provenance, type Results } from './results.ts'
+import { mergeResults, provenanceLines, type Results } from './results.ts'
 import { markdownTable, valuesOf } from './table.ts'
 
 const MUSTER = 'muster'
@@ -33,12 +33,15 @@ function cellOf(rows: readonly Row[], prefix: string, metric: string): string {
   return `${written(metric, median(values))}${note ? ` (${note})` : ''}`
 }
 
-/** The Markdown lines of these results for the README. */
-export function readmeTable(results: Results): string[] {
+/** The Markdown lines of the merged results of these runs for the README. */
+export function readmeTable(runs: readonly [Results, ...Results[]]): string[] {
+  const results = mergeResults(runs)
+  const scenarios = new Set(ROWS.map(([, scenario]) => scenario))
+  const used = [...scenarios].filter(scenario => results.scenarios[scenario])
   const body = ROWS.flatMap(([what, scenario, metric]) => {
     const rows = results.scenarios[scenario]?.rows
     return rows ? [[what, ...COLUMNS.map(([, prefix]) => cellOf(rows, prefix, metric))]] : []
   })
   const head = [`${METRICS['perCore']?.title}`, ...COLUMNS.map(([title]) => title)]
-  return [...markdownTable(head, body), '', `${provenance(results)}.`]
+  return [...markdownTable(head, body), '', ...provenanceLines(runs, used)]
 }

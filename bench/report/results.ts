@@ -50,6 +50,29 @@ export function provenance({ on, begun, plan }: Results): string {
   )
 }
 
+/** The results of several runs as those of one: of each scenario the last. */
+export function mergeResults(runs: readonly [Results, ...Results[]]): Results {
+  const scenarios: Record<string, Result> = Object.assign({}, ...runs.map(run => run.scenarios))
+  return { ...runs[0], scenarios, failures: {} }
+}
+
+/** Describes the runs that `names` of the merged results are from, in Markdown. */
+export function provenanceLines(
+  runs: readonly [Results, ...Results[]],
+  names = Object.keys(mergeResults(runs).scenarios),
+): string[] {
+  const { scenarios } = mergeResults(runs)
+  const sources = runs
+    .map(run => ({ run, from: names.filter(name => run.scenarios[name] === scenarios[name]) }))
+    .filter(({ from }) => from.length > 0)
+  const [first, ...others] = sources
+  if (first && others.length === 0) return [`${provenance(first.run)}.`]
+  return sources.map(({ run, from }) => {
+    const scenariosOf = from.map(name => `\`${name}\``).join(', ')
+    return `- ${scenariosOf}: ${provenance(run)}.`
+  })
+}
+
 /** Writes results to bench/results and returns the path. Called after each scenario. */
 export function keepResults(results: Results): string {
   mkdirSync(FOLDER, { recursive: true })

@@ -4,7 +4,7 @@ import { costModel } from '../../bench/report/cost-model.ts'
 import { fillBlock } from '../../bench/report/docs.ts'
 import { loadCurveSvg } from '../../bench/report/load-curve-svg.ts'
 import { readmeTable } from '../../bench/report/readme-table.ts'
-import type { Results } from '../../bench/report/results.ts'
+import { mergeResults, type Results } from '../../bench/report/results.ts'
 import { resultTable } from '../../bench/report/table.ts'
 import { targetTable } from '../../bench/report/targets.ts'
 import type { Result, Row } from '../../bench/scenario.ts'
@@ -95,7 +95,7 @@ t.test(
       rowOf('opentracker', 'perCore', 100_000),
       rowOf('bittorrent-tracker, 50,000 peers', 'perCore', 6000),
     ])
-    const [head, , ...lines] = readmeTable(resultsOf({ 'udp-known': udp }))
+    const [head, , ...lines] = readmeTable([resultsOf({ 'udp-known': udp })])
     t.equal(
       head,
       '| requests/s per core | muster | aquatic (Rust) | Torrust-Actix (Rust) | opentracker (C) | bittorrent-tracker (npm) | a bare handler |',
@@ -107,3 +107,15 @@ t.test(
     t.notMatch(lines.join(), /HTTP/)
   },
 )
+
+t.test('of several runs, each scenario is the last one, and its run is named', async t => {
+  const udp = (perCore: number) => resultOf([rowOf('muster', 'perCore', perCore)])
+  const first = resultsOf({ 'udp-known': udp(1000), 'udp-fill': udp(2000), engine: udp(1) })
+  const last = { ...resultsOf({ 'udp-fill': udp(3000) }), begun: '2026-01-02T00:00:00.000Z' }
+  t.match(mergeResults([first, last]).scenarios, { 'udp-known': udp(1000), 'udp-fill': udp(3000) })
+  const lines = readmeTable([first, last])
+  t.match(lines[2], '| 1000 |')
+  t.match(lines[3], '| 3000 |')
+  t.match(lines.slice(-2), [/^- `udp-known`: .* 2026-01-01; /, /^- `udp-fill`: .* 2026-01-02; /])
+  t.same(readmeTable([last, first]).slice(-1), readmeTable([first]).slice(-1))
+})
