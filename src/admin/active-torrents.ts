@@ -3,7 +3,7 @@ import type { Engine } from '../engine/engine.ts'
 import { eachUserPeer } from '../engine/inspect.ts'
 
 /** Stripes that are scanned in one turn of the event loop. */
-export const STRIPES_PER_TURN = 64
+export const STRIPES_PER_TURN = 16
 
 /** Collects the torrents in which these users, by number, have a peer, with its last announce. */
 export async function collectTorrents(

@@ -44,7 +44,7 @@ export type TorrentRules = {
 const PART_ROWS_MAX = 1000
 
 /** Stripes processed before other work of this thread runs. */
-const STRIPES_AT_ONCE = 32
+const STRIPES_AT_ONCE = 8
 
 /** Torrents as an operator sees them, and their counts in the database. */
 export class Torrents {

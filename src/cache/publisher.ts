@@ -16,7 +16,7 @@ const STOP_MILLIS = 3000
 /** Changes by the API that wait for the next pass. More are found by the refresh. */
 const NOTED_MAX = 100_000
 /** Stripes read before other work of this thread gets its turn. */
-const STRIPES_AT_ONCE = 32
+const STRIPES_AT_ONCE = 8
 
 export type PublisherOptions = {
   readonly engine: Engine

@@ -29,6 +29,12 @@ export type SharedTables = {
 }
 
 const STRIPES_MAX = 2048
+/**
+ * With this many stripes, two threads rarely want the same one. There are more only if each has
+ * STRIPE_BYTES, because a stripe cannot use the free space of another.
+ */
+const STRIPES_ENOUGH = 256
+const STRIPE_BYTES = 4 * 2 ** 20
 const STRIPE_BYTES_MIN = 16 * 1024
 
 /**
@@ -41,8 +47,7 @@ export function reserveTables(
 ): SharedTables {
   const arenaCount = Math.ceil(memoryBytes / ARENA_BYTES_MAX)
   const arenaBytes = Math.floor(memoryBytes / arenaCount / 64) * 64
-  let stripeCount = STRIPES_MAX
-  while (stripeCount > 1 && memoryBytes / stripeCount < STRIPE_BYTES_MIN) stripeCount /= 2
+  const stripeCount = stripesFor(memoryBytes)
   const heads = ARENA_HEAD_BYTES + Math.ceil(stripeCount / arenaCount) * STRIPE_HEAD_BYTES
   const arenas: SharedArrayBuffer[] = []
   for (let n = 0; n < arenaCount; n++) {
@@ -51,6 +56,14 @@ export function reserveTables(
     arenas.push(memory)
   }
   return { arenas, stripeCount, hashKey, sources: createSourceCounts() }
+}
+
+/** Number of stripes for this much memory, a power of two. */
+function stripesFor(memoryBytes: number): number {
+  let count = STRIPES_MAX
+  while (count > STRIPES_ENOUGH && memoryBytes / count < STRIPE_BYTES) count /= 2
+  while (count > 1 && memoryBytes / count < STRIPE_BYTES_MIN) count /= 2
+  return count
 }
 
 /** Creates this thread's views of an arena. */
