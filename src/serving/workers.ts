@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { unavailableError } from '../errors.ts'
 import type { Logger, LogSettings } from '../log.ts'
 import { threadUrl } from '../thread-url.ts'
+import { SEMI_SPACE_MIB } from '../young-generation.ts'
 import type { FrontendListeners } from './local-servers.ts'
 import type { FromWorker } from './messages.ts'
 import { type Child, type Death, Supervisor } from './supervisor.ts'
@@ -14,12 +15,6 @@ export type WorkersOptions = WorkerProcessOptions & { readonly count: number }
  * After this many deaths in a row, the log reports no more deaths of a worker until it runs longer.
  */
 const QUICK_DEATHS_LOGGED_MAX = 5
-
-/**
- * Half of a worker's young generation. Requests leave only garbage, so a larger one only lengthens
- * pauses.
- */
-const YOUNG_MIB = 2
 
 /** The cluster workers, which are forked and kept running. */
 export class Workers {
@@ -51,7 +46,7 @@ export class Workers {
       exec: fileURLToPath(threadUrl('./worker', import.meta.url)),
       args: [],
       // First, because the last flag wins, so that the operator's flags do.
-      execArgv: [`--max-semi-space-size=${YOUNG_MIB}`, ...process.execArgv],
+      execArgv: [`--max-semi-space-size=${SEMI_SPACE_MIB}`, ...process.execArgv],
     })
     this.#supervisor = new Supervisor({
       count: options.count,

@@ -5,6 +5,7 @@ import type { SharedDeltaRing } from '../engine/delta-ring.ts'
 import type { EngineRules } from '../engine/engine.ts'
 import type { Part } from '../lifecycle.ts'
 import { threadUrl } from '../thread-url.ts'
+import { THREAD_HEAP } from '../young-generation.ts'
 import type { EngineThreadStart, ToEngineThread } from './messages.ts'
 import { collectEngineThreads } from './thread-samples.ts'
 import type { WatchedThread } from './watchdog.ts'
@@ -79,7 +80,11 @@ class EngineThread {
     const rounds = new Int32Array(new SharedArrayBuffer(4))
     const workerData: EngineThreadStart = { ...start, rounds, counters: this.counters }
     const name = `engine-${start.index}`
-    const worker = new Worker(threadUrl('./engine-thread', import.meta.url), { workerData, name })
+    const worker = new Worker(threadUrl('./engine-thread', import.meta.url), {
+      workerData,
+      name,
+      resourceLimits: THREAD_HEAP,
+    })
     this.#worker = worker
     this.watched = { name, rounds: () => Atomics.load(rounds, 0) }
     let reason: unknown

@@ -19,6 +19,7 @@ import { openLibc, tryLibc } from '../native/libc.ts'
 import { Family } from '../protocol/records.ts'
 import { type ConnectionSecret, createConnectionSecret } from '../protocol/udp/connection-id.ts'
 import { threadUrl } from '../thread-url.ts'
+import { THREAD_HEAP } from '../young-generation.ts'
 import type { FromUdpThread, ToUdpThread, UdpThreadRules, UdpThreadStart } from './messages.ts'
 import { collectUdpThreads } from './thread-samples.ts'
 import type { UdpListener } from './udp-listeners.ts'
@@ -176,7 +177,11 @@ class UdpThread {
         method === 'dgram' || !socket ? { method: 'dgram', options: listener } : { method, socket },
       rules: { engine, listener: listener.rules },
     }
-    const worker = new Worker(threadUrl('./udp-thread', import.meta.url), { workerData, name })
+    const worker = new Worker(threadUrl('./udp-thread', import.meta.url), {
+      workerData,
+      name,
+      resourceLimits: THREAD_HEAP,
+    })
     this.#worker = worker
     let reason: unknown
     worker.on('error', error => {
