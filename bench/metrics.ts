@@ -35,6 +35,7 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   expired: metric('peers expired', 0, 'neither'),
   writeSeconds: metric('written in s', 2, 'less'),
   restoreSeconds: metric('restored in s', 2, 'less'),
+  heldMaxMicros: metric('stripe held µs, maximum', 0, 'less'),
   heldMicros: metric('stripe held µs, p99', 0, 'less'),
   firstAnswerMillis: metric('first answer ms', 0, 'less'),
   replacedMillis: metric('replaced after ms', 0, 'less'),

@@ -2,6 +2,7 @@ import { access } from './micro/access.ts'
 import { engine } from './micro/engine.ts'
 import { parse } from './micro/http-request.ts'
 import { limits } from './micro/limits.ts'
+import { locks } from './micro/locks.ts'
 import { sessions } from './micro/sessions.ts'
 import { udpLoop } from './micro/udp-loop.ts'
 import type { Scenario } from './scenario.ts'
@@ -33,6 +34,7 @@ export const SCENARIOS: readonly Scenario[] = [
   engine,
   growth,
   memory,
+  locks,
   sweep,
   snapshot,
   kill,
