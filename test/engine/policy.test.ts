@@ -40,6 +40,20 @@ t.test('an address may announce its burst, and then at the rate', async t => {
   t.match(limitCounts(engine.limits), { announces_per_address: 2, max_torrents: 0 })
 })
 
+t.test('known peers and stops use up the burst of their address, in any order', async t => {
+  const engine = limited({ announcesPerAddress: 60, announcesBurst: 100 })
+  for (let n = 1; n <= 40; n++) t.equal(why(engine, { infoHash: hashOf(n) }), '', 'new peers')
+  for (let n = 1; n <= 20; n++) t.equal(why(engine), '', 'one known peer again and again')
+  for (let n = 1; n <= 20; n++) t.equal(why(engine, { infoHash: hashOf(n) }), '', 'known peers')
+  for (let n = 1; n <= 20; n++) t.equal(why(engine, { infoHash: hashOf(n), event: 3 }), '', 'stops')
+  t.equal(why(engine), TOO_OFTEN)
+  t.equal(why(engine, { infoHash: hashOf(40) }), TOO_OFTEN)
+  t.equal(why(engine, { infoHash: hashOf(41) }), TOO_OFTEN)
+  t.equal(why(engine, { ...clientOf(2) }), '', 'another address')
+  t.equal(why(engine, {}, NOW + 1), '', 'a second later')
+  t.equal(why(engine, {}, NOW + 1), TOO_OFTEN)
+})
+
 t.test('an IPv6 /64 is one address, and never equal to an IPv4 address', async t => {
   const engine = limited({ announcesPerAddress: 1, announcesBurst: 2 })
   t.equal(why(engine, { ...clientOf(1, 6) }), '')

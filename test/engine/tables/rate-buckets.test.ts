@@ -36,7 +36,7 @@ function obvious({ period, burst }: Rate): (now: number) => boolean {
   }
 }
 
-t.test('a bucket agrees with a simple model at any rate and time', async t => {
+t.test('a bucket agrees with a simple model at any rate and time, to a token', async t => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 60_000 }),
@@ -47,13 +47,18 @@ t.test('a bucket agrees with a simple model at any rate and time', async t => {
       fc.array(fc.tuple(fc.integer({ min: 0, max: 100 }), fc.integer({ min: 1, max: 40 }))),
       (period, burst, hash, begin, steps) => {
         const buckets = newBuckets()
-        const model = obvious({ period, burst })
+        const most = obvious({ period, burst })
+        // Each of an address's two buckets may hold part of a token. A small one has one bucket.
+        const least = obvious({ period, burst: burst < 4 ? burst : burst - 1 })
+        const got = { most: 0, own: 0, least: 0 }
         let now = begin
         for (const [seconds, attempts] of steps) {
           now += seconds
           for (let n = 0; n < attempts; n++) {
-            const got = takeToken(buckets, hash, now, { period, burst })
-            if (got !== model(now)) return false
+            if (most(now)) got.most++
+            if (least(now)) got.least++
+            if (takeToken(buckets, hash, now, { period, burst })) got.own++
+            if (got.own > got.most || got.own < got.least) return false
           }
         }
         return true
@@ -61,6 +66,71 @@ t.test('a bucket agrees with a simple model at any rate and time', async t => {
     ),
   )
   t.pass()
+})
+
+/** The hash of address `n` of a group. */
+const inGroup = (n: number) => (0x12345 << 19) | (n + 1)
+
+t.test('addresses of one group get no more than alone, and three quarters at least', async t => {
+  const addresses = 5
+  const step = fc.record({
+    seconds: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 30 })),
+    address: fc.integer({ min: 0, max: addresses - 1 }),
+    attempts: fc.integer({ min: 1, max: 60 }),
+  })
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 2000 }),
+      fc.integer({ min: 1, max: 100 }),
+      fc.array(step, { maxLength: 60 }),
+      (period, burst, steps) => {
+        const buckets = newBuckets()
+        const least = burst - (burst >> 2)
+        const models = Array.from({ length: addresses }, () => ({
+          alone: obvious({ period, burst }),
+          busy: obvious({ period, burst: least }),
+          most: 0,
+          least: 0,
+          got: 0,
+        }))
+        let now = NOW
+        for (const { seconds, address, attempts } of steps) {
+          now += seconds
+          const model = models[address] as (typeof models)[number]
+          for (let n = 0; n < attempts; n++) {
+            if (model.alone(now)) model.most++
+            if (model.busy(now)) model.least++
+            if (takeToken(buckets, inGroup(address), now, { period, burst })) model.got++
+            if (model.got > model.most || model.got < model.least) return false
+          }
+        }
+        return true
+      },
+    ),
+    { numRuns: 500 },
+  )
+  t.pass()
+})
+
+t.test('an attacker leaves the others of its group their rate and most of their burst', async t => {
+  const buckets = newBuckets()
+  const rate = { period: 20, burst: 6000 }
+  let attacker = 0
+  let honest = 0
+  const seconds = 600
+  for (let second = 0; second < seconds; second++) {
+    for (let n = 0; n < 500; n++) {
+      if (takeToken(buckets, inGroup(1), NOW + second, rate)) attacker++
+      if (n % 10 === 0 && takeToken(buckets, inGroup(2), NOW + second, rate)) honest++
+    }
+  }
+  const rates = (seconds - 1) * 50
+  t.ok(attacker <= 6000 + rates && attacker >= 4500 + rates, `${attacker} tokens`)
+  t.equal(honest, seconds * 50)
+  const burst = Array.from({ length: 6000 }, () =>
+    takeToken(buckets, inGroup(3), NOW + seconds, rate),
+  ).filter(Boolean)
+  t.equal(burst.length, 4500)
 })
 
 t.test('a wrapped clock neither blocks a client nor lifts its limit', async t => {
@@ -85,9 +155,9 @@ t.test('when all buckets are in use, the one with the most tokens is replaced', 
   t.notOk(takeToken(buckets, inSet(3), NOW, rate), 'who owes more keeps its own')
 })
 
-t.test('threads that share a bucket take each token of its lower half once', async t => {
+t.test('threads that share a bucket take each token of its lower three quarters once', async t => {
   const threads = 4
-  const hashes = [1, -5, 0, 0x7fff0001, 0x12340001, 99]
+  const hashes = [1, -5, 0x00ff0000, 0x7fff0001, 0x12340001, 0x55000063]
   const rate = { period: 1, burst: 5000 }
   const memory = createRateBuckets()
   const gate = new Int32Array(new SharedArrayBuffer(4))
@@ -109,8 +179,8 @@ t.test('threads that share a bucket take each token of its lower half once', asy
     }),
   )
   const sums = hashes.map((_, n) => told.reduce((sum, got) => sum + (got[n] ?? 0), 0))
-  // Each token of the upper half may be taken by every thread.
-  const most = (rate.burst / 2) * (threads + 1)
+  // Each token of the upper quarter may be taken by every thread.
+  const most = (rate.burst / 4) * (threads + 3)
   for (const sum of sums) t.ok(sum >= rate.burst && sum <= most, `${sum} tokens`)
   const buckets = new Int32Array(memory)
   for (const hash of hashes) t.notOk(takeToken(buckets, hash, NOW, rate), 'the bucket is empty')
