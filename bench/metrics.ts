@@ -16,6 +16,8 @@ export const METRICS: Readonly<Record<string, Metric>> = {
   cpuMicros: metric('CPU µs per request', 2, 'less'),
   primaryMicros: metric('of it primary', 2, 'less'),
   workerMicros: metric('of it workers', 2, 'less'),
+  timesBare: metric('CPU × bare', 2, 'less'),
+  resumedPercent: metric('resumed %', 1, 'more'),
   nodeMicros: metric('of it the node', 2, 'less'),
   deltaMicros: metric('the other node', 2, 'less'),
   natsMicros: metric('nats-server', 2, 'less'),

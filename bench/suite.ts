@@ -9,6 +9,7 @@ import type { Scenario } from './scenario.ts'
 import { attack } from './scenarios/attack.ts'
 import { growth } from './scenarios/growth.ts'
 import { connections, http, https } from './scenarios/http.ts'
+import { httpsConnections } from './scenarios/https-connections.ts'
 import { kill } from './scenarios/kill.ts'
 import { link } from './scenarios/link.ts'
 import { loadCurve } from './scenarios/load-curve.ts'
@@ -28,6 +29,7 @@ export const SCENARIOS: readonly Scenario[] = [
   http,
   https,
   connections,
+  httpsConnections,
   udpKnown,
   udpFill,
   udpLoadTest,

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { pinned } from '../rivals/rival.ts'
 import type { HttpCommand, HttpLoad, HttpReport } from './http.ts'
+import type { HttpsLoad, HttpsReport } from './https-connections.ts'
 import type { UdpCommand, UdpLoad, UdpReport } from './udp.ts'
 
 /** Time past the end of a run after which a silent generator has failed. */
@@ -35,14 +36,23 @@ async function ask<Report>(
   }
 }
 
-export type HttpGenerator = {
-  run(seconds: number): Promise<HttpReport>
+export type HttpGenerator<Report = HttpReport> = {
+  run(seconds: number): Promise<Report>
   stop(): void
 }
 
 /** `cpu` pins the generator to a processor. */
 export function startHttpGenerator(load: HttpLoad, core?: number, tls = false): HttpGenerator {
-  const child = startGenerator(tls ? './https.js' : './http.js', load, core)
+  return httpGenerator(tls ? './https.js' : './http.js', load, core)
+}
+
+/** The same for TLS with a connection for each request. */
+export function startHttpsGenerator(load: HttpsLoad, core?: number): HttpGenerator<HttpsReport> {
+  return httpGenerator('./https-connections.js', load, core)
+}
+
+function httpGenerator<Report>(file: string, load: object, core?: number): HttpGenerator<Report> {
+  const child = startGenerator(file, load, core)
   return {
     run: seconds => ask(child, { seconds } satisfies HttpCommand, seconds * 1000 + PATIENCE_MILLIS),
     stop: () => {

@@ -31,8 +31,8 @@ export type MusterOptions = {
   readonly name?: string
   /** Sections of the configuration that differ from the defaults here. */
   readonly config?: object
-  /** Keys that enable TLS of the HTTP trackers. */
-  readonly tls?: object
+  /** Further keys of the HTTP trackers, such as those of TLS. */
+  readonly listener?: object
   /** Whether to serve UDP on the same port. */
   readonly udp?: { readonly threads: number }
   /** Data folder. Defaults to a temporary one. */
@@ -73,10 +73,10 @@ export function musterOnNode(options: MusterOptions = {}): Rival {
   return muster({ ...options, name: ON_NODE, config })
 }
 
-function configOf({ config, tls, udp }: MusterOptions, port: number): object {
+function configOf({ config, listener, udp }: MusterOptions, port: number): object {
   const addresses = [{ bind_address: `127.0.0.1:${port}` }, { bind_address: `[::1]:${port}` }]
   return {
-    http_server: addresses.map(one => ({ ...one, ...tls })),
+    http_server: addresses.map(one => ({ ...one, ...listener })),
     udp_server: udp ? addresses.map(one => ({ ...one, udp_threads: udp.threads })) : [],
     api_server: [],
     snapshot: { enabled: false },

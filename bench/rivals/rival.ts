@@ -28,6 +28,8 @@ export type LogLine = { readonly msg?: string; readonly time?: number } & Record
 
 export type RunningRival = {
   readonly pid: number
+  /** Process of a tracker behind a proxy. */
+  readonly behind?: number
   readonly port: number
   /** Resolves with the first matching log line, past lines included. Rejects at its exit. */
   line(fits: (line: LogLine) => boolean): Promise<LogLine>

@@ -1,7 +1,6 @@
-import { rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { createSelfSigned } from '../../src/tls/self-signed.ts'
+import { rmSync } from 'node:fs'
 import { infoHashOf, type Mix } from '../load/mix.ts'
+import { writeKeyFiles } from '../rivals/key-files.ts'
 import { benchFolder, muster, musterOnNode } from '../rivals/muster.ts'
 import { type Rival, TRACKER_CORE } from '../rivals/rival.ts'
 import {
@@ -86,20 +85,15 @@ export const https: Scenario = {
   async run(plan) {
     const folder = benchFolder()
     try {
-      const day = 86_400_000
-      const pair = await createSelfSigned({
-        domain: 'localhost',
-        notBefore: new Date(Date.now() - day),
-        notAfter: new Date(Date.now() + day),
-      })
-      const [ssl_key, ssl_cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-      writeFileSync(ssl_key, pair.key)
-      writeFileSync(ssl_cert, pair.certificate)
-      const bare = bareUwsTls(ssl_key, ssl_cert)
-      const tls = { ssl: true, ssl_key, ssl_cert }
+      const keys = await writeKeyFiles(folder, 'ECDSA P-256')
+      const listener = { ssl: true, ...keys }
       return await compareHttp(
         'HTTPS, kept connections',
-        [muster({ tls }), musterOnNode({ tls }), bare],
+        [
+          muster({ listener }),
+          musterOnNode({ listener }),
+          bareUwsTls(keys.ssl_key, keys.ssl_cert),
+        ],
         { keepAlive: true, tls: true },
         plan,
         ['The generator uses Node’s TLS, which is slower than the servers: compare CPU time.'],
