@@ -89,11 +89,7 @@ export const https: Scenario = {
       const listener = { ssl: true, ...keys }
       return await compareHttp(
         'HTTPS, kept connections',
-        [
-          muster({ listener }),
-          musterOnNode({ listener }),
-          bareUwsTls(keys.ssl_key, keys.ssl_cert),
-        ],
+        [muster({ listener }), musterOnNode({ listener }), bareUwsTls(keys.ssl_key, keys.ssl_cert)],
         { keepAlive: true, tls: true },
         plan,
         ['The generator uses Node’s TLS, which is slower than the servers: compare CPU time.'],
