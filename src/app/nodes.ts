@@ -65,6 +65,7 @@ export function openNodes(options: OpenNodesOptions): OpenNodes | undefined {
     version: musterVersion(),
     backlogBytesMax: section.backlog * 2 ** 20,
     joinSeconds: section.join_timeout,
+    leases: section.leases,
     digest: settingsDigest(config),
   }
   return { nodes: new Nodes({ start, log, died }), engineRings, udpRings }

@@ -1,4 +1,4 @@
-import { filePath, type SectionSchema, switchedOff } from './key-schema.ts'
+import { filePath, type SectionSchema, switchedOff, switchedOn } from './key-schema.ts'
 
 /** Several machines that serve one swarm. */
 export const NODES_SECTION = {
@@ -87,7 +87,10 @@ export const NODES_SECTION = {
         'MiB of memory for announces that could not be sent because no NATS server was reachable, 48 bytes each. Beyond it the oldest are dropped, and the other nodes fetch what is missing later.',
     },
     counts: switchedOff(
-      'Send the transferred bytes of clients, so that the API shows them on every node. They are always sent where users are enabled.',
+      'Send the transferred bytes of clients with every announce, so that the API shows them on every node. They are always sent where users are enabled.',
+    ),
+    leases: switchedOn(
+      'Send an announce that changes nothing about a peer to the other nodes only every fourth time. The node that the peer announces to removes it everywhere after the timeout. Without effect with counts, and where users are enabled.',
     ),
   },
 } as const satisfies SectionSchema

@@ -19,13 +19,14 @@ import { checkInfoHash, checkKeys, findUser } from './access.ts'
 import { account, attachPeer } from './account.ts'
 import type { Announce } from './current-announce.ts'
 import { isDead } from './dead-workers.ts'
-import { type DeltaRing, writeDelta } from './delta-ring.ts'
+import { countSkipped, type DeltaRing, writeDelta } from './delta-ring.ts'
 import type { Engine } from './engine.ts'
 import { EventKind, logEvent } from './event-log.ts'
 import { evict } from './evict.ts'
 import { expirePeers } from './expire.ts'
 import { isNewCompletion } from './new-completion.ts'
 import { isOwedCompletion, rememberCompleted } from './owed-completion.ts'
+import { nextLease } from './peer-leases.ts'
 import { checkLimits, limited, takeRate } from './policy.ts'
 import { removeOwnedPeer } from './remove-peer.ts'
 import { writeConnections, writeCounts, writePeers } from './reply.ts'
@@ -193,7 +194,12 @@ function writeAnnounceDelta(engine: Engine, ring: DeltaRing, stopped: boolean): 
   const { access, account, announce } = engine
   const withUser = access.rules.users && access.user !== 0
   const change = stopped ? DeltaBit.stopped : announce.completed ? DeltaBit.completed : 0
-  const kind = withUser ? change | DeltaBit.user : change
+  if (!stopped && announce.isContinued) {
+    countSkipped(ring)
+    return
+  }
+  const isLeased = !stopped && announce.lease !== 0
+  const kind = change | (withUser ? DeltaBit.user : isLeased ? DeltaBit.leased : 0)
   writeDelta(ring, announce, kind, withUser && account.hasShared ? account.shared : undefined)
 }
 
@@ -346,12 +352,14 @@ export function upsert(
       announce,
     )
   }
+  const detail = detailAt(arena, list, family, slot)
+  const isSame = writePort(engine, announce, list, slot, before === 0) && before !== 0 && !turned
   const owner =
     access.user |
+    nextLease(engine, announce, detail, isSame && !completed) |
     (counted || completed ? COMPLETION_COUNTED : 0) |
     (before !== 0 ? PEER_RETURNED : 0)
-  writePort(engine, announce, list, slot, before === 0)
-  writeDetails(arena, detailAt(arena, list, family, slot), announce, owner)
+  writeDetails(arena, detail, announce, owner)
   if (users && !account.hasEndpoint) attachPeer(engine, announce)
   return slot
 }

@@ -1,4 +1,4 @@
-import { allocate, type Bytes } from '../protocol/bytes.ts'
+import type { Bytes } from '../protocol/bytes.ts'
 import {
   COUNT_BYTES,
   COUNTS_EVENT,
@@ -12,6 +12,7 @@ import {
   DELTA_SEEN,
   DeltaBit,
   deltaBytes,
+  isExpiry,
   seenOf,
 } from '../protocol/delta-record.ts'
 import {
@@ -29,70 +30,27 @@ import {
   PORT,
   UPLOADED,
   USER_KEY,
-  WEBSOCKET_ANNOUNCE_BYTES,
 } from '../protocol/records.ts'
 import { readSessionTotals, SESSION_TOTALS_BYTES } from '../protocol/session-totals.ts'
 import { findUser } from './access.ts'
 import { account } from './account.ts'
 import { countDownload, makeTorrent, stop, upsert } from './announce.ts'
+import type { Applier, DeltaBytes } from './applier.ts'
+import { applyExpiry, removeUnlessLater } from './apply-expiry.ts'
 import { readAnnounce } from './current-announce.ts'
 import type { Engine } from './engine.ts'
 import { isNewCompletion } from './new-completion.ts'
-import { RecentCompletions } from './recent-completions.ts'
-import { type PeerPlace, RecentStops } from './recent-stops.ts'
+import { renewPeer } from './renew-peer.ts'
 import { joinSession } from './shared-sessions.ts'
 import type { Arena } from './tables/arena.ts'
 import { copyWords } from './tables/copy-words.ts'
 import { findPeer } from './tables/find-peer.ts'
 import { COMPLETION_COUNTED, DETAIL_USER, TORRENT_WRITTEN } from './tables/layout.ts'
+import { isOwnLease, ownLease, wordAt } from './tables/lease.ts'
 import { detailAt, isCompletionCounted, lastSeen, listOf, seederCount } from './tables/peer-list.ts'
 import { NO_LIST, NO_SLOT, NO_TORRENT, type TorrentRef } from './tables/references.ts'
 import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import { findTorrent, markChanged } from './tables/torrents.ts'
-
-/** Counts of the deltas of other nodes, by result. */
-export type Applied = {
-  /** Changed the tables. */
-  applied: number
-  /** The tables had something newer, or the peer has stopped since. */
-  older: number
-  /** Timed out before they arrived. */
-  expired: number
-}
-
-/** Applies deltas of other nodes to the tables. One per thread. */
-export type Applier = {
-  readonly engine: Engine
-  readonly stops: RecentStops
-  readonly completions: RecentCompletions
-  readonly counts: Applied
-  readonly request: Bytes
-  /** Unix seconds, set before a batch is applied. */
-  nowSeconds: number
-  /** Name of the node whose announces are applied, set with `nowSeconds`. */
-  from: string
-  /** Seconds by which the clock of that node is ahead, set with `nowSeconds`. */
-  aheadSeconds: number
-  /** Name of this node. */
-  readonly name: string
-  readonly place: { -readonly [Field in keyof PeerPlace]: PeerPlace[Field] }
-}
-
-/** `engine` is of this thread alone and has no ring: applied deltas are not sent on. */
-export function createApplier(engine: Engine, name: string): Applier {
-  return {
-    engine,
-    name,
-    stops: new RecentStops(),
-    completions: new RecentCompletions(),
-    counts: { applied: 0, older: 0, expired: 0 },
-    request: allocate(WEBSOCKET_ANNOUNCE_BYTES),
-    nowSeconds: 0,
-    from: '',
-    aheadSeconds: 0,
-    place: { bytes: Buffer.alloc(0), family: Family.ipv4, address: 0, hash: 0, id: 0 },
-  }
-}
 
 /** Whether whole deltas of known kinds fill the bytes from `at` to `end`, `count` of them. */
 export function areDeltas(u8: Uint8Array, at: number, end: number, count: number): boolean {
@@ -107,8 +65,8 @@ export function areDeltas(u8: Uint8Array, at: number, end: number, count: number
   return next === end && found === count
 }
 
-/** Deltas in memory. */
-export type DeltaBytes = { readonly bytes: Buffer; readonly view: DataView }
+/** A peer is leased, unless the delta is of a user, whose session has that bit. */
+const LEASED_BITS = DeltaBit.leased | DeltaBit.user
 
 /**
  * Applies the delta at `at`, which `areDeltas` has checked, and returns its length. It was made at
@@ -123,24 +81,33 @@ export function applyDelta(
   base: number,
 ): number {
   const { aheadSeconds, engine, counts, request, nowSeconds } = applier
-  const { held } = engine
+  const { access, announce, held } = engine
   const bits = bytes[at + DELTA_BITS]!
   const length = deltaBytes(bits)
+  if (isExpiry(bits)) {
+    applyExpiry(applier, { bytes, view }, at)
+    return length
+  }
   // A clock that is ahead must not keep a peer for longer than the timeout.
   const seen = Math.min(nowSeconds, seenOf(bytes[at + DELTA_SEEN]!, base) - aheadSeconds)
+  const lease = (bits & LEASED_BITS) !== DeltaBit.leased || access.rules.users ? 0 : applier.lease
+  const isRecent = seen >= nowSeconds - engine.settings.peersTimeout
+  if (isRecent && renewPeer(applier, view, at, seen, lease)) return length
   const torrent = holdTorrentOf(applier, view, at, seen)
-  engine.access.user =
-    (bits & DeltaBit.user) === 0 ? 0 : findUser(engine.access, request.view, USER_KEY)
+  announce.lease = lease
+  access.user = (bits & DeltaBit.user) === 0 ? 0 : findUser(access, request.view, USER_KEY)
   const sessionAt = at + length - SESSION_TOTALS_BYTES
   const hasSession =
-    engine.access.user !== 0 &&
+    access.user !== 0 &&
     (bits & DeltaBit.session) !== 0 &&
     readSessionTotals(view, sessionAt, engine.account.remote)
-  if (!hasSession) engine.access.user = 0
-  if (seen < nowSeconds - engine.settings.peersTimeout) {
-    if (hasSession) joinSession(engine, engine.announce)
+  if (!hasSession) access.user = 0
+  if (!isRecent) {
+    if (hasSession) joinSession(engine, announce)
     releaseStripe(held)
     counts.expired++
+    // A transfer reports that a peer timed out as a stop after its last announce.
+    if ((bits & DeltaBit.stopped) !== 0) removeUnlessLater(applier, view, at, seen)
     return length
   }
   const isNews = isNewer(applier, bytes, at, torrent)
@@ -148,7 +115,7 @@ export function applyDelta(
   let isCounted = false
   if (isNews) isCounted = change(engine, torrent)
   else {
-    const isCompletion = hasSession && joinSession(engine, engine.announce)
+    const isCompletion = hasSession && joinSession(engine, announce)
     if (isDownload) isCounted = countLate(engine, torrent, isCompletion)
   }
   if (isDownload && !isCounted) takeBack(applier, bytes, at, torrent)
@@ -163,7 +130,8 @@ export function applyDelta(
 export function isKnownSince(applier: Applier, view: DataView, at: number, seen: number): boolean {
   const { held } = applier.engine
   const torrent = holdTorrentOf(applier, view, at, seen)
-  const known = lastSeenOf(applier.engine, torrent)
+  const detail = detailOf(applier.engine, torrent)
+  const known = detail === 0 ? 0 : lastSeen(held.arena, detail)
   releaseStripe(held)
   return known >= seen
 }
@@ -186,11 +154,11 @@ function holdTorrentOf(
   return findTorrent(held, announce.hash, request.view, INFO_HASH)
 }
 
-/** Unix second at which the peer of the current announce was last seen; 0 for an unknown one. */
-function lastSeenOf({ announce: { peer }, held }: Engine, torrent: TorrentRef): number {
+/** Offset of the details of the peer of the current announce; 0 for an unknown one. */
+function detailOf({ announce: { peer }, held }: Engine, torrent: TorrentRef): number {
   const list = torrent === NO_TORRENT ? NO_LIST : listOf(held.arena, torrent, peer.family)
   const slot = list === NO_LIST ? NO_SLOT : findPeer(held, list, peer)
-  return slot === NO_SLOT ? 0 : lastSeen(held.arena, detailAt(held.arena, list, peer.family, slot))
+  return slot === NO_SLOT ? 0 : detailAt(held.arena, list, peer.family, slot)
 }
 
 /** Makes an announce request of the delta. */
@@ -245,9 +213,14 @@ function isNewer(
   at: number,
   torrent: TorrentRef,
 ): boolean {
-  const { nowSeconds: seen, peer } = engine.announce
-  const known = lastSeenOf(engine, torrent)
-  if (known !== 0) return known <= seen
+  const { announce, held, leases } = engine
+  const { nowSeconds: seen, peer } = announce
+  const detail = detailOf(engine, torrent)
+  if (detail !== 0) {
+    const known = lastSeen(held.arena, detail)
+    if (known === seen && isOwnLease(wordAt(held.arena, detail))) announce.lease = ownLease(leases)
+    return known <= seen
+  }
   place.bytes = bytes
   place.family = peer.family
   place.address = at + DELTA_ADDRESS

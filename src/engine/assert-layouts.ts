@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { NODE_NUMBERS } from '../protocol/connection.ts'
 import {
   assertRecordLayouts,
   COMPACT_BYTES,
@@ -109,6 +110,22 @@ function assertTorrentsAndPeers(): void {
     assert.ok(layout.PEER_ADDRESS[family] + PORT_BYTES <= COMPACT_BYTES[family])
     assert.equal((COMPACT_BYTES[family] + layout.DETAIL_BYTES) % 4, 0, 'tags are whole words')
   }
+  assert.equal(
+    layout.LEASE_NODES * 2 ** layout.LEASE_NODE_SHIFT,
+    layout.USER_NUMBER_BITS + 1,
+    'a lease fills the bits of a user number',
+  )
+  assert.equal(
+    layout.LEASE_GENERATIONS * 2 ** layout.LEASE_GENERATION_SHIFT,
+    2 ** layout.LEASE_NODE_SHIFT,
+    'the generation of a lease ends where its node begins',
+  )
+  assert.equal(layout.LEASE_COUNT_BITS + 1, 2 ** layout.LEASE_GENERATION_SHIFT)
+  const flags = [layout.COMPLETION_COUNTED, layout.COMPLETION_OWED, layout.PEER_RETURNED]
+  const all = [...flags, layout.PEER_LEASED, layout.USER_NUMBER_BITS]
+  const sum = all.reduce((bits, flag) => bits + flag, 0)
+  assert.equal(sum, 2 ** 32 - 1, 'the bits of a peer do not overlap')
+  assert.ok(NODE_NUMBERS <= layout.LEASE_NODES - 1, 'the last number of a lease is not of a node')
   assert.equal(CONNECTION_CLIENT, CONNECTION_BYTES, 'the client address follows the connection')
   assert.ok(CONNECTION_CLIENT + IP_BYTES_MAX + PORT_BYTES <= COMPACT_BYTES[2])
 }

@@ -28,6 +28,10 @@ export type Announce = Exchange & {
   completed: boolean
   /** Another node has answered it, and checked the limits. */
   isRemote: boolean
+  /** The peer's lease (tables/lease.ts); 0 for none. Set before an announce of another node. */
+  lease: number
+  /** It changes nothing for the other nodes, which get only some of such announces. */
+  isContinued: boolean
   /** Unix seconds: peers whose last announce is before it are not handed out; 0 for no bound. */
   oldest: number
 }
@@ -45,6 +49,8 @@ export function createAnnounce(): Announce {
     peer: createSoughtPeer(none.view),
     completed: false,
     isRemote: false,
+    lease: 0,
+    isContinued: false,
   }
 }
 

@@ -7,6 +7,7 @@ import {
   DELTA_BITS,
   DELTA_BYTES_MAX,
   DELTA_COUNTS_BYTES,
+  DELTA_EXPIRED,
   DELTA_PORT,
   DELTA_SEEN,
   DeltaBit,
@@ -22,6 +23,7 @@ import {
   HASH_BYTES,
   INFO_HASH,
   IP_BYTES_MAX,
+  type IpFamily,
   PORT,
   UPLOADED,
   USER_KEY,
@@ -57,7 +59,10 @@ export type SharedDeltaRing = {
 const WRITTEN = 0
 const READ = 16
 const DROPPED = 32 // wraps
-const HEAD_BYTES = 192
+/** Counts of announces that leases left out, and of peers that timed out. Both wrap. */
+const SKIPPED = 48
+const EXPIRED = 49
+const HEAD_BYTES = 256
 
 /** In place of DELTA_BITS: the next delta is at the start of the ring. */
 const RING_SKIP = 0xff
@@ -167,11 +172,12 @@ export function writeDelta(
   commit(ring, deltaBytes(bits))
 }
 
-/** A WebSocket peer that is being removed, though its client did not send `stopped`. */
+/** A peer that is being removed, though its client did not send `stopped`. */
 export type RemovedPeer = {
   /** Memory of the tables or of a request, and the offsets of these in it. */
   readonly view: DataView
-  readonly connection: number
+  /** The address; of a WebSocket peer its connection. */
+  readonly address: number
   readonly infoHash: number
   readonly peerId: number
 }
@@ -187,12 +193,50 @@ export function writeRemoval(ring: DeltaRing, peer: RemovedPeer, nowSeconds: num
   u8[target + DELTA_SEEN] = nowSeconds & 0xff
   view.setUint16(target + DELTA_PORT, 0)
   const address = target + DELTA_ADDRESS
-  copyWords(view, address, peer.view, peer.connection, CONNECTION_BYTES)
+  copyWords(view, address, peer.view, peer.address, CONNECTION_BYTES)
   u8.fill(0, address + CONNECTION_BYTES, address + DELTA_ADDRESS_BYTES[family])
   const ids = address + DELTA_ADDRESS_BYTES[family]
   copyWords(view, ids, peer.view, peer.infoHash, HASH_BYTES)
   copyWords(view, ids + HASH_BYTES, peer.view, peer.peerId, HASH_BYTES)
   commit(ring, deltaBytes(bits))
+}
+
+/** Writes the delta of an IP peer that this node owned and that timed out. */
+export function writeExpiry(
+  ring: DeltaRing,
+  peer: RemovedPeer,
+  family: IpFamily,
+  seen: number,
+): void {
+  const target = reserve(ring)
+  if (target === -1) return
+  const { u8, view, words } = ring
+  const bits = family | DELTA_EXPIRED
+  u8[target + DELTA_BITS] = bits
+  u8[target + DELTA_SEEN] = 0
+  view.setUint16(target + DELTA_PORT, 0)
+  let to = target + DELTA_ADDRESS
+  to += copyWords(view, to, peer.view, peer.address, DELTA_ADDRESS_BYTES[family])
+  to += copyWords(view, to, peer.view, peer.infoHash, HASH_BYTES)
+  to += copyWords(view, to, peer.view, peer.peerId, HASH_BYTES)
+  view.setUint32(to, seen, true)
+  words[EXPIRED]!++
+  commit(ring, deltaBytes(bits))
+}
+
+/** Counts an announce of which the other nodes need not know. */
+export function countSkipped({ words }: DeltaRing): void {
+  words[SKIPPED]!++
+}
+
+/** Announces that leases left out since the start, modulo 2^32. */
+export function skippedDeltas({ words }: DeltaRing): number {
+  return Atomics.load(words, SKIPPED) >>> 0
+}
+
+/** Peers whose timeout was written since the start, modulo 2^32. */
+export function expiryDeltas({ words }: DeltaRing): number {
+  return Atomics.load(words, EXPIRED) >>> 0
 }
 
 /**

@@ -32,6 +32,7 @@ import {
 import { type Arena, reserveTables, type SharedTables, viewArena } from './tables/arena.ts'
 import { type AddressSurvey, createAddressSurvey } from './tables/count-address.ts'
 import { createRecipient, type Recipient } from './tables/hand-out.ts'
+import { createLeases, type Leases, openLeases } from './tables/lease.ts'
 import { createPicks, type Picks } from './tables/pick.ts'
 import { createRandom, type Random } from './tables/random.ts'
 import { createHeldStripe, type HeldStripe, type Stripes } from './tables/stripe.ts'
@@ -72,6 +73,7 @@ export type Engine = Stripes & {
   readonly account: AccountResult
   readonly growth: Growth
   readonly deadWorkers: DeadWorkers
+  readonly leases: Leases
   /** Undefined where no events are recorded. */
   readonly events: EventLog | undefined
   limits: Limits
@@ -89,11 +91,12 @@ export const SESSIONS_MAX = 1_000_000
 /** The settings that a reload changes in a running engine. */
 export type EngineRules = { readonly settings: EngineSettings; readonly access: AccessRules }
 
-/** The shared memory of an engine: swarms, access lists, limits and the table of dead workers. */
+/** The shared memory of an engine: swarms, access lists, limits, dead workers and leases. */
 export type EngineTables = SharedTables & {
   readonly access: SharedAccess
   readonly sessions: SharedSessions
   readonly deadWorkers: SharedArrayBuffer
+  readonly leases: SharedArrayBuffer
   readonly limits: SharedLimits
   readonly events: SharedEventLog | undefined
 }
@@ -117,6 +120,7 @@ export function createTables(
     access: createAccess(rules, hashKey),
     sessions: createSessions(sessionsMax, hashKey, isShared),
     deadWorkers: createDeadWorkers(),
+    leases: createLeases(),
     limits: createLimits(),
     events: events > 0 ? createEventLog(events) : undefined,
   }
@@ -140,6 +144,7 @@ export function openEngine(tables: EngineTables, settings: EngineSettings): Engi
   const arena = open.arenas[0] as Arena
   const announce = createAnnounce()
   const access = openAccess(tables.access)
+  const leases = openLeases(tables.leases)
   const { view } = announce.request
   return {
     ...open,
@@ -152,10 +157,11 @@ export function openEngine(tables: EngineTables, settings: EngineSettings): Engi
     account: createAccountResult(),
     growth: { up: 0, down: 0, isIdle: false, silence: 0 },
     deadWorkers: openDeadWorkers(tables.deadWorkers),
+    leases,
     events: tables.events && openEventLog(tables.events),
     limits: openLimits(tables.limits, settings.limits, memoryOf(tables)),
     settings,
-    picks: [createPicks(random, arena), createPicks(random, arena)],
+    picks: [createPicks(random, arena, leases), createPicks(random, arena, leases)],
     recipient: createRecipient(arena.view),
     survey: createAddressSurvey(announce.peer),
     random,

@@ -1,9 +1,18 @@
-import { FAMILIES, type Family } from '../protocol/records.ts'
+import { FAMILIES, Family, type IpFamily } from '../protocol/records.ts'
+import { type DeltaRing, writeExpiry } from './delta-ring.ts'
 import type { Engine } from './engine.ts'
 import { removeOwnedPeer } from './remove-peer.ts'
 import { increment } from './tables/arena.ts'
-import { STRIPE_EXPIRED } from './tables/layout.ts'
-import { detailAt, lastSeen, listOf, peerCount, torrentPeers } from './tables/peer-list.ts'
+import { DETAIL_PEER_ID, STRIPE_EXPIRED, TORRENT_HASH } from './tables/layout.ts'
+import { hasTimedOut, isOwnLease, timeoutFrom, wordAt } from './tables/lease.ts'
+import {
+  compactAt,
+  detailAt,
+  lastSeen,
+  listOf,
+  peerCount,
+  torrentPeers,
+} from './tables/peer-list.ts'
 import { randomBelow } from './tables/random.ts'
 import type { Slot, TorrentRef } from './tables/references.ts'
 import { markChanged, setTorrentOldest, torrentOldest } from './tables/torrents.ts'
@@ -47,7 +56,7 @@ export function expirePeers(engine: Engine, torrent: TorrentRef, nowSeconds: num
   return removed
 }
 
-/** When the oldest of the peers that `expireList` left announced last, in Unix seconds. */
+/** The Unix second from which the first timeout counts of the peers that `expireList` left. */
 let oldestLeft = 0
 
 /** Removes at most `most` expired peers of a list, and returns how many. */
@@ -58,16 +67,22 @@ function expireList(
   limit: number,
   most: number,
 ): number {
+  const { leases } = engine
   const { arena } = engine.held
   const list = listOf(arena, torrent, family)
   let removed = 0
   // From the end: the peer that fills the slot of a removed one has been checked already.
   for (let slot = peerCount(arena, list) - 1; slot >= 0 && removed < most; slot--) {
-    const seen = lastSeen(arena, detailAt(arena, list, family, slot as Slot))
-    if (seen < limit) {
+    const detail = detailAt(arena, list, family, slot as Slot)
+    const word = wordAt(arena, detail)
+    const seen = lastSeen(arena, detail)
+    if (seen < limit && hasTimedOut(leases, word, seen, limit)) {
       expirePeer(engine, torrent, family, slot as Slot)
       removed++
-    } else if (seen < oldestLeft) oldestLeft = seen
+      continue
+    }
+    const from = timeoutFrom(leases, word, seen, limit + engine.settings.peersTimeout)
+    if (from < oldestLeft) oldestLeft = from
   }
   return removed
 }
@@ -81,17 +96,46 @@ function expireWindow(engine: Engine, torrent: TorrentRef, family: Family, limit
   let removed = 0
   const end = Math.min(count, randomBelow(engine.random, count) + WINDOW_PEERS)
   for (let slot = end - 1; slot >= 0 && slot >= end - WINDOW_PEERS; slot--) {
-    if (lastSeen(arena, detailAt(arena, list, family, slot as Slot)) >= limit) continue
+    if (!isExpired(engine, detailAt(arena, list, family, slot as Slot), limit)) continue
     expirePeer(engine, torrent, family, slot as Slot)
     removed++
   }
   return removed
 }
 
-/** Removes a peer that did not announce for the timeout. */
+/** Whether the timeout of the peer with these details counts from a Unix second before `limit`. */
+export function isExpired({ held, leases }: Engine, detail: number, limit: number): boolean {
+  const seen = lastSeen(held.arena, detail)
+  return seen < limit && hasTimedOut(leases, wordAt(held.arena, detail), seen, limit)
+}
+
+/** Removes a peer that timed out, on the other nodes too if this one owns it. */
 export function expirePeer(engine: Engine, torrent: TorrentRef, family: Family, slot: Slot): void {
-  const { held, settings } = engine
+  const { held, ring, settings } = engine
+  if (ring !== undefined && family !== Family.websocket) {
+    reportExpiry(engine, ring, torrent, family, slot)
+  }
   removeOwnedPeer(engine, torrent, family, slot)
   increment(held.arena, held.head + STRIPE_EXPIRED)
   if (settings.notePeers) markChanged(held, torrent)
+}
+
+/** Writes the delta of a peer that timed out, if this node owns it. */
+function reportExpiry(
+  { held: { arena } }: Engine,
+  ring: DeltaRing,
+  torrent: TorrentRef,
+  family: IpFamily,
+  slot: Slot,
+): void {
+  const list = listOf(arena, torrent, family)
+  const detail = detailAt(arena, list, family, slot)
+  if (!isOwnLease(wordAt(arena, detail))) return
+  const expired = {
+    view: arena.view,
+    address: compactAt(arena, list, family, slot),
+    infoHash: torrent + TORRENT_HASH,
+    peerId: detail + DETAIL_PEER_ID,
+  }
+  writeExpiry(ring, expired, family, lastSeen(arena, detail))
 }

@@ -1,6 +1,7 @@
 import type { Bytes } from '../protocol/bytes.ts'
 import { COMPACT_BYTES, Family, type IpFamily } from '../protocol/records.ts'
 import type { EngineSettings, OpenTables } from './engine.ts'
+import { ownerIn } from './peer-owner.ts'
 import {
   isRemovedOwner,
   mayRejoin,
@@ -18,10 +19,13 @@ import {
   DETAIL_PEER_ID,
   DETAIL_SEEN,
   DETAIL_USER,
+  PEER_LEASED,
   PEER_RETURNED,
   TORRENT_COMPLETED,
   TORRENT_WRITTEN,
+  USER_NUMBER_BITS,
 } from './tables/layout.ts'
+import { isForeignLease, isOwnLease, leaseIn, UNKNOWN_LEASE, wordAt } from './tables/lease.ts'
 import { compactAt, detailAt, lastSeen, listOf, seederCount } from './tables/peer-list.ts'
 import { NO_SLOT, NO_TORRENT, type TorrentRef } from './tables/references.ts'
 import { type HeldStripe, holdStripeOf, passStripe } from './tables/stripe.ts'
@@ -71,8 +75,17 @@ export type ImportRules = {
   readonly settings: ImportSettings
   /** Whether a peer that the tables do not have, last seen then, has stopped since. */
   readonly hasStopped?: (record: Bytes, peer: SoughtPeer, at: number, seen: number) => boolean
+  /** The node whose tables the record is from; undefined for one from a file. */
+  readonly giver?: Giver
   /** The users of stored peers; without them, a peer has no owner until it announces. */
   readonly owners?: StoredOwners
+}
+
+export type Giver = {
+  /** The lease of the peers that it owns; 0 for none. */
+  readonly lease: number
+  /** Unix second: peers that other nodes own may have been last seen then. */
+  readonly leasedSince: number
 }
 
 /** Peers older than the timeout are skipped. Torrents in a database are marked as changed. */
@@ -109,7 +122,9 @@ export function importRecord(
   const ipv4 = recordPeers(view, at, Family.ipv4)
   const peers = ipv4 + recordPeers(view, at, Family.ipv6)
   const end = at + recordBytes(ipv4, peers - ipv4)
-  if (view.getUint32(at + RECORD_ACTIVE, true) < rules.nowSeconds - rules.settings.peersTimeout) {
+  const mayBeLeased = rules.giver !== undefined && peers > 0
+  const active = view.getUint32(at + RECORD_ACTIVE, true)
+  if (active < rules.nowSeconds - rules.settings.peersTimeout && !mayBeLeased) {
     imported.expired += peers
     return end
   }
@@ -162,7 +177,8 @@ function importPeer(all: Import, torrent: TorrentRef, number: number): void {
   const detail = compacts + count * width + place * DETAIL_BYTES
   // A clock that was set back would otherwise keep the peer longer than the timeout.
   const seen = Math.min(rules.nowSeconds, detailSeen(view, detail))
-  if (seen < rules.nowSeconds - rules.settings.peersTimeout) {
+  const word = view.getUint32(detail + DETAIL_USER, true)
+  if (seen < oldestAllowed(rules, word)) {
     imported.expired++
     return
   }
@@ -174,6 +190,7 @@ function importPeer(all: Import, torrent: TorrentRef, number: number): void {
   const list = listOf(arena, torrent, family)
   let slot = findPeer(held, list, peer)
   const owned = ownedPeer(all, detail, seen)
+  const known = slot === NO_SLOT ? 0 : wordAt(arena, detailAt(arena, list, family, slot))
   if (slot === NO_SLOT) {
     if (hasLeft(all, owned, detail, seen)) {
       imported.newer++
@@ -187,10 +204,11 @@ function importPeer(all: Import, torrent: TorrentRef, number: number): void {
     imported.peers[family]++
     if (rules.settings.notePeers) markChanged(held, torrent)
   } else {
-    const known = lastSeen(arena, detailAt(arena, list, family, slot))
+    const knownSeen = lastSeen(arena, detailAt(arena, list, family, slot))
     // A leecher that becomes a seeder within a second is a seeder at its end.
-    const isCompletion = known === seen && peer.seeder && slot >= seederCount(arena, list)
-    if (known >= seen && !isCompletion) {
+    const isCompletion = knownSeen === seen && peer.seeder && slot >= seederCount(arena, list)
+    if (knownSeen >= seen && !isCompletion) {
+      if (knownSeen === seen) giveLease(all, detailAt(arena, list, family, slot), word)
       imported.newer++
       return
     }
@@ -201,9 +219,36 @@ function importPeer(all: Import, torrent: TorrentRef, number: number): void {
   copyIn(arena, ownDetail, all.record.u8, detail, DETAIL_SEEN)
   arena.view.setUint32(ownDetail + DETAIL_SEEN, seen, true)
   if (seen < torrentOldest(arena, torrent)) setTorrentOldest(arena, torrent, seen)
-  const bits = view.getUint32(detail + DETAIL_USER, true) & (COMPLETION_COUNTED | PEER_RETURNED)
-  arena.view.setUint32(ownDetail + DETAIL_USER, bits | (owned?.user ?? 0), true)
+  const bits = word & (COMPLETION_COUNTED | PEER_RETURNED)
+  const owner = owned?.user ?? givenLease(rules, word, known)
+  arena.view.setInt32(ownDetail + DETAIL_USER, bits | owner, true)
   if (owned && rules.owners) rejoin(rules.owners, owned)
+}
+
+/** The Unix second before which a peer with this word of DETAIL_USER is skipped as timed out. */
+function oldestAllowed({ giver, nowSeconds, settings }: ImportRules, word: number): number {
+  return giver && isForeignLease(word) ? giver.leasedSince : nowSeconds - settings.peersTimeout
+}
+
+/**
+ * The lease of an imported peer with this word of DETAIL_USER in the tables of the giver, and the
+ * word `known` here. The giver and this node have different numbers for a third node that owns the
+ * peer, which is mostly the one that owned it before.
+ */
+function givenLease({ giver }: ImportRules, word: number, known: number): number {
+  if (giver === undefined) return 0
+  if (isOwnLease(word)) return giver.lease
+  if (!isForeignLease(word)) return 0
+  return isForeignLease(known) ? leaseIn(known) : UNKNOWN_LEASE
+}
+
+/** Gives a peer that is known from the same second the lease that its owner says. */
+function giveLease({ held: { arena }, rules }: Import, detail: number, word: number): void {
+  const known = wordAt(arena, detail)
+  if (rules.giver === undefined || !isOwnLease(word) || isOwnLease(known)) return
+  if (ownerIn(known) !== 0) return
+  const bits = known & ~(PEER_LEASED | USER_NUMBER_BITS)
+  arena.view.setInt32(detail + DETAIL_USER, bits | rules.giver.lease, true)
 }
 
 /** The peer that is being imported, if a user of this process owns it. */

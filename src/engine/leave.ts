@@ -44,7 +44,7 @@ export function leave(engine: Engine, announce: Announce): void {
   releaseStripe(held)
   if (engine.ring === undefined) return
   const { view } = request
-  const removed = { view, connection: at + ADDRESS, infoHash: at + INFO_HASH, peerId: at + PEER_ID }
+  const removed = { view, address: at + ADDRESS, infoHash: at + INFO_HASH, peerId: at + PEER_ID }
   writeRemoval(engine.ring, removed, nowSeconds)
 }
 
@@ -202,7 +202,7 @@ function writeDeadPeer(engine: Engine, ring: DeltaRing, torrent: TorrentRef, slo
   const detail = detailAt(arena, list, family, slot)
   const removed = {
     view: arena.view,
-    connection: compact,
+    address: compact,
     infoHash: torrent + TORRENT_HASH,
     peerId: detail + DETAIL_PEER_ID,
   }

@@ -1,5 +1,7 @@
 import type { Bytes } from '../protocol/bytes.ts'
 import { COMPACT_BYTES, Family, type IpFamily } from '../protocol/records.ts'
+import { DETAIL_USER } from './tables/layout.ts'
+import { isForeignLease } from './tables/lease.ts'
 import {
   detailSeen,
   RECORD_DETAIL_BYTES,
@@ -8,11 +10,19 @@ import {
   recordPeers,
 } from './torrent-record.ts'
 
+/** The peers of records that are given to another node, by Unix seconds. */
+export type Wanted = {
+  /** Peers that were seen since. */
+  readonly since: number
+  /** Peers that other nodes own and that were last seen before it; 0 for none. */
+  readonly leasedBefore: number
+}
+
 /**
- * Removes the peers that were last seen before `since` from the whole records between `at` and
- * `end` (torrent-record.ts), in place. Returns where the records end then.
+ * Removes the peers that are not wanted from the whole records between `at` and `end`
+ * (torrent-record.ts), in place. Returns where the records end then.
  */
-export function dropOldPeers(records: Bytes, at: number, end: number, since: number): number {
+export function dropOldPeers(records: Bytes, at: number, end: number, wanted: Wanted): number {
   const { u8, view } = records
   let from = at
   let to = at
@@ -24,7 +34,7 @@ export function dropOldPeers(records: Bytes, at: number, end: number, since: num
     to += RECORD_HEAD_BYTES
     for (const family of [Family.ipv4, Family.ipv6] as const) {
       const count = counts[family] as number
-      const kept = recentPeers(view, from, family, count, since)
+      const kept = recentPeers(view, from, { family, count }, wanted)
       to = copyPeers(records, { from, to, family, count, kept })
       from += count * (COMPACT_BYTES[family] + RECORD_DETAIL_BYTES)
       view.setUint16(head + RECORD_PEERS[family], kept.length, true)
@@ -36,14 +46,17 @@ export function dropOldPeers(records: Bytes, at: number, end: number, since: num
 function recentPeers(
   view: DataView,
   from: number,
-  family: IpFamily,
-  count: number,
-  since: number,
+  { family, count }: Pick<PeerRun, 'family' | 'count'>,
+  { leasedBefore, since }: Wanted,
 ): number[] {
   const details = from + count * COMPACT_BYTES[family]
   const kept: number[] = []
   for (let peer = 0; peer < count; peer++) {
-    if (detailSeen(view, details + peer * RECORD_DETAIL_BYTES) >= since) kept.push(peer)
+    const detail = details + peer * RECORD_DETAIL_BYTES
+    const seen = detailSeen(view, detail)
+    const isLeased =
+      seen < leasedBefore && isForeignLease(view.getInt32(detail + DETAIL_USER, true))
+    if (seen >= since || isLeased) kept.push(peer)
   }
   return kept
 }

@@ -6,6 +6,8 @@ import {
   DELTA_SEEN,
   DeltaBit,
   deltaBytes,
+  EXPIRED_SEEN_BYTES,
+  isExpiry,
   seenOf,
 } from '../protocol/delta-record.ts'
 import { type Family, HASH_BYTES } from '../protocol/records.ts'
@@ -16,8 +18,16 @@ import { PEER_ADDRESS } from './tables/layout.ts'
 const HALF_SECONDS = 300
 const HALF_STOPS_MAX = 100_000
 
-/** A stop at the Unix second `seen`, which the node `from` received; OWN_NODE for this one. */
-export type Stop = { readonly seen: number; readonly from: string; readonly delta: Uint8Array }
+/**
+ * A stop at the Unix second `seen`, which the node `from` received; OWN_NODE for this one. A peer
+ * that timed out has stopped at its last announce, and is `reported` later.
+ */
+export type Stop = {
+  readonly seen: number
+  readonly from: string
+  readonly delta: Uint8Array
+  readonly reported: number
+}
 
 /** No other node has this name. */
 export const OWN_NODE = ''
@@ -30,9 +40,9 @@ export const OWN_NODE = ''
 export class RecentStops {
   readonly #stops = new RecentMap<Stop>(HALF_SECONDS, HALF_STOPS_MAX)
 
-  /** Records the `stopped` delta at `at`, which node `from` received at the Unix second `seen`. */
-  note(bytes: Buffer, at: number, seen: number, from = OWN_NODE): void {
-    this.#stops.turn(seen)
+  /** Records the `stopped` delta at `at` as a Stop. */
+  note(bytes: Buffer, at: number, seen: number, from = OWN_NODE, reported = seen): void {
+    this.#stops.turn(reported)
     const bits = (bytes[at + DELTA_BITS]! & DELTA_FAMILY_BITS) | DeltaBit.stopped
     const delta = Uint8Array.from(bytes.subarray(at, at + deltaBytes(bits)))
     delta[DELTA_BITS] = bits
@@ -42,7 +52,9 @@ export class RecentStops {
     const ids = address + DELTA_ADDRESS_BYTES[family]
     const key = keyOf(bytes, family, address, ids, ids + HASH_BYTES)
     const known = this.#stops.get(key)
-    if (known === undefined || known.seen < seen) this.#stops.set(key, { seen, from, delta })
+    if (known === undefined || known.seen < seen) {
+      this.#stops.set(key, { seen, from, delta, reported })
+    }
   }
 
   /**
@@ -57,9 +69,9 @@ export class RecentStops {
     return stop !== undefined && (stop.seen > seen || (stop.seen === seen && stop.from !== from))
   }
 
-  /** The stops since the Unix second `since`, as deltas, with their seconds. */
+  /** The stops that were reported since the Unix second `since`. */
   *since(since: number): Generator<Stop> {
-    for (const stop of this.#stops.values()) if (stop.seen >= since) yield stop
+    for (const stop of this.#stops.values()) if (stop.reported >= since) yield stop
   }
 }
 
@@ -80,6 +92,11 @@ function keyOf(bytes: Buffer, family: Family, address: number, hash: number, id:
   )
 }
 
+/** The Unix second of the last announce of the peer in the DELTA_EXPIRED delta at `at`. */
+export function expirySeen(bytes: Buffer, at: number): number {
+  return bytes.readUInt32LE(at + deltaBytes(bytes[at]!) - EXPIRED_SEEN_BYTES)
+}
+
 /** Notes the `stopped` deltas from `at` to `end`, which were made just before `base`. */
 export function noteStops(
   stops: RecentStops,
@@ -89,7 +106,9 @@ export function noteStops(
   base: number,
 ): void {
   for (let next = at; next < end; next += deltaBytes(bytes[next]!)) {
-    if ((bytes[next]! & DeltaBit.stopped) === 0) continue
-    stops.note(bytes, next, seenOf(bytes[next + DELTA_SEEN]!, base))
+    const bits = bytes[next]!
+    if ((bits & DeltaBit.stopped) === 0) continue
+    if (isExpiry(bits)) stops.note(bytes, next, expirySeen(bytes, next), OWN_NODE, base)
+    else stops.note(bytes, next, seenOf(bytes[next + DELTA_SEEN]!, base))
   }
 }

@@ -2,11 +2,11 @@ import { Failure } from '../protocol/failures.ts'
 import { FAMILIES, Family } from '../protocol/records.ts'
 import { checkInfoHash } from './access.ts'
 import type { Engine } from './engine.ts'
-import { expirePeer } from './expire.ts'
+import { expirePeer, isExpired } from './expire.ts'
 import type { Arena } from './tables/arena.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import { TORRENT_HASH, TorrentFlag } from './tables/layout.ts'
-import { detailAt, lastSeen, listOf, peerCount, torrentPeers } from './tables/peer-list.ts'
+import { detailAt, listOf, peerCount, torrentPeers } from './tables/peer-list.ts'
 import { NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
 import { holdStripe, releaseStripe } from './tables/stripe.ts'
 import {
@@ -56,9 +56,9 @@ export function sweepSlicesPerPass(engine: Engine, cursor: SweepCursor): number 
 }
 
 /**
- * Sweeps a bounded part of one stripe: removes peers whose last announce is longer ago than the
- * timeout, and torrents without peers that were not announced since. Returns true when the stripe
- * is complete; the cursor is then at the next one.
+ * Sweeps a bounded part of one stripe: removes peers that have timed out, and torrents without
+ * peers that were not announced since. Returns true when the stripe is complete; the cursor is then
+ * at the next one.
  */
 export function sweepSlice(engine: Engine, cursor: SweepCursor, nowSeconds: number): boolean {
   holdStripe(engine.held, cursor.stripe)
@@ -134,7 +134,7 @@ function sweepTorrent(engine: Engine, cursor: SweepCursor, limit: number, most: 
       if (steps >= most) return steps
       steps++
       const slot = --cursor.slot as Slot
-      if (lastSeen(arena, detailAt(arena, list, family, slot)) >= limit) continue
+      if (!isExpired(engine, detailAt(arena, list, family, slot), limit)) continue
       expirePeer(engine, torrent, family, slot)
     }
     if (family === LAST_FAMILY) return steps

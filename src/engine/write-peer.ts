@@ -63,7 +63,8 @@ export function isCrowded(engine: Engine, announce: Announce, list: ListRef): bo
 
 /**
  * Writes the peer's port, or 0 to hide the peer from responses. A visible peer with the same port
- * stays visible. `isCrowded` has surveyed the list for a new peer.
+ * stays visible. `isCrowded` has surveyed the list for a new peer. Returns whether the port was and
+ * stays visible.
  */
 export function writePort(
   engine: Engine,
@@ -71,17 +72,18 @@ export function writePort(
   list: ListRef,
   slot: Slot,
   isNew: boolean,
-): void {
+): boolean {
   const { arena } = engine.held
   const { request, at, peer } = announce
   const port = request.view.getUint16(at + PORT, true)
   const portAt = compactAt(arena, list, peer.family, slot) + COMPACT_BYTES[peer.family] - PORT_BYTES
-  if (port !== 0 && arena.view.getUint16(portAt) === port) return
+  if (port !== 0 && arena.view.getUint16(portAt) === port) return true
   if (peer.family !== Family.websocket && !isNew) {
     surveyAddress(engine.held, list, peer, port, slot, engine.survey)
   }
   const isShown = peer.family === Family.websocket || isVisible(engine, list, port)
   arena.view.setUint16(portAt, isShown ? port : 0)
+  return false
 }
 
 /**
@@ -95,8 +97,8 @@ function isVisible({ held, limits, survey }: Engine, list: ListRef, port: number
 }
 
 /**
- * Writes what an announce says anew each time. `owner` is the user's number with the bits of
- * DETAIL_USER.
+ * Writes what an announce says anew each time. `owner` is the user's number, or the lease, with the
+ * other bits of DETAIL_USER.
  */
 export function writeDetails(
   { view }: Arena,

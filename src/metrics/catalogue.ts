@@ -302,6 +302,14 @@ export const CATALOGUE = {
     'announces',
     'Announces that were not sent: no NATS server was reachable for too long, or the thread was too slow.',
   ),
+  muster_nodes_skipped_total: counter(
+    'announces',
+    'Announces that changed nothing, and that nodes.leases did not send to the other nodes.',
+  ),
+  muster_nodes_expiries_total: counter(
+    'peers',
+    'Peers of this node that timed out, as it reported to the other nodes.',
+  ),
   muster_nodes_gaps_total: counter('gaps', 'Times that batches of another node were missing.'),
   muster_nodes_transfers_total: counter(
     'transfers',

@@ -3,7 +3,7 @@ import { areDeltas } from '../engine/apply.ts'
 /**
  * A batch: deltas of one node, in order. Offsets in bytes from its start; integers little-endian.
  */
-const MAGIC = 0x3144_534d // 'MSD1': another layout has another number
+const MAGIC = 0x3244_534d // 'MSD2': another layout has another number
 const BATCH_MAGIC = 0 //    u32
 const BATCH_EPOCH = 4 //    u32, Unix second at which the node started
 const BATCH_SEQUENCE = 8 // u32, one more for each batch of the node, from 1

@@ -1,6 +1,8 @@
-import { type Applier, applyDelta, createApplier } from '../engine/apply.ts'
+import { type Applier, createApplier } from '../engine/applier.ts'
+import { applyDelta } from '../engine/apply.ts'
 import type { DeltaRing } from '../engine/delta-ring.ts'
 import type { Engine } from '../engine/engine.ts'
+import { beginLeases, leaseOf, setLeaseTimeout, setTransferred } from '../engine/peer-leases.ts'
 import { sumFamilies, totals } from '../engine/totals.ts'
 import type { Relayed } from '../frontends/websocket/relay.ts'
 import { deltaBytes } from '../protocol/delta-record.ts'
@@ -11,7 +13,7 @@ import { Joining } from './joining.ts'
 import { type Heartbeat, type Member, Members, readHeartbeat } from './members.ts'
 import { type Log, NODE_COUNTERS, type NodeCounters, type NodesState } from './messages.ts'
 import { Outbox } from './outbox.ts'
-import { adoptConnection, RemoteSockets, type Run } from './remote-sockets.ts'
+import { adoptConnection, LEASE_MARGIN_SECONDS, RemoteSockets, type Run } from './remote-sockets.ts'
 import { SocketRelay } from './socket-relay.ts'
 import { SyncSource } from './sync-source.ts'
 import { Transfers } from './transfers.ts'
@@ -26,6 +28,8 @@ export type ExchangeOptions = {
   readonly version: string
   readonly backlogBytesMax: number
   readonly joinSeconds: number
+  /** Announces that change nothing are sent only now and then (engine/tables/lease.ts). */
+  readonly leases: boolean
   readonly nowSeconds: () => number
   readonly log: Log
   /** Passes on an administrative change of another node. */
@@ -54,6 +58,8 @@ export class Exchange {
   readonly #relay: SocketRelay
   readonly #counters = Object.fromEntries(NODE_COUNTERS.map(name => [name, 0])) as NodeCounters
   readonly #warned = new Set<string>()
+  #losses = 0
+  #leaseGeneration = 0
   #announces = 0
   #rate = 0
   #rateMillis = performance.now()
@@ -64,7 +70,11 @@ export class Exchange {
     const { backlogBytesMax, bus, engine, joinSeconds, name, nowSeconds, rings } = options
     this.#epoch = nowSeconds()
     this.#applier = createApplier(engine, name)
-    this.#sockets = new RemoteSockets(engine)
+    this.#sockets = new RemoteSockets(engine, nowSeconds)
+    // Other nodes know the peers of a snapshot from the last run of this node, which has ended.
+    setTransferred(engine.leases, this.#epoch + LEASE_MARGIN_SECONDS)
+    this.rulesChanged(this.digest)
+    this.#renewLeases()
     const swarm = this.#subject(`swarm.0.${name}`)
     this.#outbox = new Outbox({
       rings,
@@ -81,6 +91,7 @@ export class Exchange {
       isUp: node => this.#members.get(node)?.isUp === true,
       beforeMerge: () => this.#outbox.drain(),
       adopt: (node, bytes, at) => adoptConnection(bytes, at, this.#runOf(node)),
+      leaseOf: node => leaseOfRun(this.#runOf(node)),
       counters: this.#counters,
     })
     this.#joining = new Joining({
@@ -102,7 +113,7 @@ export class Exchange {
       subjectOf: node => this.#subject(`relay.${node}`),
       counters: this.#counters,
     })
-    this.#listen(new SyncSource(this.#applier))
+    this.#listen(new SyncSource(this.#applier, nowSeconds))
   }
 
   #subject(rest: string): string {
@@ -164,14 +175,14 @@ export class Exchange {
     for (const member of this.#members.takeSilent(performance.now())) {
       const message = 'a node is silent; its WebSocket peers are removed, others time out'
       log('warn', { node: member.name }, message)
-      this.#sockets.forget(member.name)
+      this.#lose(member.name)
     }
     this.#joining.check()
     this.#transfers.resume()
   }
 
   #measure(): void {
-    const announces = this.#outbox.sent + this.#outbox.dropped
+    const { announces } = this.#outbox
     const now = performance.now()
     const seconds = (now - this.#rateMillis) / 1000
     if (seconds < 1) return
@@ -193,11 +204,12 @@ export class Exchange {
       millis: Date.now(),
       torrents,
       peers: sumFamilies(peers),
-      announces: this.#outbox.sent,
+      announces: this.#outbox.announces,
       joined: this.#joining.isJoined,
       alone: this.#joining.isAlone,
       settings: this.digest,
       relays: true,
+      losses: this.#losses,
     }
   }
 
@@ -215,10 +227,12 @@ export class Exchange {
     }
     const member = this.#members.of(heartbeat.name)
     if (!member) return
+    const losses = member.heartbeat?.losses
     const isBack = this.#members.note(member, heartbeat, performance.now())
+    if (isBack || losses !== heartbeat.losses) this.#renewLeases()
     if (isBack) {
       // Peers that left while it was silent, or before it was restarted, must not stay.
-      this.#sockets.forget(member.name)
+      this.#lose(member.name)
       if (heartbeat.relays) this.#transfers.wantSockets(member.name)
       log('info', { node: member.name, version: heartbeat.version }, 'a node is up')
       // It learns of this node at once.
@@ -229,6 +243,26 @@ export class Exchange {
     this.#joining.catchUp(member, heartbeat)
     this.#checkSequence(member, heartbeat)
     this.#changes.compare(member, heartbeat)
+  }
+
+  /** Ends the run of a node whose announces may have been missed. */
+  #lose(node: string): void {
+    this.#losses++
+    this.#sockets.forget(node)
+  }
+
+  /** Sends the next announce of each peer: another node may not have the last one. */
+  #renewLeases(): void {
+    const { engine, leases, rings } = this.#options
+    const withCounts = rings.some(ring => ring.withCounts)
+    beginLeases(engine.leases, this.#leaseGeneration++, leases && !withCounts)
+  }
+
+  /** The settings of the engine, and their digest, have changed. */
+  rulesChanged(digest: string): void {
+    const { leases, settings } = this.#options.engine
+    this.digest = digest
+    setLeaseTimeout(leases, settings.peersTimeout)
   }
 
   #checkHeartbeat({ clockSeconds, name: node }: Member, { id, settings }: Heartbeat): void {
@@ -292,6 +326,7 @@ export class Exchange {
     this.#applier.nowSeconds = this.#options.nowSeconds()
     this.#applier.from = from
     const run = this.#sockets.runOf(from, epoch)
+    this.#applier.lease = leaseOfRun(run)
     for (let at = BATCH_HEAD_BYTES; at < bytes.length; ) {
       if (adoptConnection(bytes, at, run)) at += applyDelta(this.#applier, deltas, at, base)
       else at += deltaBytes(bytes.readUInt8(at))
@@ -313,6 +348,8 @@ export class Exchange {
     counters.sentDeltas = this.#outbox.sent
     counters.sentBatches = this.#outbox.batches
     counters.droppedDeltas = this.#outbox.dropped
+    counters.skippedDeltas = this.#outbox.skipped
+    counters.sentExpiries = this.#outbox.expiries
     return {
       connected: this.#options.bus.isUp,
       joined: this.#joining.isJoined,
@@ -342,6 +379,10 @@ export class Exchange {
  */
 function aheadSeconds({ clockSeconds }: Member): number {
   return Math.abs(clockSeconds) > CLOCK_SECONDS_MAX ? Math.round(clockSeconds) : 0
+}
+
+function leaseOfRun(run: Run | undefined): number {
+  return run ? leaseOf(run.number) : 0
 }
 
 /** Seconds before the last batch from which on a transfer begins. */

@@ -1,6 +1,7 @@
 import type { Bus } from './bus.ts'
 import { HEARTBEAT_MILLIS, type Heartbeat, type Member, type Members } from './members.ts'
 import type { Log } from './messages.ts'
+import { SyncKind } from './sync-chunk.ts'
 import type { Transfers } from './transfers.ts'
 
 export type JoiningOptions = {
@@ -103,7 +104,7 @@ export class Joining {
   async #joinFrom(giver: string, since: number): Promise<void> {
     const { log, members, transfers } = this.#options
     this.#isFetching = true
-    const isDone = await transfers.fetch(giver, since)
+    const isDone = await transfers.fetch(giver, since, SyncKind.join)
     this.#isFetching = false
     if (!isDone || this.isJoined) return
     this.isJoined = true

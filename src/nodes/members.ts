@@ -22,6 +22,8 @@ export type Heartbeat = {
   readonly settings: string
   /** It reports its WebSocket peers, and relays offers and answers to them. */
   readonly relays: boolean
+  /** How often it lost another node. The others then send it all of their peers again. */
+  readonly losses: number
 }
 
 /** The node's stream of batches, as far as it was received. */
@@ -151,7 +153,11 @@ export function readHeartbeat(data: Buffer): Heartbeat | undefined {
   })
   const areFlags = FLAGS.every(name => typeof fields[name] === 'boolean')
   if (!areNumbers || !areTexts || !areFlags) return undefined
-  return { ...(fields as Omit<Heartbeat, 'relays'>), relays: fields['relays'] === true }
+  return {
+    ...(fields as Omit<Heartbeat, 'relays' | 'losses'>),
+    relays: fields['relays'] === true,
+    losses: Number(fields['losses'] ?? 0),
+  }
 }
 
 const NUMBERS = [

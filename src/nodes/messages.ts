@@ -20,6 +20,7 @@ export type NodesThreadStart = {
   readonly version: string
   readonly backlogBytesMax: number
   readonly joinSeconds: number
+  readonly leases: boolean
   /** Digest of the settings that all nodes should share. */
   readonly digest: string
   /** One word, to which the thread adds as long as its event loop turns. */
@@ -56,6 +57,9 @@ export const NODE_COUNTERS = [
   'sentDeltas',
   'sentBatches',
   'droppedDeltas',
+  // Announces that leases left out, and reported timeouts of this node's peers.
+  'skippedDeltas',
+  'sentExpiries',
   'appliedDeltas',
   'olderDeltas',
   'expiredDeltas',

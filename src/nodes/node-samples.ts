@@ -16,6 +16,8 @@ export function collectNodes(samples: Samples, state: NodesState): void {
   samples.add('muster_nodes_deltas_total', counters.olderDeltas, { result: 'older' })
   samples.add('muster_nodes_deltas_total', counters.expiredDeltas, { result: 'expired' })
   samples.add('muster_nodes_dropped_total', counters.droppedDeltas)
+  samples.add('muster_nodes_skipped_total', counters.skippedDeltas)
+  samples.add('muster_nodes_expiries_total', counters.sentExpiries)
   samples.add('muster_nodes_gaps_total', counters.gaps)
   samples.add('muster_nodes_transfers_total', counters.transfers, { result: 'complete' })
   samples.add('muster_nodes_transfers_total', counters.failedTransfers, { result: 'failed' })

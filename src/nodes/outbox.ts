@@ -1,5 +1,12 @@
-import { type Applier, noteDownloads } from '../engine/apply.ts'
-import { type DeltaRing, droppedDeltas, readDeltas } from '../engine/delta-ring.ts'
+import type { Applier } from '../engine/applier.ts'
+import { noteDownloads } from '../engine/apply.ts'
+import {
+  type DeltaRing,
+  droppedDeltas,
+  expiryDeltas,
+  readDeltas,
+  skippedDeltas,
+} from '../engine/delta-ring.ts'
 import { noteStops } from '../engine/recent-stops.ts'
 import { bytesOf } from '../protocol/bytes.ts'
 import { DELTA_BYTES_MAX } from '../protocol/delta-record.ts'
@@ -31,7 +38,9 @@ export class Outbox {
   readonly #count = { deltas: 0 }
   readonly #waiting: Buffer[] = []
   #end = BATCH_HEAD_BYTES
-  #ringsDropped = 0
+  readonly #dropped: RingSum
+  readonly #skipped: RingSum
+  readonly #expiries: RingSum
   #isGap = false
   #sequence = 0
   /** Number of the last batch that was sent. Batches that wait are not missing elsewhere yet. */
@@ -44,12 +53,30 @@ export class Outbox {
 
   constructor(options: OutboxOptions) {
     this.#options = options
+    const { rings } = options
+    this.#dropped = new RingSum(rings, droppedDeltas)
+    this.#skipped = new RingSum(rings, skippedDeltas)
+    this.#expiries = new RingSum(rings, expiryDeltas)
+  }
+
+  /** Announces that leases left out. */
+  get skipped(): number {
+    return this.#skipped.sum
+  }
+
+  /** Peers of this node that timed out, of which the other nodes are informed. */
+  get expiries(): number {
+    return this.#expiries.sum
+  }
+
+  /** Announces of this node's clients, whether or not they were sent. */
+  get announces(): number {
+    return Math.max(0, this.sent + this.dropped + this.skipped - this.expiries)
   }
 
   /** Reads the rings. The stops and downloads of this node are known afterwards. */
   drain(): void {
     const { applier, nowSeconds, rings } = this.#options
-    let dropped = 0
     for (const ring of rings) {
       for (;;) {
         const from = this.#end
@@ -60,13 +87,12 @@ export class Outbox {
         noteDownloads(applier, this.#deltas, from, this.#end, nowSeconds())
         if (this.#end > BATCH_BYTES_MAX - ROOM_MIN) this.#seal()
       }
-      dropped += droppedDeltas(ring)
     }
-    if (dropped !== this.#ringsDropped) {
-      this.dropped += dropped - this.#ringsDropped
-      this.#ringsDropped = dropped
-      this.#isGap = true
-    }
+    const dropped = this.#dropped.read()
+    if (dropped > 0) this.#isGap = true
+    this.dropped += dropped
+    this.#skipped.read()
+    this.#expiries.read()
   }
 
   /** Sends everything that was read, as far as it can be sent. */
@@ -110,6 +136,32 @@ export class Outbox {
       this.waitingBytes -= oldest.length
       this.dropped += countOf(oldest)
     }
+  }
+}
+
+/** The sum of a count of all rings, which wraps in each. */
+class RingSum {
+  readonly #rings: readonly DeltaRing[]
+  readonly #count: (ring: DeltaRing) => number
+  readonly #last: number[]
+  sum = 0
+
+  constructor(rings: readonly DeltaRing[], count: (ring: DeltaRing) => number) {
+    this.#rings = rings
+    this.#count = count
+    this.#last = rings.map(() => 0)
+  }
+
+  /** Returns what was added since the last call. */
+  read(): number {
+    let added = 0
+    for (const [n, ring] of this.#rings.entries()) {
+      const count = this.#count(ring)
+      added += (count - (this.#last[n] ?? 0)) >>> 0
+      this.#last[n] = count
+    }
+    this.sum += added
+    return added
   }
 }
 

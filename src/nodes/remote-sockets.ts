@@ -1,6 +1,7 @@
 import { setDead } from '../engine/dead-workers.ts'
 import type { Engine } from '../engine/engine.ts'
 import { createLeaveCursor, type LeaveCursor, leaveSlice } from '../engine/leave.ts'
+import { setNodeDown, setNodeUp } from '../engine/peer-leases.ts'
 import { NODE_NUMBERS, workerOfNode } from '../protocol/connection.ts'
 import { DELTA_ADDRESS, DELTA_BITS, DELTA_FAMILY_BITS } from '../protocol/delta-record.ts'
 import { CONNECTION_WORKER, Family } from '../protocol/records.ts'
@@ -8,24 +9,34 @@ import { CONNECTION_WORKER, Family } from '../protocol/records.ts'
 /** A node from its start, at the Unix second `epoch`, to its end. */
 export type Run = { readonly name: string; readonly epoch: number; readonly number: number }
 
+/**
+ * Seconds until the other nodes know of this one, or that they were silent for it. Until then they
+ * may leave announces out.
+ */
+export const LEASE_MARGIN_SECONDS = 30
+
 /** Longest time in which the removal of peers delays batches. */
 const SLICE_MILLIS_MAX = 1
 
 /**
- * The WebSocket peers of other nodes in the tables of this one. Each run of a node has a number,
- * which the connections of its peers contain (protocol/connection.ts). The peers of a run are
- * removed when it ends or the node is silent: nothing can be relayed to them then. A node that was
- * silent has another number afterwards, so that peers which left meanwhile do not return.
+ * The peers of other nodes in the tables of this one. Each run of a node has a number, which the
+ * connections of its WebSocket peers contain (protocol/connection.ts), and the leases of its other
+ * peers (engine/tables/lease.ts). When the run ends or the node is silent, its WebSocket peers are
+ * removed: nothing can be relayed to them then. The other peers live for the timeout from then on.
+ * A node that was silent has another number afterwards, so that peers which left meanwhile do not
+ * return.
  */
 export class RemoteSockets {
   readonly #engine: Engine
+  readonly #nowSeconds: () => number
   readonly #byName = new Map<string, Run>()
   readonly #byNumber = new Map<number, Run>()
   #last = 0
   #cursor: LeaveCursor | undefined
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, nowSeconds: () => number) {
     this.#engine = engine
+    this.#nowSeconds = nowSeconds
   }
 
   /**
@@ -40,6 +51,7 @@ export class RemoteSockets {
     while (this.#byNumber.has(this.#last))
     const run = { name, epoch, number: this.#last }
     setDead(this.#engine.deadWorkers, workerOfNode(run.number, 0), false)
+    setNodeUp(this.#engine.leases, run.number)
     this.#byName.set(name, run)
     this.#byNumber.set(run.number, run)
     return run
@@ -50,13 +62,14 @@ export class RemoteSockets {
     return this.#byNumber.get(number)
   }
 
-  /** Removes the peers of a node. */
+  /** Removes the WebSocket peers of a node; the others time out. */
   forget(name: string): void {
     const run = this.#byName.get(name)
     if (!run) return
     this.#byName.delete(name)
     this.#byNumber.delete(run.number)
     setDead(this.#engine.deadWorkers, workerOfNode(run.number, 0), true)
+    setNodeDown(this.#engine.leases, run.number, this.#nowSeconds() + LEASE_MARGIN_SECONDS)
     const isRunning = this.#cursor !== undefined
     this.#cursor = createLeaveCursor(0, 1)
     if (!isRunning) setImmediate(() => this.#removePeers())

@@ -13,6 +13,8 @@ export const SyncKind = {
   all: 0,
   /** Only the WebSocket peers that are connected to the node. */
   sockets: 1,
+  /** As `all`, with the peers that other nodes own and that timed out in a snapshot. */
+  join: 2,
 } as const
 export type SyncKind = (typeof SyncKind)[keyof typeof SyncKind]
 
@@ -38,13 +40,17 @@ export function readSyncRequest(data: Buffer): SyncRequest | undefined {
   const isShort = data.length === SYNC_REQUEST_BYTES
   if (!isShort && data.length !== SYNC_REQUEST_KIND_BYTES) return undefined
   const kind = isShort ? SyncKind.all : data.readUInt32LE(12)
-  if (kind !== SyncKind.all && kind !== SyncKind.sockets) return undefined
+  if (!isSyncKind(kind)) return undefined
   return {
     kind,
     since: data.readUInt32LE(0),
     transfer: data.readUInt32LE(4),
     chunk: data.readUInt32LE(8),
   }
+}
+
+function isSyncKind(kind: number): kind is SyncKind {
+  return Object.values<number>(SyncKind).includes(kind)
 }
 
 const MAGIC = 0x3153_534d // 'MSS1'

@@ -1,5 +1,7 @@
-import { type Applier, applyDelta, areDeltas, isKnownSince } from '../engine/apply.ts'
+import type { Applier } from '../engine/applier.ts'
+import { applyDelta, areDeltas, isKnownSince } from '../engine/apply.ts'
 import { type Imported, importRecord } from '../engine/import-record.ts'
+import { LEASE_ANNOUNCES } from '../engine/peer-leases.ts'
 import { importSessions } from '../engine/session-transfer.ts'
 import { recordEnd } from '../engine/torrent-record.ts'
 import { type Bytes, bytesOf } from '../protocol/bytes.ts'
@@ -28,6 +30,8 @@ export type FetchOptions = {
   readonly adopt: (bytes: Buffer, at: number) => boolean
   readonly applier: Applier
   readonly nowSeconds: () => number
+  /** The lease of the node's peers; 0 while it is not up. */
+  readonly leaseOf: () => number
   /** Called before each chunk is merged. */
   readonly beforeMerge: () => void
 }
@@ -72,13 +76,15 @@ async function requestChunk(
 }
 
 function merge(options: FetchOptions, chunk: Buffer, head: ChunkHead, imported: Imported): void {
-  const { applier, node, nowSeconds } = options
+  const { applier, leaseOf, node, nowSeconds } = options
   const { engine, stops } = applier
+  const now = nowSeconds()
   const records = bytesOf(chunk)
   const peersAt = CHUNK_HEAD_BYTES + head.recordsBytes
   const rules = {
-    nowSeconds: nowSeconds(),
+    nowSeconds: now,
     settings: engine.settings,
+    giver: { lease: leaseOf(), leasedSince: now - engine.settings.peersTimeout * LEASED_TIMEOUTS },
     hasStopped: (_: Bytes, peer: HasStoppedPeer, hash: number, seen: number) =>
       stops.hasStopped(
         { bytes: chunk, family: peer.family, address: peer.addressAt, hash, id: peer.idAt },
@@ -95,6 +101,9 @@ function merge(options: FetchOptions, chunk: Buffer, head: ChunkHead, imported: 
   for (let at = peersAt; at < peersEnd; ) at = mergePeer(options, chunk, at, peersEnd)
   importSessions(engine, records, peersEnd, peersEnd + head.sessionsBytes)
 }
+
+/** A peer of another node may have been last seen so many timeouts ago. */
+const LEASED_TIMEOUTS = LEASE_ANNOUNCES + 1
 
 /** Sender of what a transfer says of peers: not in order with the stops of any node. */
 const TRANSFER = '*'

@@ -1,4 +1,5 @@
-import { type Applier, isKnownSince } from '../engine/apply.ts'
+import type { Applier } from '../engine/applier.ts'
+import { isKnownSince } from '../engine/apply.ts'
 import {
   createSocketCursor,
   exportSockets,
@@ -7,7 +8,7 @@ import {
   type SocketCursor,
 } from '../engine/export-sockets.ts'
 import { createExportCursor, type ExportCursor, exportChunk } from '../engine/export-stripe.ts'
-import { dropOldPeers } from '../engine/recent-records.ts'
+import { dropOldPeers, type Wanted } from '../engine/recent-records.ts'
 import { OWN_NODE, type Stop } from '../engine/recent-stops.ts'
 import {
   createSessionCursor,
@@ -36,11 +37,12 @@ const TRANSFERS_MAX = 4
 /** Complete transfers whose last chunk can be given again. */
 const COMPLETE_MAX = 16
 const FORGOTTEN_MILLIS = 30_000
+/** Seconds from the restore of a snapshot to the transfer, and by which clocks differ. */
+const RESTORE_SECONDS_MAX = 120
 /** Time for one chunk: batches of other nodes wait meanwhile. */
 const CHUNK_MILLIS = 8
 
-type Transfer = {
-  readonly since: number
+type Transfer = Wanted & {
   cursor: ExportCursor
   readonly sockets: SocketCursor
   /** Stops that are to follow the records. */
@@ -61,13 +63,15 @@ type Transfer = {
  */
 export class SyncSource {
   readonly #applier: Applier
+  readonly #nowSeconds: () => number
   readonly #transfers = new Map<number, Transfer>()
   readonly #memory = allocate(CHUNK_BYTES_MAX)
   /** A random start, so that a node which was restarted does not know the numbers of before. */
   #lastTransfer = Math.floor(Math.random() * 2 ** 31)
 
-  constructor(applier: Applier) {
+  constructor(applier: Applier, nowSeconds: () => number) {
     this.#applier = applier
+    this.#nowSeconds = nowSeconds
   }
 
   /** Answers a request; undefined for what is not one. */
@@ -102,10 +106,12 @@ export class SyncSource {
     const [oldest] = complete
     if (oldest && complete.length >= COMPLETE_MAX) this.#transfers.delete(oldest[0])
     this.#lastTransfer++
-    const isAll = kind === SyncKind.all
-    const { stripeCount } = this.#applier.engine
+    const isAll = kind !== SyncKind.sockets
+    const { settings, stripeCount } = this.#applier.engine
+    const old = this.#nowSeconds() - settings.peersTimeout + RESTORE_SECONDS_MAX
     this.#transfers.set(this.#lastTransfer, {
       since,
+      leasedBefore: kind === SyncKind.join ? old : 0,
       cursor: createExportCursor(isAll ? 0 : stripeCount, since),
       sockets: createSocketCursor(since),
       stops: undefined,
@@ -129,7 +135,7 @@ export class SyncSource {
       if (end + RECORD_BYTES_MAX > CHUNK_BYTES_MAX || performance.now() > until) break
       const from = end
       end = exportChunk(engine, transfer.cursor, out, from)
-      if (transfer.since > 0) end = dropOldPeers(out, from, end, transfer.since)
+      if (transfer.since > 0) end = dropOldPeers(out, from, end, transfer)
       if (transfer.cursor.done) {
         transfer.cursor = createExportCursor(transfer.cursor.stripe + 1, transfer.since)
       }

@@ -67,7 +67,7 @@ parentPort?.on('message', async (message: ToNodesThread) => {
   else if (message.type === 'change') exchange.publishChange(message.change)
   else if (message.type === 'rules') {
     setRules(engine, start.tables, message.rules)
-    exchange.digest = message.digest
+    exchange.rulesChanged(message.digest)
   } else {
     for (const timer of timers) clearInterval(timer)
     exchange.flush()

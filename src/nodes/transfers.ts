@@ -1,6 +1,8 @@
-import type { Applier } from '../engine/apply.ts'
+import type { Applier } from '../engine/applier.ts'
+import { setTransferred } from '../engine/peer-leases.ts'
 import type { Bus } from './bus.ts'
 import type { Log, NodeCounters } from './messages.ts'
+import { LEASE_MARGIN_SECONDS } from './remote-sockets.ts'
 import { SyncKind } from './sync-chunk.ts'
 import { fetchSince } from './sync-fetch.ts'
 
@@ -14,6 +16,8 @@ export type TransfersOptions = {
   readonly beforeMerge: () => void
   /** Adopts the connection in a delta of the node; false if it is not to be applied. */
   readonly adopt: (node: string, bytes: Buffer, at: number) => boolean
+  /** The lease of the peers that the node owns; 0 while it is not up. */
+  readonly leaseOf: (node: string) => number
   readonly counters: NodeCounters
 }
 
@@ -71,6 +75,9 @@ export class Transfers {
   async fetch(node: string, since: number, kind: SyncKind = SyncKind.all): Promise<boolean> {
     const { adopt, counters, log, subjectOf } = this.#options
     const begun = performance.now()
+    // The owners of peers in a transfer are unknown. They send all of their peers again meanwhile.
+    const isWhole = kind === SyncKind.join || since === 0
+    if (isWhole) this.#transferred()
     try {
       const { bytes, imported } = await fetchSince({
         ...this.#options,
@@ -79,8 +86,10 @@ export class Transfers {
         kind,
         since,
         adopt: (bytes, at) => adopt(node, bytes, at),
+        leaseOf: () => this.#options.leaseOf(node),
       })
       counters.transfers++
+      if (isWhole) this.#transferred()
       const { expired, newer, peers, refused, torrents } = imported
       const duration_ms = Math.round(performance.now() - begun)
       if (kind === SyncKind.sockets) {
@@ -99,5 +108,10 @@ export class Transfers {
       log('warn', { node, reason }, 'could not fetch the swarms of a node; will try again')
       return false
     }
+  }
+
+  #transferred(): void {
+    const { applier, nowSeconds } = this.#options
+    setTransferred(applier.engine.leases, nowSeconds() + LEASE_MARGIN_SECONDS)
   }
 }

@@ -7,7 +7,7 @@
 /** Ids of worker processes are below it. */
 export const WORKER_IDS = 65_536
 /** Numbers of nodes are below it. */
-export const NODE_NUMBERS = 65_536
+export const NODE_NUMBERS = 4095
 
 /** The worker of a connection to the process `worker` of node `node`. */
 export function workerOfNode(node: number, worker: number): number {

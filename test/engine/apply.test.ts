@@ -4,7 +4,7 @@ import { createDeltaRing, droppedDeltas, openDeltaRing } from '../../src/engine/
 import { readTorrent, takeChangedTorrents } from '../../src/engine/inspect.ts'
 import { noteWritten } from '../../src/engine/stored-torrents.ts'
 import { allocate, bytesOf } from '../../src/protocol/bytes.ts'
-import { DeltaBit, deltaBytes, seenOf } from '../../src/protocol/delta-record.ts'
+import { DELTA_EXPIRED, DeltaBit, deltaBytes, seenOf } from '../../src/protocol/delta-record.ts'
 import { Event } from '../../src/protocol/records.ts'
 import { writeAnnounce } from '../fixtures/announce-request.ts'
 import { EngineNode, NODE_SETTINGS, type TestBatch } from '../fixtures/engine-node.ts'
@@ -217,7 +217,8 @@ t.test('a delta has the length that its bits say, and others are refused', async
   t.equal(deltaBytes(1), 60, 'IPv6')
   t.equal(deltaBytes(2 | DeltaBit.counts | DeltaBit.user), 68 + 40, 'WebSocket, with all')
   t.equal(deltaBytes(3), 0, 'no family')
-  t.equal(deltaBytes(128), 0, 'an unknown bit')
+  t.equal(deltaBytes(DeltaBit.leased), 48, 'leased')
+  t.equal(deltaBytes(DELTA_EXPIRED), 52, 'timed out')
   t.equal(seenOf(START & 0xff, START), START)
   t.equal(seenOf((START - 255) & 0xff, START), START - 255)
   const bytes = Buffer.alloc(100)

@@ -17,6 +17,7 @@ function heartbeat(millis: number, id = 1): Heartbeat {
     alone: false,
     settings: '',
     relays: true,
+    losses: 0,
   }
 }
 

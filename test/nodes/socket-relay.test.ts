@@ -20,7 +20,7 @@ function startRelay() {
   const hub = new MemoryHub()
   const bus = hub.join()
   const counters = Object.fromEntries(NODE_COUNTERS.map(name => [name, 0])) as NodeCounters
-  const sockets = new RemoteSockets(engine)
+  const sockets = new RemoteSockets(engine, () => 1_700_000_000)
   const delivered: Relayed[] = []
   let isOpen = true
   const relay = new SocketRelay({

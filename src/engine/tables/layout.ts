@@ -141,8 +141,21 @@ export const COMPLETION_COUNTED = 0x8000_0000
 export const COMPLETION_OWED = 0x4000_0000
 /** Bit of DETAIL_USER, set once the peer has announced again. */
 export const PEER_RETURNED = 0x2000_0000
-/** The user's number in DETAIL_USER. */
-export const USER_NUMBER_BITS = 0x1fff_ffff
+/**
+ * Bit of DETAIL_USER, set where the lower bits are a lease (lease.ts). Peers have leases only where
+ * several nodes serve the swarm and no users are credited.
+ */
+export const PEER_LEASED = 0x1000_0000
+/** The user's number in DETAIL_USER, unless it has PEER_LEASED. */
+export const USER_NUMBER_BITS = 0x0fff_ffff
+/** Bits of a lease: announces since the last one that was sent to the other nodes. */
+export const LEASE_COUNT_BITS = 3
+/** The generation of leases in which this node received the peer's last announce. */
+export const LEASE_GENERATION_SHIFT = 2
+export const LEASE_GENERATIONS = 2 ** 14
+/** The number of the node that received the peer's last announce; 0 for this one. */
+export const LEASE_NODE_SHIFT = 16
+export const LEASE_NODES = 2 ** 12
 export const DETAIL_BYTES = 46
 
 /** Directory of a large list, and of its peer index: capacity and use, then references. */

@@ -3,6 +3,7 @@ import type { Arena } from './arena.ts'
 import { copyWords } from './copy-words.ts'
 import { hasPeerId } from './find-peer.ts'
 import { DETAIL_PEER_ID } from './layout.ts'
+import { hasTimedOut, type Leases, wordAt } from './lease.ts'
 import { compactAt, detailAt, lastSeen, peerCount, seederCount } from './peer-list.ts'
 import { type Random, randomBelow } from './random.ts'
 import { type ListRef, NO_LIST, type Slot } from './references.ts'
@@ -14,10 +15,11 @@ import { type ListRef, NO_LIST, type Slot } from './references.ts'
  */
 export type Picks = {
   readonly random: Random
+  readonly leases: Leases
   arena: Arena
   list: ListRef
   family: Family
-  /** Unix seconds: peers that announced last before it are picked, but not copied; 0 for none. */
+  /** Unix seconds: peers that timed out before it are picked, but not copied; 0 for none. */
   oldest: number
   /** First slot and length of each run. */
   readonly runs: Int32Array
@@ -30,9 +32,10 @@ const RUNS_MAX = 8
 /** Maximum share of seeders in a leecher's response, in quarters, if there are enough leechers. */
 const SEEDER_QUARTERS = 3
 
-export function createPicks(random: Random, arena: Arena): Picks {
+export function createPicks(random: Random, arena: Arena, leases: Leases): Picks {
   const runs = new Int32Array(RUNS_MAX * 2)
-  return { random, arena, list: NO_LIST, family: Family.ipv4, oldest: 0, runs, runCount: 0 }
+  const list = NO_LIST
+  return { random, leases, arena, list, family: Family.ipv4, oldest: 0, runs, runCount: 0 }
 }
 
 /** Points `picks` at a list, with no peer picked. The stripe must stay held while it is used. */
@@ -115,9 +118,12 @@ export function dropPeerId(picks: Picks, view: DataView, idAt: number): number {
   return 0
 }
 
-/** Whether the picked peer announced last before `picks.oldest`. */
-export function isExpired({ arena, list, family, oldest }: Picks, slot: Slot): boolean {
-  return oldest !== 0 && lastSeen(arena, detailAt(arena, list, family, slot)) < oldest
+/** Whether the picked peer has timed out: its timeout counts from a time before `picks.oldest`. */
+export function isExpired({ arena, leases, list, family, oldest }: Picks, slot: Slot): boolean {
+  if (oldest === 0) return false
+  const detail = detailAt(arena, list, family, slot)
+  const seen = lastSeen(arena, detail)
+  return seen < oldest && hasTimedOut(leases, wordAt(arena, detail), seen, oldest)
 }
 
 /**
