@@ -39,7 +39,7 @@ export const STRIPE_LOCK = 0 // i32, see lock.ts
 export const STRIPE_TAKEN = 4 // u32, bytes taken from the arena so far
 export const STRIPE_USED = 8 // u32, bytes of those in used blocks
 export const STRIPE_CHUNK_END = 12 // u32, end of the chunk taken last
-export const STRIPE_INDEX = 16 // ref, torrent index: u32 entries
+export const STRIPE_INDEX = 16 // ref, torrent index: u32 entries, then a u16 for each
 export const STRIPE_INDEX_SIZE = 20 // u32, entries, a power of two
 export const STRIPE_TORRENTS = 24 // u32
 export const STRIPE_PEERS = 28 // u32 per family
@@ -164,14 +164,17 @@ export const DIRECTORY_USED = 4 // u32
 export const DIRECTORY_REFS = 8 // u32 each
 
 /**
- * Peer index: linear hashing over tables of this many entries. An entry is the keyed hash and slot
- * + 1, both u32.
+ * Peer index: linear hashing over tables. A table has INDEX_SMALL_ENTRIES or twice as many, which
+ * the lowest bit of its reference says. An entry is the keyed hash and slot + 1, both u32. The u32
+ * behind the entries counts them.
  */
-export const INDEX_TABLE_ENTRIES = 1024
+export const INDEX_SMALL_ENTRIES = 256
 export const INDEX_ENTRY_BYTES = 8
+/** Entries of a small table above which it is replaced by one of twice the size. */
+export const INDEX_SMALL_FULL = 192
 /**
  * Average number of peers per table above which a table is split. A table that is not split yet
  * holds up to twice as many, and is then 70 % full.
  */
-export const INDEX_SPLIT_AT = 360
-export const INDEX_MERGE_AT = 120
+export const INDEX_SPLIT_AT = 180
+export const INDEX_MERGE_AT = 72
