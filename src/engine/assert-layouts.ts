@@ -184,6 +184,7 @@ export function assertLayouts(): void {
   assert.equal(layout.SEGMENT_PEERS & (layout.SEGMENT_PEERS - 1), 0, 'segments are a power of two')
   assert.ok(layout.INDEX_REF_MIN > layout.SEGMENT_PEERS, 'a capacity is not a reference')
   assert.ok(layout.INDEX_REF_MIN >= layout.ARENA_HEAD_BYTES + layout.STRIPE_HEAD_BYTES)
-  assert.ok(layout.INDEX_SPLIT_AT * 2 < layout.INDEX_TABLE_ENTRIES, 'tables split before they fill')
+  assert.ok(layout.INDEX_SPLIT_AT < layout.INDEX_SMALL_FULL, 'tables split before they fill')
+  assert.ok(layout.INDEX_SMALL_FULL < layout.INDEX_SMALL_ENTRIES, 'a table has an empty entry')
   assert.ok(layout.INDEX_MERGE_AT * 2 < layout.INDEX_SPLIT_AT, 'tables must not flap')
 }

@@ -1,30 +1,51 @@
 import type { Arena } from './arena.ts'
-import { allocateBlock, blockBytes, freeBlock } from './blocks.ts'
+import { allocateBlock, blockBytes, freeBlock, resizeInPlace } from './blocks.ts'
 import {
+  BLOCK_HEAD_BYTES,
   DIRECTORY_REFS,
   DIRECTORY_ROOM,
   DIRECTORY_USED,
   INDEX_ENTRY_BYTES,
   INDEX_MERGE_AT,
+  INDEX_SMALL_ENTRIES,
+  INDEX_SMALL_FULL,
   INDEX_SPLIT_AT,
-  INDEX_TABLE_ENTRIES,
 } from './layout.ts'
 import { NO_SLOT, type Slot, type StripeHead } from './references.ts'
 
 /**
  * Finds a peer of a large list by its keyed hash. Linear hashing (Litwin 1980): a directory of
- * fixed-size tables, of which one is split or merged at a time, so that no insertion ever rehashes
- * a list of 10 million peers under the stripe's lock. In a table: open addressing with linear
- * probing; an entry is the whole hash and slot + 1.
+ * tables, of which one is split or merged at a time, so that no insertion ever rehashes a list of
+ * 10 million peers under the stripe's lock. In a table: open addressing with linear probing; an
+ * entry is the whole hash and slot + 1. A table that was split is small, and is replaced by a large
+ * one when it fills. "Table" below is a reference as the directory has it: the word offset of the
+ * entries is the reference divided by 4.
  */
-const TABLE_BYTES = INDEX_TABLE_ENTRIES * INDEX_ENTRY_BYTES
-const PLACE_MASK = INDEX_TABLE_ENTRIES - 1
-const PLACE_SHIFT = 22
-/**
- * A probe this long means that the table is practically full. With the split rule and a keyed hash
- * that does not happen.
- */
-const PROBES_MAX = INDEX_TABLE_ENTRIES / 2
+const LARGE = 1
+const SMALL_BYTES = INDEX_SMALL_ENTRIES * INDEX_ENTRY_BYTES + 4
+/** So many that a large table can be cut into two small ones. */
+const LARGE_BYTES = 2 * SMALL_BYTES + BLOCK_HEAD_BYTES
+const LARGE_ENTRIES = 2 * INDEX_SMALL_ENTRIES
+/** Shift of a hash to the entry of a large table to begin with; a bit more for a small one. */
+const PLACE_SHIFT = 23
+
+function entriesOf(table: number): number {
+  return INDEX_SMALL_ENTRIES << (table & LARGE)
+}
+
+function blockOf(table: number): number {
+  return table & ~LARGE
+}
+
+/** The entry of a table to begin with. */
+function homeOf(table: number, hash: number): number {
+  return hash >>> (PLACE_SHIFT + 1 - (table & LARGE))
+}
+
+/** Word offset of the number of entries in use. */
+function countAt(table: number): number {
+  return (table >> 2) + entriesOf(table) * 2
+}
 
 /** Number of the table that holds `hash` when there are `used` tables. */
 function tableNumber(hash: number, used: number): number {
@@ -33,10 +54,19 @@ function tableNumber(hash: number, used: number): number {
   return wide < used ? wide : hash & ((1 << level) - 1)
 }
 
-/** Word offset of the table that holds `hash`. */
+/** Word offset of the directory's reference of table `number`. */
+function tableRef(index: number, number: number): number {
+  return ((index + DIRECTORY_REFS) >> 2) + number
+}
+
+/** Word offset of the directory's reference of the table that holds `hash`. */
+function refFor(arena: Arena, index: number, hash: number): number {
+  return tableRef(index, tableNumber(hash, arena.u32[(index + DIRECTORY_USED) >> 2]!))
+}
+
+/** The table that holds `hash`. */
 function tableFor(arena: Arena, index: number, hash: number): number {
-  const number = tableNumber(hash, arena.u32[(index + DIRECTORY_USED) >> 2]!)
-  return arena.u32[((index + DIRECTORY_REFS) >> 2) + number]! >> 2
+  return arena.u32[refFor(arena, index, hash)]!
 }
 
 /**
@@ -50,7 +80,7 @@ export function createPeerIndex(arena: Arena, stripe: StripeHead, peers: number)
   arena.u32[(index + DIRECTORY_ROOM) >> 2] = (blockBytes(arena, index) - DIRECTORY_REFS) >> 2
   arena.u32[(index + DIRECTORY_USED) >> 2] = 0
   for (let n = 0; n < tables; n++) {
-    if (addTable(arena, stripe, index) === 0) {
+    if (!addTable(arena, stripe, index, LARGE)) {
       freePeerIndex(arena, stripe, index)
       return 0
     }
@@ -61,20 +91,30 @@ export function createPeerIndex(arena: Arena, stripe: StripeHead, peers: number)
 export function freePeerIndex(arena: Arena, stripe: StripeHead, index: number): void {
   const used = arena.u32[(index + DIRECTORY_USED) >> 2]!
   for (let n = 0; n < used; n++) {
-    freeBlock(arena, stripe, arena.u32[((index + DIRECTORY_REFS) >> 2) + n]!)
+    freeBlock(arena, stripe, blockOf(arena.u32[tableRef(index, n)]!))
   }
   freeBlock(arena, stripe, index)
 }
 
-/** Appends an empty table; the directory must have a free entry. */
-function addTable(arena: Arena, stripe: StripeHead, index: number): number {
-  const table = allocateBlock(arena, stripe, TABLE_BYTES)
-  if (table === 0) return 0
-  arena.u32.fill(0, table >> 2, (table + TABLE_BYTES) >> 2)
+/** Creates an empty table, `size` is LARGE or 0. Returns 0 when the memory is full. */
+function makeTable(arena: Arena, stripe: StripeHead, size: number): number {
+  const bytes = size === LARGE ? LARGE_BYTES : SMALL_BYTES
+  const block = allocateBlock(arena, stripe, bytes)
+  if (block === 0) return 0
+  arena.u32.fill(0, block >> 2, (block + bytes) >> 2)
+  return block | size
+}
+
+/**
+ * Appends an empty table; the directory must have a free entry. Returns false if memory is full.
+ */
+function addTable(arena: Arena, stripe: StripeHead, index: number, size: number): boolean {
+  const table = makeTable(arena, stripe, size)
+  if (table === 0) return false
   const used = arena.u32[(index + DIRECTORY_USED) >> 2]!
-  arena.u32[((index + DIRECTORY_REFS) >> 2) + used] = table
+  arena.u32[tableRef(index, used)] = table
   arena.u32[(index + DIRECTORY_USED) >> 2] = used + 1
-  return table
+  return true
 }
 
 /**
@@ -98,17 +138,17 @@ export function directoryWithRoom(arena: Arena, stripe: StripeHead, directory: n
  * impossible.
  */
 function insertInto(arena: Arena, table: number, hash: number, slot: number): boolean {
-  let place = hash >>> PLACE_SHIFT
-  for (let n = 0; n < PROBES_MAX; n++) {
-    const at = table + place * 2
-    if (arena.u32[at + 1]! === 0) {
-      arena.i32[at] = hash
-      arena.u32[at + 1] = slot + 1
-      return true
-    }
-    place = (place + 1) & PLACE_MASK
-  }
-  return false
+  const entries = entriesOf(table)
+  const count = countAt(table)
+  // One entry stays empty, where searches end.
+  if (arena.u32[count]! >= entries - 1) return false
+  const first = table >> 2
+  let place = homeOf(table, hash)
+  while (arena.u32[first + place * 2 + 1]! !== 0) place = (place + 1) & (entries - 1)
+  arena.i32[first + place * 2] = hash
+  arena.u32[first + place * 2 + 1] = slot + 1
+  arena.u32[count]!++
+  return true
 }
 
 /** Adds the peer at `slot`. Returns false when its table is full. */
@@ -118,15 +158,14 @@ export function indexInsert(arena: Arena, index: number, hash: number, slot: num
 
 /** Word offset of the entry of this hash and slot; -1 when there is none. */
 function findEntry(arena: Arena, table: number, hash: number, slot: number): number {
-  let place = hash >>> PLACE_SHIFT
-  for (let n = 0; n < INDEX_TABLE_ENTRIES; n++) {
-    const at = table + place * 2
+  const first = table >> 2
+  const mask = entriesOf(table) - 1
+  for (let place = homeOf(table, hash); ; place = (place + 1) & mask) {
+    const at = first + place * 2
     const found = arena.u32[at + 1]!
     if (found === 0) return -1
     if (found === slot + 1 && arena.i32[at]! === hash) return at
-    place = (place + 1) & PLACE_MASK
   }
-  return -1
 }
 
 /**
@@ -135,19 +174,18 @@ function findEntry(arena: Arena, table: number, hash: number, slot: number): num
  */
 export function indexFind(arena: Arena, index: number, hash: number, after: Slot): Slot {
   const table = tableFor(arena, index, hash)
-  let place = hash >>> PLACE_SHIFT
+  const first = table >> 2
+  const mask = entriesOf(table) - 1
   let passed = after === NO_SLOT
-  for (let n = 0; n < INDEX_TABLE_ENTRIES; n++) {
-    const at = table + place * 2
+  for (let place = homeOf(table, hash); ; place = (place + 1) & mask) {
+    const at = first + place * 2
     const found = arena.u32[at + 1]!
     if (found === 0) return NO_SLOT
     if (arena.i32[at]! === hash) {
       if (passed) return (found - 1) as Slot
       passed = found - 1 === after
     }
-    place = (place + 1) & PLACE_MASK
   }
-  return NO_SLOT
 }
 
 /** Updates the entry of a peer that moved from one slot to another. */
@@ -164,60 +202,115 @@ export function indexMove(
 /** Removes the entry of this hash and slot. Later entries of its run move up. */
 export function indexRemove(arena: Arena, index: number, hash: number, slot: number): void {
   const table = tableFor(arena, index, hash)
-  let hole = (findEntry(arena, table, hash, slot) - table) >> 1
-  for (let next = (hole + 1) & PLACE_MASK; ; next = (next + 1) & PLACE_MASK) {
-    const at = table + next * 2
+  const first = table >> 2
+  const mask = entriesOf(table) - 1
+  let hole = (findEntry(arena, table, hash, slot) - first) >> 1
+  for (let next = (hole + 1) & mask; ; next = (next + 1) & mask) {
+    const at = first + next * 2
     if (arena.u32[at + 1]! === 0) break
-    const home = arena.u32[at]! >>> PLACE_SHIFT
-    if (((next - home) & PLACE_MASK) >= ((next - hole) & PLACE_MASK)) {
-      arena.u32[table + hole * 2] = arena.u32[at]!
-      arena.u32[table + hole * 2 + 1] = arena.u32[at + 1]!
+    const home = homeOf(table, arena.i32[at]!)
+    if (((next - home) & mask) >= ((next - hole) & mask)) {
+      arena.u32[first + hole * 2] = arena.u32[at]!
+      arena.u32[first + hole * 2 + 1] = arena.u32[at + 1]!
       hole = next
     }
   }
-  arena.u32[table + hole * 2 + 1] = 0
+  arena.u32[first + hole * 2 + 1] = 0
+  arena.u32[countAt(table)]!--
 }
 
-const movedHash = new Int32Array(INDEX_TABLE_ENTRIES)
-const movedSlot = new Uint32Array(INDEX_TABLE_ENTRIES)
+const movedHash = new Int32Array(LARGE_ENTRIES)
+const movedSlot = new Uint32Array(LARGE_ENTRIES)
 
 /** Moves every entry of a table to the scratch arrays. Returns how many. */
 function emptyTable(arena: Arena, table: number): number {
+  const end = countAt(table)
   let count = 0
-  for (let at = table; at < table + INDEX_TABLE_ENTRIES * 2; at += 2) {
+  for (let at = table >> 2; at < end; at += 2) {
     if (arena.u32[at + 1]! === 0) continue
     movedHash[count] = arena.i32[at]!
     movedSlot[count++] = arena.u32[at + 1]! - 1
     arena.u32[at + 1] = 0
   }
+  arena.u32[end] = 0
   return count
 }
 
+/** Inserts the first `count` entries of the scratch arrays. */
+function insertMoved(arena: Arena, index: number, count: number): void {
+  for (let n = 0; n < count; n++) indexInsert(arena, index, movedHash[n]!, movedSlot[n]!)
+}
+
 /**
- * Splits one table if `peers` have become many for the current tables. Returns the index, which may
- * have moved. When memory is full, the tables stay fuller than they should be, which is only
- * slower.
+ * Makes space for further entries after the insertion of `hash`: replaces its table by a large one
+ * if it is a small one that fills, or splits a table if `peers` have become many for the current
+ * tables. Returns the index, which may have moved. When memory is full, the tables stay fuller than
+ * they should be, which is only slower.
  */
-export function indexGrow(arena: Arena, stripe: StripeHead, index: number, peers: number): number {
+export function indexGrow(
+  arena: Arena,
+  stripe: StripeHead,
+  index: number,
+  peers: number,
+  hash: number,
+): number {
   const used = arena.u32[(index + DIRECTORY_USED) >> 2]!
-  if (peers <= used * INDEX_SPLIT_AT) return index
+  if (peers > used * INDEX_SPLIT_AT) return splitTable(arena, stripe, index, used)
+  const ref = refFor(arena, index, hash)
+  const table = arena.u32[ref]!
+  if ((table & LARGE) === 0 && arena.u32[countAt(table)]! > INDEX_SMALL_FULL) {
+    enlargeTable(arena, stripe, index, ref)
+  }
+  return index
+}
+
+/** Replaces the small table at `ref` by a large one, if there is memory for it. */
+function enlargeTable(arena: Arena, stripe: StripeHead, index: number, ref: number): void {
+  const large = makeTable(arena, stripe, LARGE)
+  if (large === 0) return
+  const small = arena.u32[ref]!
+  const count = emptyTable(arena, small)
+  arena.u32[ref] = large
+  insertMoved(arena, index, count)
+  freeBlock(arena, stripe, small)
+}
+
+/** Up to so many entries of a table fit two small ones, however they are divided. */
+const SMALL_HALVES = 280
+
+/** Splits the next one of `used` tables. Returns the index. */
+function splitTable(arena: Arena, stripe: StripeHead, index: number, used: number): number {
   const grown = directoryWithRoom(arena, stripe, index)
   if (grown === 0) return index
-  if (addTable(arena, stripe, grown) === 0) return grown
-  const split = used - (1 << (31 - Math.clz32(used)))
-  const table = arena.u32[((grown + DIRECTORY_REFS) >> 2) + split]! >> 2
+  const ref = tableRef(grown, used - (1 << (31 - Math.clz32(used))))
+  const table = arena.u32[ref]!
   const count = emptyTable(arena, table)
-  for (let n = 0; n < count; n++) indexInsert(arena, grown, movedHash[n]!, movedSlot[n]!)
+  const size = count > SMALL_HALVES ? LARGE : 0
+  // The other half of a table that is cut has space for the new one, so that `addTable` succeeds.
+  if (size === 0 && (table & LARGE) !== 0) cutTable(arena, stripe, ref)
+  addTable(arena, stripe, grown, size)
+  insertMoved(arena, grown, count)
   return grown
+}
+
+/** Makes the large table at `ref`, which is empty, a small one. */
+function cutTable(arena: Arena, stripe: StripeHead, ref: number): void {
+  const block = blockOf(arena.u32[ref]!)
+  resizeInPlace(arena, stripe, block, SMALL_BYTES)
+  arena.u32[ref] = block
+  arena.u32[countAt(block)] = 0
 }
 
 /** Merges the last table into the one that it was split from, if `peers` have become few. */
 export function indexShrink(arena: Arena, stripe: StripeHead, index: number, peers: number): void {
   const used = arena.u32[(index + DIRECTORY_USED) >> 2]!
   if (used < 2 || peers >= used * INDEX_MERGE_AT) return
-  const last = arena.u32[((index + DIRECTORY_REFS) >> 2) + used - 1]!
-  const count = emptyTable(arena, last >> 2)
+  const last = arena.u32[tableRef(index, used - 1)]!
+  const into = used - 1 - (1 << (31 - Math.clz32(used - 1)))
+  const sum = arena.u32[countAt(last)]! + arena.u32[countAt(arena.u32[tableRef(index, into)]!)]!
+  if (sum > INDEX_SMALL_FULL) return
+  const count = emptyTable(arena, last)
   arena.u32[(index + DIRECTORY_USED) >> 2] = used - 1
-  for (let n = 0; n < count; n++) indexInsert(arena, index, movedHash[n]!, movedSlot[n]!)
-  freeBlock(arena, stripe, last)
+  insertMoved(arena, index, count)
+  freeBlock(arena, stripe, blockOf(last))
 }

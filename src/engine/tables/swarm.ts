@@ -116,7 +116,7 @@ function insertInto(held: HeldStripe, list: ListRef, peer: SoughtPeer): Slot {
     if (!indexInsert(arena, index, hash, NOWHERE)) return NO_SLOT
     movePeer(held, list, family, slot, end)
     indexMove(arena, index, hash, NOWHERE, slot)
-    arena.u32[(list + LIST_CAPACITY) >> 2] = indexGrow(arena, head, index, count + 1)
+    arena.u32[(list + LIST_CAPACITY) >> 2] = indexGrow(arena, head, index, count + 1, hash)
   } else movePeer(held, list, family, slot, end)
   if (hasTags(held, list)) {
     setTag(held, list, slot, tagOf(held.hashKey, peer.view, peer.addressAt, family))
