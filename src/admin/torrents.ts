@@ -6,12 +6,11 @@ import type { Engine } from '../engine/engine.ts'
 import {
   deleteTorrent,
   type ListedTorrent,
-  readPeers,
   readTorrent,
-  samplePeerIds,
   takeChangedTorrents,
   torrentsOfStripe,
 } from '../engine/inspect.ts'
+import { readPeers, samplePeerIds } from '../engine/read-peers.ts'
 import {
   hasForgotten,
   isShared,

@@ -27,10 +27,10 @@ import {
 } from './torrent-record.ts'
 
 /**
- * Steps of about ten nanoseconds for which a stripe's lock is held: one for an entry of the index
- * or a peer, several for a torrent, which causes a few cache misses.
+ * Steps of about twenty nanoseconds for which a stripe's lock is held: one for an entry of the
+ * index or a peer, several for a torrent, which causes a few cache misses.
  */
-const CHUNK_STEPS_MAX = 4096
+const CHUNK_STEPS_MAX = 1024
 const TORRENT_STEPS = 24
 /** Up to this many bytes a loop copies faster than `set`. */
 const LOOP_BYTES_MAX = 64

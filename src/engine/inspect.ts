@@ -1,27 +1,14 @@
 import { type Bytes, bytesOf } from '../protocol/bytes.ts'
-import { unmapped } from '../protocol/ip.ts'
-import {
-  COMPACT_BYTES,
-  CONNECTION_CLIENT,
-  FAMILIES,
-  Family,
-  HASH_BYTES,
-  IP_BYTES_MAX,
-  PORT_BYTES,
-} from '../protocol/records.ts'
+import { COMPACT_BYTES, FAMILIES, Family, HASH_BYTES } from '../protocol/records.ts'
+import { eachTorrent } from './each-torrent.ts'
 import { readExtra } from './endpoints.ts'
 import type { Engine } from './engine.ts'
 import { createExportCursor, exportChunk } from './export-stripe.ts'
 import { ownerIn, ownerOf } from './peer-owner.ts'
 import { removeOwnedPeer } from './remove-peer.ts'
-import type { Arena } from './tables/arena.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
 import {
   DETAIL_BYTES,
-  DETAIL_DOWNLOADED,
-  DETAIL_LEFT,
-  DETAIL_PEER_ID,
-  DETAIL_UPLOADED,
   DETAIL_USER,
   STRIPE_CHANGED,
   StripeFlag,
@@ -30,24 +17,26 @@ import {
   TorrentFlag,
 } from './tables/layout.ts'
 import {
-  compactAt,
   detailAt,
   lastSeen,
   listOf,
   peerCount,
-  seederCount,
   torrentPeers,
   torrentSeeders,
 } from './tables/peer-list.ts'
-import { type ListRef, NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
-import { type HeldStripe, holdStripe, holdStripeOf, releaseStripe } from './tables/stripe.ts'
+import { NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
+import {
+  type HeldStripe,
+  holdStripe,
+  holdStripeOf,
+  passStripe,
+  releaseStripe,
+} from './tables/stripe.ts'
 import {
   findTorrent,
-  indexSize,
   removeTorrent,
   setTorrentFlags,
   torrentActive,
-  torrentAt,
   torrentCompleted,
   torrentFlags,
 } from './tables/torrents.ts'
@@ -70,20 +59,8 @@ export type TorrentCounts = {
   readonly active: number
 }
 
-export type PeerRecord = {
-  readonly id: Buffer
-  /** 4 or 16 bytes. A WebSocket peer has the address of its client, and port 0. */
-  readonly address: Buffer
-  readonly port: number
-  readonly uploaded: number
-  readonly downloaded: number
-  readonly left: number
-  /** Unix seconds. */
-  readonly seen: number
-}
-
 /** Peers removed while a stripe's lock is held. */
-const REMOVALS_MAX = 512
+const REMOVALS_MAX = 64
 
 /**
  * Runs `work` with the stripe held that a torrent of this info hash belongs to. `torrent` is
@@ -99,7 +76,7 @@ export function inStripe<Result>(
   try {
     return work(held, findTorrent(held, hashed, hash.view, 0), hashed)
   } finally {
-    releaseStripe(held)
+    passStripe(held)
   }
 }
 
@@ -148,90 +125,6 @@ export function deleteTorrent(engine: Engine, hash: Uint8Array): boolean {
   }
 }
 
-/** Order in which a torrent's peers are read: the seeders of all families, then the leechers. */
-const PHASES = [
-  [Family.ipv4, true],
-  [Family.ipv6, true],
-  [Family.websocket, true],
-  [Family.ipv4, false],
-  [Family.ipv6, false],
-  [Family.websocket, false],
-] as const
-const PHASE_SLOTS = 2 ** 32
-
-/**
- * Reads at most `count` peers of a torrent from `cursor` on; the first cursor is 0. Also returns
- * the next cursor, -1 at the end.
- */
-export function readPeers(
-  engine: Engine,
-  hash: Uint8Array,
-  cursor: number,
-  count: number,
-): { peers: PeerRecord[]; next: number } {
-  return inStripe(engine, bytesOf(hash), ({ arena }, torrent) => {
-    const peers: PeerRecord[] = []
-    if (torrent === NO_TORRENT) return { peers, next: -1 }
-    let at = cursor
-    for (;;) {
-      const phase = Math.floor(at / PHASE_SLOTS)
-      const [family, seeders] = PHASES[phase] ?? []
-      if (family === undefined) return { peers, next: -1 }
-      const list = listOf(arena, torrent, family)
-      const first = seeders ? 0 : seederCount(arena, list)
-      const end = seeders ? seederCount(arena, list) : peerCount(arena, list)
-      const slot = first + (at % PHASE_SLOTS)
-      if (slot >= end) at = (phase + 1) * PHASE_SLOTS
-      else if (peers.length === count) return { peers, next: at }
-      else {
-        peers.push(readPeer(arena, list, family, slot as Slot))
-        at++
-      }
-    }
-  })
-}
-
-/** Ids of `count` peers of a torrent, spread evenly over seeders, leechers and all families. */
-export function samplePeerIds(engine: Engine, hash: Uint8Array, count: number): Buffer[] {
-  return inStripe(engine, bytesOf(hash), ({ arena }, torrent) => {
-    const ids: Buffer[] = []
-    if (torrent === NO_TORRENT) return ids
-    const peers = torrentPeers(arena, torrent)
-    const step = Math.max(1, peers / count)
-    let before = 0
-    for (const family of FAMILIES) {
-      const list = listOf(arena, torrent, family)
-      const end = before + peerCount(arena, list)
-      for (let at = ids.length * step; at < end; at = ids.length * step) {
-        const slot = (Math.floor(at) - before) as Slot
-        const id = detailAt(arena, list, family, slot) + DETAIL_PEER_ID
-        ids.push(Buffer.from(arena.u8.slice(id, id + HASH_BYTES)))
-      }
-      before = end
-    }
-    return ids
-  })
-}
-
-export function readPeer(arena: Arena, list: ListRef, family: Family, slot: Slot): PeerRecord {
-  const compact = compactAt(arena, list, family, slot)
-  const detail = detailAt(arena, list, family, slot)
-  const width = COMPACT_BYTES[family]
-  const copy = (at: number, bytes: number) => Buffer.from(arena.u8.slice(at, at + bytes))
-  return {
-    id: copy(detail + DETAIL_PEER_ID, HASH_BYTES),
-    address:
-      family === Family.websocket
-        ? unmapped(copy(compact + CONNECTION_CLIENT, IP_BYTES_MAX))
-        : copy(compact, width - PORT_BYTES),
-    port: copy(compact + width - PORT_BYTES, PORT_BYTES).readUInt16BE(),
-    uploaded: copy(detail + DETAIL_UPLOADED, 6).readUIntLE(0, 6),
-    downloaded: copy(detail + DETAIL_DOWNLOADED, 6).readUIntLE(0, 6),
-    left: copy(detail + DETAIL_LEFT, 6).readUIntLE(0, 6),
-    seen: lastSeen(arena, detail),
-  }
-}
-
 export type ListedTorrent = TorrentCounts & {
   readonly hash: Buffer
   /** Downloads that the database does not have yet; negative after it was set lower. */
@@ -255,39 +148,35 @@ export function takeChangedTorrents(engine: Engine, number: number): ListedTorre
   holdStripe(held, number)
   const { arena, head } = held
   const state = arena.u32[(head + STRIPE_CHANGED) >> 2]!
-  const isStripeChanged = (state & StripeFlag.changed) !== 0
   arena.u32[(head + STRIPE_CHANGED) >> 2] = state & ~StripeFlag.changed
-  const found = isStripeChanged
-    ? listTorrents(engine, ({ isChanged }) => isChanged, TorrentFlag.changed)
-    : []
   releaseStripe(held)
-  return found
+  if ((state & StripeFlag.changed) === 0) return []
+  return listTorrents(engine, number, ({ isChanged }) => isChanged, TorrentFlag.changed)
 }
 
-/** All torrents of a stripe that `pick` accepts, as they are at this moment. */
+/** All torrents of a stripe that `pick` accepts, each as it is when it is found. */
 export function torrentsOfStripe(
   engine: Engine,
   number: number,
   pick: (state: TorrentState) => boolean,
 ): ListedTorrent[] {
-  holdStripe(engine.held, number)
-  const found = listTorrents(engine, pick, 0)
-  releaseStripe(engine.held)
-  return found
+  return listTorrents(engine, number, pick, 0)
 }
 
-/** Lists torrents of the held stripe, and clears these flags of them. */
+/** Steps of `eachTorrent` that a listed torrent takes. */
+const LISTED_STEPS = 8
+
+/** Lists torrents of a stripe, and clears these flags of them. */
 function listTorrents(
   engine: Engine,
+  number: number,
   pick: (state: TorrentState) => boolean,
   clear: number,
 ): ListedTorrent[] {
   const { held } = engine
-  const { arena } = held
   const found: ListedTorrent[] = []
-  for (let place = 0; place < indexSize(held); place++) {
-    const torrent = torrentAt(held, place)
-    if (torrent === NO_TORRENT) continue
+  const isRepeated = eachTorrent(held, number, torrent => {
+    const { arena } = held
     const flags = torrentFlags(arena, torrent)
     const state = {
       peers: torrentPeers(arena, torrent),
@@ -295,7 +184,7 @@ function listTorrents(
       isKept: (flags & TorrentFlag.kept) !== 0,
       isChanged: (flags & TorrentFlag.changed) !== 0,
     }
-    if (!pick(state)) continue
+    if (!pick(state)) return LISTED_STEPS
     const at = torrent + TORRENT_HASH
     found.push({
       ...countsOf(engine, torrent),
@@ -305,8 +194,10 @@ function listTorrents(
       isKept: state.isKept,
     })
     if (clear !== 0) setTorrentFlags(arena, torrent, flags & ~clear)
-  }
-  return found
+    return LISTED_STEPS
+  })
+  if (!isRepeated) return found
+  return [...new Map(found.map(torrent => [torrent.hash.toString('hex'), torrent])).values()]
 }
 
 /**
@@ -342,17 +233,14 @@ export function eachUserPeer(
   eachWebsocketUserPeer(engine, stripe, visit)
 }
 
-/** WebSocket peers are not exported: they are few, and are read at once. */
+/** WebSocket peers are not exported: they are few, and are read here. */
 function eachWebsocketUserPeer(
   { held }: Engine,
   number: number,
   visit: (hash: Buffer, user: number, seen: number) => void,
 ): void {
-  holdStripe(held, number)
-  const { arena } = held
-  for (let place = 0; place < indexSize(held); place++) {
-    const torrent = torrentAt(held, place)
-    if (torrent === NO_TORRENT) continue
+  eachTorrent(held, number, torrent => {
+    const { arena } = held
     const list = listOf(arena, torrent, Family.websocket)
     for (let slot = peerCount(arena, list) - 1; slot >= 0; slot--) {
       const detail = detailAt(arena, list, Family.websocket, slot as Slot)
@@ -362,6 +250,6 @@ function eachWebsocketUserPeer(
       const hash = Buffer.from(arena.u8.slice(at, at + HASH_BYTES))
       visit(hash, user, lastSeen(arena, detail))
     }
-  }
-  releaseStripe(held)
+    return 1 + peerCount(arena, list)
+  })
 }

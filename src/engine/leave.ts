@@ -5,12 +5,14 @@ import {
   CONNECTION_WORKER,
   FAMILIES,
   Family,
+  HASH_BYTES,
   INFO_HASH,
   PEER_ID,
 } from '../protocol/records.ts'
 import type { Announce } from './current-announce.ts'
 import { isDead } from './dead-workers.ts'
 import { type DeltaRing, writeRemoval } from './delta-ring.ts'
+import { eachTorrent } from './each-torrent.ts'
 import type { Engine } from './engine.ts'
 import { ownerOf } from './peer-owner.ts'
 import { removeOwnedPeer } from './remove-peer.ts'
@@ -26,7 +28,7 @@ import {
   torrentPeers,
 } from './tables/peer-list.ts'
 import { NO_SLOT, NO_TORRENT, type Slot, type TorrentRef } from './tables/references.ts'
-import { holdStripe, holdStripeOf, releaseStripe } from './tables/stripe.ts'
+import { holdStripe, holdStripeOf, passStripe, releaseStripe } from './tables/stripe.ts'
 import { findTorrent, indexSize, markChanged, torrentAt } from './tables/torrents.ts'
 
 /** Removal of WebSocket peers whose connection is closed. */
@@ -54,7 +56,7 @@ function remove(engine: Engine, torrent: TorrentRef, slot: Slot): void {
 }
 
 /** Peers removed while a stripe's lock is held. */
-const DROPS_MAX = 1024
+const DROPS_MAX = 64
 
 /** Removes all peers of a torrent that is no longer listed. The torrent keeps its counts. */
 export function dropPeers(engine: Engine, infoHash: Uint8Array): void {
@@ -65,39 +67,70 @@ export function dropPeers(engine: Engine, infoHash: Uint8Array): void {
     holdStripeOf(held, hash)
     const torrent = findTorrent(held, hash, view, 0)
     isDone = torrent === NO_TORRENT || dropSome(engine, torrent)
-    releaseStripe(held)
+    passStripe(held)
+  }
+}
+
+/** Peers that are checked while a stripe's lock is held. */
+const CHECKS_MAX = 512
+
+/** Removes the peers of these users from the torrents of a stripe. */
+export function dropPeersOfUsers(engine: Engine, stripe: number, users: ReadonlySet<number>): void {
+  const { held } = engine
+  const large: Uint8Array[] = []
+  eachTorrent(held, stripe, torrent => {
+    const peers = torrentPeers(held.arena, torrent)
+    if (peers <= DROPS_MAX) {
+      for (const family of FAMILIES) dropOwned(engine, torrent, family, users, DROPS_MAX)
+      return peers
+    }
+    const at = torrent + TORRENT_HASH
+    large.push(held.arena.u8.slice(at, at + HASH_BYTES))
+    return 1
+  })
+  for (const infoHash of large) dropOwnedOfLarge(engine, infoHash, users)
+}
+
+function dropOwnedOfLarge(engine: Engine, infoHash: Uint8Array, users: ReadonlySet<number>): void {
+  const { held } = engine
+  const { view } = bytesOf(infoHash)
+  const hash = hashInfoHash(held.hashKey, view, 0)
+  for (const family of FAMILIES) {
+    for (let end = Number.POSITIVE_INFINITY; end > 0; ) {
+      holdStripeOf(held, hash)
+      const torrent = findTorrent(held, hash, view, 0)
+      end = torrent === NO_TORRENT ? 0 : dropOwned(engine, torrent, family, users, end)
+      passStripe(held)
+    }
   }
 }
 
 /**
- * Removes the peers of these users from the torrents of a stripe, which is scanned whole: some
- * nanoseconds per peer.
+ * Removes peers of these users from a list, of the slots before `end`. Returns the `end` to
+ * continue with, because it checks CHECKS_MAX peers and removes DROPS_MAX at most.
  */
-export function dropPeersOfUsers(engine: Engine, stripe: number, users: ReadonlySet<number>): void {
-  const { held } = engine
-  holdStripe(held, stripe)
-  for (let place = 0; place < indexSize(held); place++) {
-    const torrent = torrentAt(held, place)
-    if (torrent !== NO_TORRENT) dropOwned(engine, torrent, users)
-  }
-  releaseStripe(held)
-}
-
-function dropOwned(engine: Engine, torrent: TorrentRef, users: ReadonlySet<number>): void {
+function dropOwned(
+  engine: Engine,
+  torrent: TorrentRef,
+  family: Family,
+  users: ReadonlySet<number>,
+  end: number,
+): number {
   const { held } = engine
   const { arena } = held
-  let isChanged = false
-  for (const family of FAMILIES) {
-    const list = listOf(arena, torrent, family)
-    // From the end: the peer that fills the slot of a removed one has been checked already.
-    for (let slot = peerCount(arena, list) - 1; slot >= 0; slot--) {
-      const owner = ownerOf(arena, detailAt(arena, list, family, slot as Slot))
-      if (!users.has(owner)) continue
-      removeOwnedPeer(engine, torrent, family, slot as Slot)
-      isChanged = true
-    }
+  const list = listOf(arena, torrent, family)
+  const first = Math.min(end, peerCount(arena, list)) - 1
+  let slot = first
+  let removed = 0
+  // From the end: the peer that fills the slot of a removed one has been checked already.
+  for (; slot >= 0 && slot > first - CHECKS_MAX && removed < DROPS_MAX; slot--) {
+    const owner = ownerOf(arena, detailAt(arena, list, family, slot as Slot))
+    if (!users.has(owner)) continue
+    removeOwnedPeer(engine, torrent, family, slot as Slot)
+    removed++
   }
-  if (isChanged && engine.settings.notePeers) markChanged(held, torrent)
+  if (removed > 0 && engine.settings.notePeers) markChanged(held, torrent)
+  return slot + 1
 }
 
 /** Removes at most DROPS_MAX peers; returns whether none is left. */
@@ -116,7 +149,7 @@ function dropSome(engine: Engine, torrent: TorrentRef): boolean {
 
 /** Bounds of what is done while a stripe's lock is held: entries of the index, and removals. */
 const SLICE_PLACES_MAX = 1024
-const SLICE_REMOVALS_MAX = 256
+const SLICE_REMOVALS_MAX = 64
 
 /**
  * Progress of the removal of dead workers' peers: thread `first` of `stride` processes every

@@ -1,7 +1,8 @@
 import { bytesOf } from '../protocol/bytes.ts'
 import { FAMILIES } from '../protocol/records.ts'
 import type { Engine } from './engine.ts'
-import { inStripe, readPeer } from './inspect.ts'
+import { inStripe } from './inspect.ts'
+import { readPeer } from './read-peers.ts'
 import { stripeHead } from './tables/arena.ts'
 import {
   COMPLETED_MAX,

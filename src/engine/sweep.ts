@@ -19,6 +19,8 @@ import {
 
 /** Peers and empty entries checked while a stripe's lock is held: some ten microseconds. */
 const SLICE_STEPS_MAX = 512
+/** Further steps for a peer that is removed, which takes much longer than to check it. */
+const REMOVAL_STEPS = 16
 
 /**
  * Progress of a sweep through the stripes `stripe`, `stripe + stride` and so on, through the
@@ -136,6 +138,7 @@ function sweepTorrent(engine: Engine, cursor: SweepCursor, limit: number, most: 
       const slot = --cursor.slot as Slot
       if (!isExpired(engine, detailAt(arena, list, family, slot), limit)) continue
       expirePeer(engine, torrent, family, slot)
+      steps += REMOVAL_STEPS
     }
     if (family === LAST_FAMILY) return steps
     cursor.family = (family + 1) as Family
