@@ -6,7 +6,7 @@ import {
   openEngine,
 } from '../../src/engine/engine.ts'
 import { createExportCursor, exportChunk } from '../../src/engine/export-stripe.ts'
-import { readPeers } from '../../src/engine/inspect.ts'
+import { readPeers } from '../../src/engine/read-peers.ts'
 import { createSweepCursor, sweepSlice } from '../../src/engine/sweep.ts'
 import { createRandom, randomBelow } from '../../src/engine/tables/random.ts'
 import { RECORD_BYTES_MAX } from '../../src/engine/torrent-record.ts'
@@ -29,14 +29,23 @@ const HASH_KEY = [7, 11] as const
  * same at each step, so a step that is long each time is long by itself: one that was interrupted,
  * or waited for the garbage collector, does not count.
  */
-type Steps = { readonly least: number[]; next: number }
+type Steps = { least: Float32Array; next: number; count: number }
+
+/** Objects allocated before a repetition, so that it meets the garbage collector elsewhere. */
+const GARBAGE = 123_457
 
 class Clock {
   readonly operations = new Map<string, Steps>()
+  #repetitions = 0
+  /** Objects that the compiler must not leave out. */
+  garbage: object[] = []
 
   /** Starts another repetition. */
   again(): void {
     for (const steps of this.operations.values()) steps.next = 0
+    for (let n = 0; n < this.#repetitions * GARBAGE; n++)
+      this.garbage = [this.garbage.length, n].map(Object)
+    this.#repetitions++
   }
 
   /** Carries out the next step of an operation and returns its result. */
@@ -44,17 +53,26 @@ class Clock {
     const steps = this.#stepsOf(operation)
     const begun = performance.now()
     const result = step()
-    const micros = (performance.now() - begun) * 1000
-    const { least, next } = steps
-    least[next] = Math.min(least[next] ?? micros, micros)
-    steps.next++
+    this.#record(steps, (performance.now() - begun) * 1000)
     return result
+  }
+
+  #record(steps: Steps, micros: number): void {
+    const { next, count } = steps
+    if (next === steps.least.length) {
+      const larger = new Float32Array(next * 2)
+      larger.set(steps.least)
+      steps.least = larger
+    }
+    steps.least[next] = next < count ? Math.min(steps.least[next] ?? micros, micros) : micros
+    steps.next++
+    steps.count = Math.max(count, steps.next)
   }
 
   #stepsOf(operation: string): Steps {
     const known = this.operations.get(operation)
     if (known) return known
-    const made: Steps = { least: [], next: 0 }
+    const made: Steps = { least: new Float32Array(1024), next: 0, count: 0 }
     this.operations.set(operation, made)
     return made
   }
@@ -170,7 +188,8 @@ export const locks: Scenario = {
       repeatManyTorrents(clock, peers)
     }
     const rows = createRows()
-    for (const [operation, { least }] of clock.operations) {
+    for (const [operation, steps] of clock.operations) {
+      const least = [...steps.least.subarray(0, steps.count)]
       rows.add(operation, {
         heldMaxMicros: least.reduce((most, micros) => Math.max(most, micros), 0),
         heldMicros: quantile(least, 0.99),
