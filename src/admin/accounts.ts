@@ -23,8 +23,8 @@ const SET_ASIDE_SECONDS = 600
 /** Seconds between deletions of sessions that are older than their time to live. */
 const EXPIRE_SECONDS = 3600
 /**
- * Seconds for which the database has a session longer than any node where several nodes write: a
- * node that still had it would add its totals again.
+ * Seconds for which the database stores a session longer than any node does, where several nodes
+ * write: a node that still has the session would add its totals again.
  */
 const OUTLIVE_SECONDS = 3 * EXPIRE_SECONDS
 
@@ -232,7 +232,7 @@ export class Accounts {
 
   #accepted(user: string): void {
     if (this.#rejected.delete(user)) {
-      this.#options.log.info({ user }, 'the counters of a user that were set aside are written')
+      this.#options.log.info({ user }, 'the rejected counters of a user are written')
     }
   }
 
@@ -245,7 +245,7 @@ export class Accounts {
       this.#rejected.add(user)
       this.#options.log.error(
         { user, err: error },
-        'the database rejects the counters of a user; they are set aside and retried',
+        'the database rejects the counters of a user; will keep retrying',
       )
     }
     this.#setAside.set(user, change)

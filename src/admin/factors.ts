@@ -101,7 +101,7 @@ export class Factors {
   }
 
   /** Removes factors that the database no longer has. */
-  leave(entries: readonly Pick<FactorEntry, 'scope' | 'id'>[]): void {
+  forgetEntries(entries: readonly Pick<FactorEntry, 'scope' | 'id'>[]): void {
     const rows = entries.map(entry => this.#rowOf({ ...entry, ...NO_FACTORS }))
     this.#forgetRows(rows.filter(row => row !== undefined))
   }
@@ -113,7 +113,7 @@ export class Factors {
     return rows.map(row => (row && known.includes(row) ? 'deleted' : 'unknown'))
   }
 
-  /** Deletes those that have ended. */
+  /** Deletes the factors that have ended. Returns their number. */
   async removeEnded(): Promise<number> {
     const now = this.#options.nowSeconds()
     if (now < this.#cleanSeconds) return 0
@@ -124,14 +124,14 @@ export class Factors {
     return ended.length
   }
 
-  /** Applies the factors of a user whose record was taken or filled. */
+  /** Applies the factors of a user whose record was allocated or filled. */
   apply(id: string, number: number): void {
     const row = this.#rows.get(nameOf({ user: id, hash: '' }))
     writeFactors(this.#options.engine.access.users, number, row ?? NO_FACTORS)
   }
 
   /** Forgets the factors of users that were removed; the database has deleted them. */
-  forget(ids: readonly string[]): void {
+  forgetUsers(ids: readonly string[]): void {
     for (const user of ids) this.#rows.delete(nameOf({ user, hash: '' }))
   }
 

@@ -84,7 +84,7 @@ export class Keys {
     clearEntries(table)
   }
 
-  /** Enters the keys of the database, expired ones among them, which `removeExpired` deletes. */
+  /** Loads the keys of the database, including expired ones, which `removeExpired` deletes. */
   async load(): Promise<number> {
     const { rows, table } = this.#options
     if (!rows) return 0
@@ -95,8 +95,8 @@ export class Keys {
   }
 
   /**
-   * Deletes expired keys and returns their number. They have expired by both clocks: a jump of the
-   * system clock has keys refused, but they are still there once the clock is right again.
+   * Deletes the keys that have expired by both clocks, and returns their number. After a jump of
+   * the system clock, keys are refused but not deleted, and valid again once the clock is correct.
    */
   async removeExpired(): Promise<number> {
     const { nowSeconds, realSeconds, rows, table } = this.#options
@@ -118,7 +118,7 @@ export class Keys {
     return expired.length - again.length
   }
 
-  /** Writes the rest of each lifetime, so that Torrust-Actix counts on from there. */
+  /** Writes the remaining lifetime of each key, from which Torrust-Actix continues. */
   async storeLifetimes(): Promise<void> {
     const { realSeconds, rows, table } = this.#options
     const now = realSeconds()
@@ -140,7 +140,7 @@ export class Keys {
   }
 }
 
-/** Rows, and the time, that `storeLifetimes` may take: a stop must end in time. */
+/** Rows of one write, and the maximum time of `storeLifetimes`, because a stop must end in time. */
 const LIFETIMES_AT_ONCE = 1000
 const LIFETIMES_MILLIS_MAX = 5000
 

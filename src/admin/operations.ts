@@ -45,7 +45,7 @@ export type AdministrationOptions = {
   readonly database: Database | undefined
   readonly torrentRules: TorrentRules
   /** Whether torrents are stored too, and not only lists, keys and users. */
-  readonly keepTorrents: boolean
+  readonly storeTorrents: boolean
   /** Rows per batch of counters. */
   readonly chunkSize: number
   /** Seconds for which a session is remembered after its last announce. */
@@ -98,8 +98,8 @@ export function createAdministration(options: AdministrationOptions): Administra
     nowSeconds,
   })
   const users = new Users({ ...options, database })
-  const kept = options.keepTorrents ? database?.torrents : undefined
-  const torrents = new Torrents(engine, kept, options.torrentRules, nowSeconds)
+  const stored = options.storeTorrents ? database?.torrents : undefined
+  const torrents = new Torrents(engine, stored, options.torrentRules, nowSeconds)
   const overview = new OverviewReader({
     ...options.overview,
     engine,
@@ -135,7 +135,7 @@ function receivedOf(users: Users): Partial<Admin> {
     clearFlags: key => users.reports.clearFlags(key),
     setFactors: async entries => users.factors.enter(entries),
     async removeFactors(entries) {
-      users.factors.leave(entries)
+      users.factors.forgetEntries(entries)
       return []
     },
   }

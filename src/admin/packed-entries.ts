@@ -22,7 +22,7 @@ function packFactors({ download, id, scope, until, upload }: FactorEntry): unkno
   return [id, scope, upload, download, until]
 }
 
-/** The way to restore the entries of a call. Throws for what is not an entry. */
+/** The way to restore the entries of a call. Throws if the value is not an entry. */
 export const UNPACKED: Readonly<Record<string, (entry: unknown) => unknown>> = {
   setUsers: unpackUser,
   setFactors: unpackFactors,

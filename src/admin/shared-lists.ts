@@ -57,7 +57,7 @@ export type SharedListsOptions = {
 
 /**
  * Lists, keys and users of several nodes with one database: a change is sent to the others, which
- * make it in their tables, and all entries can be read again where a change may have been missed.
+ * apply it to their tables, and all entries can be read again where a change may have been missed.
  */
 export class SharedLists {
   readonly #options: SharedListsOptions
@@ -94,7 +94,7 @@ export class SharedLists {
     }
   }
 
-  /** Makes a change of another node. Rejects for what is not one. */
+  /** Applies a change of another node. Rejects if it is malformed. */
   async apply(change: unknown): Promise<void> {
     const { args, op } = (change ?? {}) as Partial<Change>
     if (!SHARED.some(name => name === op) || !Array.isArray(args) || !areArguments(args)) {
@@ -110,7 +110,7 @@ export class SharedLists {
     await call(...args.map(restore))
   }
 
-  /** Entries that change while the database is read stay as they are. */
+  /** Notes the changed entries while the database is read, which leaves them unchanged. */
   #note(args: readonly unknown[]): void {
     if (!this.#reading) return
     const entries = args.at(-1)

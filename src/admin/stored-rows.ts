@@ -2,8 +2,8 @@ import type { Database } from '../database/database.ts'
 import type { Table } from '../database/table.ts'
 
 /**
- * The database as `database.remove_action = false` wants it: what the API deletes stays in its
- * table, and is back after a restart.
+ * The database as `database.remove_action = false` wants it: rows that the API deletes
+ * stay in their table, and are loaded again at the next start.
  */
 export function withoutDeletes(database: Database): Database {
   return {

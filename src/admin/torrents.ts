@@ -65,7 +65,7 @@ export class Torrents {
     this.#nowSeconds = nowSeconds
   }
 
-  /** Torrents by hash. The database has those that memory had no space for. */
+  /** Torrents by hash, from memory, or else from the database. */
   async of(hashes: readonly string[]): Promise<(Torrent | undefined)[]> {
     const known = hashes.map(hash => {
       const counts = readTorrent(this.#engine, bytesOf(hash))
@@ -107,7 +107,7 @@ export class Torrents {
       const count = completed ?? known[n]?.completed
       const atLeast = completed === undefined
       const wasThere = putTorrent(this.#engine, bytesOf(hash), count, this.#nowSeconds(), atLeast)
-      // A row is enough: memory learns it with the torrent's next announce.
+      // The row is sufficient: its count is added in memory at the torrent's next announce.
       if (wasThere === undefined && !this.#rows) {
         throw new AdminError('database error', 'no memory for torrents')
       }
@@ -227,8 +227,8 @@ export class Torrents {
   }
 
   /**
-   * Finds the torrents that memory forgot and that were announced again since, and adds the counts
-   * that the database has of them. Returns their hashes.
+   * Finds the torrents that were evicted from memory and announced again since, and adds their
+   * counts in the database. Returns their hashes.
    */
   async #restoreForgotten(
     table: HashTable<TorrentRow>,

@@ -153,7 +153,7 @@ export class Users {
 
   /** Adds or changes users that the database has, such as those that another node has stored. */
   async enter(users: readonly UserEntry[]): Promise<Outcome[]> {
-    this.factors.forget(this.#replacedBy(users))
+    this.factors.forgetUsers(this.#replacedBy(users))
     const outcomes = users.map(user => this.#enter(user))
     await this.#removePeers()
     return outcomes
@@ -179,7 +179,7 @@ export class Users {
   async forget(keys: readonly string[]): Promise<Outcome[]> {
     const ids = keys.flatMap(key => this.#byKey.get(key)?.id ?? [])
     this.accounts.forget(ids)
-    this.factors.forget(ids)
+    this.factors.forgetUsers(ids)
     const outcomes = keys.map(key => this.#forget(key))
     await this.#removePeers()
     return outcomes

@@ -59,7 +59,7 @@ export class WriteBehind implements FlushStats {
     this.#running = this.#run()
   }
 
-  /** Writes now, after a write that is under way. */
+  /** Writes now, after a write that is in progress. */
   flush(): Promise<void> {
     this.#flushing = this.#flushing.then(() => this.#flush())
     return this.#flushing

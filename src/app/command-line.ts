@@ -74,8 +74,8 @@ export type Command =
   | { readonly does: 'print-config' | 'print-reference' | 'print-metrics' | 'help' | 'version' }
 
 /** Parses the command line. Throws an OperatorError with EX_USAGE. */
-export function parseCommandLine(words: readonly string[]): Command {
-  const { positionals, values } = parse(words)
+export function parseCommandLine(args: readonly string[]): Command {
+  const { positionals, values } = parse(args)
   if (values.help) return { does: 'help' }
   if (values.version) return { does: 'version' }
   if (values['print-config']) return { does: 'print-config' }
@@ -106,10 +106,10 @@ export function parseCommandLine(words: readonly string[]): Command {
     return { does: verb, file: values.config, path }
   }
   if (verb !== undefined && verb !== 'export' && verb !== 'import') {
-    throw usageError(`muster ${words.join(' ')}: unknown command ${verb}`)
+    throw usageError(`muster ${args.join(' ')}: unknown command ${verb}`)
   }
   if (verb !== undefined || foreign !== undefined) {
-    throw usageError(`muster ${words.join(' ')}: export and import need one FILE`)
+    throw usageError(`muster ${args.join(' ')}: export and import need one FILE`)
   }
   return { does: values['check-config'] ? 'check-config' : 'run', file: values.config }
 }
@@ -128,10 +128,10 @@ function filesOf(fileOf: (table: TableName) => string): TorrustActixFiles {
 
 const FILE = { type: 'string' } as const
 
-function parse(words: readonly string[]) {
+function parse(args: readonly string[]) {
   try {
     return parseArgs({
-      args: [...words],
+      args: [...args],
       strict: true,
       allowPositionals: true,
       options: {

@@ -111,7 +111,7 @@ export function nodeNumbers(nodes: Nodes | undefined, engine: Engine): NodeNumbe
 /** Seconds between readings of the lists while no NATS server is connected. */
 const READ_SECONDS = 60
 
-/** Sends administrative changes to the other nodes, and makes theirs. */
+/** Sends administrative changes to the other nodes, and applies the changes of the others. */
 export function shareLists(nodes: Nodes, shared: SharedLists, log: Logger): Part {
   const read = () =>
     shared.read().catch(error => {
@@ -127,7 +127,7 @@ export function shareLists(nodes: Nodes, shared: SharedLists, log: Logger): Part
       if (change?.op === 'reload') await read()
       else await shared.apply(change)
     } catch (error) {
-      log.error({ err: error }, 'could not make a change of another node')
+      log.error({ err: error }, 'could not apply a change of another node')
     }
   }
   const timer = setInterval(() => {

@@ -240,7 +240,7 @@ function administrationOptions(
     chunkSize: settings.chunk_size,
     sessionTtl: config.accounting.session_ttl,
     rtcTimeout: () => config.tracker_config.rtc_peers_timeout,
-    keepTorrents: structure.torrents.persistent,
+    storeTorrents: structure.torrents.persistent,
     torrentRules: {
       insertVacant: settings.insert_vacant,
       deleteRows: settings.remove_action,

@@ -1,6 +1,6 @@
 import type { CertificateFilter, CertificateReload } from '../admin/admin.ts'
 import type { Config } from '../config/config.ts'
-import { takeLive } from '../config/live.ts'
+import { liveConfigOf } from '../config/live.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import { type Engine, type EngineTables, setRules } from '../engine/engine.ts'
 import type { Parts } from '../lifecycle.ts'
@@ -129,7 +129,7 @@ export class Reload {
       throw new Error('the file is empty or ends early. To apply it as it is, restart muster.')
     }
     for (const warning of loaded.warnings) log.warn({ warning }, 'configuration')
-    const { config, waiting } = takeLive(running.config, loaded.config)
+    const { config, waiting } = liveConfigOf(running.config, loaded.config)
     const pairs = certificates.reread(config)
     logFaults(pairs.results, log)
     const claimed = await claimTcpListeners(config, pairs, log, running.claimed.ports)

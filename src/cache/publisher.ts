@@ -15,7 +15,7 @@ const RETRY_SECONDS_MAX = 60
 const STOP_MILLIS = 3000
 /** Changes by the API that wait for the next pass. More are found by the refresh. */
 const NOTED_MAX = 100_000
-/** Stripes read before other work of this thread gets its turn. */
+/** Stripes that are read before other work of this thread runs. */
 const STRIPES_AT_ONCE = 8
 
 export type PublisherOptions = {
@@ -25,7 +25,7 @@ export type PublisherOptions = {
   readonly ttl: number
   /** Write the counts of each address family instead of their sums. */
   readonly isSplit: boolean
-  /** Seconds between passes, at most. */
+  /** Maximum seconds between passes. */
   readonly interval: () => number
   readonly nowSeconds: () => number
   readonly log: Logger

@@ -6,7 +6,7 @@ function paths(kind: 'announce' | 'scrape'): ListKey {
     items: { type: 'string', format: 'tracker-path' },
     default: [`/${kind}`],
     allowed: `a list of paths of letters, digits and -._~/, each with at most one {key} and one {user_key}, such as ["/${kind}", "/tracker/{key}/${kind}.php"]`,
-    description: `Paths of ${kind}s. A path without places for keys accepts the keys before it, behind it or, in the form of Torrust-Actix, joined to it: /KEY/${kind}, /KEY/USERKEY/${kind}, /${kind}/KEY, /${kind}/KEY/USERKEY and /KEY/USERKEY${kind}. {key} and {user_key} fix the places of the keys. Where only one of keys and users is enabled, {key} is its key.`,
+    description: `Paths of ${kind}s. A path without {key} and {user_key} accepts the keys before it, behind it or, in the form of Torrust-Actix, joined to it: /KEY/${kind}, /KEY/USERKEY/${kind}, /${kind}/KEY, /${kind}/KEY/USERKEY and /KEY/USERKEY${kind}. {key} and {user_key} set the positions of the keys. Where only one of keys and users is enabled, {key} is its key.`,
   }
 }
 
@@ -20,7 +20,7 @@ function parameter(description: string): StringKey {
   }
 }
 
-/** Keys of `tracker_config` that say who may announce, and where a request has its keys. */
+/** Keys of `tracker_config` that set who may announce, and where a request has its keys. */
 export const ACCESS_KEYS = {
   whitelist_enabled: switchedOff('Accept announces only for torrents on the whitelist.'),
   blacklist_enabled: switchedOff('Reject announces for torrents on the blacklist.'),
@@ -37,10 +37,10 @@ export const ACCESS_KEYS = {
     'Reject announces of users that are not active. With false, the behaviour of Torrust-Actix, the flag is only stored.',
   ),
   allow_anonymous_scrape: switchedOff(
-    'Accept every scrape, where keys or users are enabled, and read no keys. Otherwise a scrape over HTTP needs the keys in its path. A scrape over UDP has the keys of the last announce from its address, or those in its options (BEP 41).',
+    'Accept every scrape, where keys or users are enabled, without checking keys. Otherwise a scrape over HTTP needs the keys in its path, and a scrape over UDP has the keys in its options (BEP 41) or those of the last announce from its address.',
   ),
   scrape_needs_key: switchedOn(
-    'Reject scrapes without keys, where keys or users are enabled. With false, the behaviour of Torrust-Actix, they are accepted, and only keys that a scrape has are checked.',
+    'Reject scrapes without keys, where keys or users are enabled. With false, the behaviour of Torrust-Actix, they are accepted, and the keys of a scrape are checked only if it has any.',
   ),
   announce_paths: paths('announce'),
   scrape_paths: paths('scrape'),
@@ -53,6 +53,6 @@ export const ACCESS_KEYS = {
     enum: ['hex', 'text'],
     default: 'hex',
     description:
-      'Form of keys: "hex" is 40 hexadecimal digits. "text" is 8 to 64 letters, digits and -._~, in which case matters; 40 hexadecimal digits, in which it does not, are among them. The database then has keys as text, whatever bin_type_hash and bin_type_key say.',
+      'Form of keys: "hex" is 40 hexadecimal digits. "text" is 8 to 64 letters, digits and -._~; case matters, except in a key of 40 hexadecimal digits. The database then stores keys as text, regardless of bin_type_hash and bin_type_key.',
   },
 } as const

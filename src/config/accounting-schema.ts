@@ -60,7 +60,7 @@ export const ACCOUNTING_SECTION = {
       maximum: 1000,
       unit: 'peers',
       description:
-        'Clients that a user may have in one torrent. Another one is credited; it receives the reason instead of peers. A client that is in the torrent can always announce. 0 means no limit.',
+        'Clients that a user may have in one torrent. A further client is credited, but receives a failure instead of peers. A client that is in the torrent already can always announce. 0 means no limit.',
     },
     downloads_per_user: {
       type: 'integer',
@@ -69,10 +69,10 @@ export const ACCOUNTING_SECTION = {
       maximum: 1_000_000,
       unit: 'torrents',
       description:
-        'Torrents that a user may download at once. A client in another one is credited; it receives the reason instead of peers. Seeding is not limited. 0 means no limit.',
+        'Torrents that a user may download at once. A client in a further torrent is credited, but receives a failure instead of peers. Seeding is not limited. 0 means no limit.',
     },
     credit_idle_upload: switchedOn(
-      'Credit upload that is reported while the torrent has no leecher. It is counted separately in any case.',
+      'Credit upload that is reported while the torrent does not have a leecher. This upload is counted separately in any case.',
     ),
   },
 } as const satisfies SectionSchema

@@ -39,7 +39,7 @@ export const CACHE_SECTION = {
       maximum: 2_592_000,
       unit: 'seconds',
       description:
-        'Seconds until an entry expires. Torrents with peers are written again within half of this time. 0: entries do not expire.',
+        'Seconds until an entry expires. Torrents with peers are written again within half of this time. 0 means that entries do not expire.',
     },
     split_peers: switchedOff(
       'Write seven counts (seeders and leechers over IPv4, IPv6 and WebRTC, and completed downloads) instead of three.',

@@ -106,10 +106,10 @@ export const DATABASE_SECTIONS = {
         'Add announced torrents to the database. Without keys, users and a whitelist, a torrent is added once it has peers of several addresses. With false, only torrents that are already in the database are updated.',
       ),
       remove_action: switchedOn(
-        'Delete from the database what is deleted through the API. With false, the default of Torrust-Actix, the rows stay, and what they hold is back after a restart.',
+        'Delete from the database what is deleted through the API. With false, the default of Torrust-Actix, the rows stay, and are loaded again at the next start.',
       ),
       delete_silent_torrents: switchedOff(
-        'Delete torrents from the database, with their counts, that had no announce for tracker_config.peers_timeout.',
+        'Delete torrents without an announce for tracker_config.peers_timeout from the database, with their counts.',
       ),
       update_completed: switchedOn("Write each torrent's count of completed downloads."),
       update_peers: switchedOff("Write each torrent's counts of seeders and leechers."),
@@ -126,8 +126,9 @@ export const DATABASE_SECTIONS = {
         default: 5,
         minimum: 1,
         maximum: 3600,
+        unit: 'seconds',
         description:
-          'Seconds that the database may take to answer a statement, and that a change may wait for its turn. After that the change has failed and the connection is closed.',
+          'Seconds that the database may take to answer a statement, and that a change may wait for earlier ones. After that, the change fails and the connection is closed.',
       },
     },
   },
@@ -185,7 +186,7 @@ export const DATABASE_SECTIONS = {
   },
   'database_structure.key_ends': {
     description:
-      'The table of the times at which keys expire, for muster alone, so that a restart does not renew a key. It is created when the database is first used.',
+      'The table of the times at which keys expire, so that a restart does not renew a key. Only muster uses it, and creates it when the database is first used.',
     list: false,
     environment: 'DATABASE_STRUCTURE__KEY_ENDS__',
     restart: 'all',
@@ -215,7 +216,7 @@ export const DATABASE_SECTIONS = {
   },
   'database_structure.user_torrents': {
     description:
-      "The table of each user's numbers in each torrent. muster creates it when users are enabled.",
+      "The table of each user's counts in each torrent. muster creates it when users are enabled.",
     list: false,
     environment: 'DATABASE_STRUCTURE__USER_TORRENTS__',
     restart: 'all',
@@ -237,7 +238,8 @@ export const DATABASE_SECTIONS = {
     },
   },
   'database_structure.sessions': {
-    description: 'The table of sessions, for muster alone. It is created when users are enabled.',
+    description:
+      'The table of sessions. Only muster uses it, and creates it when users are enabled.',
     list: false,
     environment: 'DATABASE_STRUCTURE__SESSIONS__',
     restart: 'all',
@@ -245,7 +247,7 @@ export const DATABASE_SECTIONS = {
   },
   'database_structure.factors': {
     description:
-      'The table of factors of credited bytes, for muster alone. It is created when users are enabled.',
+      'The table of factors of credited bytes. Only muster uses it, and creates it when users are enabled.',
     list: false,
     environment: 'DATABASE_STRUCTURE__FACTORS__',
     restart: 'all',

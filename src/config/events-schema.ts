@@ -52,7 +52,7 @@ export const EVENTS_SECTION = {
       maximum: 10_000_000,
       unit: 'events',
       description:
-        'Events that wait for a receiver at most, about 400 bytes of memory each. When a receiver is unreachable for so long that more would wait, new events are dropped for it and counted.',
+        'Maximum number of events that wait for a receiver, about 400 bytes of memory each. When the receiver is unreachable and the queue is full, new events are dropped and counted.',
     },
     batch: {
       type: 'integer',
@@ -60,13 +60,13 @@ export const EVENTS_SECTION = {
       minimum: 1,
       maximum: 10_000,
       unit: 'events',
-      description: 'Events in one request at most.',
+      description: 'Maximum number of events in one request.',
     },
     delay: seconds(1, 0, 'Seconds that an event may wait for others to be sent with it.'),
     timeout: seconds(
       10,
       1,
-      'Seconds that a receiver may take for a batch. After that, the batch is sent again: after 0.5 seconds at first, and up to a minute after repeated failures.',
+      'Seconds that a receiver may take for a batch. Then the batch is sent again, after 0.5 seconds at first, and after up to one minute when it fails repeatedly.',
     ),
     spool: {
       type: 'string',
@@ -74,7 +74,7 @@ export const EVENTS_SECTION = {
       default: 'data/events',
       allowed: 'the path of a file',
       description:
-        'Files, one for each receiver, in which events wait that could not be sent before the tracker stopped. Their names begin with this path. They are sent at the next start.',
+        'Beginning of the paths of the files, one for each receiver, that store events which could not be sent before the tracker stopped. These events are sent after the next start.',
     },
     webhook_url: address(
       'https?',
@@ -99,7 +99,7 @@ export const EVENTS_SECTION = {
       'Subject of the messages, one for each event.',
     ),
     nats_jetstream: switchedOff(
-      'Wait until a JetStream stream has stored each event. Without, an event counts as sent once the server has it, and a subscriber that is not connected misses it.',
+      'Wait until a JetStream stream has stored each event. With false, an event counts as sent once the server has received it, and a subscriber that is not connected misses it.',
     ),
     redis_url: address(
       'rediss?',

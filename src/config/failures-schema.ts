@@ -23,7 +23,8 @@ const intervals: NumberTableKey = {
   additionalProperties: { type: 'integer', minimum: 1, maximum: 86_400 },
   default: {},
   allowed: 'a table of whole numbers of seconds between 1 and 86400, such as { overloaded = 60 }',
-  description: 'Seconds that replace short_interval or long_interval, by the same names.',
+  description:
+    'Seconds that replace short_interval or long_interval, by the same names of failures.',
 }
 
 /** The answers to refused requests. */
@@ -41,7 +42,7 @@ export const FAILURES_SECTION = {
     long_interval: seconds(
       1800,
       1,
-      'Seconds for other causes, such as an expired key or a blacklisted torrent.',
+      'Seconds after which a client retries for other causes, such as an expired key or a blacklisted torrent.',
     ),
     texts,
     intervals,

@@ -38,6 +38,8 @@ export type ForeignKeys = { readonly warnings: string[]; readonly faults: string
 
 type Table = Record<string, unknown>
 
+type IsForeign = (name: string, value: unknown) => boolean
+
 /**
  * Copies environment variables that only Torrust-Actix uses into `raw`, to be handled like keys.
  */
@@ -59,12 +61,12 @@ export function applyForeignEnvironment(
 }
 
 /**
- * Removes all such keys from a parsed configuration and returns the warnings and errors for them.
+ * Removes these keys from a parsed configuration and returns the warnings and errors for them.
  */
-export function takeForeignKeys(raw: Table): ForeignKeys {
+export function removeForeignKeys(raw: Table): ForeignKeys {
   const ignored: string[] = []
   const faults: string[] = []
-  walk(raw, '', (name, value) => {
+  removeKeys(raw, '', (name, value) => {
     const pattern = name.replace(/\[\d+\]/g, '[]')
     const [section = ''] = pattern.split('.')
     // TOML allows names such as __proto__, which every object inherits.
@@ -113,20 +115,20 @@ function fits(name: string, pattern: string): boolean {
 }
 
 /**
- * Calls `take` for every key that is not a table. Removes the keys for which it returns true, and
- * tables that become empty.
+ * Removes every key for which `isForeign` returns true, and tables that become empty. `isForeign`
+ * is called for every key that is not a table.
  */
-function walk(table: Table, prefix: string, take: (name: string, value: unknown) => boolean): void {
+function removeKeys(table: Table, prefix: string, isForeign: IsForeign): void {
   for (const [key, value] of Object.entries(table)) {
     const name = prefix ? `${prefix}.${key}` : key
     if (isTable(value)) {
       const before = Object.keys(value).length
-      walk(value, name, take)
+      removeKeys(value, name, isForeign)
       if (before > 0 && Object.keys(value).length === 0) delete table[key]
     } else if (Array.isArray(value) && value.length > 0 && value.every(isTable)) {
       value.forEach((item, n) => {
-        walk(item, `${name}[${n}]`, take)
+        removeKeys(item, `${name}[${n}]`, isForeign)
       })
-    } else if (take(name, value)) delete table[key]
+    } else if (isForeign(name, value)) delete table[key]
   }
 }

@@ -34,8 +34,8 @@ const PROFILES = {
 } as const
 
 /**
- * Fills in the limits that the profile of a raw configuration sets and that the file does not. A
- * file that sets `peers_per_address` wants it enforced on leechers, too, unless it says otherwise.
+ * Adds the limits of the profile that the file does not set. A file that sets `peers_per_address`
+ * wants it enforced on leechers, too, unless it sets `serve_excess_leechers`.
  */
 export function applyProfile(raw: Record<string, unknown>): void {
   const { limits } = raw
@@ -121,7 +121,7 @@ export const LIMITS_SECTION = {
       maximum: 1_000_000,
       unit: 'connections',
       description:
-        'Connections from one IPv4 address or IPv6 /64 to all HTTP and API servers, in each worker process. Further ones are closed at once. Connections from trusted_proxies are not counted. Needs frontend.http = "node". 0 means no limit.',
+        'Connections from one IPv4 address or IPv6 /64 to all HTTP and API servers, in each worker process. Further connections are closed at once. Connections from trusted_proxies are not counted. Needs frontend.http = "node". 0 means no limit.',
     },
     refuse_private_addresses: switchedOff(
       'Reject peers whose address is not reachable from the internet: private, loopback, link-local, multicast, reserved, documentation, 6to4 and Teredo addresses.',

@@ -10,12 +10,12 @@ export type LiveConfig = {
 
 type Table = Record<string, unknown>
 
-/** `wanted` with the keys that need a restart set as in `running`. */
-export function takeLive(running: Config, wanted: Config): LiveConfig {
+/** Returns `wanted` with the running values of the keys that need a restart. */
+export function liveConfigOf(running: Config, wanted: Config): LiveConfig {
   const config = structuredClone(wanted)
   const waiting: string[] = []
 
-  function keep(name: string, keys: readonly string[], from: Table, to: Table): void {
+  function holdBack(name: string, keys: readonly string[], from: Table, to: Table): void {
     for (const key of keys) {
       if (JSON.stringify(from[key]) === JSON.stringify(to[key])) continue
       waiting.push(`${name}.${key}`)
@@ -33,7 +33,7 @@ export function takeLive(running: Config, wanted: Config): LiveConfig {
       path.reduce((table, part) => table[part] as Table, config as Table)
     const [from, to] = [tableOf(running), tableOf(config)]
     if (!section.list) {
-      keep(name, keys, from[last] as Table, to[last] as Table)
+      holdBack(name, keys, from[last] as Table, to[last] as Table)
       continue
     }
     const [before, after] = [from[last] as Table[], to[last] as Table[]]
@@ -42,7 +42,9 @@ export function takeLive(running: Config, wanted: Config): LiveConfig {
       to[last] = before
       continue
     }
-    for (const [n, table] of before.entries()) keep(`${name}[${n}]`, keys, table, after[n] as Table)
+    for (const [n, table] of before.entries()) {
+      holdBack(`${name}[${n}]`, keys, table, after[n] as Table)
+    }
   }
   return { config: deepFreeze(config), waiting }
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { parse, TomlError } from 'smol-toml'
 import { configError } from '../errors.ts'
 import type { Config } from './config.ts'
-import { applyForeignEnvironment, takeForeignKeys } from './foreign-keys.ts'
+import { applyForeignEnvironment, removeForeignKeys } from './foreign-keys.ts'
 import type { KeySchema, SectionSchema } from './key-schema.ts'
 import { SECTIONS } from './schema.ts'
 import { validateConfig } from './validate.ts'
@@ -32,8 +32,8 @@ export function loadConfig({ file, environment }: LoadOptions): LoadedConfig {
   const raw = file === undefined ? {} : parseToml(file, text)
   applyEnvironment(raw, environment)
   applyForeignEnvironment(raw, environment)
-  const aliased = takeAliases(raw)
-  const { warnings, faults } = takeForeignKeys(raw)
+  const aliased = translateAliases(raw)
+  const { warnings, faults } = removeForeignKeys(raw)
   faults.push(...persistentTables(raw))
   if (faults.length > 0) throw configError(faults)
   const config = validateConfig(raw)
@@ -71,13 +71,13 @@ function persistentTables(raw: Table): string[] {
   return []
 }
 
-/** Where nothing is stored, the path of a database in memory, as in Torrust-Actix, is not used. */
+/** Removes the path of a database in memory, which Torrust-Actix has, where nothing is stored. */
 function forgetMemoryDatabase({ database }: Table): void {
   if (!isTable(database) || database['persistent'] !== false) return
   if (/^sqlite:(\/\/)?:memory:/.test(String(database['path']))) delete database['path']
 }
 
-/** The text of a whole number, as an environment variable has it. */
+/** Whether the value is the text of a whole number, which an environment variable may be. */
 function isDigits(value: unknown): boolean {
   return typeof value === 'string' && /^\d+$/.test(value)
 }
@@ -87,7 +87,7 @@ function isTable(value: unknown): value is Table {
 }
 
 /** Translates the spellings of Torrust-Actix. */
-function takeAliases(raw: Table): string[] {
+function translateAliases(raw: Table): string[] {
   const warnings: string[] = []
   if ('log_console_interval' in raw) {
     const seconds = raw['log_console_interval']

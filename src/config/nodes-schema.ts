@@ -84,7 +84,7 @@ export const NODES_SECTION = {
       maximum: 4096,
       unit: 'MiB',
       description:
-        'MiB of memory for announces that could not be sent because no NATS server was reachable, 48 bytes each. Beyond it the oldest are dropped, and the other nodes fetch what is missing later.',
+        'MiB of memory for announces that could not be sent because no NATS server was reachable, 48 bytes each. When it is full, the oldest are dropped, and the other nodes fetch the missing ones later.',
     },
     counts: switchedOff(
       'Send the transferred bytes of clients with every announce, so that the API shows them on every node. They are always sent where users are enabled.',

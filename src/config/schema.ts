@@ -48,11 +48,15 @@ export const SCHEMA = {
         1,
         'Seconds between deletions of expired keys. Expired keys are rejected immediately; this only controls when they are deleted.',
       ),
-      request_interval: seconds(1800, 1, 'Seconds between announces, which responses state.'),
+      request_interval: seconds(
+        1800,
+        1,
+        'Seconds between announces, sent in responses as interval.',
+      ),
       request_interval_minimum: seconds(
         1800,
         1,
-        'Minimum seconds between announces, which responses state; at most request_interval.',
+        'Minimum seconds between announces, sent in responses as min interval; at most request_interval.',
       ),
       request_interval_jitter: {
         type: 'integer',
@@ -220,7 +224,7 @@ export const SCHEMA = {
         maximum: 86_400,
         unit: 'seconds',
         description:
-          'Seconds between log lines with the counts of torrents, peers, downloads, lists and keys. 0: no such lines. log_console_interval of Torrust-Actix sets it.',
+          'Seconds between log lines with the counts of torrents, peers, downloads, lists and keys. 0 logs none. log_console_interval of Torrust-Actix sets this key.',
       },
     },
   },

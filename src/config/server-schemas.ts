@@ -54,7 +54,7 @@ const CONNECTIONS = {
     maximum: 1_000_000,
     unit: 'connections',
     description:
-      'Connections to this address in each worker process. Further ones are closed at once. Needs frontend.http = "node". 0 means no limit.',
+      'Connections to this address in each worker process. Further connections are closed at once. Needs frontend.http = "node". 0 means no limit.',
   },
 } as const satisfies Readonly<Record<string, KeySchema>>
 
@@ -83,7 +83,7 @@ const EXTERNAL_IP = {
     default: '',
     allowed: 'an IPv4 address, an IPv6 address, both with a comma between, or ""',
     description:
-      'Public addresses of the network that the tracker is in. Public clients get them in place of the private and loopback addresses of other peers, whose ports the router has to forward. Empty: public clients do not get such peers.',
+      'Public addresses of the network that the tracker is in. Public clients get them instead of the private and loopback addresses of other peers, and the router has to forward the ports of these peers. Empty: public clients do not get such peers.',
   },
 } as const satisfies Readonly<Record<string, KeySchema>>
 

@@ -89,7 +89,7 @@ export function validateConfig(raw: Record<string, unknown>): Config {
 /** Compiled schemas by the names of the sections that a configuration sets. */
 const checks = new Map<string, ValidateFunction<ConfigText>>()
 
-/** Throws an OperatorError if the schema does not allow a value; fills in the defaults. */
+/** Fills in the defaults. Throws an OperatorError if the schema does not allow a value. */
 function checkValues(raw: Record<string, unknown>): asserts raw is ConfigText {
   const names = Object.keys(raw).filter(name => sectionNamesAt([]).includes(name))
   const id = names.sort().join(' ')

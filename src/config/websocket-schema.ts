@@ -23,17 +23,17 @@ export const WEBSOCKET_SECTION = {
     drain_time: seconds(
       3600,
       0,
-      'Seconds for which open WebSockets continue after a reload or a new certificate; an old worker process serves them meanwhile. Then they are closed, and clients reconnect.',
+      'Seconds for which open WebSockets stay open after a reload or a new certificate; the old worker processes serve them meanwhile. Then they are closed, and clients reconnect.',
     ),
     sockets_per_address: bound(
       [512, 0, 1_000_000],
       'sockets',
-      'Open WebSockets of one address in all workers. More are refused with status 429. An IPv6 /48 may have four times as many in one worker. 0 means no limit.',
+      'Open WebSockets of one address in all workers. Further WebSockets are refused with status 429. An IPv6 /48 may have four times as many in one worker. 0 means no limit.',
     ),
     torrents_per_socket: bound(
       [10_000, 0, 1_000_000],
       'torrents',
-      'Torrents that may be announced over one WebSocket. Further ones are answered with a failure. 0 means no limit.',
+      'Torrents that may be announced over one WebSocket. Announces of further torrents are answered with a failure. 0 means no limit.',
     ),
     torrents_per_address: bound(
       [50_000, 0, 10_000_000],
@@ -43,7 +43,7 @@ export const WEBSOCKET_SECTION = {
     messages_per_second: bound(
       [100, 1, 100_000],
       'messages',
-      'Messages per second that one WebSocket may send. Messages above that wait, at most 1 MiB of them; more are dropped.',
+      'Messages per second that one WebSocket may send. Messages above this rate wait, up to 1 MiB of them; further ones are dropped.',
     ),
     messages_burst: bound(
       [2000, 1, 1_000_000],
@@ -83,7 +83,7 @@ export const WEBSOCKET_SECTION = {
     peer_address_offers_per_second: bound(
       [10, 1, 100_000],
       'offers',
-      'Offers per second from all WebSockets of one address to one WebSocket. A few more are relayed for each WebSocket that makes few.',
+      'Offers per second from all WebSockets of one address to one WebSocket. A WebSocket that makes few offers can exceed this rate by a few.',
     ),
     peer_address_offers_burst: bound(
       [256, 1, 100_000],
@@ -93,7 +93,7 @@ export const WEBSOCKET_SECTION = {
     offers_awaited: bound(
       [1024, 16, 100_000],
       'offers',
-      'Offers to one WebSocket whose answers are awaited. Beyond that, the address with the most offers loses its oldest.',
+      'Maximum offers to one WebSocket that wait for an answer. When it is reached, the oldest offer of the address with the most offers is dropped.',
     ),
     offer_time: bound(
       [60, 10, 600],
@@ -103,7 +103,7 @@ export const WEBSOCKET_SECTION = {
     description_size: bound(
       [16_384, 1024, 65_536],
       'bytes',
-      'Bytes of the session description in an offer or answer. Longer ones are answered with a failure. Browsers send up to 4 KiB.',
+      'Maximum bytes of the session description in an offer or answer. Longer ones are answered with a failure. Browsers send up to 4 KiB.',
     ),
     offer_backlog: bound(
       [65_536, 1024, 16_777_216],
@@ -113,7 +113,7 @@ export const WEBSOCKET_SECTION = {
     backlog: bound(
       [524_288, 65_536, 67_108_864],
       'bytes',
-      'Maximum unread bytes of a client; above that, nothing is sent to it. At half of that, its own messages wait.',
+      'Maximum unread bytes of a client; above that, nothing is sent to it. Above half of that, the messages that it sends wait.',
     ),
   },
 } as const satisfies SectionSchema

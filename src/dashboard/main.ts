@@ -80,10 +80,10 @@ function wait(millis: number, signal: AbortSignal): Promise<void> {
 
 function visible(signal: AbortSignal): Promise<void> {
   return new Promise(resolve => {
-    const look = () => {
+    const check = () => {
       if (!document.hidden) resolve()
     }
-    document.addEventListener('visibilitychange', look, { signal })
+    document.addEventListener('visibilitychange', check, { signal })
     signal.addEventListener('abort', () => resolve())
   })
 }

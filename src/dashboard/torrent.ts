@@ -47,7 +47,7 @@ export class TorrentSection {
     showTorrent(shown)
     this.#found.hidden = false
     hideTorrentUsers()
-    return shown.torrent ? message : `${message} The tracker knows no such torrent.`.trim()
+    return shown.torrent ? message : `${message} The tracker does not have this torrent.`.trim()
   }
 
   #search(hash: string): Promise<void> {

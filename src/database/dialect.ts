@@ -32,7 +32,7 @@ export type Dialect = {
 
 export type FoundColumn = {
   readonly name: string
-  /** Type in the database's words, in lower case. */
+  /** Name of the type in the database, in lower case. */
   readonly type: string
   /** Whether the column by itself is the primary key or has a unique index. */
   readonly unique: boolean

@@ -4,7 +4,7 @@ const END_MIN = 1_000_000_000
 /** The largest lifetime that the columns of Torrust-Actix have space for. */
 const LIFETIME_MAX = 2 ** 31 - 1
 
-/** Seconds that Torrust-Actix may count from `now` on; 0 for ever, and at least 1 otherwise. */
+/** Lifetime in seconds from `now` on, for Torrust-Actix; 0 for a key that never expires. */
 export function lifetimeOf(end: number, now: number): number {
   return end === 0 ? 0 : Math.min(Math.max(end - now, 1), LIFETIME_MAX)
 }
@@ -12,7 +12,7 @@ export function lifetimeOf(end: number, now: number): number {
 /**
  * The Unix second at which a key ends, from a number of Torrust-Actix: a lifetime that starts
  * `now`, or from END_MIN on the end itself, as earlier versions of muster and its own exports have
- * it. 0 is never.
+ * it. 0 means never.
  */
 export function endOf(timeout: number, now: number): number {
   return timeout === 0 || timeout >= END_MIN ? timeout : now + timeout

@@ -69,7 +69,7 @@ export type LedgerRow = {
   completedAt: number
 }
 
-/** Rows that are wanted: those that meet each given condition. */
+/** Selects the rows that meet every given condition. */
 export type RowFilter = {
   /** The user has completed the torrent. */
   readonly isCompleted?: boolean

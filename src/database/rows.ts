@@ -27,5 +27,5 @@ export type UserRow = {
 /** A row of the table of keys as Torrust-Actix has it: a lifetime that starts when it is loaded. */
 export type LifetimeRow = { readonly hash: string; readonly timeout: number }
 
-/** When a key ends whose row in the table of keys has this lifetime. */
+/** The time at which a key expires, as long as the table of keys has this lifetime for it. */
 export type KeyEndRow = { readonly hash: string; readonly lifetime: number; readonly end: number }

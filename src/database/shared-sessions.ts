@@ -30,7 +30,7 @@ import { addToUsers, lockUsers } from './user-sums.ts'
  * which order, and how often.
  */
 
-/** Columns beside those that a single node stores. */
+/** Columns in addition to those that a single node stores, and their fields. */
 const TOTALS = [
   ['base_up', 'baseUp'],
   ['base_down', 'baseDown'],
@@ -88,8 +88,8 @@ export async function addTotals(
 }
 
 /**
- * Makes the totals of a row fit its counts. They do not in a row that a single node has written: it
- * credits users without totals, and leaves these columns as they are.
+ * Makes the totals of a row match its counts. They differ in a row that a single node has written,
+ * because it credits users without totals and does not change these columns.
  */
 export function consistent(row: StoredTotals): StoredTotals {
   const base = (high: number, low: number, raw: number) => Math.max(low, high - raw, 0)
@@ -109,7 +109,7 @@ export type SharedTables = {
   readonly torrents: Outline<LedgerRow>
 }
 
-/** Writes a batch; the numbers of its users become those that it has added. */
+/** Writes a batch, and sets the numbers of its users to what it has added. */
 export async function writeShared(
   { dialect, transact }: Store,
   tables: SharedTables,

@@ -28,15 +28,15 @@ export type Table<Row> = {
 
 /** The table of keys. */
 export type KeyTable<Row> = Table<Row> & {
-  /** Writes the rest of the lifetimes of keys that end in the database when `rows` say. */
+  /** Writes the remaining lifetimes of the keys whose end in the database is that in `rows`. */
   refresh(rows: readonly Row[]): Promise<void>
-  /** Removes those of the keys that expired by the Unix second `now` in the database, too. */
+  /** Removes the keys that have expired in the database, too, by the Unix second `now`. */
   removeExpired(hashes: readonly string[], now: number): Promise<void>
 }
 
 /** A table whose rows are found by their hash. */
 export type HashTable<Row> = Table<Row> & {
-  /** The rows of those hashes that the table has, in no order. */
+  /** The rows of those hashes that the table has, in no particular order. */
   find(hashes: readonly string[]): Promise<Row[]>
   /**
    * Changes the named fields of existing rows, in one transaction. The number in `summed` is added

@@ -24,13 +24,13 @@ export function usersTable(store: Store, shape: UserShape): Table<UserRow> {
     load: () => loadRows(store, shape),
     async save(rows) {
       for (const part of inParts(rows, chunkSize)) {
-        const { kept, replaced, keys } = sortOut(part)
+        const { latest, replaced, keys } = sortOut(part)
         await transact(async db => {
           const holders = await usersWith(db, shape, keys)
-          const removed = holders.filter(user => kept.get(user.id)?.key !== user.key)
+          const removed = holders.filter(user => latest.get(user.id)?.key !== user.key)
           const ids = new Set([...replaced, ...removed.map(user => user.id)])
           await deleteWhere(db, shape, primary, [...ids].map(id))
-          await upsert(db, dialect, shape, [...kept.values()])
+          await upsert(db, dialect, shape, [...latest.values()])
         })
       }
     },
@@ -63,15 +63,15 @@ export function usersTable(store: Store, shape: UserShape): Table<UserRow> {
  * later one stays, and the earlier one's id is deleted unless a later row has it.
  */
 function sortOut(rows: readonly UserRow[]) {
-  const kept = new Map<string, UserRow>()
+  const latest = new Map<string, UserRow>()
   const ids = new Set<string>()
   const keys = new Set<string>()
   for (const row of rows.toReversed()) {
-    if (!ids.has(row.id) && !keys.has(row.key)) kept.set(row.id, row)
+    if (!ids.has(row.id) && !keys.has(row.key)) latest.set(row.id, row)
     ids.add(row.id)
     keys.add(row.key)
   }
-  return { kept, replaced: [...ids].filter(id => !kept.has(id)), keys: [...keys] }
+  return { latest, replaced: [...ids].filter(id => !latest.has(id)), keys: [...keys] }
 }
 
 /** Id and key of each user who has one of these keys. */

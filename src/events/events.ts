@@ -61,7 +61,7 @@ async function createReceivers(config: EventsConfig): Promise<Receiver[]> {
   return receivers
 }
 
-/** Takes events from the engine and from the ledger, and sends them to all receivers. */
+/** Reads events from the engine and from the ledger, and sends them to all receivers. */
 export class Events implements Part {
   readonly #options: EventsOptions
   readonly #kinds: ReadonlySet<string>
@@ -133,13 +133,13 @@ export class Events implements Part {
       const file = spool.path
       log.warn(
         { receiver: outbox.name, events: lines.length, file },
-        'events wait in a file for the next start',
+        'unsent events are stored in a file until the next start',
       )
     }
     return true
   }
 
-  /** Takes what the engine has recorded. Other work of this thread gets its turn in between. */
+  /** Reads the events that the engine has recorded, with pauses for other work of this thread. */
   async #read(): Promise<void> {
     const { eventLog } = this.#options
     if (!eventLog) return

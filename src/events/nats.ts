@@ -38,7 +38,7 @@ export function createNats(options: NatsOptions): Receiver {
           return
         }
         for (const line of lines) nats.publish(subject, line)
-        // The server answers the PING behind the messages when it has taken them.
+        // The server answers the PING after the messages once it has processed them.
         await nats.flush()
       } catch (error) {
         drop()
@@ -62,7 +62,7 @@ function connectionOptions({ url, timeoutMillis }: NatsOptions) {
     // The outbox tries again, with a new connection.
     reconnect: false,
     ...(protocol === 'tls:' && { tls: {} }),
-    // Of a URL without a password, the user is a token.
+    // In a URL without a password, the user is a token.
     ...(user !== '' && (secret === '' ? { token: user } : { user, pass: secret })),
   }
 }

@@ -14,7 +14,7 @@ export type Receiver = {
 
 export type OutboxOptions = {
   readonly receiver: Receiver
-  /** Lines that wait at most. */
+  /** Maximum number of lines that wait. */
   readonly capacity: number
   readonly batch: number
   readonly delayMillis: number
@@ -95,7 +95,7 @@ export class Outbox {
     }
   }
 
-  /** Waits for lines, and for more to go with them. Undefined once it stops and none waits. */
+  /** Waits for lines, and for more to be sent with them. Undefined once stopped without lines. */
   async #nextBatch(): Promise<string[] | undefined> {
     const { batch, delayMillis } = this.#options
     while (this.#queue.length === 0) {

@@ -19,12 +19,12 @@ export class Spool {
     if (!existsSync(this.path)) return []
     const lines = readFileSync(this.path, 'utf8').split('\n')
     // A line that was not written to its end is not JSON.
-    const whole = lines.filter(isJson)
-    this.#left = whole.length
-    return whole
+    const complete = lines.filter(isJson)
+    this.#left = complete.length
+    return complete
   }
 
-  /** Removes the file once so many lines were sent that its own are among them. */
+  /** Removes the file once `count`, the lines sent since the start, includes all of its lines. */
   sent(count: number): void {
     if (this.#left === 0 || count < this.#left) return
     this.#left = 0

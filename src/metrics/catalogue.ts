@@ -170,23 +170,29 @@ export const CATALOGUE = {
     'Snapshots that could not be written or restored.',
   ),
 
-  muster_cache_up: gauge('', 'Whether the last write reached the cache of counts.'),
-  muster_cache_writes_total: counter('writes', 'Passes of the cache that succeeded.'),
-  muster_cache_failures_total: counter('writes', 'Passes of the cache that failed.'),
+  muster_cache_up: gauge('', '1 if the last write reached the cache of counts, otherwise 0.'),
+  muster_cache_writes_total: counter(
+    'writes',
+    'Writes of changed counts to the cache that succeeded.',
+  ),
+  muster_cache_failures_total: counter(
+    'writes',
+    'Writes of changed counts to the cache that failed.',
+  ),
   muster_cache_torrents_total: counter('torrents', 'Entries written to the cache.'),
 
-  muster_database_up: gauge('', 'Whether the last write reached the database.'),
+  muster_database_up: gauge('', '1 if the last write reached the database, otherwise 0.'),
   muster_database_writes_total: counter('writes', 'Writes of counters that succeeded.'),
   muster_database_failures_total: counter('writes', 'Writes of counters that failed.'),
   muster_database_rows_total: counter('rows', 'Rows that writes of counters changed.'),
   muster_database_busy_seconds_total: counter('seconds', 'Time spent on writes of counters.'),
   muster_database_write_timestamp_seconds: gauge(
     'seconds',
-    'Last successful write of counters, in Unix time; 0 before the first.',
+    'Time of the last successful write of counters, in Unix time; 0 before the first.',
   ),
   muster_database_set_aside: gauge(
     'users',
-    'Users whose counters the database rejects: a value, a constraint or a trigger. They are retried.',
+    'Users whose counters the database rejects because of a value, a constraint or a trigger. The writes are retried.',
   ),
   muster_sessions: gauge('sessions', 'Sessions of users that are remembered.'),
   muster_sessions_evicted_total: counter(
@@ -207,7 +213,7 @@ export const CATALOGUE = {
   }),
   muster_events_dropped_total: counter(
     'events',
-    'Events that were dropped because events.queue waited already: for one receiver, or for all of them before they were read from the engine.',
+    'Events that were dropped because events.queue events were waiting already: for one receiver, or for all of them before they were read from the engine.',
     { receiver: 'webhook, nats, redis, all' },
   ),
   muster_events_failures_total: counter(
@@ -227,7 +233,7 @@ export const CATALOGUE = {
 
   muster_keys_cleanup_timestamp_seconds: gauge(
     'seconds',
-    'Last deletion of expired keys, in Unix time; 0 before the first.',
+    'Time of the last deletion of expired keys, in Unix time; 0 before the first.',
   ),
 
   muster_workers: gauge('processes', 'Running cluster workers.'),
@@ -241,7 +247,7 @@ export const CATALOGUE = {
     PROCESS,
   ),
   muster_process_cpu_seconds_total: counter('seconds', 'Processor time of all threads.', PROCESS),
-  muster_process_resident_memory_bytes: gauge('bytes', 'Memory in use.', PROCESS),
+  muster_process_resident_memory_bytes: gauge('bytes', 'Resident memory.', PROCESS),
   muster_process_heap_bytes: gauge('bytes', 'JavaScript heap of the main thread.', {
     ...PROCESS,
     state: 'total, used',
@@ -278,7 +284,11 @@ export const CATALOGUE = {
     'Age of the last batch of announces of the node on arrival, by the clocks of both.',
     NODE,
   ),
-  muster_nodes_clock_seconds: gauge('seconds', 'Time by which the node’s clock is ahead.', NODE),
+  muster_nodes_clock_seconds: gauge(
+    'seconds',
+    'Time by which the clock of the node is ahead.',
+    NODE,
+  ),
   muster_nodes_settings_differ: gauge(
     '',
     '1 while the node has other settings of [tracker_config], [limits] or [accounting].',
@@ -295,7 +305,7 @@ export const CATALOGUE = {
   ),
   muster_nodes_deltas_total: counter(
     'announces',
-    'Announces sent to other nodes, and those of others: applied, older than what was known, or expired.',
+    'Announces sent to other nodes, and received from them: applied, older than the known ones, or expired.',
     { result: 'sent, applied, older, expired' },
   ),
   muster_nodes_dropped_total: counter(

@@ -5,10 +5,10 @@ const HEAD = `# Metrics
 Printed by \`muster --print-metrics\`.
 
 The API serves these at \`/metrics\` in Prometheus' text format, behind the API's token.
-[monitoring](../monitoring/README.md) has a Prometheus configuration, alert rules and a Grafana
-dashboard. Counters start at 0 with the tracker; those of workers that died are included. Workers
-report their counters once a second. A metric without a value is absent, such as those of the
-database without a database.
+[Monitoring](../monitoring/README.md) has a Prometheus configuration, alert rules and a Grafana
+dashboard. Counters start at 0 with the tracker, and include the counts of workers that died.
+Workers report their counters once a second. A metric without a value is absent, such as those of
+the database without a database.
 `
 
 const TAIL = `## Torrust-Actix's names

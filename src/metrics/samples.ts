@@ -3,7 +3,7 @@ import type { MetricName } from './catalogue.ts'
 
 export type Labels = Readonly<Record<string, string>>
 
-/** One line of a metric. The lines of a histogram name their part of it. */
+/** One line of a metric. A line of a histogram names its part, such as a bucket. */
 export type Sample = {
   readonly labels: Readonly<Record<string, string | number>>
   readonly value: number
@@ -48,7 +48,7 @@ export class Samples {
       .map(({ value }) => value)
   }
 
-  /** Their sum; 0 without such a line. */
+  /** The sum of these lines; 0 if there is none. */
   sum(name: MetricName, labels: Labels = {}): number {
     return this.values(name, labels).reduce((sum, value) => sum + value, 0)
   }

@@ -67,7 +67,7 @@ export function waitingConnections(libc: Libc, fd: number): number {
 }
 
 /**
- * Returns a function that tells whether one of the descriptors from `first` to `end` is open in
+ * Returns a function that reports whether one of the descriptors from `first` to `end` is open in
  * this process, by one system call.
  */
 export function openFileCheck(libc: Libc, first: number, end: number): () => boolean {

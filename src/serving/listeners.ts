@@ -74,7 +74,7 @@ function backendOf(
   return server.proxy_protocol || server.rtctorrent === true ? 'node' : backend
 }
 
-/** Where a request has its keys, and which it must have. */
+/** The positions of the keys in a request, and the keys that it must have. */
 export function pathRules({ tracker_config: tracker }: Config): PathRules {
   return {
     keys: tracker.keys_enabled,

@@ -45,11 +45,11 @@ export async function renameIfThere(from: string, to: string): Promise<boolean> 
  * between leaves only the previous one. A failure leaves both unchanged.
  */
 export async function replaceFile(temporary: string, file: string): Promise<void> {
-  const kept = await renameIfThere(file, previousFile(file))
+  const renamed = await renameIfThere(file, previousFile(file))
   try {
     await rename(temporary, file)
   } catch (error) {
-    if (kept) await rename(previousFile(file), file)
+    if (renamed) await rename(previousFile(file), file)
     throw error
   }
   await syncFolder(dirname(file))

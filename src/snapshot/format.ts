@@ -138,7 +138,7 @@ export function sectionKind(section: Bytes): number {
 /** Payload bytes of a section by its head. Throws SnapshotDamaged above the maximum. */
 export function sectionLength(section: Bytes): number {
   const length = section.view.getUint32(SECTION_LENGTH, true)
-  if (length > SECTION_PAYLOAD_MAX) throw new SnapshotDamaged('a section of it is damaged')
+  if (length > SECTION_PAYLOAD_MAX) throw new SnapshotDamaged('a section is damaged')
   return length
 }
 
@@ -146,7 +146,7 @@ export function sectionLength(section: Bytes): number {
 export function checkSection(section: Bytes, length: number, previousCrc: number): number {
   const crc = sectionCrc(section, length, previousCrc)
   if (crc !== section.view.getUint32(SECTION_CRC, true)) {
-    throw new SnapshotDamaged('a section of it is damaged')
+    throw new SnapshotDamaged('a section is damaged')
   }
   return crc
 }

@@ -132,16 +132,16 @@ async function verify(
     bytes += end
     if (kind === SectionKind.torrents) {
       if (!countRecords(memory.view, SECTION_HEAD_BYTES, end, counts)) {
-        throw new SnapshotDamaged('a record of it is malformed')
+        throw new SnapshotDamaged('a torrent record is malformed')
       }
     } else if (kind === SectionKind.end) {
       checkEnd(memory.view, end, counts)
     } else if (kind === SectionKind.users) {
       if ((end - SECTION_HEAD_BYTES) % STORED_USER_BYTES !== 0) {
-        throw new SnapshotDamaged('a user of it is malformed')
+        throw new SnapshotDamaged('a user record is malformed')
       }
     } else if (kind !== SectionKind.metadata) {
-      throw new SnapshotDamaged(`it has a section of an unknown kind, ${kind}`)
+      throw new SnapshotDamaged(`a section has the unknown kind ${kind}`)
     }
   }
   return { createdSeconds, ...counts, bytes }

@@ -81,7 +81,7 @@ function writeError(file: string, error: unknown): unknown {
   const full = code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG'
   const why = full ? `there is not enough space for it (${code})` : message
   return new SnapshotError(
-    `cannot write the snapshot ${file}: ${why}. The last one is untouched.`,
+    `cannot write the snapshot ${file}: ${why}. The last snapshot is unchanged.`,
     { cause: error },
   )
 }

@@ -14,7 +14,7 @@ import {
 const EXPORT_MILLIS = 5000
 /** Time for one export, in milliseconds. */
 const TIMEOUT_MILLIS = 5000
-/** Spans and errors that wait for an export. More are dropped. */
+/** Maximum number of spans and errors that wait for an export; further ones are dropped. */
 const WAITING_MAX = 2048
 
 export type ExporterOptions = Source & {
@@ -26,8 +26,8 @@ export type ExporterOptions = Source & {
 }
 
 /**
- * Sends spans and errors to an OpenTelemetry collector: OTLP over HTTP, in JSON. Nothing waits for
- * it, and what does not fit while the collector is unreachable is dropped.
+ * Sends spans and errors to an OpenTelemetry collector: OTLP over HTTP, in JSON. No other work
+ * waits for it. Entries that exceed the queue while the collector is unreachable are dropped.
  */
 export class Exporter implements Part {
   readonly #options: ExporterOptions

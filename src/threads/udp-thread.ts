@@ -54,7 +54,7 @@ function serveSocket({ method, socket }: Exclude<UdpSource, { method: 'dgram' }>
     resume(start.control)
     for (let next = nextMessage(); next; next = nextMessage()) {
       if (next.type === 'stop') return
-      take(next)
+      applyRules(next)
     }
   }
 }
@@ -68,7 +68,7 @@ async function serveDgram(options: UdpSocketOptions): Promise<void> {
   const rounds = setInterval(() => countRound(start.control), DGRAM_ROUND_MILLIS)
   parentPort?.on('message', async (message: ToUdpThread) => {
     if (message.type === 'rules') {
-      take(message)
+      applyRules(message)
       server.setService(service())
       return
     }
@@ -79,7 +79,7 @@ async function serveDgram(options: UdpSocketOptions): Promise<void> {
   post({ type: 'receiving' })
 }
 
-function take(message: Extract<ToUdpThread, { type: 'rules' }>): void {
+function applyRules(message: Extract<ToUdpThread, { type: 'rules' }>): void {
   setRules(engine, start.tables, message.rules.engine)
   rules = message.rules.listener
   post({ type: 'ruled' })

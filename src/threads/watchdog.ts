@@ -14,7 +14,7 @@ export type WatchdogOptions = {
   readonly log: Logger
 }
 
-const LOOK_MILLIS = 1000
+const POLL_MILLIS = 1000
 /**
  * A thread makes a round at least every quarter of a second, unless it waits for a lock that is
  * never released.
@@ -28,16 +28,16 @@ const STATUS_MILLIS = 5000
  * systemd restarts the service.
  */
 export function startWatchdog({ log, manager, status, threads }: WatchdogOptions): Part {
-  const lookMillis = Math.min(LOOK_MILLIS, (manager.watchdogMillis ?? Infinity) / 2)
-  const looksPerStatus = Math.ceil(STATUS_MILLIS / lookMillis)
+  const pollMillis = Math.min(POLL_MILLIS, (manager.watchdogMillis ?? Infinity) / 2)
+  const pollsPerStatus = Math.ceil(STATUS_MILLIS / pollMillis)
   const watched = threads.map(({ name, rounds }) => ({
     name,
-    ...watchProgress(rounds, Math.ceil(STALL_MILLIS / lookMillis)),
+    ...watchProgress(rounds, Math.ceil(STALL_MILLIS / pollMillis)),
   }))
   const stalledNames = new Set<string>()
-  let looks = 0
+  let polls = 0
 
-  function look(): void {
+  function poll(): void {
     for (const { name, stalled } of watched) {
       const isStalled = stalled()
       if (isStalled === stalledNames.has(name)) continue
@@ -50,12 +50,12 @@ export function startWatchdog({ log, manager, status, threads }: WatchdogOptions
       }
     }
     if (stalledNames.size === 0) manager.alive()
-    if (++looks % looksPerStatus === 0) manager.status(status())
+    if (++polls % pollsPerStatus === 0) manager.status(status())
   }
 
   manager.ready(status())
-  look()
-  const timer = setInterval(look, lookMillis)
+  poll()
+  const timer = setInterval(poll, pollMillis)
   return {
     isHealthy: () => stalledNames.size === 0,
     async stop() {

@@ -76,7 +76,7 @@ function parseCertificates(
   try {
     return (text.match(CERTIFICATE_BLOCK) ?? []).map(block => new X509Certificate(block))
   } catch {
-    throw fault('a certificate in it is damaged')
+    throw fault('it contains a damaged certificate')
   }
 }
 

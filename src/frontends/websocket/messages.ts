@@ -46,10 +46,10 @@ import { monotonicSeconds, type Tracker } from './state.ts'
 
 /** Close code of RFC 6455, section 7.4.1. */
 const POLICY_VIOLATION = 1008
-/** Status of WebSocket.send when the message is not even queued. */
+/** Status of WebSocket.send when the message is not queued. */
 const DROPPED = 2
 
-/** Handles a message of the socket, whatever the rates. */
+/** Handles a message of the socket, regardless of the rates. */
 export function handleMessage(tracker: Tracker, session: Session, text: string): void {
   const message = parseMessage(text, tracker.limits.descriptionBytes)
   if (message.kind === 'announce') onAnnounce(tracker, session, message)

@@ -22,7 +22,7 @@ export function upgrade(
   const address = clientAddress(response, request, route.proxies)
   if (!address || address.length === 0) {
     count(tracker, undefined)
-    respond(response, '400 Bad Request', 'the proxy did not name your address')
+    respond(response, '400 Bad Request', 'the proxy did not send your address')
     return
   }
   const handshake = readHandshake(address, request, route)

@@ -37,7 +37,7 @@ export type SharedCounts = {
   forget(worker: number): void
 }
 
-/** A report of `from`; a new worker also asks for those of the others. */
+/** A report of `from`; a new worker also requests the reports of the others. */
 type Report = {
   readonly from: number
   readonly isNew: boolean

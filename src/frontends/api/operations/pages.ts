@@ -26,8 +26,8 @@ export const pageHandlers: Record<string, Handler> = {
 }
 
 /**
- * `describe` returns the text of the answer for each hash, and omits entries that are removed by
- * then.
+ * `describe` returns the text of the answer for each hash, and omits entries that have been removed
+ * meanwhile.
  */
 function pageOf(
   list: EntryList,

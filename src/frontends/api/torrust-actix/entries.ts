@@ -7,7 +7,7 @@ type Name = 'info_hash' | 'key_hash'
 /** An entry of a bulk request: the text as the client sent it, which names it in the answer. */
 export type Named = readonly [text: string, hash: string]
 
-/** Torrust-Actix skips every entry of another length in silence. */
+/** Torrust-Actix silently skips every entry of another length. */
 export function hasHashLength(text: string): boolean {
   return Buffer.byteLength(text) === 40
 }
