@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createParts } from '../src/lifecycle.ts'
 
-t.test('parts are stopped one after the other, the last one first', async t => {
+t.test('components are stopped one after the other, the last one first', async t => {
   const parts = createParts()
   const order: string[] = []
   for (const name of ['engine', 'workers']) {
@@ -22,7 +22,7 @@ t.test('parts are stopped one after the other, the last one first', async t => {
   t.equal(order.length, 4, 'a second stop finds nothing')
 })
 
-t.test('what would outlive the process is killed, a thread is not', async t => {
+t.test('components that would outlive the process are killed, and threads are not', async t => {
   const parts = createParts()
   const killed: string[] = []
   parts.add({ stop: async () => {} })
@@ -31,7 +31,7 @@ t.test('what would outlive the process is killed, a thread is not', async t => {
   t.same(killed, ['workers'])
 })
 
-t.test('a part that does not stop can still be killed', async t => {
+t.test('a component that does not stop can still be killed', async t => {
   const parts = createParts()
   const killed: string[] = []
   let letGo = () => {}

@@ -23,7 +23,7 @@ async function run(program: string): Promise<{ out: string; status: number | nul
   return { out, status: status as number | null }
 }
 
-t.test('the last words before an exit are written, however many', async t => {
+t.test('all lines that were logged before an exit are written', async t => {
   const { out, status } = await run(`
     const log = createLog({ level: 'info', format: 'json' }, 'primary')
     for (let n = 0; n < 5000; n++) log.info({ n }, 'one of many')
@@ -35,7 +35,7 @@ t.test('the last words before an exit are written, however many', async t => {
   t.match(JSON.parse(lines[5000] ?? ''), { level: 60, process: 'primary', msg: 'the end' })
 })
 
-t.test('what is below the level is not written', async t => {
+t.test('lines below the level are not written', async t => {
   const { out } = await run(`
     const log = createLog({ level: 'warn', format: 'json' }, 'primary')
     log.info('no'); log.warn('yes')`)

@@ -88,7 +88,7 @@ t.test('every module imports only what src/borders.json allows', async t => {
   }
 })
 
-t.test('nothing is left behind', async t => {
+t.test('no unfinished or disabled code remains', async t => {
   const banned: [pattern: RegExp, why: string][] = [
     [
       new RegExp(

@@ -77,7 +77,7 @@ t.test('the history has the announces per second of each protocol, and the peers
   t.equal(history.udp.at(-1), 0)
 })
 
-t.test('a process that is replaced makes no rate below zero', async t => {
+t.test('the replacement of a process causes no negative rate', async t => {
   const { clock, overview, stats } = overviewOf()
   stats['tcp4_announces_handled'] = 500
   overview.takeSample()
@@ -87,7 +87,7 @@ t.test('a process that is replaced makes no rate below zero', async t => {
   t.same((await overview.read()).history.http, [0, 0])
 })
 
-t.test('the largest torrents and their clients are found again after a while', async t => {
+t.test('the largest torrents and their clients are refreshed at intervals', async t => {
   const { clock, engine, overview, scans } = overviewOf()
   const join = (torrent: number, peers: number, client: string) => {
     for (let n = 0; n < peers; n++) {

@@ -57,7 +57,7 @@ async function startNode(t: Test, made: TestDatabase, index: number) {
       updatePeers: false,
       peersTimeout: 2700,
     },
-    keepTorrents: true,
+    storeTorrents: true,
     chunkSize: 2,
     sessionTtl: 3600,
     shared: { waitSeconds: () => WAIT_SECONDS },

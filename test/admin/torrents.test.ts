@@ -131,7 +131,7 @@ t.test('two trackers on one database add their downloads', async t => {
   t.equal(await countOf(1), 100, 'a count that was set is not added to')
 })
 
-t.test('what could not be written is written with the next try', async t => {
+t.test('counts that could not be written are written at the next attempt', async t => {
   const { database, rows, torrents } = await tracker(t, {})
   const { count } = database.torrents
   Object.assign(database.torrents, { count: () => Promise.reject(new Error('away')) })
@@ -150,29 +150,32 @@ t.test('one address does not get its torrents into the database', async t => {
   t.match(await rows(), { [hex(4)]: { completed: 1 } })
 })
 
-t.test('a full memory forgets torrents without peers, and learns their counts again', async t => {
-  const { engine, rows, torrents } = await tracker(t, {}, 2 ** 20)
-  const count = 40_000
-  const stored = Array.from({ length: count }, (_, n) => [hex(n + 10), 7] as const)
-  for (let n = 0; n < count && totals(engine).torrents === n + 2; n += 100) {
-    await torrents.set(stored.slice(n, n + 100))
-  }
-  const full = totals(engine).torrents
-  t.ok(full < count, `${full} torrents fill the memory`)
-  for (let n = 0; n < 200; n++) {
-    const reply = announceTo(engine, { infoHash: hashOf(50_000 + n), ...clientOf(n), left: 9 })
-    t.equal(reply.leechers, 1, 'a new torrent finds space')
-  }
-  const known = await torrents.of([hex(10), hex(11), hex(12)])
-  t.match(known, [{ completed: 7 }, { completed: 7 }, { completed: 7 }], 'memory or database')
-  for (let n = 10; n < 40; n++) {
-    announceTo(engine, { infoHash: hashOf(n), ...clientOf(5), left: 9 })
-    announceTo(engine, { infoHash: hashOf(n), ...clientOf(5), left: 0, event: Event.completed })
-  }
-  const after = await rows()
-  const counts = Array.from({ length: 30 }, (_, n) => after[hex(n + 10)]?.completed)
-  t.strictSame(counts, new Array(30).fill(8))
-})
+t.test(
+  'full memory evicts torrents without peers, and their counts are restored later',
+  async t => {
+    const { engine, rows, torrents } = await tracker(t, {}, 2 ** 20)
+    const count = 40_000
+    const stored = Array.from({ length: count }, (_, n) => [hex(n + 10), 7] as const)
+    for (let n = 0; n < count && totals(engine).torrents === n + 2; n += 100) {
+      await torrents.set(stored.slice(n, n + 100))
+    }
+    const full = totals(engine).torrents
+    t.ok(full < count, `${full} torrents fill the memory`)
+    for (let n = 0; n < 200; n++) {
+      const reply = announceTo(engine, { infoHash: hashOf(50_000 + n), ...clientOf(n), left: 9 })
+      t.equal(reply.leechers, 1, 'a new torrent finds space')
+    }
+    const known = await torrents.of([hex(10), hex(11), hex(12)])
+    t.match(known, [{ completed: 7 }, { completed: 7 }, { completed: 7 }], 'memory or database')
+    for (let n = 10; n < 40; n++) {
+      announceTo(engine, { infoHash: hashOf(n), ...clientOf(5), left: 9 })
+      announceTo(engine, { infoHash: hashOf(n), ...clientOf(5), left: 0, event: Event.completed })
+    }
+    const after = await rows()
+    const counts = Array.from({ length: 30 }, (_, n) => after[hex(n + 10)]?.completed)
+    t.strictSame(counts, new Array(30).fill(8))
+  },
+)
 
 t.test('the largest torrents come first', async t => {
   const { torrents } = await tracker(t, {})

@@ -14,7 +14,7 @@ function switchable() {
   return { database, flush }
 }
 
-t.test('a stop writes what is left', async t => {
+t.test('a stop writes the remaining counts', async t => {
   const { database, flush } = switchable()
   database.isAway = false
   const { log } = createTestLog()
@@ -82,7 +82,7 @@ t.test('a writer that fails does not keep the others from writing', async t => {
 })
 
 t.test(
-  'an unreachable database is noticed without anything to write, and nothing is lost',
+  'an unreachable database is detected without anything to write, and no count is lost',
   async t => {
     const { log } = createTestLog()
     const writeBehind = new WriteBehind(

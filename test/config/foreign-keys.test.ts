@@ -1,6 +1,6 @@
 import { parse } from 'smol-toml'
 import t from 'tap'
-import { takeForeignKeys } from '../../src/config/foreign-keys.ts'
+import { removeForeignKeys } from '../../src/config/foreign-keys.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { TORRUST_ACTIX_CONFIG } from '../fixtures/torrust-actix-config.ts'
 
@@ -8,7 +8,7 @@ t.test(
   'a file of Torrust-Actix is accepted, with one warning that lists the keys that are not used',
   async t => {
     const raw = parse(TORRUST_ACTIX_CONFIG)
-    const { warnings, faults } = takeForeignKeys(raw)
+    const { warnings, faults } = removeForeignKeys(raw)
     t.same(faults, [])
     t.equal(warnings.length, 1)
     for (const key of [
@@ -33,21 +33,21 @@ t.test(
 
 t.test('a key that asks for a missing feature is an error', async t => {
   for (const [text, feature] of [['[sentry_config]\nenabled = true', 'Sentry']] as const) {
-    const { faults } = takeForeignKeys(parse(text))
+    const { faults } = removeForeignKeys(parse(text))
     t.match(faults, [`muster does not support ${feature}`], text)
   }
 })
 
 t.test('keys of muster are not changed', async t => {
   const raw = parse('[engine]\nthreads = 2\n[[http_server]]\nenabled = true\n')
-  t.same(takeForeignKeys(raw), { warnings: [], faults: [] })
+  t.same(removeForeignKeys(raw), { warnings: [], faults: [] })
   t.match(raw, { engine: { threads: 2 }, http_server: [{ enabled: true }] })
 })
 
 t.test('a cluster of Torrust-Actix is refused', async t => {
   for (const mode of ['master', 'slave', 'Master'])
-    t.match(takeForeignKeys(parse(`[tracker_config]\ncluster = "${mode}"`)).faults, [
+    t.match(removeForeignKeys(parse(`[tracker_config]\ncluster = "${mode}"`)).faults, [
       /^tracker_config.cluster: muster has no master and no slaves/,
     ])
-  t.same(takeForeignKeys(parse('[tracker_config]\ncluster = "standalone"')).faults, [])
+  t.same(removeForeignKeys(parse('[tracker_config]\ncluster = "standalone"')).faults, [])
 })

@@ -1,10 +1,10 @@
 import t from 'tap'
-import { takeLive } from '../../src/config/live.ts'
+import { liveConfigOf } from '../../src/config/live.ts'
 import { loadConfig } from '../../src/config/load.ts'
 
 const configOf = (environment: Record<string, string>) => loadConfig({ environment }).config
 
-t.test('what can change while it runs does, what cannot stays and is named', async t => {
+t.test('a reload applies the keys that can change at run time, and names the others', async t => {
   const running = configOf({})
   const wanted = configOf({
     LOG__LEVEL: 'debug',
@@ -18,7 +18,7 @@ t.test('what can change while it runs does, what cannot stays and is named', asy
     UDP_1_BIND_ADDRESS: '[::1]:7000',
     UDP_1_USE_PAYLOAD_IP: 'true',
   })
-  const { config, waiting } = takeLive(running, wanted)
+  const { config, waiting } = liveConfigOf(running, wanted)
   t.same([...waiting].sort(), [
     'database.chunk_size',
     'database_structure.keys.table_name',
@@ -41,11 +41,14 @@ t.test('what can change while it runs does, what cannot stays and is named', asy
 
 t.test('a UDP server that is added or removed waits for a restart with all its keys', async t => {
   const running = configOf({})
-  const { config, waiting } = takeLive(running, configOf({ UDP_2_BIND_ADDRESS: '127.0.0.1:7000' }))
+  const { config, waiting } = liveConfigOf(
+    running,
+    configOf({ UDP_2_BIND_ADDRESS: '127.0.0.1:7000' }),
+  )
   t.same(waiting, ['udp_server'])
   t.same(config, running)
 })
 
 t.test('an unchanged configuration does not need a restart', async t => {
-  t.same(takeLive(configOf({}), configOf({})), { config: configOf({}), waiting: [] })
+  t.same(liveConfigOf(configOf({}), configOf({})), { config: configOf({}), waiting: [] })
 })

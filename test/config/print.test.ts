@@ -14,7 +14,7 @@ t.test('config.toml and the reference are what the program prints', async t => {
   )
 })
 
-t.test('what is printed reads back to the same', async t => {
+t.test('a printed configuration is read back to the same values', async t => {
   const { config } = loadConfig({ environment: {} })
   for (const text of [printDefaults(), printConfig(config)]) {
     parse(text)

@@ -15,7 +15,7 @@ t.test('a value falls in the first bucket whose bound it does not exceed', async
   t.same([...histogram], [43.5, 2, 2, 11, 1])
 })
 
-t.test('bounds rise', async t => {
+t.test('bounds are in ascending order', async t => {
   for (const bounds of [SECONDS_BOUNDS, COUNT_BOUNDS])
     t.same(
       bounds,

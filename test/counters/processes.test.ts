@@ -21,7 +21,7 @@ function reportOf(announces: number): ProcessReport {
   return processReport({ frontends, link, cpuSeconds: 1 })
 }
 
-t.test('what a dead worker counted stays in the sums, once', async t => {
+t.test('the counts of a dead worker stay in the sums, once', async t => {
   const processes = createProcesses(() => 0)
   const announces = () =>
     readFrontend(processes.counts().frontends, Protocol.http, Family.ipv4, FrontendCounter.announce)

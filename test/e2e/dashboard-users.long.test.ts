@@ -43,7 +43,7 @@ t.test('the forms for users in a browser', { skip: skipWithoutBrowser }, async t
   await page.click('#user-make')
   const [id = '', key = ''] = (await page.inputValue('#user-lines')).trim().split(' ')
 
-  await t.test('explain wrong input, and send none of it', async t => {
+  await t.test('report wrong input, and send none of it', async t => {
     for (const [line, message] of [
       [`${id} short`, 'the key has invalid characters or length.'],
       [`${id} ${key.slice(1)}/`, 'the key has invalid characters or length.'],

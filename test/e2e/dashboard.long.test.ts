@@ -138,7 +138,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
     await untilText(page, '#torrent-seeders', /^0$/)
     await page.click('#torrent-delete')
     await page.click('#confirm-yes')
-    await untilText(page, '#torrent-message', 'Deleted. The tracker knows no such torrent.')
+    await untilText(page, '#torrent-message', 'Deleted. The tracker does not have this torrent.')
     t.match(await admin.call('GET', `/api/torrent/${hex(3)}`), { status: 404 })
     t.same(problems, [])
   })

@@ -177,7 +177,7 @@ t.test('--create-database creates the tables, and wrong arguments print the usag
   t.match(await run(t, folder, 'dance', 'x'), { status: 64, said: /unknown command dance/ })
 })
 
-t.test('an export to a path that cannot be written is explained', async t => {
+t.test('an export to a path that cannot be written is reported', async t => {
   const folder = temporaryFolder(t)
   t.match(await run(t, folder, '--create-database'), { status: 0 })
   mkdirSync(join(folder, 'taken'))
@@ -192,7 +192,7 @@ t.test('an export to a path that cannot be written is explained', async t => {
   }
 })
 
-t.test('output that a full disk does not take is explained', async t => {
+t.test('output that a full disk does not accept is reported', async t => {
   const folder = temporaryFolder(t)
   t.match(await run(t, folder, '--create-database'), { status: 0 })
   const full = openSync('/dev/full', 'w')

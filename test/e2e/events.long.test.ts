@@ -23,48 +23,51 @@ async function send(tracker: Tracker, more: Parameters<typeof announce>[2]): Pro
   if ('failure reason' in answer) throw new Error('the announce was refused')
 }
 
-t.test('a webhook has the story of a download, and the tracker does not wait for it', async t => {
-  const receiver = new WebhookReceiver()
-  await receiver.start(t)
-  const folder = temporaryFolder(t)
-  const { tracker, admin } = await startWithApi(t, configOf(receiver.url), folder)
-  await admin.call('POST', `/api/user/${UUID}/${USER}/0/0/0/0/1`)
-  await send(tracker, { event: 'started', left: 500 })
-  await send(tracker, { left: 400, uploaded: 30, downloaded: 100 })
-  await send(tracker, { event: 'completed', left: 0, uploaded: 60, downloaded: 500 })
-  await send(tracker, { event: 'stopped', left: 0, uploaded: 70, downloaded: 500 })
-  const kinds = (kind: string) => receiver.events.filter(({ event }) => event === kind)
-  await receiver.until(() => creditedBytes(receiver) === 570 && kinds('stopped').length > 0)
-  const story = receiver.events.filter(({ event }) => event !== 'credited')
-  t.match(story, [
-    { event: 'started', left: 500 },
-    { event: 'completed', left: 0, uploaded: 60, downloaded: 500 },
-    { event: 'stopped', uploaded: 70 },
-  ])
-  for (const event of story) {
-    t.match(event, { info_hash: hex(1), user: UUID, ip: '127.0.0.1', port: Number })
-  }
-  const [credited] = kinds('credited')
-  t.match(credited, { user: UUID, torrents: [{ info_hash: hex(1) }] })
-  const user = (await admin.call('GET', `/api/user/${USER}`)).json
-  t.equal(Number(user['uploaded']) + Number(user['downloaded']), 570, 'as the database says')
-  t.equal(new Set(receiver.events.map(({ id }) => id)).size, receiver.events.length)
+t.test(
+  'a webhook receives every event of a download, and the tracker does not wait for it',
+  async t => {
+    const receiver = new WebhookReceiver()
+    await receiver.start(t)
+    const folder = temporaryFolder(t)
+    const { tracker, admin } = await startWithApi(t, configOf(receiver.url), folder)
+    await admin.call('POST', `/api/user/${UUID}/${USER}/0/0/0/0/1`)
+    await send(tracker, { event: 'started', left: 500 })
+    await send(tracker, { left: 400, uploaded: 30, downloaded: 100 })
+    await send(tracker, { event: 'completed', left: 0, uploaded: 60, downloaded: 500 })
+    await send(tracker, { event: 'stopped', left: 0, uploaded: 70, downloaded: 500 })
+    const kinds = (kind: string) => receiver.events.filter(({ event }) => event === kind)
+    await receiver.until(() => creditedBytes(receiver) === 570 && kinds('stopped').length > 0)
+    const story = receiver.events.filter(({ event }) => event !== 'credited')
+    t.match(story, [
+      { event: 'started', left: 500 },
+      { event: 'completed', left: 0, uploaded: 60, downloaded: 500 },
+      { event: 'stopped', uploaded: 70 },
+    ])
+    for (const event of story) {
+      t.match(event, { info_hash: hex(1), user: UUID, ip: '127.0.0.1', port: Number })
+    }
+    const [credited] = kinds('credited')
+    t.match(credited, { user: UUID, torrents: [{ info_hash: hex(1) }] })
+    const user = (await admin.call('GET', `/api/user/${USER}`)).json
+    t.equal(Number(user['uploaded']) + Number(user['downloaded']), 570, 'as the database says')
+    t.equal(new Set(receiver.events.map(({ id }) => id)).size, receiver.events.length)
 
-  await whileItHangs(t, tracker, receiver)
-  t.equal(await tracker.stop(), 0)
-  t.ok(existsSync(join(folder, SPOOL)), 'what did not arrive waits in a file')
+    await whileItHangs(t, tracker, receiver)
+    t.equal(await tracker.stop(), 0)
+    t.ok(existsSync(join(folder, SPOOL)), 'what did not arrive waits in a file')
 
-  receiver.mode = 'accept'
-  const second = await startWithApi(t, configOf(receiver.url), folder)
-  await receiver.until(() => kinds('started').length >= 1 + HANGING)
-  const udp = await openUdpClient(t, '127.0.0.1', second.tracker.port('udp', '127.0.0.1'))
-  const path = `/announce/${USER}`
-  const options = Buffer.concat([Buffer.from([2, path.length]), Buffer.from(path)])
-  await udp.announce({ infoHash: hashOf(900), event: 2, options })
-  await receiver.until(() => kinds('started').some(event => event['info_hash'] === hex(900)))
-  t.equal(await second.tracker.stop(), 0)
-  t.notOk(existsSync(join(folder, SPOOL)), 'all of it has arrived')
-})
+    receiver.mode = 'accept'
+    const second = await startWithApi(t, configOf(receiver.url), folder)
+    await receiver.until(() => kinds('started').length >= 1 + HANGING)
+    const udp = await openUdpClient(t, '127.0.0.1', second.tracker.port('udp', '127.0.0.1'))
+    const path = `/announce/${USER}`
+    const options = Buffer.concat([Buffer.from([2, path.length]), Buffer.from(path)])
+    await udp.announce({ infoHash: hashOf(900), event: 2, options })
+    await receiver.until(() => kinds('started').some(event => event['info_hash'] === hex(900)))
+    t.equal(await second.tracker.stop(), 0)
+    t.notOk(existsSync(join(folder, SPOOL)), 'all of it has arrived')
+  },
+)
 
 const HANGING = 50
 

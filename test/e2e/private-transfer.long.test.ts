@@ -27,7 +27,7 @@ type Counts = { uploaded: number; downloaded: number }
 const missing = [transmission, qbittorrent].filter(({ program }) => !hasProgram(program))
 
 t.test(
-  'a private tracker credits what two real clients report, and the webhook has the same story',
+  'a private tracker credits what two real clients report, and the webhook receives the same numbers',
   { skip: missing.length > 0 && `not installed: ${missing.map(({ program }) => program)}` },
   async t => {
     const receiver = new WebhookReceiver()

@@ -68,7 +68,7 @@ t.test('a receiver that fails in every way has each event at least once, in orde
   t.equal(repeated?.body, refused?.body, 'a repeated batch is recognised by its id')
 })
 
-t.test('a full queue drops what is new, and counts it', async t => {
+t.test('a full queue drops new lines, and counts them', async t => {
   let release = () => {}
   const taken: string[] = []
   const receiver: Receiver = {
@@ -119,7 +119,7 @@ t.test('a receiver that never answers is given up after the timeout', async t =>
   t.equal(attempts, 2)
 })
 
-t.test('a stop returns what the receiver does not take in time', async t => {
+t.test('a stop returns the lines that the receiver does not accept in time', async t => {
   const receiver: Receiver = {
     name: 'redis',
     send: () => new Promise(() => {}),

@@ -60,7 +60,7 @@ t.test('a listener has a limit of its own, which proxies share', async t => {
 })
 
 t.test(
-  'without limits everything is counted and nothing refused; a new limit counts at once',
+  'without limits every connection is counted and none refused; a new limit applies at once',
   async t => {
     const { limits } = start(0)
     const gate = limits.gate({ maxConnections: 0, trustedProxies: [] })

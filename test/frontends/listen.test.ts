@@ -12,7 +12,7 @@ async function answering(t: Test, name: string, port: number): Promise<Listening
   return listen(testBackend, app, '127.0.0.1', port)
 }
 
-t.test('an address that cannot be had is refused', async t => {
+t.test('an unavailable address is refused', async t => {
   const app = testBackend.createApp()
   await t.rejects(listen(testBackend, app, '192.0.2.1', 6969), {
     message: 'cannot listen on 192.0.2.1 port 6969',
@@ -59,7 +59,7 @@ t.test('connections that wait when an address is handed over are accepted', asyn
   next.stop()
 })
 
-t.test('who is connected is seen, and who only listens is not', async t => {
+t.test('connected sockets are detected, and listening ones are not', async t => {
   const listening = await answering(t, 'a', await freePort())
   const ports = new Set([listening.port])
   t.equal(hasConnections(ports), false)

@@ -67,7 +67,7 @@ t.test('the requests of one turn travel in one frame', async t => {
   t.equal(link.waiting, 0)
 })
 
-t.test('two frames are in flight at most; what comes meanwhile joins the next', async t => {
+t.test('at most two frames are in flight; later requests join the next one', async t => {
   const { link, sent, answer } = heldTransport()
   t.teardown(() => link.close())
   const asked: Promise<number>[] = []
@@ -117,7 +117,7 @@ t.test('the number of waiting requests is bounded', async t => {
   t.ok(submit(link, 1, waiter))
 })
 
-t.test('nonsense instead of a reply is refused', async t => {
+t.test('a malformed reply is refused', async t => {
   const { link, sent, events } = heldTransport()
   t.teardown(() => link.close())
   ask(link, 1).catch(() => {})

@@ -45,7 +45,7 @@ t.test('a path that cannot be listened on rejects', async t => {
   })
 })
 
-t.test('a stranger’s garbage closes its own connection and no other', async t => {
+t.test('invalid data closes only the connection that it arrives on', async t => {
   const path = socketPath(t)
   const server = await serveSocket(path, echoAnswer, echoBytesMax)
   const link = connectSocketLink(path)

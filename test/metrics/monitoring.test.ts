@@ -51,7 +51,7 @@ t.test('the dashboard is complete and uses only existing metrics', async t => {
     t.ok(shown.has(name), name)
 })
 
-t.test('alert rules and the examples name metrics that there are', async t => {
+t.test('alert rules and examples name existing metrics', async t => {
   for (const file of ['alerts.yml', 'README.md']) {
     const names = metricsOf(read(file))
     t.ok(names.length > 3, file)

@@ -28,7 +28,7 @@ t.test('the configured token counts, and no file is made', async t => {
   t.throws(() => statSync(file))
 })
 
-t.test('an empty file is filled, a folder in its place is explained', async t => {
+t.test('a token is written to an empty file, and a folder in its place is reported', async t => {
   const folder = temporaryFolder(t)
   const file = join(folder, 'api-key')
   writeFileSync(file, '\n')

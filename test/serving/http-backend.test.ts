@@ -16,7 +16,7 @@ t.test(
   },
 )
 
-t.test('a chosen backend is not warned about, and uws is required to load', async t => {
+t.test('a chosen backend causes no warning, and uws is required to load', async t => {
   const { log, lines } = createTestLog()
   t.equal(chooseHttpBackend('node', log), 'node')
   if (reason === undefined) t.equal(chooseHttpBackend('uws', log), 'uws')

@@ -74,7 +74,7 @@ t.test('a port that another program has is named', async t => {
   })
 })
 
-t.test('a port that two of our own listeners want is not blamed on others', async t => {
+t.test('the error for a port that two listeners of the configuration use names both', async t => {
   const { server, port } = await listening('127.0.0.1')
   await new Promise(resolve => server.close(resolve))
   const { log } = createTestLog()
@@ -101,7 +101,7 @@ t.test('0.0.0.0 and [::] can have the same port', async t => {
   t.same(listeners, wanted)
 })
 
-t.test('[::] alone takes IPv4 too, so it must be free there', async t => {
+t.test('[::] alone accepts IPv4 too, so the port must be free over IPv4', async t => {
   const { server, port } = await listening('0.0.0.0')
   t.teardown(() => server.close())
   const { log } = createTestLog()

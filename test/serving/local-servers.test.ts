@@ -63,7 +63,7 @@ t.test('a stop accepts no connections and answers the waiting request', async t 
   await connection.ended()
 })
 
-t.test('listeners that cannot be had are a refusal, not a hang', async t => {
+t.test('listeners on unavailable addresses are refused and do not hang', async t => {
   const { port1, port2 } = new MessageChannel()
   t.teardown(() => port2.close())
   const link = connectPortLink(port1)

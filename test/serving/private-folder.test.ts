@@ -6,7 +6,7 @@ import t from 'tap'
 import { createPrivateFolder, removePrivateFolder } from '../../src/serving/private-folder.ts'
 import { testFolder } from '../app/fixtures/engine-start.ts'
 
-t.test('only this user can look into the folder, and each start gets its own', async t => {
+t.test('only this user can read the folder, and each start gets its own', async t => {
   const first = createPrivateFolder({})
   const second = createPrivateFolder({})
   t.equal(dirname(first), tmpdir())
@@ -25,7 +25,7 @@ t.test('systemd’s runtime directory is used, the first of several', async t =>
   t.equal(dirname(folder), base)
 })
 
-t.test('a folder that cannot be made is explained', async t => {
+t.test('the error for a folder that cannot be created names the reason', async t => {
   t.throws(() => createPrivateFolder({ RUNTIME_DIRECTORY: '/nonexistent/muster' }), {
     exitStatus: 69,
     message:

@@ -101,7 +101,7 @@ t.test(
   },
 )
 
-t.test('it does not start before its wait is over', async t => {
+t.test('a child is not restarted before its wait is over', async t => {
   const { children, last, pass } = supervise(1)
   last().exited('exit status 1')
   pass(0)
@@ -112,7 +112,7 @@ t.test('it does not start before its wait is over', async t => {
   t.equal(children.length, 3)
 })
 
-t.test('a healthy while makes early deaths forgotten', async t => {
+t.test('a child that runs long enough resets the count of early deaths', async t => {
   const { deaths, last, pass } = supervise(1)
   const dieAfter = (millis: number) => {
     pass(millis)
@@ -138,7 +138,7 @@ t.test('the deaths of one child do not slow down another', async t => {
   t.equal(last().n, 1)
 })
 
-t.test('a child that cannot even be started is tried again', async t => {
+t.test('the start of a child that cannot be started is retried', async t => {
   const { children, deaths, pass } = supervise(1, 2)
   pass(0)
   pass(100)
@@ -229,7 +229,7 @@ t.test('a replacement takes over when it is ready, and is then supervised', asyn
   t.match(deaths, [{ n: 1, pid: 102 }])
 })
 
-t.test('a replacement is complete when the old child accepts nothing', async t => {
+t.test('a replacement is complete when the old child accepts no more work', async t => {
   const { supervisor, children, last } = supervise(1)
   const [old] = children
   if (!old) throw new Error('no child')
@@ -285,7 +285,7 @@ t.test('a child that does not exit after the hand-over is killed', async t => {
   t.equal(last().asked, 'nothing')
 })
 
-t.test('a stop waits for those that hand over and those that are not ready', async t => {
+t.test('a stop waits for children that hand over and for children that are not ready', async t => {
   const { supervisor, children, last } = supervise(2)
   const replaced = supervisor.replace(0)
   last().ready()

@@ -80,7 +80,7 @@ t.test('a killed worker is replaced under its number', async t => {
   t.match(await getBencoded(url, announceTarget(3, 1)), { incomplete: 2 }, 'with the same swarm')
 })
 
-t.test('what a killed worker reported stays counted, and its successor reports too', async t => {
+t.test('the counts of a killed worker stay, and its replacement reports too', async t => {
   const { line, processes, workers, url } = await begin(t, 1)
   await workers.listening
   const announces = () =>
@@ -119,7 +119,7 @@ t.test('a worker leaves the signals of a terminal to the primary', async t => {
   t.notOk(lines.some(({ msg }) => msg === 'worker died'))
 })
 
-t.test('workers that cannot listen are the operator’s to mend', async t => {
+t.test('workers that cannot listen are an error that the operator can fix', async t => {
   const taken = createServer()
   await new Promise<void>(resolve => taken.listen(0, '127.0.0.1', resolve))
   t.teardown(() => taken.close())
@@ -133,7 +133,7 @@ t.test('workers that cannot listen are the operator’s to mend', async t => {
   t.match(lines, [{ msg: 'worker cannot listen', process: 'worker-1' }])
 })
 
-t.test('a worker that keeps dying is logged a few times, not for ever', async t => {
+t.test('the log reports only the first deaths of a worker that dies repeatedly', async t => {
   const { processes, workers, line, lines } = await begin(t, 1)
   await workers.listening
   const killed = new Set<number>()
@@ -158,30 +158,33 @@ t.test('a stop does not wait for a worker that is still starting', async t => {
   t.same(lines, [])
 })
 
-t.test('a worker that the system cannot start is tried again, and the primary lives', async t => {
-  const { workers, line, lines, url } = await begin(t, 1)
-  await workers.listening
-  const { pid } = await line(({ msg }) => msg === 'worker started')
-  const { execPath } = process
-  const restore = () => {
-    process.execPath = execPath
-  }
-  t.teardown(restore)
-  process.execPath = '/nonexistent/node'
-  process.kill(Number(pid), 'SIGKILL')
-  await line(({ restart_ms: millis }) => millis === 200)
-  restore()
-  await line(({ msg, pid: other }) => msg === 'worker started' && other !== pid)
-  const failed = lines.filter(({ reason }) => String(reason).includes('ENOENT'))
-  t.ok(failed.length >= 2)
-  t.notOk(
-    failed.some(line => 'pid' in line),
-    'none was ever there',
-  )
-  t.match(await getBencoded(url, announceTarget(1, 1)), { incomplete: 1 })
-})
+t.test(
+  'the start of a worker that the system refuses is retried, and the primary continues',
+  async t => {
+    const { workers, line, lines, url } = await begin(t, 1)
+    await workers.listening
+    const { pid } = await line(({ msg }) => msg === 'worker started')
+    const { execPath } = process
+    const restore = () => {
+      process.execPath = execPath
+    }
+    t.teardown(restore)
+    process.execPath = '/nonexistent/node'
+    process.kill(Number(pid), 'SIGKILL')
+    await line(({ restart_ms: millis }) => millis === 200)
+    restore()
+    await line(({ msg, pid: other }) => msg === 'worker started' && other !== pid)
+    const failed = lines.filter(({ reason }) => String(reason).includes('ENOENT'))
+    t.ok(failed.length >= 2)
+    t.notOk(
+      failed.some(line => 'pid' in line),
+      'none was ever there',
+    )
+    t.match(await getBencoded(url, announceTarget(1, 1)), { incomplete: 1 })
+  },
+)
 
-t.test('workers that cannot take over leave those that run', async t => {
+t.test('a failed replacement leaves the running workers in place', async t => {
   const { lines, url, workers } = await begin(t, 2)
   await workers.listening
   const unavailable = {

@@ -39,7 +39,7 @@ t.test('an error that an operator can fix is a SnapshotError', async t => {
   t.match(error.message, /cannot write the snapshot .*nowhere/)
 })
 
-t.test('a slow write hurries when it is told to', async t => {
+t.test('a slow write ends its pauses after a signal to hurry', async t => {
   const pool = new SnapshotPool()
   t.teardown(() => pool.close())
   const folder = t.testdir({})

@@ -116,15 +116,15 @@ t.test('a full disk leaves the last snapshots unchanged', async t => {
     '20000',
     'once',
   ])
-  let told = ''
+  let printed = ''
   child.stdout?.on('data', data => {
-    told += data
+    printed += data
   })
   const [code] = await once(child, 'close')
   t.equal(code, 1)
   t.match(
-    told,
-    /^cannot write the snapshot .*: there is not enough space for it \(EFBIG\)\. The last one/,
+    printed,
+    /^cannot write the snapshot .*: there is not enough space for it \(EFBIG\)\. The last snapshot is unchanged\./,
   )
   t.same(readdirSync(folder).sort(), ['swarms', 'swarms.previous'])
   t.same([readFileSync(file), readFileSync(`${file}.previous`)], before)

@@ -19,7 +19,7 @@ t.test('a listener has the settings of its table', async t => {
   t.same(udpListeners(disabled, PATH_RULES), [])
 })
 
-t.test('a family that HTTP serves and UDP does not is worth a warning', async t => {
+t.test('a family that HTTP serves and UDP does not causes a warning', async t => {
   const cases = [
     { http: ['0.0.0.0', '::'], udp: ['::'], warned: ['IPv4'] },
     { http: ['0.0.0.0', '::'], udp: ['192.0.2.1'], warned: ['IPv6'] },

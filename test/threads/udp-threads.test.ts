@@ -74,18 +74,23 @@ async function free(wanted: UdpListener): Promise<readonly UdpListener[]> {
 }
 
 for (const method of ['recvmmsg', 'dgram'] as const) {
-  t.test(`${method}: a taken port is named, and what was started is stopped`, async t => {
-    const taken = await takenPort(t)
-    const first = await free(listener(method, 0, 2))
-    const start = options([...first, listener(method, taken)])
-    await t.rejects(startUdpThreads(start), {
-      name: 'OperatorError',
-      exitStatus: 69,
-      message: new RegExp(`^cannot listen on 127\\.0\\.0\\.1 port ${taken} for UDP: .*EADDRINUSE`),
-    })
-    t.same(await free(first[0] as UdpListener), first, 'the other address is free again')
-    t.same(start.deaths, [], 'and no thread is said to have died')
-  })
+  t.test(
+    `${method}: a port in use is named, and the threads that were started are stopped`,
+    async t => {
+      const taken = await takenPort(t)
+      const first = await free(listener(method, 0, 2))
+      const start = options([...first, listener(method, taken)])
+      await t.rejects(startUdpThreads(start), {
+        name: 'OperatorError',
+        exitStatus: 69,
+        message: new RegExp(
+          `^cannot listen on 127\\.0\\.0\\.1 port ${taken} for UDP: .*EADDRINUSE`,
+        ),
+      })
+      t.same(await free(first[0] as UdpListener), first, 'the other address is free again')
+      t.same(start.deaths, [], 'and no thread is said to have died')
+    },
+  )
 
   t.test(`${method}: the tracker names a taken UDP port and exits with status 69`, async t => {
     const port = await takenPort(t)

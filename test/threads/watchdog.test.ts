@@ -35,7 +35,7 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise(resolve => setTimeout(resolve, 5))
 }
 
-t.test('ready comes first, then signs of life and the status, and stopping last', async t => {
+t.test('ready is reported first, then pings and the status, and stopping last', async t => {
   const { told, watchdog } = begin(t)
   await until(() => told.some(line => line.startsWith('status ')))
   await watchdog.stop()

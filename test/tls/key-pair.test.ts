@@ -17,7 +17,7 @@ function files(t: Test) {
   }
 }
 
-t.test('a pair is read as it is, with the days of its certificate', async t => {
+t.test('a pair is read unchanged, with the validity period of its certificate', async t => {
   const where = files(t)
   const certificate = await writePair(where.folder)
   const pair = readKeyPair(where, Date.now())
@@ -26,7 +26,7 @@ t.test('a pair is read as it is, with the days of its certificate', async t => {
   t.ok(pair.notBefore < Date.now() && pair.notAfter > Date.now())
 })
 
-t.test('a certificate may be followed by others, but not be behind them', async t => {
+t.test('the certificate of the server must come before the intermediates', async t => {
   const where = files(t)
   const own = await writePair(where.folder)
   const other = (await makePair()).certificate
@@ -38,7 +38,7 @@ t.test('a certificate may be followed by others, but not be behind them', async 
   })
 })
 
-t.test('what cannot be used is refused with key, file and reason', async t => {
+t.test('the error for a pair that cannot be used names key, file and reason', async t => {
   const where = files(t)
   const { certificateFile, keyFile } = where
   const key = `http_server[0].ssl_key: "${keyFile}" cannot be used: `
@@ -60,7 +60,7 @@ t.test('what cannot be used is refused with key, file and reason', async t => {
   writeFileSync(certificateFile, 'no certificate')
   refused(`${certificate}it does not contain a certificate in PEM`)
   writeFileSync(certificateFile, own.replace(/[a-zA-Z0-9]{40}/, 'A'.repeat(40)))
-  refused(`${certificate}a certificate in it is damaged`)
+  refused(`${certificate}it contains a damaged certificate`)
 
   await writePair(where.folder)
   writeFileSync(keyFile, readFileSync(keyFile, 'utf8').slice(0, 60))

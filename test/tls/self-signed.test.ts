@@ -6,7 +6,7 @@ import { readKeyPair } from '../../src/tls/key-pair.ts'
 import { createSelfSigned } from '../../src/tls/self-signed.ts'
 import { launch, temporaryFolder } from '../fixtures/start-tracker.ts'
 
-t.test('a name and an address are what clients may connect to', async t => {
+t.test('a certificate is valid for the given name and address', async t => {
   const named = new X509Certificate((await createSelfSigned({ domain: 'a.example' })).certificate)
   t.equal(named.checkHost('a.example'), 'a.example')
   t.notOk(named.checkHost('b.example'))

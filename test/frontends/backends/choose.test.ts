@@ -13,7 +13,7 @@ function whyNotNative(): string | undefined {
 }
 
 t.test(
-  'auto takes the native build where it loads, and otherwise node:http with the reason',
+  'auto selects the native build where it loads, and otherwise node:http with the reason',
   async t => {
     const reason = whyNotNative()
     t.same(chooseBackend('auto'), { backend: reason === undefined ? 'uws' : 'node', reason })

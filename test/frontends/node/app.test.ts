@@ -104,7 +104,7 @@ t.test('an offer of HTTP/2 is ignored, with and without a WebSocket route', asyn
   }
 })
 
-t.test('odd requests get an answer and not silence', async t => {
+t.test('unusual requests are answered', async t => {
   const { open } = await start(t)
   for (const [request, status] of [
     ['GET http://x:80/a?1 HTTP/1.1\r\nhost: x\r\n\r\n', 200],
@@ -127,7 +127,7 @@ t.test('odd requests get an answer and not silence', async t => {
   }
 })
 
-t.test('what is unreadable is refused behind the answers to the requests before it', async t => {
+t.test('a malformed request is refused after the answers to earlier requests', async t => {
   const { open } = await start(t)
   const connection = await open()
   connection.write(`${get('/a?5') + get('/b?3')}nonsense\r\n\r\n`)
@@ -137,17 +137,20 @@ t.test('what is unreadable is refused behind the answers to the requests before 
   await connection.ended()
 })
 
-t.test('a request with two Host lines is refused behind the answers before it', async t => {
-  const { handled, open } = await start(t)
-  const connection = await open()
-  connection.write(get('/a?3') + get('/b', 'host: y\r\n') + get('/c'))
-  t.equal(String((await connection.read())?.body), 'get /a 3')
-  t.equal((await connection.read())?.status, 400)
-  await connection.ended()
-  t.equal(handled(), 1)
-})
+t.test(
+  'a request with two Host lines is refused after the answers to earlier requests',
+  async t => {
+    const { handled, open } = await start(t)
+    const connection = await open()
+    connection.write(get('/a?3') + get('/b', 'host: y\r\n') + get('/c'))
+    t.equal(String((await connection.read())?.body), 'get /a 3')
+    t.equal((await connection.read())?.status, 400)
+    await connection.ended()
+    t.equal(handled(), 1)
+  },
+)
 
-t.test('a head of 15 KiB may come in pieces', async t => {
+t.test('a head of 15 KiB may arrive in several segments', async t => {
   const { open } = await start(t)
   const request = get('/a', `cookie: ${'c'.repeat(15_000)}\r\n`)
   const connection = await open()
@@ -208,7 +211,7 @@ t.test('a PROXY header counts for the whole connection, wherever it is cut', asy
   }
 })
 
-t.test('a second PROXY header is never believed', async t => {
+t.test('a second PROXY header is never accepted', async t => {
   const { open } = await start(t, { believesProxyHeader: () => true })
   const request = Buffer.from(get('/a'))
   const atOnce = await open()

@@ -94,7 +94,7 @@ t.test('a request is not a header', async t => {
   }
 })
 
-t.test('every beginning of a header is incomplete, and decides nothing', async t => {
+t.test('every prefix of a header is reported as incomplete', async t => {
   for (const header of [
     version2(0x21, 0x11, V4),
     version2(0x21, 0x21, Buffer.concat([V6, Buffer.alloc(70)])),
@@ -106,7 +106,7 @@ t.test('every beginning of a header is incomplete, and decides nothing', async t
   }
 })
 
-t.test('no bytes make it throw or read past what came', async () => {
+t.test('no bytes make the reader throw or read past the received ones', async () => {
   const beginning = fc.constantFrom(SIGNATURE, Buffer.from('PROXY '), Buffer.alloc(0))
   fc.assert(
     fc.property(beginning, fc.uint8Array({ maxLength: 300 }), (start, rest) => {

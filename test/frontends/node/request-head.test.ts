@@ -31,7 +31,7 @@ t.test('the headers of the request before are used where they are the same', asy
   t.match(old, { isOld: true, keepsAlive: false })
 })
 
-t.test('what is not a simple request is left to node:http', async t => {
+t.test('a request that is not simple is left to node:http', async t => {
   const host = ' HTTP/1.1\r\nhost: a\r\n'
   for (const head of [
     `POST /${host}`,

@@ -181,18 +181,21 @@ t.test('only the recipient of an offer can answer it, once, and only to its make
   t.same(c.received, [])
 })
 
-t.test('a stopped peer leaves one torrent, a closed socket all of them', async t => {
-  const { engine, open, tracker } = await start(t)
-  const a = await open()
-  const { peerId } = clientOf(1)
-  for (let n = 0; n < 20; n++) a.send(announceOf(hashOf(n), peerId))
-  for (let n = 0; n < 20; n++) await a.message(isUpdate)
-  a.send(announceOf(hashOf(0), peerId, { event: 'stopped' }))
-  t.match(await a.message(isUpdate), { complete: 0, incomplete: 0 })
-  t.equal(totals(engine).peers[2], 19)
-  a.socket.terminate()
-  await until(() => totals(engine).peers[2] === 0 && tracker.inFlight === 0)
-})
+t.test(
+  'a stopped peer is removed from one torrent, the peers of a closed socket from all',
+  async t => {
+    const { engine, open, tracker } = await start(t)
+    const a = await open()
+    const { peerId } = clientOf(1)
+    for (let n = 0; n < 20; n++) a.send(announceOf(hashOf(n), peerId))
+    for (let n = 0; n < 20; n++) await a.message(isUpdate)
+    a.send(announceOf(hashOf(0), peerId, { event: 'stopped' }))
+    t.match(await a.message(isUpdate), { complete: 0, incomplete: 0 })
+    t.equal(totals(engine).peers[2], 19)
+    a.socket.terminate()
+    await until(() => totals(engine).peers[2] === 0 && tracker.inFlight === 0)
+  },
+)
 
 t.test('scrapes, of one torrent or many', async t => {
   const { open } = await start(t)
@@ -447,7 +450,7 @@ t.test('a peer does not outlive its connection, whatever refuses its stopped', a
 })
 
 t.test(
-  'a peer that starts again before its stopped is answered leaves with its socket',
+  'a peer that starts again before its stopped is answered is removed with its socket',
   async t => {
     const { engine, open } = await start(t)
     const a = await open()

@@ -19,7 +19,7 @@ t.test('every resource of the page exists', t => {
 })
 
 t.test(
-  'nothing of it makes markup of text, comes from elsewhere, or stands where the policy forbids',
+  'the page makes no markup of text, loads nothing from other sites, and obeys its policy',
   t => {
     const page = text('/')
     t.notMatch(page, /<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|javascript:/)
