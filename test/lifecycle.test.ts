@@ -34,16 +34,16 @@ t.test('components that would outlive the process are killed, and threads are no
 t.test('a component that does not stop can still be killed', async t => {
   const parts = createParts()
   const killed: string[] = []
-  let letGo = () => {}
+  let finishStop = () => {}
   parts.add({ stop: async () => {}, kill: () => killed.push('first') })
   parts.add({
     stop: () =>
       new Promise<void>(resolve => {
-        letGo = resolve
+        finishStop = resolve
       }),
     kill: () => {
       killed.push('hanging')
-      letGo()
+      finishStop()
     },
   })
   const stop = parts.stop()

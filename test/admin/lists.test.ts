@@ -7,7 +7,7 @@ import { hashOf, newEngine } from '../fixtures/tracker-client.ts'
 
 const hex = (n: number) => hashOf(n).toString('hex')
 
-/** The kind of the AdminError that a change ends with. */
+/** The kind of the AdminError that a change is rejected with. */
 function failureOf(change: Promise<unknown>): Promise<string> {
   return change.then(
     () => 'none',

@@ -127,7 +127,7 @@ const downloads = async ({ database }: Node) =>
 const server = await startPostgres(t)
 const make = server && databasesOn('pgsql', server)
 
-/** Two nodes on a new database; each makes the changes of the other one unless `cut` is set. */
+/** Two nodes on a new database; each applies the changes of the other one unless `cut` is set. */
 async function startNodes(t: Test) {
   const made = (await make?.(t)) as TestDatabase
   await openNew(t, made)
@@ -249,7 +249,7 @@ t.test('each node writes its clients, and those of a dead node later', { skip },
     t.match(await node.user(2), { uploaded: 0n, completed: 0 })
   }
 
-  // An announce whose node died before the others heard it: the database knows more than memory.
+  // A node died before the others received its announce: the database knows more than memory.
   a.announce(1, { uploaded: 9000, left: 0 })
   a.engineNode.flush(clock.now)
   await a.accounts.flush()

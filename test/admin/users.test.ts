@@ -56,7 +56,7 @@ async function newUsers(t: Test, isOn = true) {
   return { ...first, create, clock, database }
 }
 
-/** The kind of the AdminError that a change ends with. */
+/** The kind of the AdminError that a change is rejected with. */
 function failureOf(change: Promise<unknown>): Promise<string> {
   return change.then(
     () => 'none',

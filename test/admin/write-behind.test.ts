@@ -2,7 +2,7 @@ import t from 'tap'
 import { WriteBehind } from '../../src/admin/write-behind.ts'
 import { createTestLog } from '../app/fixtures/log-lines.ts'
 
-/** A database that is away until it is told to be there. */
+/** A database that is unreachable until the test makes it reachable. */
 function switchable() {
   const database = { isAway: true, writes: 0, tries: 0 }
   const flush = async () => {

@@ -12,7 +12,7 @@ function load(t: Test, text: string, environment: Record<string, string> = {}) {
   return loadConfig({ file, environment })
 }
 
-/** The lines of the error that this configuration gets. */
+/** The lines of the error for this configuration. */
 function faults(t: Test, text: string, environment: Record<string, string> = {}): string[] {
   try {
     load(t, text, environment)

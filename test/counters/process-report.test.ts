@@ -22,7 +22,7 @@ t.test('a process reports by itself, and how long its event loop was held up', a
   await another()
   const until = performance.now() + 300
   while (performance.now() < until);
-  // Counted by the look after it, which may come behind the next report.
+  // Counted by the poll after it, which may follow the next report.
   await another()
   await another()
   const count = reports.length

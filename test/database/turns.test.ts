@@ -36,7 +36,7 @@ t.test('a job that does not start in time never runs', async t => {
   release()
   await slow
   await turns.take(async () => undefined)
-  t.notOk(ran, 'its caller was told that it failed')
+  t.notOk(ran, 'its caller has received the failure')
 })
 
 t.test('close waits for earlier calls and refuses later ones', async t => {

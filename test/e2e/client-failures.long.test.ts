@@ -76,7 +76,7 @@ const FAILURES: readonly Kind[] = [
   },
 ]
 
-/** Takes every announce that the address may send, until the test ends. */
+/** Uses up the announces that the address may send, until the test ends. */
 async function exhaustRate(t: Test, { tracker }: { tracker: Tracker }) {
   const ask = () => getBencoded(tracker.url(), announce('/announce', 9)).catch(() => {})
   await ask()

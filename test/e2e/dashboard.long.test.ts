@@ -166,7 +166,7 @@ t.test('the dashboard in a browser', { skip: skipWithoutBrowser }, async t => {
     await untilText(page, '#keys-message', 'The tracker refused: keys not enabled.')
     await page.click('#keys-form button[value=remove]')
     await untilText(page, '#keys-message', '2 removed.')
-    t.match(problems.splice(0), [/status of 400/], 'the browser tells of the refusal')
+    t.match(problems.splice(0), [/status of 400/], 'the browser reports the refusal')
 
     await page.click('nav a[href="#users"]')
     await page.click('#user-make')

@@ -7,7 +7,7 @@ import { testSeed } from '../fixtures/seed.ts'
 import { seededRandom } from '../fixtures/seeded-random.ts'
 import { startTracker } from '../fixtures/start-tracker.ts'
 
-/** Makes a malformed request line. */
+/** Creates a malformed request line. */
 function oddRequest(random: (bound: number) => number): string | Uint8Array {
   const target = announceTarget(random(1000), random(10))
   const cut = random(target.length)

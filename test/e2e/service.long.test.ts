@@ -79,7 +79,7 @@ t.test('a stuck engine thread stops the watchdog pings and is logged', async t =
   t.match(await admin.call('GET', '/ready'), { status: 503 })
   const alive = () => systemd.lines.filter(line => line === 'WATCHDOG=1').length
   const before = alive()
-  // The status goes on, from a main thread that is well.
+  // The main thread is healthy and continues to report the status.
   const { length } = systemd.lines
   await systemd.line(line => line.startsWith('STATUS=') && systemd.lines.length > length)
   t.equal(alive(), before)

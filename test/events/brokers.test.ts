@@ -68,7 +68,7 @@ t.test(
     }
     await subscribe()
     const url = `nats://a-token@127.0.0.1:${port}`
-    // The batch that is under way when the server dies is sent again after this time.
+    // The batch that is in flight when the server dies is sent again after this time.
     const options = { url, subject: 'site.events', jetstream: false, timeoutMillis: 3000 }
     const outbox = open(t, createNats(options))
     addTo(outbox, 0, 1000)
@@ -77,7 +77,7 @@ t.test(
     addTo(outbox, 1000, 1500)
     await until(() => outbox.failures > 0)
     t.equal(outbox.waiting, 500)
-    // A subscriber that comes later than the events misses them: that is NATS without JetStream.
+    // Without JetStream, a subscriber that connects after the events misses them.
     await server.start()
     await subscribe()
     await until(() => outbox.waiting === 0)

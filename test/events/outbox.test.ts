@@ -45,7 +45,7 @@ t.test('a receiver that fails in every way has each event at least once, in orde
   for (const end = n + 25; n < end; n++) outbox.add(line(n))
   await new Promise(resolve => setTimeout(resolve, 50))
   await receiver.start(t)
-  // Events that arrived twice count twice, so their number does not show that all arrived.
+  // Events that arrived twice are counted twice, so the count does not show that all arrived.
   while (outbox.waiting > 0) await new Promise(resolve => setTimeout(resolve, 5))
 
   const seen = receiver.events.map(event => event['n'] as number)
@@ -111,7 +111,7 @@ t.test('a receiver that never answers is given up after the timeout', async t =>
   const outbox = open(t, receiver)
   outbox.add(line(0))
   while (outbox.sent === 0) {
-    // Nothing but the timer may be needed to end the attempt.
+    // The timer alone must end the attempt.
     collect()
     await new Promise(resolve => setTimeout(resolve, 20))
   }

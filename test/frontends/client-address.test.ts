@@ -45,7 +45,7 @@ t.test('the client is the last address of the header that no trusted proxy has',
   }
 })
 
-/** A connection from `remote`, over which a proxy may have said that it is for `proxied`. */
+/** A connection from `remote`, on which a proxy may have named the client `proxied`. */
 function from(remote: string, proxied?: string): Origin {
   return {
     getRemoteAddress: () => buffer(remote),

@@ -4,7 +4,7 @@ import { hasConnections, type Listening, listen } from '../../src/frontends/list
 import { testBackend } from '../fixtures/http-backend.ts'
 import { RawConnection } from '../fixtures/http-client.ts'
 
-/** An app that says its name to everybody, once. */
+/** An app that sends its name once on each connection. */
 async function answering(t: Test, name: string, port: number): Promise<Listening> {
   const app = testBackend.createApp()
   t.teardown(() => app.close())

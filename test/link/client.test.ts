@@ -31,12 +31,12 @@ function heldTransport(): {
     return transport
   })
   if (!events) throw new Error('the link did not connect')
-  const told = events
-  told.up()
+  const linkEvents = events
+  linkEvents.up()
   return {
     link,
     sent,
-    events: told,
+    events: linkEvents,
     answer(n) {
       const frame = sent[n]
       if (!frame) throw new Error(`no frame ${n}`)
@@ -46,7 +46,7 @@ function heldTransport(): {
         frame.length,
         createReplies(echoAnswer, echoBytesMax),
       )
-      if (reply && !told.frame(bytesOf(reply), 0, reply.length)) throw new Error('refused')
+      if (reply && !linkEvents.frame(bytesOf(reply), 0, reply.length)) throw new Error('refused')
     },
   }
 }

@@ -49,7 +49,7 @@ t.test('metrics and stats count the requests, under the names of Torrust-Actix t
   await client.announce({ port: 1024 })
   await t.rejects(client.announce({ port: 0 }), /port 0 is not allowed/)
   await admin.call('POST', `/api/whitelist/${'a'.repeat(40)}`)
-  // The worker tells what it counted once a second, and the snapshot takes its time.
+  // The worker reports its counters once a second, and the snapshot takes a while.
   const text = await untilLines(t, tracker, [
     'muster_announces_total{proto="http",family="ipv4"} 1',
     'muster_announces_total{proto="udp",family="ipv4"} 1',
@@ -109,7 +109,7 @@ t.test('metrics and stats count the requests, under the names of Torrust-Actix t
     },
   })
   const names = namesIn(text)
-  t.equal(new Set(names).size, names.length, 'each is told of once')
+  t.equal(new Set(names).size, names.length, 'each is reported once')
   for (const name of names.filter(name => name.startsWith('muster_')))
     t.ok(name in CATALOGUE, `${name} is in the table`)
   const late = await untilSnapshot(tracker)

@@ -34,7 +34,7 @@ t.test('the log reports a certificate that expires soon or is not yet valid', as
   ] as const) {
     const folder = temporaryFolder(t)
     await writePair(folder, makePair(from, to))
-    // Twice the same file: one line.
+    // The same file twice causes one line.
     const config = configOf(t, {
       http_server: [tlsKeys(folder)],
       api_server: [tlsKeys(folder)],

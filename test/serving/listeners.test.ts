@@ -6,7 +6,7 @@ import { claimListeners, claimTcp } from '../../src/serving/port-claims.ts'
 import { claimUdp } from '../../src/threads/udp-listeners.ts'
 import { createTestLog } from '../app/fixtures/log-lines.ts'
 
-/** TEST-NET-1, RFC 5737: no machine has it. */
+/** An address of TEST-NET-1 (RFC 5737), which no machine has. */
 const NOBODYS = { host: '192.0.2.1', port: 6969 }
 
 async function listening(host: string): Promise<{ server: Server; port: number }> {

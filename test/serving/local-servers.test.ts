@@ -48,7 +48,7 @@ t.test('a stop accepts no connections and answers the waiting request', async t 
   claims.release()
   const connection = await RawConnection.open(listener.port)
   const answered = connection.get(announceTarget(1, 1))
-  // The engine is not there yet, so the request waits.
+  // The engine has not started yet, so the request waits.
   while (link.waiting === 0) await new Promise(resolve => setTimeout(resolve, 5))
   const stop = frontends.stop()
   t.notOk(await accepts(listener.port), 'no new connection')

@@ -8,7 +8,7 @@ import {
 } from '../../src/snapshot/job-words.ts'
 import { SnapshotStopped } from '../../src/snapshot/report.ts'
 
-/** Works for so long, as a processor sees it. */
+/** Uses the processor for so many milliseconds. */
 function work(millis: number): void {
   const end = performance.now() + millis
   while (performance.now() < end);

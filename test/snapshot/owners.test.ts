@@ -29,7 +29,7 @@ const keyOfUser = (user: number): Buffer => {
   return key
 }
 
-/** A tracker whose users have the numbers of their place in `users`, plus 1. */
+/** A tracker whose users have the numbers of their index in `users`, plus 1. */
 function tracker(users: readonly number[]) {
   const tables = createTables(64 * 2 ** 20, { ...NO_RULES, users: true, anonymousScrape: true })
   const engine = openEngine(tables, SETTINGS)

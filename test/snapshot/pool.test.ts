@@ -17,7 +17,7 @@ t.test('a thread writes and restores snapshots, one job after the other', async 
   const written = await pool.write({ tables, file, nowSeconds: NOW })
   t.match(written, { file, torrents: 100, peers: [2000, 1000] })
 
-  // A write that is asked for during a restore waits, or it would write half of what there was.
+  // A write that is requested during a restore waits; otherwise it would write half of the swarms.
   const into = newTables()
   const [restored, again] = await Promise.all([
     pool.restore({ tables: into.tables, settings: SETTINGS, file, nowSeconds: NOW }),
@@ -46,7 +46,7 @@ t.test('a slow write ends its pauses after a signal to hurry', async t => {
   const file = join(folder, 'swarms')
   const { tables, engine } = newTables()
   for (let torrent = 0; torrent < 100; torrent++) fillTorrent(engine, torrent, 30)
-  // By itself it would rest for minutes.
+  // Without the signal it would pause for minutes.
   const written = pool.write({ tables, file, nowSeconds: NOW, share: 1e-6 })
   while (readdirSync(folder).length === 0) await sleep(5)
   pool.hurry()

@@ -47,7 +47,7 @@ function sectionsOf(snapshot: Buffer): number[] {
 
 const spare = newTables()
 
-/** Fails unless the bytes are found to be no snapshot before anything of them is loaded. */
+/** Fails unless the bytes are rejected before any part of them is loaded. */
 async function refuse(t: Test, file: string, bytes: Uint8Array, what: string): Promise<void> {
   writeFileSync(file, bytes)
   const options = { tables: spare.tables, settings: SETTINGS, file, nowSeconds: NOW }

@@ -17,7 +17,7 @@ const skip = await run('systemd-analyze', ['--version']).then(
 )
 
 t.test('systemd knows every setting of the unit', { skip }, async t => {
-  // Programs that are not there are errors too, and a unit may be looked at before it is installed.
+  // Missing programs are errors too, and a unit may be checked before muster is installed.
   const folder = temporaryFolder(t)
   const text = readFileSync(UNIT, 'utf8').replace(
     /^ExecStart=\S+/m,

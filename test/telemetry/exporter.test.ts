@@ -11,7 +11,7 @@ import { temporaryFolder } from '../fixtures/start-tracker.ts'
 
 type Received = { path: string; token: string | undefined; body: Record<string, never> }
 
-/** A collector on 127.0.0.1 that remembers what it receives. */
+/** A collector on 127.0.0.1 that stores the requests that it receives. */
 async function startCollector(test: typeof t) {
   const received: Received[] = []
   const server = createServer(async (request, response) => {

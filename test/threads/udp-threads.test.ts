@@ -66,7 +66,7 @@ function options(listeners: readonly UdpListener[]) {
   }
 }
 
-/** `wanted`, its addresses free a moment ago. */
+/** Returns `wanted` with ports that were free a moment ago. */
 async function free(wanted: UdpListener): Promise<readonly UdpListener[]> {
   const { listeners, release } = await claimListeners([wanted], createTestLog().log, claimUdp)
   release()
@@ -114,8 +114,8 @@ t.test('two threads on one address share its clients', async t => {
   const local = `:${port.toString(16).toUpperCase().padStart(4, '0')} `
   const bound = readFileSync('/proc/net/udp', 'utf8').split('\n')
   t.equal(bound.filter(line => line.includes(local)).length, 2, 'each has a socket')
-  // The kernel chooses the socket by the client's port: with a deaf thread half of them got
-  // nothing.
+  // The kernel chooses the socket by the client's port: if one thread did not receive, half of the
+  // clients would get no answer.
   const clients = await Promise.all(
     Array.from({ length: CLIENTS }, () => openUdpClient(t, '127.0.0.1', port)),
   )
@@ -196,7 +196,7 @@ t.test('threads have their names in /proc', async t => {
 t.test('a thread that dies is reported, with the reason', async t => {
   const listeners = await free(listener('recvmmsg', 0))
   const start = options(listeners)
-  // Not stopped: that would close the socket a second time, or what has its number by then.
+  // Not stopped: that would close the socket a second time, or another file with its number.
   await startUdpThreads(start)
   const { port } = listeners[0] as UdpListener
   const libc = openLibc()
@@ -205,7 +205,7 @@ t.test('a thread that dies is reported, with the reason', async t => {
     .map(Number)
     .filter(
       fd =>
-        // A Unix socket's name is too short to overwrite what the one before left.
+        // The name of a Unix socket is too short to overwrite that of the previous socket.
         address.fill(0) &&
         libc.getsockname(fd, address, Buffer.of(16, 0, 0, 0)) === 0 &&
         address.readUInt16BE(2) === port,
@@ -228,7 +228,7 @@ for (const [why, nodeOptions, reason, http_server, method] of [
     'recvmsg',
   ],
 ] as const) {
-  // Nor SQLite.
+  // SQLite needs native code, too.
   const kept = { frontend: { workers: 0 }, database: { persistent: false } }
 
   t.test(`where ${why}, auto is ${method}, and one warning has the reason`, async t => {

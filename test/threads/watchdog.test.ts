@@ -3,8 +3,8 @@ import { startWatchdog } from '../../src/threads/watchdog.ts'
 import { createTestLog } from '../app/fixtures/log-lines.ts'
 
 /**
- * Looks follow each other quickly where systemd's patience is short; a stall is then a thousand of
- * them.
+ * With a short watchdog timeout of systemd, polls follow each other quickly; a stall is then a
+ * thousand of them.
  */
 const WATCHDOG_MILLIS = 20
 

@@ -20,7 +20,7 @@ import { FAULTS } from './fixtures/faults.ts'
 
 const SECONDS_PER_ATTACK = 3
 const GROWTH_MIB_MAX = 60
-/** Log lines at level warn or above. Each kind of fault may cause a few, whatever its size. */
+/** Log lines at level warn or above. Each kind of fault may cause a few, regardless of its size. */
 const WARNINGS_MAX = 60
 const ATTACKER = new URL('../../../bench/load/attacker.js', import.meta.url)
 

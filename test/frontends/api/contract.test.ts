@@ -29,7 +29,7 @@ function goodRequest({ method, path, bodyExample }: DocumentedOperation): ApiReq
   }
 }
 
-function saidStatus(answer: ApiAnswer): unknown {
+function statusOf(answer: ApiAnswer): unknown {
   if (answer.status === 304) return answer.headers['x-status']
   return (answer.json as { status?: unknown } | undefined)?.status
 }
@@ -49,9 +49,9 @@ async function tryOutcome(
   t.equal(answer.status, status, `${name}: ${status}`)
   t.equal(answerProblem(operation, answer), undefined, `${name}: as documented`)
   t.equal(answer.headers['access-control-allow-origin'], '*')
-  if (expected !== undefined) t.same(status === 304 ? saidStatus(answer) : answer.json, expected)
+  if (expected !== undefined) t.same(status === 304 ? statusOf(answer) : answer.json, expected)
   server.close()
-  return saidStatus(answer)
+  return statusOf(answer)
 }
 
 for (const operation of operations) {
@@ -60,9 +60,10 @@ for (const operation of operations) {
     const texts = new Map<number, unknown[]>()
     for (const [status, list] of Object.entries(outcomes)) {
       t.ok(operation.responses.has(Number(status)), `${status} is documented`)
-      const said: unknown[] = []
-      for (const outcome of list) said.push(await tryOutcome(t, operation, Number(status), outcome))
-      texts.set(Number(status), said)
+      const statuses: unknown[] = []
+      for (const outcome of list)
+        statuses.push(await tryOutcome(t, operation, Number(status), outcome))
+      texts.set(Number(status), statuses)
     }
     for (const status of operation.responses.keys()) {
       const isCommon = operation.isSecured && COMMON.includes(status)
@@ -85,10 +86,10 @@ function shapeOf(text: string): string {
 t.test('answers every documented refusal as its example shows', async t => {
   for (const operation of secured) {
     for (const example of exampleStatuses(operation, 400)) {
-      const [, said = '', value] = /^invalid (\w+) (.*)$/.exec(example) ?? []
+      const [, parameter = '', value] = /^invalid (\w+) (.*)$/.exec(example) ?? []
       if (value === undefined || operation.bodySchema || example === 'invalid token') continue
       // The outcomes cover parameters of the query.
-      if (!operation.path.includes('{') || QUERY_PARAMETERS.includes(said)) continue
+      if (!operation.path.includes('{') || QUERY_PARAMETERS.includes(parameter)) continue
       const { ask, server } = await startApi(t, { userIdUuid: !example.includes('uuid') })
       const name = operation.path.split('/').find(part => part.startsWith('{')) ?? ''
       const path = operation.path

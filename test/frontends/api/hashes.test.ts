@@ -3,7 +3,7 @@ import { invalid, readCount, readHash, uniqueHashes } from '../../../src/fronten
 
 const HASH = '0123456789abcdef0123456789abcdef01234567'
 
-function said(value: unknown): unknown {
+function statusOf(value: unknown): unknown {
   return typeof value === 'object' && value !== null && 'body' in value
     ? JSON.parse(String(value.body)).status
     : value
@@ -20,7 +20,7 @@ t.test('accepts a hash in either case, and repeats an invalid one', t => {
     ['hello', 'bad info_hash'],
     ['a'.repeat(5000), 'bad info_hash'],
   ] as const) {
-    t.equal(said(readHash(text, 'info_hash')), status)
+    t.equal(statusOf(readHash(text, 'info_hash')), status)
   }
   t.end()
 })
@@ -30,10 +30,10 @@ t.test('a count is an integer that a JavaScript number can represent', t => {
   t.equal(readCount('007', 'timeout'), 7)
   t.equal(readCount('9007199254740991', 'timeout'), Number.MAX_SAFE_INTEGER)
   for (const text of ['-1', '+1', '1.0', '1e3', ' 1', '9007199254740992', '0x1', '١']) {
-    t.equal(said(readCount(text, 'timeout')), `invalid timeout ${text}`)
+    t.equal(statusOf(readCount(text, 'timeout')), `invalid timeout ${text}`)
   }
-  t.equal(said(readCount('', 'timeout')), 'bad timeout')
-  t.equal(said(invalid('timeout', '9'.repeat(41))), 'bad timeout')
+  t.equal(statusOf(readCount('', 'timeout')), 'bad timeout')
+  t.equal(statusOf(invalid('timeout', '9'.repeat(41))), 'bad timeout')
   t.end()
 })
 

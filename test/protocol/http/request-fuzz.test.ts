@@ -14,7 +14,7 @@ import { announce, IPV4, IPV6, RULES, scrape } from '../fixtures/parse.ts'
 import { slowAnnounce, slowScrape } from '../fixtures/slow-parse.ts'
 
 const QUERIES = rounds(25_000, 120_000)
-/** Of 50,000 queries: an object kept of each would be more. */
+/** Bytes after 50,000 queries: an object stored for each would be more. */
 const HEAP_GROWTH_BYTES_MAX = 1024 * 1024
 
 const NAMES = [
@@ -36,7 +36,7 @@ function text(random: Random, length: number, bound: number): string {
   return String.fromCharCode(...Array.from({ length }, () => random(bound)))
 }
 
-/** One thing gone wrong with a query. */
+/** One fault of a query. */
 function mutate(random: Random, query: string): string {
   const at = random(query.length + 1)
   const end = at + random(12)

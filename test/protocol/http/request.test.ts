@@ -188,7 +188,7 @@ t.test('compact=0 asks for the dictionary form, with peer ids unless no_peer_id'
 })
 
 t.test('an address of the other family is noted, and any other is ignored', async t => {
-  const told: [string, string, boolean][] = [
+  const claims: [string, string, boolean][] = [
     [IPV4, 'ipv6=2001:db8::1', true],
     [IPV4, 'ipv6=%5B2001%3Adb8%3A%3A1%5D%3A6881', true],
     [IPV4, 'ipv4=192.0.2.1', false],
@@ -204,7 +204,7 @@ t.test('an address of the other family is noted, and any other is ignored', asyn
     [IPV6, 'ipv4=2001:db8::1', false],
     [IPV6, 'ipv6=2001:db8::1', false],
   ]
-  for (const [connected, rest, bothFamilies] of told) {
+  for (const [connected, rest, bothFamilies] of claims) {
     t.match(parsed(rest, RULES, connected), { bothFamilies, address: connected }, rest)
   }
 })

@@ -53,7 +53,7 @@ function announceReply(fields: ReplyFields): Bytes {
   return reply
 }
 
-/** The answer, written into just the room that it says it needs. */
+/** The answer, written into exactly the space that it claims to need. */
 function answer(fields: ReplyFields, externalIp = EXTERNAL_IPV4, minInterval = 900): string {
   const reply = announceReply(fields)
   const room = guarded(response.announceAnswerBytesMax(reply, AT))
@@ -162,18 +162,18 @@ t.test('any answer is canonical bencode with the content of the reply', async t 
       })
       if (reply.flags === 0) {
         t.equal(Buffer.from(peers as Uint8Array).toString('hex'), reply.ipv4.join(''))
-        const told6 = peers6 === undefined ? '' : Buffer.from(peers6 as Uint8Array).toString('hex')
-        t.equal(told6, reply.ipv6.join(''))
+        const listed6 = peers6 === undefined ? '' : Buffer.from(peers6 as Uint8Array).toString('hex')
+        t.equal(listed6, reply.ipv6.join(''))
         t.equal(peers6 === undefined, !overIpv6 && reply.ipv6.length === 0)
         return
       }
-      const told = (peers as Record<string, Uint8Array | number>[]).map(one => ({
+      const listed = (peers as Record<string, Uint8Array | number>[]).map(one => ({
         ...one,
         ip: latin1(one['ip'] as Uint8Array),
         ...(withIds && { 'peer id': latin1(one['peer id'] as Uint8Array) }),
       }))
       t.same(
-        told,
+        listed,
         [...reply.ipv4, ...reply.ipv6].map((hex, n) => ({
           ip: textOf(hex.slice(0, -4)),
           ...(withIds && { 'peer id': ids[n] }),

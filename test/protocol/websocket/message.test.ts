@@ -213,9 +213,9 @@ t.test('offers above the limit are skipped', async t => {
 t.test('an answer is read, and relayed in the form that the offering client expects', async t => {
   const message = parse(ANSWER)
   if (message.kind !== 'answer') throw new Error('not an answer')
-  const { to_peer_id, ...told } = ANSWER
+  const { to_peer_id, ...relayed } = ANSWER
   t.equal(message.toPeerId, to_peer_id)
-  t.same(JSON.parse(formatAnswer(message)), told)
+  t.same(JSON.parse(formatAnswer(message)), relayed)
   t.same(JSON.parse(formatOffer(HASH, PEER, { offerId: OFFER.offer_id, sdp: OFFER.offer.sdp })), {
     ...ANNOUNCE,
     ...OFFER,
@@ -241,8 +241,8 @@ t.test('a scrape of one or many becomes a record, and its reply an answer', asyn
         reply.view.setUint32(entry + scrape.ENTRY_LEECHERS, n + 1, true)
         reply.view.setUint32(entry + scrape.ENTRY_COMPLETED, n + 2, true)
       })
-      const told = JSON.parse(formatScrape(reply, 0, 60)) as { files: object }
-      t.strictSame(told.files, {
+      const parsed = JSON.parse(formatScrape(reply, 0, 60)) as { files: object }
+      t.strictSame(parsed.files, {
         ...Object.fromEntries(
           infoHashes.map((hash, n) => [
             hash,
