@@ -20,7 +20,7 @@ COPY docs docs
 # The volume stores the database, the swarms and the token of the admin API. Settings come from
 # /etc/muster/config.toml, which can be mounted, and from environment variables.
 RUN mkdir -p /var/lib/muster /etc/muster && cp config.toml /etc/muster/ && chown 1000:1000 /var/lib/muster
-# The user node. Kubernetes recognizes by the number that it is not root.
+# The user node, by number, because Kubernetes checks that the number is not that of root.
 USER 1000:1000
 WORKDIR /var/lib/muster
 VOLUME /var/lib/muster
@@ -32,7 +32,7 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 \
 ENTRYPOINT ["node", "--enable-source-maps", "/opt/muster/dist/src/main.js"]
 CMD ["--config", "/etc/muster/config.toml"]
 
-# In place of the image of Torrust-Actix: its folder, its ports, and its user, who owns the files in
+# Replaces the image of Torrust-Actix: the same folder, ports and user, which owns the files in
 # existing volumes. config.toml is created if it does not exist.
 FROM muster AS torrust-actix
 # hadolint ignore=DL3002

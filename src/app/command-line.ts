@@ -10,7 +10,7 @@ export const HELP = `Usage: muster [--config FILE]
        muster --create-selfsigned [--selfsigned-domain NAME]
 
 A BitTorrent tracker. export writes the contents of the database to a file, one JSON line
-per row, and import reads it; - is standard output or input.
+per row, and import reads such a file; - is standard output or input.
 
   --torrust-actix FOLDER      import the files that torrust-actix --export wrote
   --create-config     write a config.toml with all defaults, and exit
@@ -29,16 +29,16 @@ per row, and import reads it; - is standard output or input.
   -h, --help          print this text, and exit
   -V, --version       print the version, and exit
 
-As in Torrust-Actix, in its file format:
+Options of Torrust-Actix, with its file format:
   --export, --import  write or read torrents.json, whitelists.json, blacklists.json,
                       keys.json and users.json in this directory, and exit
   --export-file-torrents FILE, --import-file-torrents FILE
                       another file; likewise -whitelists, -blacklists, -keys, -users
 
 Environment variables override keys: TRACKER__REQUEST_INTERVAL, HTTP_0_BIND_ADDRESS.
-Exit status: 0 stopped on request, 64 wrong usage, 65 a file that cannot be imported,
-69 an address is in use, a file cannot be written or the database is unreachable,
-70 a bug in muster, 78 wrong configuration.
+Exit status: 0 stopped on request, 64 wrong usage, 65 a damaged SQLite file or a file that
+cannot be imported, 69 an address is in use, a file cannot be written or the database is
+unreachable, 70 a bug in muster, 78 wrong configuration.
 `
 
 /** Options of Torrust-Actix for the tables of an export. */

@@ -102,9 +102,9 @@ t.test('a full disk leaves the last snapshots unchanged', async t => {
   await writeSnapshot({ tables, file, nowSeconds: NOW })
   await writeSnapshot({ tables, file, nowSeconds: NOW + 1 })
   const before = [readFileSync(file), readFileSync(`${file}.previous`)]
-  // A limit of 64 blocks on the files of a process has the effect of a full disk, in the middle of a
-  // file. NODE_OPTIONS is unset because the module that the test runner loads into every child dies
-  // of the limit's signal, which Node itself ignores.
+  // A limit of 64 blocks on the files of a process has the effect of a full disk, in the middle of
+  // a file. NODE_OPTIONS is unset because the module that the test runner loads into every child
+  // dies of the limit's signal, which Node itself ignores.
   const command = 'unset NODE_OPTIONS; ulimit -f 64; exec "$@"'
   const child = execFile('/bin/sh', [
     '-c',
