@@ -162,7 +162,8 @@ t.test('any answer is canonical bencode with the content of the reply', async t 
       })
       if (reply.flags === 0) {
         t.equal(Buffer.from(peers as Uint8Array).toString('hex'), reply.ipv4.join(''))
-        const listed6 = peers6 === undefined ? '' : Buffer.from(peers6 as Uint8Array).toString('hex')
+        const listed6 =
+          peers6 === undefined ? '' : Buffer.from(peers6 as Uint8Array).toString('hex')
         t.equal(listed6, reply.ipv6.join(''))
         t.equal(peers6 === undefined, !overIpv6 && reply.ipv6.length === 0)
         return
