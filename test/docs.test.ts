@@ -18,7 +18,7 @@ function sources(): string {
 t.test('messages quoted in troubleshooting.md exist in the source', async t => {
   const program = sources()
   const text = readFileSync(join(root, 'docs/troubleshooting.md'), 'utf8')
-  const tables = text.matchAll(/^\| (?:it says|clients show) \|.*\n.*\n((?:\|.*\n)+)/gm)
+  const tables = text.matchAll(/^\| (?:message|clients show) \|.*\n.*\n((?:\|.*\n)+)/gm)
   let quotes = 0
   for (const [, rows = ''] of tables) {
     for (const row of rows.trimEnd().split('\n')) {

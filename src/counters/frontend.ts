@@ -19,7 +19,7 @@ export const FrontendCounter = {
   notFound: 3,
   /** Requests that a tracker does not answer: unsupported methods, too many messages or sockets. */
   refused: 4,
-  /** Requests to the API, whatever the answer. */
+  /** Requests to the API, regardless of the answer. */
   api: 5,
   /**
    * WebRTC offers and answers that were relayed, and those that were dropped because no peer waits

@@ -9,7 +9,7 @@ export const QUERY_BYTES_MAX = 8192
  */
 export const ADDRESS_TEXT_BYTES_MAX = 53
 
-/** Hashes in one scrape over HTTP. */
+/** Hashes in one scrape over HTTP or WebSocket. */
 export const SCRAPE_HASHES_MAX = 100
 
 /**

@@ -6,7 +6,7 @@ import { loadUws } from './uws.ts'
 export type BackendChoice = { readonly backend: BackendName; readonly reason: string | undefined }
 
 /**
- * Chooses the backend for `frontend.http`. Throws an Error with the reasons when `uws` is asked for
+ * Chooses the backend for `frontend.http`. Throws an Error with the reasons when `uws` is required
  * and does not load.
  */
 export function chooseBackend(wanted: 'auto' | BackendName): BackendChoice {

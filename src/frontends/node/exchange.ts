@@ -42,7 +42,7 @@ export class NodeExchange extends ExchangeBase implements HttpResponse {
     return this.#request
   }
 
-  /** Calls `handler` when the kernel has taken the whole response. */
+  /** Calls `handler` when the kernel has accepted the whole response. */
   onFlushed(handler: () => void): void {
     this.#response.once('finish', handler)
   }

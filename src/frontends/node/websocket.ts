@@ -14,7 +14,7 @@ const [QUEUED, SENT, DROPPED] = [0, 1, 2]
 
 /** The WebSockets of one app. */
 export type WebSocketRoute = {
-  /** Takes a socket over from HTTP. `head` is the bytes that followed the request. */
+  /** Takes over a socket from HTTP. `head` contains the bytes that followed the request. */
   upgrade(request: RequestMessage, socket: Socket, head: Buffer, connection: Connection): void
   /** Closes every socket. */
   close(): void
