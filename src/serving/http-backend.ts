@@ -21,7 +21,7 @@ export function chooseHttpBackend(wanted: 'auto' | BackendName, log?: Logger): B
     if (reason !== undefined) {
       log?.warn(
         { reason, install: INSTALL },
-        'uWebSockets.js does not load; node:http serves HTTP instead, which needs up to 1.6 times the CPU time. The command in "install" adds a build for Node 22, 24 and 26, on systems with glibc 2.38 or later',
+        'uWebSockets.js does not load; node:http serves HTTP instead, which needs 1.1 to 2.6 times the CPU time. The command in "install" adds a build for Node 22, 24 and 26, on systems with glibc 2.38 or later',
       )
     }
     return backend
