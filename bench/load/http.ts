@@ -20,6 +20,8 @@ export type HttpLoad = {
    */
   readonly rate: number
   readonly mix: Mix
+  /** The number of the first client. */
+  readonly firstClient?: number
 }
 
 export type HttpCommand = { readonly seconds: number }
@@ -56,7 +58,8 @@ const WAITING = 2
 function requestsOf(load: HttpLoad, sources: number): HttpRequestText[] {
   const host = `${load.family === 4 ? '127.0.0.1' : '[::1]'}:${load.port}`
   const count = Math.min(DISTINCT_REQUESTS, load.mix.clients * 8)
-  return httpRequests(load.mix, { host, keepAlive: load.keepAlive, sources }, count)
+  const { firstClient = 0, keepAlive } = load
+  return httpRequests(load.mix, { host, keepAlive, sources, firstClient }, count)
 }
 
 /** Outcomes of the requests of one run. */

@@ -174,13 +174,15 @@ export type HttpShape = {
   readonly keepAlive: boolean
   /** Source addresses, or persistent connections, for all clients. */
   readonly sources: number
+  /** The number of the first client. */
+  readonly firstClient?: number
 }
 
 /** Returns `count` complete requests in the order to send them. */
 export function httpRequests(mix: Mix, shape: HttpShape, count: number): HttpRequestText[] {
   const random = createRandom(mix.seed)
   return Array.from({ length: count }, () => {
-    const client = randomBelow(random, mix.clients)
+    const client = (shape.firstClient ?? 0) + randomBelow(random, mix.clients)
     const style = styleOf(client)
     const isScrape = randomBelow(random, 1000) < mix.scrapes * 1000
     const target = isScrape

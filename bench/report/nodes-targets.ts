@@ -1,6 +1,14 @@
 import { median } from '../measure.ts'
 import type { Row } from '../scenario.ts'
-import { ALONE, BOTH, HTTP, LONELY, ONE_OF_TWO, UDP } from '../scenarios/nodes/throughput.ts'
+import {
+  ALONE,
+  BOTH,
+  BOTH_WITHOUT_LEASES,
+  HTTP,
+  LONELY,
+  ONE_OF_TWO,
+  UDP,
+} from '../scenarios/nodes/throughput.ts'
 import { ADMIN, JOIN, KILL, LAG, OUTAGE } from '../scenarios/nodes.ts'
 import { ratios, rowOf } from './table.ts'
 import { middle, type Target } from './target.ts'
@@ -57,12 +65,7 @@ export const NODES_TARGETS: readonly Target[] = [
     'timesAlone',
     times(1.6),
   ),
-  nodesTarget(
-    'the same with all announces to one node',
-    UDP + ONE_OF_TWO,
-    'timesAlone',
-    times(1.6),
-  ),
+  nodesTarget('the same without leases', UDP + BOTH_WITHOUT_LEASES, 'timesAlone', times(1.2)),
   partTarget('CPU of the receiving node per delta', 'deltaMicros', 0.22),
   partTarget('CPU of nats-server per delta', 'natsMicros', 0.05),
   nodesTarget(

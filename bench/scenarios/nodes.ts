@@ -36,13 +36,14 @@ async function measurePair(rows: Rows, plan: Plan, nats: NatsServer): Promise<vo
     const trackers = await startTrackers(nats, mix, round)
     try {
       await measureThroughput(rows, plan, trackers, nats)
-      await stopAll([trackers.alone, trackers.lonely])
+      await stopAll([trackers.alone, trackers.lonely, ...trackers.withoutLeases])
       if (round < rounds) continue
       rows.add(LAG, await measureLag(trackers.pair, plan, mix, quarterOfCore(plan, rows)))
       rows.add(ADMIN, await measureAdminChanges(trackers.pair, plan))
       rows.add(OUTAGE, await measureOutage(trackers.pair, nats, plan, mix))
     } finally {
-      await stopAll([trackers.alone, trackers.lonely, ...trackers.pair])
+      const { alone, lonely, pair, withoutLeases } = trackers
+      await stopAll([alone, lonely, ...pair, ...withoutLeases])
     }
   }
 }
@@ -72,6 +73,7 @@ export const nodes: Scenario = {
       rows: rows.rows,
       notes: [
         'The CPU time of an announce is that of all processes and threads until the other node has applied it, nats-server included. Two nodes on a core each answer two seconds of CPU time per second: `announces/s × alone` is twice the CPU time of an announce to one tracker, divided by that of an announce to one of two nodes.',
+        'With leases, each client stays at one node, and has announced to it so often that a fourth of the announces is sent to the other node, as in production. Without leases, `nodes.leases` is false and every announce is sent.',
         'The lag is that of a peer that announces to one node, until a client of the other node that asks every millisecond is given the peer, while the first node answers announces that use a quarter of a core.',
         'A change is a number of downloads, set through the API.',
         'While no NATS server runs, both nodes answer UDP and HTTP announces at a constant rate; latencies are those of HTTP. The load ends before the server returns, and `equal after s` is the time until scrapes of all torrents are equal.',

@@ -172,8 +172,9 @@ function stopAnnounced(engine: Engine, announce: Announce, isHeld = false): numb
       logEvent(engine.events, EventKind.stopped, access.user, announce)
     }
   }
-  releaseStripe(held)
+  // While the stripe is held, so that the nodes thread knows of the stop when it adds peers.
   if (engine.ring !== undefined) writeAnnounceDelta(engine, engine.ring, true)
+  releaseStripe(held)
   writeInterval(engine, announce)
   return REPLY_HEADER_BYTES
 }

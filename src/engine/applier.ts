@@ -19,6 +19,8 @@ export type Applier = {
   readonly engine: Engine
   readonly stops: RecentStops
   readonly completions: RecentCompletions
+  /** Called before `stops` is asked: notes the latest stops of this node. A stripe is held. */
+  readStops: () => void
   readonly counts: Applied
   readonly request: Bytes
   /** Unix seconds, set before a batch is applied. */
@@ -41,6 +43,7 @@ export function createApplier(engine: Engine, name: string): Applier {
     name,
     stops: new RecentStops(),
     completions: new RecentCompletions(),
+    readStops() {},
     counts: { applied: 0, older: 0, expired: 0 },
     request: allocate(WEBSOCKET_ANNOUNCE_BYTES),
     nowSeconds: 0,

@@ -207,12 +207,8 @@ function readDelta({ u8, view }: Bytes, from: DataView, at: number, bits: number
 const LEFT_UNKNOWN = 1
 
 /** Whether the announce is not older than what is known of its peer. The stripe is held. */
-function isNewer(
-  { engine, from, place, stops }: Applier,
-  bytes: Buffer,
-  at: number,
-  torrent: TorrentRef,
-): boolean {
+function isNewer(applier: Applier, bytes: Buffer, at: number, torrent: TorrentRef): boolean {
+  const { engine, from, place, stops } = applier
   const { announce, held, leases } = engine
   const { nowSeconds: seen, peer } = announce
   const detail = detailOf(engine, torrent)
@@ -226,6 +222,7 @@ function isNewer(
   place.address = at + DELTA_ADDRESS
   place.hash = place.address + DELTA_ADDRESS_BYTES[peer.family]
   place.id = place.hash + HASH_BYTES
+  applier.readStops()
   return !stops.hasStopped(place, seen, from)
 }
 

@@ -239,16 +239,19 @@ export function expiryDeltas({ words }: DeltaRing): number {
   return Atomics.load(words, EXPIRED) >>> 0
 }
 
+/** The number of some deltas, and the bits that any of them has. */
+export type DeltaCount = { deltas: number; bits: number }
+
 /**
  * Copies whole deltas to `out` at `at`, as many as fit before `end`, and frees them. Adds their
- * number to `count.deltas`. Returns where they end. Only the reader calls this.
+ * number and their DELTA_BITS to `count`. Returns where they end. Only the reader calls this.
  */
 export function readDeltas(
   ring: DeltaRing,
   out: Uint8Array,
   at: number,
   end: number,
-  count: { deltas: number },
+  count: DeltaCount,
 ): number {
   const { words, u8, size } = ring
   const written = Atomics.load(words, WRITTEN)
@@ -282,13 +285,15 @@ function wholeDeltas(
   from: number,
   written: number,
   space: number,
-  count: { deltas: number },
+  count: DeltaCount,
 ): number {
   let run = 0
   while (run < written && u8[from + run] !== RING_SKIP) {
-    const bytes = deltaBytes(u8[from + run]!)
+    const bits = u8[from + run]!
+    const bytes = deltaBytes(bits)
     if (run + bytes > space) break
     run += bytes
+    count.bits |= bits
     count.deltas++
   }
   return run

@@ -84,6 +84,7 @@ export class Exchange {
       backlogBytesMax,
       send: batch => bus.publish(swarm, batch),
     })
+    this.#applier.readStops = () => this.#outbox.readStops()
     this.#transfers = new Transfers({
       ...options,
       applier: this.#applier,

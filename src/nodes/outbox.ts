@@ -9,7 +9,7 @@ import {
 } from '../engine/delta-ring.ts'
 import { noteStops } from '../engine/recent-stops.ts'
 import { bytesOf } from '../protocol/bytes.ts'
-import { DELTA_BYTES_MAX } from '../protocol/delta-record.ts'
+import { DELTA_BYTES_MAX, DeltaBit } from '../protocol/delta-record.ts'
 import { BATCH_BYTES_MAX, BATCH_HEAD_BYTES, writeBatchHead } from './batch.ts'
 
 export type OutboxOptions = {
@@ -35,9 +35,12 @@ export class Outbox {
   readonly #options: OutboxOptions
   readonly #pending = Buffer.alloc(BATCH_BYTES_MAX)
   readonly #deltas = { bytes: this.#pending, view: bytesOf(this.#pending).view }
-  readonly #count = { deltas: 0 }
+  readonly #count = { deltas: 0, bits: 0 }
   readonly #waiting: Buffer[] = []
   #end = BATCH_HEAD_BYTES
+  /** Downloads before it are noted. */
+  #notedEnd = BATCH_HEAD_BYTES
+  #hasDownloads = false
   readonly #dropped: RingSum
   readonly #skipped: RingSum
   readonly #expiries: RingSum
@@ -76,23 +79,46 @@ export class Outbox {
 
   /** Reads the rings. The stops and downloads of this node are known afterwards. */
   drain(): void {
-    const { applier, nowSeconds, rings } = this.#options
-    for (const ring of rings) {
-      for (;;) {
-        const from = this.#end
-        const before = this.#count.deltas
-        this.#end = readDeltas(ring, this.#pending, from, BATCH_BYTES_MAX, this.#count)
-        if (this.#count.deltas === before) break
-        noteStops(applier.stops, this.#pending, from, this.#end, nowSeconds())
-        noteDownloads(applier, this.#deltas, from, this.#end, nowSeconds())
-        if (this.#end > BATCH_BYTES_MAX - ROOM_MIN) this.#seal()
-      }
+    this.#noteDownloads()
+    while (!this.readStops()) {
+      this.#noteDownloads()
+      this.#seal()
     }
+    this.#noteDownloads()
     const dropped = this.#dropped.read()
     if (dropped > 0) this.#isGap = true
     this.dropped += dropped
     this.#skipped.read()
     this.#expiries.read()
+  }
+
+  /**
+   * Reads the rings while a stripe is held, as far as the batch has space: the stops of this node
+   * are known afterwards. Returns whether everything was read.
+   */
+  readStops(): boolean {
+    const { applier, nowSeconds, rings } = this.#options
+    for (const ring of rings) {
+      const from = this.#end
+      this.#count.bits = 0
+      this.#end = readDeltas(ring, this.#pending, from, BATCH_BYTES_MAX, this.#count)
+      if ((this.#count.bits & DeltaBit.stopped) !== 0) {
+        noteStops(applier.stops, this.#pending, from, this.#end, nowSeconds())
+      }
+      this.#hasDownloads ||= (this.#count.bits & DeltaBit.completed) !== 0
+      if (this.#end > BATCH_BYTES_MAX - ROOM_MIN) return false
+    }
+    return true
+  }
+
+  /** Notes the downloads among the deltas that were read since the last call. */
+  #noteDownloads(): void {
+    const { applier, nowSeconds } = this.#options
+    if (this.#hasDownloads) {
+      noteDownloads(applier, this.#deltas, this.#notedEnd, this.#end, nowSeconds())
+    }
+    this.#hasDownloads = false
+    this.#notedEnd = this.#end
   }
 
   /** Sends everything that was read, as far as it can be sent. */
@@ -125,6 +151,7 @@ export class Outbox {
       millis: Date.now(),
     })
     this.#end = BATCH_HEAD_BYTES
+    this.#notedEnd = BATCH_HEAD_BYTES
     this.#count.deltas = 0
     this.#isGap = false
     this.#waiting.push(batch)

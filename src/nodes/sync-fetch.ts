@@ -85,12 +85,18 @@ function merge(options: FetchOptions, chunk: Buffer, head: ChunkHead, imported: 
     nowSeconds: now,
     settings: engine.settings,
     giver: { lease: leaseOf(), leasedSince: now - engine.settings.peersTimeout * LEASED_TIMEOUTS },
-    hasStopped: (_: Bytes, peer: HasStoppedPeer, hash: number, seen: number) =>
-      stops.hasStopped(
-        { bytes: chunk, family: peer.family, address: peer.addressAt, hash, id: peer.idAt },
-        seen,
-        node,
-      ),
+    hasStopped: (_: Bytes, peer: HasStoppedPeer, hash: number, seen: number) => {
+      const place = {
+        bytes: chunk,
+        family: peer.family,
+        address: peer.addressAt,
+        hash,
+        id: peer.idAt,
+      }
+      // A client may have stopped since the chunk was requested, or since its merge began.
+      applier.readStops()
+      return stops.hasStopped(place, seen, node)
+    },
   }
   for (let at = CHUNK_HEAD_BYTES; at < peersAt; ) {
     if (recordEnd(records.view, at, peersAt) === -1) throw new Error('a record of it is malformed')

@@ -28,12 +28,14 @@ export type NodeOptions = {
   readonly cluster?: string
   readonly name?: string
   readonly config?: object
+  /** More of the section [nodes]. */
+  readonly nodes?: object
   readonly folder?: string
 }
 
 /** Starts a tracker with HTTP, one UDP thread and the API, all in one process. */
 export async function startNode(options: NodeOptions = {}): Promise<BenchNode> {
-  const { cluster = 'bench', config, folder, name = 'a', nats } = options
+  const { cluster = 'bench', config, folder, name = 'a', nats, nodes } = options
   const apiPort = await freePort()
   const rival = muster({
     udp: { threads: 1 },
@@ -41,7 +43,7 @@ export async function startNode(options: NodeOptions = {}): Promise<BenchNode> {
       frontend: { workers: 0 },
       api_server: [{ bind_address: `127.0.0.1:${apiPort}` }],
       tracker_config: { api_key: TOKEN },
-      ...(nats && { nodes: { servers: [nats.url], cluster, name, secret: SECRET } }),
+      ...(nats && { nodes: { servers: [nats.url], cluster, name, secret: SECRET, ...nodes } }),
       ...config,
     },
     ...(folder && { folder }),
@@ -53,10 +55,11 @@ export async function startNode(options: NodeOptions = {}): Promise<BenchNode> {
 export async function startPair(
   nats: NatsServer,
   cluster: string,
+  nodes: object = {},
 ): Promise<[BenchNode, BenchNode]> {
-  const a = await startNode({ nats, cluster, name: 'a' })
+  const a = await startNode({ nats, cluster, name: 'a', nodes })
   await joined(a)
-  const b = await startNode({ nats, cluster, name: 'b' })
+  const b = await startNode({ nats, cluster, name: 'b', nodes })
   await Promise.all([joined(b), a.line(({ msg }) => msg === 'a node is up')])
   return [a, b]
 }

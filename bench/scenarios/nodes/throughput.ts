@@ -5,6 +5,7 @@ import {
   type UdpGenerator,
 } from '../../load/generators.ts'
 import type { Mix } from '../../load/mix.ts'
+import type { UdpLoad } from '../../load/udp.ts'
 import { countCpu, sum } from '../../measure.ts'
 import type { NatsServer } from '../../rivals/nats.ts'
 import { bySize, type Plan, type Rows } from '../../scenario.ts'
@@ -15,10 +16,14 @@ import { type BenchNode, drained, joined, startNode, startPair } from './cluster
 /** Names of the rows, below each protocol. */
 export const ALONE = 'one tracker without [nodes]'
 export const LONELY = '[nodes], and no other node'
-export const ONE_OF_TWO = 'two nodes, announces to one'
 export const BOTH = 'two nodes, half of the announces to each'
+export const ONE_OF_TWO = 'two nodes without leases, announces to one'
+export const BOTH_WITHOUT_LEASES = 'two nodes without leases, half of the announces to each'
 export const UDP = 'UDP: '
 export const HTTP = 'HTTP, a connection each: '
+
+/** Announces of each peer after which a fourth of them is sent to the other node. */
+const ANNOUNCES_UNTIL_STEADY = 3
 
 /** Announces by known peers only, so that each is one delta. */
 export function nodesMix(plan: Plan): Mix {
@@ -29,92 +34,105 @@ export function nodesMix(plan: Plan): Mix {
 export type Trackers = {
   readonly alone: BenchNode
   readonly lonely: BenchNode
-  readonly pair: [BenchNode, BenchNode]
+  readonly pair: Pair
+  /** Two nodes that send every announce. */
+  readonly withoutLeases: Pair
 }
 
-/** The load generators of one protocol. */
+type Pair = [BenchNode, BenchNode]
+
+/** The load generators of one protocol. Each returns the number of answers. */
 type Loads = {
   readonly alone: () => Promise<number>
   readonly lonely: () => Promise<number>
-  readonly one: () => Promise<number>
   readonly both: () => Promise<number>
+  readonly one: () => Promise<number>
+  readonly bothWithoutLeases: () => Promise<number>
+  /** Clients of `both`. */
+  readonly clients: number
   stop(): void
 }
 
 /** Starts the trackers and enters all peers. */
 export async function startTrackers(nats: NatsServer, mix: Mix, round: number): Promise<Trackers> {
-  const [alone, lonely, pair] = await Promise.all([
+  const [alone, lonely, pair, withoutLeases] = await Promise.all([
     startNode(),
     startNode({ nats, cluster: `lonely-${round}` }),
     startPair(nats, `pair-${round}`),
+    startPair(nats, `without-leases-${round}`, { leases: false }),
   ])
   await joined(lonely)
-  const generators = [alone, lonely, pair[0]].map(({ port }) => startUdpGenerator({ port, mix }))
+  const clients = mix.clients >> 1
+  const halves = pair.map(({ port }, n) =>
+    startUdpGenerator({ port, mix: { ...mix, clients }, firstClient: n * clients }),
+  )
+  const whole = [alone, lonely, withoutLeases[0]]
+  const generators = [...halves, ...whole.map(({ port }) => startUdpGenerator({ port, mix }))]
   await Promise.all(generators.map(generator => generator.fill()))
   for (const generator of generators) generator.stop()
-  await drained(pair)
-  return { alone, lonely, pair }
+  await Promise.all([drained(pair), drained(withoutLeases)])
+  return { alone, lonely, pair, withoutLeases }
 }
 
-async function udpAnswers(generator: UdpGenerator, seconds: number): Promise<number> {
-  return (await generator.run(seconds)).answered
-}
-
-function udpLoads({ alone, lonely, pair: [a, b] }: Trackers, mix: Mix, seconds: number): Loads {
+function udpLoads(trackers: Trackers, mix: Mix, seconds: number): Loads {
+  const all: UdpGenerator[] = []
+  const start = (load: UdpLoad) => {
+    const generator = startUdpGenerator(load)
+    all.push(generator)
+    return async () => (await generator.run(seconds)).answered
+  }
   const clients = mix.clients >> 1
-  const half = { ...mix, clients }
-  const generators = {
-    alone: startUdpGenerator({ port: alone.port, mix }),
-    lonely: startUdpGenerator({ port: lonely.port, mix }),
-    one: startUdpGenerator({ port: a.port, mix }),
-    first: startUdpGenerator({ port: a.port, mix: half }),
-    second: startUdpGenerator({ port: b.port, mix: half, firstClient: clients }),
+  const halves = (pair: Pair) => {
+    const loads = pair.map(({ port }, n) =>
+      start({ port, mix: { ...mix, clients }, firstClient: n * clients }),
+    )
+    return async () => sum(await Promise.all(loads.map(load => load())))
   }
+  const { alone, lonely, pair, withoutLeases } = trackers
   return {
-    alone: () => udpAnswers(generators.alone, seconds),
-    lonely: () => udpAnswers(generators.lonely, seconds),
-    one: () => udpAnswers(generators.one, seconds),
-    async both() {
-      const { first, second } = generators
-      return sum(await Promise.all([udpAnswers(first, seconds), udpAnswers(second, seconds)]))
-    },
+    alone: start({ port: alone.port, mix }),
+    lonely: start({ port: lonely.port, mix }),
+    both: halves(pair),
+    one: start({ port: withoutLeases[0].port, mix }),
+    bothWithoutLeases: halves(withoutLeases),
+    clients: mix.clients,
     stop() {
-      for (const generator of Object.values(generators)) generator.stop()
+      for (const generator of all) generator.stop()
     },
   }
 }
 
-async function httpAnswers(generator: HttpGenerator, seconds: number): Promise<number> {
-  return (await generator.run(seconds)).requests
-}
-
-function httpLoads({ alone, lonely, pair: [a, b] }: Trackers, plan: Plan, seconds: number): Loads {
-  const start = (port: number, seed: number) =>
-    startHttpGenerator({
+function httpLoads(trackers: Trackers, plan: Plan, seconds: number): Loads {
+  const all: HttpGenerator[] = []
+  const mix = { ...httpMix(plan), scrapes: 0, events: false }
+  const start = ({ port }: BenchNode, clients = mix.clients, firstClient = 0) => {
+    const generator = startHttpGenerator({
       port,
       family: 4,
       connections: httpConnections(plan),
       keepAlive: false,
       rate: 0,
-      // A client that is at both nodes has the same state at both.
-      mix: { ...httpMix(plan), scrapes: 0, events: false, seed },
+      mix: { ...mix, clients },
+      firstClient,
     })
-  const generators = {
-    alone: start(alone.port, 1),
-    lonely: start(lonely.port, 1),
-    one: start(a.port, 1),
-    two: start(b.port, 2),
+    all.push(generator)
+    return async () => (await generator.run(seconds)).requests
   }
+  const halves = (pair: Pair) => {
+    const clients = mix.clients >> 1
+    const loads = pair.map((node, n) => start(node, clients, n * clients))
+    return async () => sum(await Promise.all(loads.map(load => load())))
+  }
+  const { alone, lonely, pair, withoutLeases } = trackers
   return {
-    alone: () => httpAnswers(generators.alone, seconds),
-    lonely: () => httpAnswers(generators.lonely, seconds),
-    one: () => httpAnswers(generators.one, seconds),
-    async both() {
-      const { one, two } = generators
-      return sum(await Promise.all([httpAnswers(one, seconds), httpAnswers(two, seconds)]))
-    },
+    alone: start(alone),
+    lonely: start(lonely),
+    both: halves(pair),
+    one: start(withoutLeases[0]),
+    bothWithoutLeases: halves(withoutLeases),
+    clients: mix.clients,
     stop() {
-      for (const generator of Object.values(generators)) generator.stop()
+      for (const generator of all) generator.stop()
     },
   }
 }
@@ -128,7 +146,7 @@ async function microsOfOne(node: BenchNode, load: () => Promise<number>): Promis
 
 /** CPU time of both nodes and of nats-server, until all deltas are applied. */
 async function microsOfPair(
-  { pair }: Trackers,
+  pair: Pair,
   nats: NatsServer,
   load: () => Promise<number>,
 ): Promise<number[]> {
@@ -145,14 +163,15 @@ async function microsOfPair(
 async function measureTurn(
   rows: Rows,
   prefix: string,
-  trackers: Trackers,
+  { pair, withoutLeases, ...trackers }: Trackers,
   nats: NatsServer,
   loads: Loads,
 ): Promise<void> {
   const alone = await microsOfOne(trackers.alone, loads.alone)
   const lonely = await microsOfOne(trackers.lonely, loads.lonely)
-  const one = await microsOfPair(trackers, nats, loads.one)
-  const both = await microsOfPair(trackers, nats, loads.both)
+  const both = await microsOfPair(pair, nats, loads.both)
+  const one = await microsOfPair(withoutLeases, nats, loads.one)
+  const without = await microsOfPair(withoutLeases, nats, loads.bothWithoutLeases)
   const runOf = (cpuMicros: number, nodes: number) => ({
     perCore: 1e6 / cpuMicros,
     cpuMicros,
@@ -161,8 +180,23 @@ async function measureTurn(
   const [nodeMicros = 0, deltaMicros = 0, natsMicros = 0] = one
   rows.add(prefix + ALONE, runOf(alone, 1))
   rows.add(prefix + LONELY, runOf(lonely, 1))
-  rows.add(prefix + ONE_OF_TWO, { ...runOf(sum(one), 2), nodeMicros, deltaMicros, natsMicros })
   rows.add(prefix + BOTH, { ...runOf(sum(both), 2), natsMicros: both[2] ?? 0 })
+  rows.add(prefix + ONE_OF_TWO, { ...runOf(sum(one), 2), nodeMicros, deltaMicros, natsMicros })
+  rows.add(prefix + BOTH_WITHOUT_LEASES, {
+    ...runOf(sum(without), 2),
+    natsMicros: without[2] ?? 0,
+  })
+}
+
+/** Announces to both nodes until leases are as old as they are in the long run. */
+async function warmUp({ pair }: Trackers, { both, clients }: Loads): Promise<void> {
+  let answered = 0
+  while (answered < clients * ANNOUNCES_UNTIL_STEADY) {
+    const more = await both()
+    if (more === 0) throw new Error('the nodes do not answer')
+    answered += more
+  }
+  await drained(pair)
 }
 
 /** Measures every subject in turn, over UDP and over HTTP. */
@@ -180,8 +214,8 @@ export async function measureThroughput(
   ] as const
   for (const [prefix, loads] of all) {
     await Promise.all([loads.alone(), loads.lonely(), loads.one()])
-    await loads.both()
-    await drained(trackers.pair)
+    await warmUp(trackers, loads)
+    await drained(trackers.withoutLeases)
     for (let turn = 0; turn < turns; turn++) await measureTurn(rows, prefix, trackers, nats, loads)
     loads.stop()
   }
