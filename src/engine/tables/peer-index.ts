@@ -79,8 +79,11 @@ export function createPeerIndex(arena: Arena, stripe: StripeHead, peers: number)
   if (index === 0) return 0
   arena.u32[(index + DIRECTORY_ROOM) >> 2] = (blockBytes(arena, index) - DIRECTORY_REFS) >> 2
   arena.u32[(index + DIRECTORY_USED) >> 2] = 0
+  const round = 1 << (31 - Math.clz32(tables))
   for (let n = 0; n < tables; n++) {
-    if (!addTable(arena, stripe, index, LARGE)) {
+    // Tables that a round of splits has not reached yet hold twice as many.
+    const isSplit = n < tables - round || n >= round
+    if (!addTable(arena, stripe, index, isSplit ? 0 : LARGE)) {
       freePeerIndex(arena, stripe, index)
       return 0
     }
