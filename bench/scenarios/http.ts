@@ -65,7 +65,7 @@ export const http: Scenario = {
   name: 'http',
   about:
     'HTTP over kept connections: muster, a bare uWebSockets.js handler, aquatic_http, torrust-actix, bittorrent-tracker',
-  secondsMax: 300,
+  secondsMax: 600,
   run: plan =>
     compareHttp(
       'HTTP, kept connections',
@@ -103,7 +103,7 @@ export const https: Scenario = {
 export const connections: Scenario = {
   name: 'connections',
   about: 'HTTP, a connection for each request, every tracker confined to one processor',
-  secondsMax: 300,
+  secondsMax: 600,
   run: plan =>
     compareHttp(
       'HTTP, a connection for each request',

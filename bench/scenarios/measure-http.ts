@@ -1,4 +1,4 @@
-import { startHttpGenerator } from '../load/generators.ts'
+import { type HttpGenerator, startHttpGenerator } from '../load/generators.ts'
 import type { HttpLoad } from '../load/http.ts'
 import { countCpu, memoryMib, processTree, sum } from '../measure.ts'
 import { GENERATOR_CORE, type Rival, type RivalOptions, TRACKER_CORE } from '../rivals/rival.ts'
@@ -12,8 +12,11 @@ export type HttpTask = Omit<HttpLoad, 'port' | 'family'> & {
   readonly tls?: boolean
 }
 
-/** Time for V8 to compile hot functions. */
+/** Requests after which V8 has optimized hot functions. */
+const WARM_REQUESTS = 60_000
 const WARM_SECONDS = 1.5
+/** A slow tracker is measured after so many runs, however few requests it answered. */
+const WARM_RUNS_MAX = 6
 
 /** Starts a tracker, fills it, warms it up and measures it. */
 export async function measureHttp(
@@ -25,7 +28,7 @@ export async function measureHttp(
   const load: HttpLoad = { ...task, port: tracker.port, family: 4 }
   const generator = startHttpGenerator(load, confined ? GENERATOR_CORE : undefined, tls)
   try {
-    await generator.run(Math.max(seconds / 3, Math.min(WARM_SECONDS, seconds)))
+    await warmUp(generator, seconds)
     const pids = processTree(tracker.pid)
     const cpu = countCpu(pids)
     const report = await generator.run(seconds)
@@ -47,5 +50,15 @@ export async function measureHttp(
   } finally {
     generator.stop()
     await tracker.stop()
+  }
+}
+
+/** Loads a tracker until it is as fast as after days. Short measurements get a short warm-up. */
+async function warmUp(generator: HttpGenerator, secondsMeasured: number): Promise<void> {
+  const seconds = Math.max(secondsMeasured / 3, Math.min(WARM_SECONDS, secondsMeasured))
+  const runs = secondsMeasured < 1 ? 1 : WARM_RUNS_MAX
+  let answered = 0
+  for (let run = 0; run < runs && answered < WARM_REQUESTS; run++) {
+    answered += (await generator.run(seconds)).requests
   }
 }
