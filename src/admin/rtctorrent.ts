@@ -180,7 +180,7 @@ function leaveAnswer(
   }
 }
 
-/** Offers of seeders, those that were handed out longest ago first. */
+/** Offers of seeders, the least recently handed out first. */
 function offersOf({ peers }: Swarm, except: string): Description[] {
   const offers: Description[] = []
   const handedOut: Peer[] = []

@@ -42,7 +42,7 @@ export function hideTorrentUsers(): void {
   setText(byId('torrent-users-hint'), '')
 }
 
-/** Shows the users of a torrent, those that completed it first. */
+/** Shows the users of a torrent; users that completed it come first. */
 export async function showTorrentUsers(hash: string): Promise<void> {
   hideTorrentUsers()
   setText(byId('torrent-users-hint'), await fillTorrentUsers(hash))

@@ -58,7 +58,7 @@ async function refuse(t: Test, file: string, bytes: Uint8Array, what: string): P
   if (existsSync(file) || !existsSync(`${file}.damaged`)) t.fail(`${what} is not put aside`)
 }
 
-t.test('a truncated snapshot is reported, and nothing of it is loaded', async t => {
+t.test('a truncated snapshot is reported, and no part of it is loaded', async t => {
   const file = join(t.testdir({}), 'swarms')
   const whole = await snapshotOf(file, 1, 5)
   for (let bytes = 0; bytes < whole.length; bytes += rounds(13, 1)) {
@@ -68,7 +68,7 @@ t.test('a truncated snapshot is reported, and nothing of it is loaded', async t 
   t.ok(whole.length > 300, `${whole.length} lengths`)
 })
 
-t.test('a snapshot with any byte changed is reported, and nothing of it is loaded', async t => {
+t.test('a snapshot with any byte changed is reported, and no part of it is loaded', async t => {
   const seed = testSeed(t)
   const random = seededRandom(seed)
   const file = join(t.testdir({}), 'swarms')

@@ -11,7 +11,7 @@ export type PathRules = {
   readonly anonymousScrape?: boolean
   /** Whether an announce must have the key of a user, where users are on. Default true. */
   readonly usersRequired?: boolean
-  /** Whether a scrape must have keys. Without, those that it has are checked. Default true. */
+  /** Whether a scrape must have keys. If false, keys that it has are checked. Default true. */
   readonly scrapeNeedsKey?: boolean
   /**
    * Paths of announces, such as `/announce`. One without placeholders also stands before or behind

@@ -18,7 +18,7 @@ export function readHash(text: string, name: Name, invalid: string = name): stri
   return isHash(text) ? text.toLowerCase() : statusReply(400, `invalid ${invalid}`)
 }
 
-/** The distinct entries of the right length: those that are hashes, and those that are not. */
+/** The distinct entries of the right length: the hashes, and the entries that are not hashes. */
 export function splitEntries(texts: Iterable<string>): {
   readonly named: readonly Named[]
   readonly invalid: readonly string[]
