@@ -12,7 +12,7 @@ import { WorkerProcess, type WorkerProcessOptions, workerName } from './worker-p
 export type WorkersOptions = WorkerProcessOptions & { readonly count: number }
 
 /**
- * After this many deaths in a row, the log reports no more deaths of a worker until it runs longer.
+ * Early deaths of a worker in a row after which further ones are not logged until it runs longer.
  */
 const QUICK_DEATHS_LOGGED_MAX = 5
 
