@@ -200,7 +200,7 @@ export const locks: Scenario = {
       options: { peers, repetitions: plan.runs },
       rows: rows.rows,
       notes: [
-        `One torrent of ${peers} peers, except for "new torrent": ${peers} torrents. Each step is repeated ${plan.runs} times in new tables, and its shortest time counts. The time of an announce includes its work outside of the lock.`,
+        `One torrent of ${peers} peers, except for "new torrent": ${peers} torrents. Each step is repeated ${plan.runs} times in new tables, and its shortest time counts. The times of announces and pages include their work outside of the lock.`,
       ],
     }
   },

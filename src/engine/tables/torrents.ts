@@ -24,8 +24,7 @@ import { type HeldStripe, stripeOf } from './stripe.ts'
  * torrent's reference divided by 4 (29 bits) and the top three bits of its hash as a tag, so that
  * most entries of other torrents are skipped without touching these. 0 is an empty entry. The low
  * bits of the hash choose the stripe, the next ones the entry to begin with. Behind the entries
- * follow 16 of these bits for each, with which an index grows without reading the torrents: that
- * takes 3 ns for each, and would take 100 ns.
+ * follow 16 of these bits for each, with which an index grows without reading the torrents.
  */
 const PLACE_SHIFT = 12
 const INDEX_ENTRY_BYTES = 4 + 2
@@ -143,11 +142,17 @@ function growIndex(held: HeldStripe): boolean {
   arena.u32.fill(0, index >> 2, (index >> 2) + size)
   arena.u32[(stripe + STRIPE_INDEX) >> 2] = index
   arena.u32[(stripe + STRIPE_INDEX_SIZE) >> 2] = size
+  const { u16, u32 } = arena
   const oldBits = bitsAt(old, oldSize)
-  for (let place = 0; place < oldSize; place++) {
-    const entry = arena.u32[(old >> 2) + place]!
-    if (entry !== 0)
-      insertEntry(held, entry, bitsOf(held, entry, arena.u16[oldBits + place]!, size))
+  const newBits = bitsAt(index, size)
+  for (let from = 0; from < oldSize; from++) {
+    const entry = u32[(old >> 2) + from]!
+    if (entry === 0) continue
+    const bits = bitsOf(held, entry, u16[oldBits + from]!, size)
+    let place = bits & (size - 1)
+    while (u32[(index >> 2) + place]! !== 0) place = (place + 1) & (size - 1)
+    u32[(index >> 2) + place] = entry
+    u16[newBits + place] = bits
   }
   if (oldSize > 0) freeBlock(arena, stripe, old)
   return true
