@@ -11,6 +11,7 @@ import { growth } from './scenarios/growth.ts'
 import { connections, http, https } from './scenarios/http.ts'
 import { httpsConnections } from './scenarios/https-connections.ts'
 import { kill } from './scenarios/kill.ts'
+import { limitsWhole } from './scenarios/limits-whole.ts'
 import { link } from './scenarios/link.ts'
 import { loadCurve } from './scenarios/load-curve.ts'
 import { memory } from './scenarios/memory.ts'
@@ -51,6 +52,7 @@ export const SCENARIOS: readonly Scenario[] = [
   udpLoop,
   access,
   limits,
+  limitsWhole,
   sessions,
   udpUsers,
   scrape,
