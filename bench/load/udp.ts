@@ -50,7 +50,8 @@ export type UdpLoad = {
   readonly mix: Mix
   /**
    * Number of users that the clients belong to. Announces then have the key of the client's user in
-   * their path (BEP 41), and report more uploaded bytes each time.
+   * their path (BEP 41), come from the address of the user, and report more uploaded bytes each
+   * time.
    */
   readonly users?: number
   /** Number of the first client. Generators with different clients can load the same swarms. */
@@ -101,7 +102,11 @@ function createUdpGenerator({ firstClient = 0, mix, port, rate, users = 0 }: Udp
   const options = Array.from({ length: users }, (_, n) => pathOption(`/${userKeyOf(n)}/announce`))
   let uploaded = 0
 
-  const addressOf = (peer: number): number => (Math.imul(peer, 0x85ebca6b) >>> 8) % addresses
+  /** All peers of a user have one address. */
+  const addressOf = (peer: number): number => {
+    const who = users > 0 ? peer % users : peer
+    return (Math.imul(who, 0x85ebca6b) >>> 8) % addresses
+  }
 
   function header(at: number, address: number, action: number): void {
     memory.view.setInt32(at + PACKET_CONNECTION_ID, ids[address * 2] as number)

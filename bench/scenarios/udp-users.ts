@@ -9,6 +9,9 @@ import { measureLoad, udpTask } from './udp.ts'
 
 const WITHOUT = 'without users'
 const WITH = 'with users'
+/** Added to the name of a tracker with huge pages. */
+const HUGE = ', huge pages'
+const TRACKERS = [WITHOUT, WITH, WITHOUT + HUGE, WITH + HUGE]
 /** The configuration does not allow fewer. */
 const SESSIONS_MIN = 1000
 
@@ -53,7 +56,8 @@ async function start(name: string, mix: Mix, users: number): Promise<Started> {
     config: {
       frontend: { workers: 0 },
       database: { path, persistent_interval: 86_400 },
-      tracker_config: { users_enabled: name === WITH },
+      engine: { huge_pages: name.endsWith(HUGE) },
+      tracker_config: { users_enabled: !name.startsWith(WITHOUT) },
       accounting: { sessions: Math.max(SESSIONS_MIN, mix.clients), peers_per_user: 0 },
     },
   })
@@ -66,15 +70,15 @@ async function start(name: string, mix: Mix, users: number): Promise<Started> {
 
 export const udpUsers: Scenario = {
   name: 'udp-users',
-  about: 'UDP announces with the key of a user in the path (BEP 41): with users on, and off',
-  secondsMax: 600,
+  about: 'UDP announces with the key of a user in the path (BEP 41): with users on, and off, and with huge pages',
+  secondsMax: 1200,
   async run(plan) {
     const users = bySize(plan, 100_000, 20_000, 20)
     const mix = { ...udpTask(plan).mix, scrapes: 0 }
     const started: Started[] = []
     const rows = createRows()
     try {
-      for (const name of [WITHOUT, WITH]) started.push(await start(name, mix, users))
+      for (const name of TRACKERS) started.push(await start(name, mix, users))
       for (const { generator } of started) await generator.run(plan.seconds / 2)
       for (let round = 0; round < plan.runs; round++) {
         for (const { name, tracker, generator } of started) {
@@ -93,7 +97,7 @@ export const udpUsers: Scenario = {
       rows: rows.rows,
       base: { name: WITHOUT, metric: 'cpuMicros' },
       notes: [
-        'Both trackers receive the same packets, and the counts of each client grow. The sessions are not written to the database meanwhile.',
+        'All trackers receive the same packets, and the counts of each client grow. The clients of a user share an address. The sessions are not written to the database meanwhile.',
       ],
     }
   },

@@ -13,6 +13,7 @@ import {
   type Engine,
   type EngineSettings,
   type EngineTables,
+  largeMemories,
   openEngine,
 } from '../engine/engine.ts'
 import { sumFamilies, totals } from '../engine/totals.ts'
@@ -88,7 +89,7 @@ export async function runPrimary(loaded: LoadedConfig, load: () => LoadedConfig)
   for (const warning of loaded.warnings) log.warn({ warning }, 'configuration')
   const { access, settings } = engineRules(config)
   const tables = reserveTables(config, access)
-  if (config.engine.huge_pages) adviseHugePages(tables.arenas, log)
+  if (config.engine.huge_pages) adviseHugePages(largeMemories(tables), log)
   const engine = openEngine(tables, settings)
   const parts = createParts()
   const certificates = openCertificates(config, log)

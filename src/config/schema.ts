@@ -137,7 +137,7 @@ export const SCHEMA = {
           'Memory for swarms, about 100 bytes per peer. This is address space, which takes up memory only as peers arrive. When it is full, torrents with a single new peer are evicted first, and the peers that have been silent longest last.',
       },
       huge_pages: switchedOff(
-        'Ask the kernel for 2 MiB pages for this memory (Linux). Announces among millions of peers become faster, and slightly more memory is used. A warning is logged if huge pages are not available.',
+        'Ask the kernel for 2 MiB pages for this memory, and for the tables of users and their sessions (Linux). Announces among millions of peers or sessions become faster, and slightly more memory is used. A warning is logged if huge pages are not available.',
       ),
     },
   },

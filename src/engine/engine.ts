@@ -126,6 +126,11 @@ export function createTables(
   }
 }
 
+/** Memory that profits from huge pages: of swarms, and of users. It is used from the beginning on. */
+export function largeMemories({ access, arenas, sessions }: EngineTables): SharedArrayBuffer[] {
+  return [...arenas, access.users, access.userKeys.memory, sessions.indexMemory, ...sessions.banks]
+}
+
 /** Opens the tables of swarms in this thread. */
 export function openTables({ arenas, sources, ...shared }: SharedTables): OpenTables {
   const { stripeCount, hashKey } = shared

@@ -115,8 +115,9 @@ export type SharedSessions = {
    */
   readonly indexMemory: SharedArrayBuffer
   /**
-   * The records. Each bank holds those of equally many successive partitions, and in front a record
-   * that is not used, because offset 0 stands for no session.
+   * The records. Each bank holds those of equally many successive partitions: the first record of
+   * each of them, then the second of each, so that memory is used from its beginning, in whole huge
+   * pages. A record of each partition in front is not used, because 0 stands for no session.
    */
   readonly banks: readonly SharedArrayBuffer[]
   /** Records of each partition, a multiple of 32. */
@@ -176,7 +177,7 @@ export function createSessions(
   const records = Math.ceil(Math.ceil((sessionsMax / PARTITIONS) * SLACK) / 32) * 32
   const bytes = PARTITIONS * records * SESSION_BYTES
   const bankCount = 2 ** Math.ceil(Math.log2(Math.max(1, bytes / BANK_BYTES_MAX)))
-  const bankBytes = SESSION_BYTES + bytes / bankCount
+  const bankBytes = ((records + 1) * PARTITIONS * SESSION_BYTES) / bankCount
   const banks = Array.from({ length: bankCount }, () => new SharedArrayBuffer(bankBytes))
   const indexBytes = chainsStart(records) + PARTITIONS * chainsOf(records) * 4
   const runMemory = isShared ? new SharedArrayBuffer(PARTITIONS * records * RUN_BYTES) : undefined
@@ -283,12 +284,12 @@ export function filterWord({ chainsAt }: Sessions, hash: number): number {
 
 /** Byte offset of record `number`, 1 to `records`, of the held partition. */
 export function recordAt(sessions: Sessions, number: number): number {
-  const { bankMask, partition, records } = sessions
-  return ((partition & bankMask) * records + number) * SESSION_BYTES
+  const { bankMask, partition } = sessions
+  return (number * (bankMask + 1) + (partition & bankMask)) * SESSION_BYTES
 }
 
-export function numberOf({ bankMask, partition, records }: Sessions, session: number): number {
-  return ((session / SESSION_BYTES) | 0) - (partition & bankMask) * records
+export function numberOf({ bankMask }: Sessions, session: number): number {
+  return (session / (SESSION_BYTES * (bankMask + 1))) | 0
 }
 
 /** Info hash and peer id by which a session is found; the hash is that of the info hash. */
@@ -329,12 +330,12 @@ export function chainWord(sessions: Sessions, mixed: number): number {
 
 /** Reads a user's session of a torrent, if it is the first of its chain; see touch.ts. */
 export function touchSession(sessions: Sessions, user: number, hash: number): number {
-  const { bankMask, banks, index, records } = sessions
+  const { bankMask, banks, index } = sessions
   const mixed = mixOf(user, hash)
   const partition = mixed & (PARTITIONS - 1)
   const number = index.u32[chainWordOf(sessions, partition, mixed)]!
   const { u32 } = banks.length === 1 ? sessions : banks[Math.floor(partition / (bankMask + 1))]!
-  const session = ((partition & bankMask) * records + number) * SESSION_BYTES
+  const session = (number * (bankMask + 1) + (partition & bankMask)) * SESSION_BYTES
   return u32[session >> 2]! ^ u32[(session + SESSION_SEEN) >> 2]!
 }
 

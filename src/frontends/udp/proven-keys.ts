@@ -21,11 +21,11 @@ export type ProvenKeys = { readonly secret: ConnectionSecret; readonly entries: 
 
 const ENTRIES = 65_536 // a power of two
 
-/** An entry, offsets in bytes. */
+/** An entry, which is one cache line. Offsets in bytes. */
 const TAG = 0 // 8: hash of the address
 const PROVEN_KEY = 8 // 20
 const PROVEN_USER_KEY = 28 // 20
-const ENTRY_BYTES = 48
+const ENTRY_BYTES = 64
 
 /** Memory that all threads of a tracker share; pages that are never touched take no space. */
 export function createProvenKeys(): SharedArrayBuffer {
