@@ -70,7 +70,8 @@ async function start(name: string, mix: Mix, users: number): Promise<Started> {
 
 export const udpUsers: Scenario = {
   name: 'udp-users',
-  about: 'UDP announces with the key of a user in the path (BEP 41): with users on, and off, and with huge pages',
+  about:
+    'UDP announces with the key of a user in the path (BEP 41): with users on, and off, and with huge pages',
   secondsMax: 1200,
   async run(plan) {
     const users = bySize(plan, 100_000, 20_000, 20)

@@ -126,7 +126,7 @@ export function createTables(
   }
 }
 
-/** Memory that profits from huge pages: of swarms, and of users. It is used from the beginning on. */
+/** The large tables, of swarms and of users, whose memory is used from the beginning. */
 export function largeMemories({ access, arenas, sessions }: EngineTables): SharedArrayBuffer[] {
   return [...arenas, access.users, access.userKeys.memory, sessions.indexMemory, ...sessions.banks]
 }
