@@ -144,16 +144,24 @@ async function microsOfOne(node: BenchNode, load: () => Promise<number>): Promis
   return sum(cpu()) / Math.max(1, answers)
 }
 
-/** CPU time of both nodes and of nats-server, until all deltas are applied. */
+/**
+ * CPU time of both nodes and of nats-server, until all deltas are applied. The wait for that, with
+ * the requests for metrics that it needs, is repeated without load and subtracted.
+ */
 async function microsOfPair(
   pair: Pair,
   nats: NatsServer,
   load: () => Promise<number>,
 ): Promise<number[]> {
-  const cpu = countCpu([...pair.map(({ pid }) => pid), nats.pid])
+  const pids = [...pair.map(({ pid }) => pid), nats.pid]
+  const cpu = countCpu(pids)
   const answers = await load()
   await drained(pair)
-  return cpu().map(used => used / Math.max(1, answers))
+  const used = cpu()
+  const idle = countCpu(pids)
+  await drained(pair)
+  const unused = idle()
+  return used.map((micros, n) => (micros - (unused[n] ?? 0)) / Math.max(1, answers))
 }
 
 /**
