@@ -273,7 +273,7 @@ export class Exchange {
     }
     if (settings !== this.digest) {
       const message =
-        'a node has other settings of [tracker_config] or [limits]; they should be the same'
+        'a node has other settings of [tracker_config], [limits] or [accounting]; they should be the same'
       this.#warnOnce(`settings ${id} ${settings}`, { node }, message)
     }
   }
