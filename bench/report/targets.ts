@@ -102,7 +102,7 @@ const TARGETS: readonly Target[] = [
       const values = first && last ? ratios(last, first, 'nanos') : []
       return values.length > 0 ? median(values) : undefined
     },
-    atMost: 3,
+    atMost: 2.2,
     unit: '×',
     digits: 2,
   },

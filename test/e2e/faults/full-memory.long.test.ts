@@ -12,7 +12,7 @@ import { fillTorrent, newTables } from '../../snapshot/fixtures/swarms.ts'
 import { threadsSettled } from '../fixtures/settled-threads.ts'
 import { openUdpClient } from '../fixtures/udp-client.ts'
 
-const PEERS = 900_000
+const PEERS = 1_200_000
 const PEERS_PER_TORRENT = 60
 const MEMORY_MIB = 64
 const CLIENTS = 3000
