@@ -3,7 +3,7 @@
  * Runs the compiled test files, each in its own process: `node run-tests.js [OPTION] [FILE]...`
  *
  *   --long           the files *.long.test.js instead of all others
- *   --jobs=N         files at a time, by default 3
+ *   --jobs=N         files at a time, by default 4
  *   --timeout=N      seconds for a file, by default 300
  *   --retry          run up to 3 files that failed once more, alone; report the first failures
  *   --coverage=DIR   V8's coverage of each process of a test, for check-coverage.ts
@@ -30,14 +30,14 @@ const MALLOC_MMAP_BYTES = 2 ** 20
 const RETRIES_MAX = 3
 /** How long tap may take to report its own timeout. */
 const TIMEOUT_GRACE_SECONDS = 15
-/** Seconds to assume for a file that never ran: most of those that start trackers take longer. */
-const [SECONDS_WITH_TRACKER, SECONDS_WITHOUT] = [10, 1]
+/** Seconds to assume for a file that never ran: most of those that start servers take longer. */
+const [SECONDS_WITH_SERVER, SECONDS_WITHOUT] = [10, 1]
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     long: { type: 'boolean', default: false },
-    jobs: { type: 'string', default: '3' },
+    jobs: { type: 'string', default: '4' },
     timeout: { type: 'string', default: '300' },
     retry: { type: 'boolean', default: false },
     coverage: { type: 'string' },
@@ -67,7 +67,7 @@ function readTimes() {
 
 /** @param {string} file */
 function assumedSeconds(file) {
-  return readFileSync(file, 'utf8').includes('racker(') ? SECONDS_WITH_TRACKER : SECONDS_WITHOUT
+  return /racker\(|startNode/.test(readFileSync(file, 'utf8')) ? SECONDS_WITH_SERVER : SECONDS_WITHOUT
 }
 
 /** The running tests. @type {Set<import('node:child_process').ChildProcess>} */
