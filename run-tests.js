@@ -67,7 +67,9 @@ function readTimes() {
 
 /** @param {string} file */
 function assumedSeconds(file) {
-  return /racker\(|startNode/.test(readFileSync(file, 'utf8')) ? SECONDS_WITH_SERVER : SECONDS_WITHOUT
+  return /racker\(|startNode/.test(readFileSync(file, 'utf8'))
+    ? SECONDS_WITH_SERVER
+    : SECONDS_WITHOUT
 }
 
 /** The running tests. @type {Set<import('node:child_process').ChildProcess>} */
