@@ -44,11 +44,11 @@ import { renewPeer } from './renew-peer.ts'
 import { joinSession } from './shared-sessions.ts'
 import type { Arena } from './tables/arena.ts'
 import { copyWords } from './tables/copy-words.ts'
-import { findPeer } from './tables/find-peer.ts'
+import { findPeer, findPeerOf } from './tables/find-peer.ts'
 import { COMPLETION_COUNTED, DETAIL_USER, TORRENT_WRITTEN } from './tables/layout.ts'
 import { isOwnLease, ownLease, wordAt } from './tables/lease.ts'
 import { detailAt, isCompletionCounted, lastSeen, listOf, seederCount } from './tables/peer-list.ts'
-import { NO_LIST, NO_SLOT, NO_TORRENT, type TorrentRef } from './tables/references.ts'
+import { NO_SLOT, NO_TORRENT, type TorrentRef } from './tables/references.ts'
 import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import { findTorrent, markChanged } from './tables/torrents.ts'
 
@@ -156,9 +156,9 @@ function holdTorrentOf(
 
 /** Offset of the details of the peer of the current announce; 0 for an unknown one. */
 function detailOf({ announce: { peer }, held }: Engine, torrent: TorrentRef): number {
-  const list = torrent === NO_TORRENT ? NO_LIST : listOf(held.arena, torrent, peer.family)
-  const slot = list === NO_LIST ? NO_SLOT : findPeer(held, list, peer)
-  return slot === NO_SLOT ? 0 : detailAt(held.arena, list, peer.family, slot)
+  const slot = findPeerOf(held, torrent, peer)
+  if (slot === NO_SLOT) return 0
+  return detailAt(held.arena, listOf(held.arena, torrent, peer.family), peer.family, slot)
 }
 
 /** Makes an announce request of the delta. */
@@ -301,7 +301,7 @@ function countLate(engine: Engine, known: TorrentRef, isCompletion: boolean): bo
   } else {
     const { family } = announce.peer
     const list = listOf(arena, torrent, family)
-    const slot = list === NO_LIST ? NO_SLOT : findPeer(held, list, announce.peer)
+    const slot = findPeer(held, list, announce.peer)
     const detail = slot === NO_SLOT ? 0 : detailAt(arena, list, family, slot)
     if (detail !== 0 && isCompletionCounted(arena, detail)) return false
     if (!isNewCompletion(engine, announce)) return false

@@ -8,6 +8,7 @@ import {
   DELTA_BYTES_MAX,
   DELTA_COUNTS_BYTES,
   DELTA_EXPIRED,
+  DELTA_FAMILY_BITS,
   DELTA_PORT,
   DELTA_SEEN,
   DeltaBit,
@@ -30,7 +31,11 @@ import {
 } from '../protocol/records.ts'
 import { type SessionTotals, writeSessionTotals } from '../protocol/session-totals.ts'
 import type { Announce } from './current-announce.ts'
+import type { Arena } from './tables/arena.ts'
 import { copyWords } from './tables/copy-words.ts'
+import { DETAIL_PEER_ID, TORRENT_HASH } from './tables/layout.ts'
+import { compactAt, detailAt, listOf } from './tables/peer-list.ts'
+import type { Slot, TorrentRef } from './tables/references.ts'
 
 /**
  * The deltas of one thread for the nodes thread: a ring in shared memory with one writer and one
@@ -182,22 +187,55 @@ export type RemovedPeer = {
   readonly peerId: number
 }
 
-/** Writes the delta of a peer whose connection is closed. The address of its client is zero. */
-export function writeRemoval(ring: DeltaRing, peer: RemovedPeer, nowSeconds: number): void {
-  const { withWebsocket, u8, view } = ring
-  const target = withWebsocket ? reserve(ring) : -1
-  if (target === -1) return
-  const family = Family.websocket
-  const bits = family | DeltaBit.stopped
-  u8[target + DELTA_BITS] = bits
-  u8[target + DELTA_SEEN] = nowSeconds & 0xff
-  view.setUint16(target + DELTA_PORT, 0)
+/** The peer in a slot of the held stripe, before it is removed. */
+export function removedPeer(
+  arena: Arena,
+  torrent: TorrentRef,
+  family: Family,
+  slot: Slot,
+): RemovedPeer {
+  const list = listOf(arena, torrent, family)
+  return {
+    view: arena.view,
+    address: compactAt(arena, list, family, slot),
+    infoHash: torrent + TORRENT_HASH,
+    peerId: detailAt(arena, list, family, slot) + DETAIL_PEER_ID,
+  }
+}
+
+/**
+ * Writes what the deltas of removed peers have in common, at `target`. The address of a WebSocket
+ * peer's client is zero. Returns where it ends.
+ */
+function writeRemoved(
+  { u8, view }: DeltaRing,
+  target: number,
+  bits: number,
+  peer: RemovedPeer,
+): number {
+  const family = (bits & DELTA_FAMILY_BITS) as Family
   const address = target + DELTA_ADDRESS
-  copyWords(view, address, peer.view, peer.address, CONNECTION_BYTES)
-  u8.fill(0, address + CONNECTION_BYTES, address + DELTA_ADDRESS_BYTES[family])
   const ids = address + DELTA_ADDRESS_BYTES[family]
+  u8[target + DELTA_BITS] = bits
+  u8[target + DELTA_SEEN] = 0
+  view.setUint16(target + DELTA_PORT, 0)
+  if (family !== Family.websocket) copyWords(view, address, peer.view, peer.address, ids - address)
+  else {
+    copyWords(view, address, peer.view, peer.address, CONNECTION_BYTES)
+    u8.fill(0, address + CONNECTION_BYTES, ids)
+  }
   copyWords(view, ids, peer.view, peer.infoHash, HASH_BYTES)
   copyWords(view, ids + HASH_BYTES, peer.view, peer.peerId, HASH_BYTES)
+  return ids + 2 * HASH_BYTES
+}
+
+/** Writes the delta of a peer whose connection is closed. */
+export function writeRemoval(ring: DeltaRing, peer: RemovedPeer, nowSeconds: number): void {
+  const target = ring.withWebsocket ? reserve(ring) : -1
+  if (target === -1) return
+  const bits = Family.websocket | DeltaBit.stopped
+  writeRemoved(ring, target, bits, peer)
+  ring.u8[target + DELTA_SEEN] = nowSeconds & 0xff
   commit(ring, deltaBytes(bits))
 }
 
@@ -210,17 +248,9 @@ export function writeExpiry(
 ): void {
   const target = reserve(ring)
   if (target === -1) return
-  const { u8, view, words } = ring
   const bits = family | DELTA_EXPIRED
-  u8[target + DELTA_BITS] = bits
-  u8[target + DELTA_SEEN] = 0
-  view.setUint16(target + DELTA_PORT, 0)
-  let to = target + DELTA_ADDRESS
-  to += copyWords(view, to, peer.view, peer.address, DELTA_ADDRESS_BYTES[family])
-  to += copyWords(view, to, peer.view, peer.infoHash, HASH_BYTES)
-  to += copyWords(view, to, peer.view, peer.peerId, HASH_BYTES)
-  view.setUint32(to, seen, true)
-  words[EXPIRED]!++
+  ring.view.setUint32(writeRemoved(ring, target, bits, peer), seen, true)
+  ring.words[EXPIRED]!++
   commit(ring, deltaBytes(bits))
 }
 

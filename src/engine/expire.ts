@@ -1,18 +1,11 @@
 import { FAMILIES, Family, type IpFamily } from '../protocol/records.ts'
-import { type DeltaRing, writeExpiry } from './delta-ring.ts'
+import { type DeltaRing, removedPeer, writeExpiry } from './delta-ring.ts'
 import type { Engine } from './engine.ts'
 import { removeOwnedPeer } from './remove-peer.ts'
 import { increment } from './tables/arena.ts'
-import { DETAIL_PEER_ID, STRIPE_EXPIRED, TORRENT_HASH } from './tables/layout.ts'
+import { STRIPE_EXPIRED } from './tables/layout.ts'
 import { hasTimedOut, isOwnLease, timeoutFrom, wordAt } from './tables/lease.ts'
-import {
-  compactAt,
-  detailAt,
-  lastSeen,
-  listOf,
-  peerCount,
-  torrentPeers,
-} from './tables/peer-list.ts'
+import { detailAt, lastSeen, listOf, peerCount, torrentPeers } from './tables/peer-list.ts'
 import { randomBelow } from './tables/random.ts'
 import type { Slot, TorrentRef } from './tables/references.ts'
 import { markChanged, setTorrentOldest, torrentOldest } from './tables/torrents.ts'
@@ -128,14 +121,8 @@ function reportExpiry(
   family: IpFamily,
   slot: Slot,
 ): void {
-  const list = listOf(arena, torrent, family)
-  const detail = detailAt(arena, list, family, slot)
+  const detail = detailAt(arena, listOf(arena, torrent, family), family, slot)
   if (!isOwnLease(wordAt(arena, detail))) return
-  const expired = {
-    view: arena.view,
-    address: compactAt(arena, list, family, slot),
-    infoHash: torrent + TORRENT_HASH,
-    peerId: detail + DETAIL_PEER_ID,
-  }
+  const expired = removedPeer(arena, torrent, family, slot)
   writeExpiry(ring, expired, family, lastSeen(arena, detail))
 }

@@ -11,14 +11,14 @@ import {
 } from '../protocol/records.ts'
 import type { Announce } from './current-announce.ts'
 import { isDead } from './dead-workers.ts'
-import { type DeltaRing, writeRemoval } from './delta-ring.ts'
+import { type DeltaRing, removedPeer, writeRemoval } from './delta-ring.ts'
 import { eachTorrent } from './each-torrent.ts'
 import type { Engine } from './engine.ts'
 import { ownerOf } from './peer-owner.ts'
 import { removeOwnedPeer } from './remove-peer.ts'
 import { findPeer } from './tables/find-peer.ts'
 import { hashInfoHash } from './tables/keyed-hash.ts'
-import { DETAIL_PEER_ID, TORRENT_HASH } from './tables/layout.ts'
+import { TORRENT_HASH } from './tables/layout.ts'
 import {
   compactAt,
   detailAt,
@@ -230,14 +230,6 @@ function leaveTorrent(engine: Engine, torrent: TorrentRef, most: number): number
 function writeDeadPeer(engine: Engine, ring: DeltaRing, torrent: TorrentRef, slot: Slot): void {
   const { arena } = engine.held
   const family = Family.websocket
-  const list = listOf(arena, torrent, family)
-  const compact = compactAt(arena, list, family, slot)
-  const detail = detailAt(arena, list, family, slot)
-  const removed = {
-    view: arena.view,
-    address: compact,
-    infoHash: torrent + TORRENT_HASH,
-    peerId: detail + DETAIL_PEER_ID,
-  }
-  writeRemoval(ring, removed, lastSeen(arena, detail))
+  const seen = lastSeen(arena, detailAt(arena, listOf(arena, torrent, family), family, slot))
+  writeRemoval(ring, removedPeer(arena, torrent, family, slot), seen)
 }

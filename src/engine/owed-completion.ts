@@ -1,10 +1,10 @@
 import { EVENT, Event, INFO_HASH } from '../protocol/records.ts'
 import type { Announce } from './current-announce.ts'
 import type { Engine } from './engine.ts'
-import { findPeer } from './tables/find-peer.ts'
+import { findPeerOf } from './tables/find-peer.ts'
 import { COMPLETION_OWED, DETAIL_USER } from './tables/layout.ts'
 import { detailAt, isCompletionOwed, listOf, seederCount } from './tables/peer-list.ts'
-import { NO_LIST, NO_SLOT, NO_TORRENT, type TorrentRef } from './tables/references.ts'
+import { NO_SLOT, type TorrentRef } from './tables/references.ts'
 import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
 import { findTorrent } from './tables/torrents.ts'
 
@@ -41,8 +41,9 @@ export function isOwedCompletion(engine: Engine, announce: Announce, torrent: To
 /** Offset of the details of the announcing peer; 0 if the torrent does not have it as a leecher. */
 function leecherDetail({ held }: Engine, { peer }: Announce, torrent: TorrentRef): number {
   const { arena } = held
-  const list = torrent === NO_TORRENT ? NO_LIST : listOf(arena, torrent, peer.family)
-  const slot = list === NO_LIST ? NO_SLOT : findPeer(held, list, peer)
-  if (slot === NO_SLOT || slot < seederCount(arena, list)) return 0
+  const slot = findPeerOf(held, torrent, peer)
+  if (slot === NO_SLOT) return 0
+  const list = listOf(arena, torrent, peer.family)
+  if (slot < seederCount(arena, list)) return 0
   return detailAt(arena, list, peer.family, slot)
 }

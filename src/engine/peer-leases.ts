@@ -20,7 +20,7 @@ import {
   wordAt,
 } from './tables/lease.ts'
 
-/** Of so many announces that change nothing, one is sent to the other nodes. */
+/** One of this many announces that change nothing is sent to the other nodes. */
 export const LEASE_ANNOUNCES = LEASE_COUNT_BITS + 1
 
 /**

@@ -1,30 +1,23 @@
-import {
-  DELTA_ADDRESS,
-  DELTA_ADDRESS_BYTES,
-  DELTA_BITS,
-  DELTA_FAMILY_BITS,
-  DELTA_PORT,
-  DeltaBit,
-} from '../protocol/delta-record.ts'
-import { COMPACT_BYTES, Family, HASH_BYTES, PORT_BYTES } from '../protocol/records.ts'
+import { DELTA_BITS, DELTA_FAMILY_BITS, DELTA_PORT, DeltaBit } from '../protocol/delta-record.ts'
+import { COMPACT_BYTES, Family, PORT_BYTES } from '../protocol/records.ts'
 import type { Applier } from './applier.ts'
 import type { Engine } from './engine.ts'
-import { findPeer } from './tables/find-peer.ts'
-import { hashInfoHash } from './tables/keyed-hash.ts'
+import { holdDeltaPeer } from './hold-delta-peer.ts'
+import { findPeerOf } from './tables/find-peer.ts'
 import { COMPLETION_COUNTED, DETAIL_SEEN, DETAIL_USER, PEER_RETURNED } from './tables/layout.ts'
 import { isOwnLease, ownLease, wordAt } from './tables/lease.ts'
 import { compactAt, detailAt, lastSeen, listOf, seederCount } from './tables/peer-list.ts'
-import { NO_LIST, NO_SLOT, NO_TORRENT, type TorrentRef } from './tables/references.ts'
-import { holdStripeOf, releaseStripe } from './tables/stripe.ts'
-import { findTorrent, torrentActive, touchTorrent } from './tables/torrents.ts'
+import { NO_SLOT, type TorrentRef } from './tables/references.ts'
+import { releaseStripe } from './tables/stripe.ts'
+import { torrentActive, touchTorrent } from './tables/torrents.ts'
 
 /** A delta with any of these bits changes more than the time of an announce. */
 const MORE_BITS = DeltaBit.stopped | DeltaBit.completed | DeltaBit.counts | DeltaBit.user
 
 /**
  * Applies the delta at `at` if it is of an IP peer that the tables know with the same port and
- * state, as most deltas are: only the time of its last announce and its lease change. Returns
- * whether the delta was such a one. `seen` is the Unix second of the announce.
+ * state, which is the case for most deltas: only the time of the peer's last announce and its lease
+ * change. Returns whether the delta was applied. `seen` is the Unix second of the announce.
  */
 export function renewPeer(
   { counts, engine }: Applier,
@@ -34,21 +27,10 @@ export function renewPeer(
   lease: number,
 ): boolean {
   const bits = view.getUint8(at + DELTA_BITS)
-  const family = bits & DELTA_FAMILY_BITS
-  if ((bits & MORE_BITS) !== 0 || family === Family.websocket || engine.access.rules.users) {
-    return false
-  }
-  const { announce, held } = engine
-  const { peer } = announce
-  const infoHashAt = at + DELTA_ADDRESS + DELTA_ADDRESS_BYTES[family as Family]
-  const hash = hashInfoHash(engine.hashKey, view, infoHashAt)
-  peer.family = family as Family
-  peer.view = view
-  peer.addressAt = at + DELTA_ADDRESS
-  peer.idAt = infoHashAt + HASH_BYTES
-  peer.seeder = (bits & DeltaBit.seeder) !== 0
-  holdStripeOf(held, hash)
-  const torrent = findTorrent(held, hash, view, infoHashAt)
+  const isWebsocket = (bits & DELTA_FAMILY_BITS) === Family.websocket
+  if ((bits & MORE_BITS) !== 0 || isWebsocket || engine.access.rules.users) return false
+  const { held } = engine
+  const torrent = holdDeltaPeer(engine, view, at)
   const detail = sameDetail(engine, torrent, view.getUint16(at + DELTA_PORT, true))
   if (detail !== 0) {
     if (lastSeen(held.arena, detail) > seen) counts.older++
@@ -66,9 +48,10 @@ export function renewPeer(
 function sameDetail({ announce: { peer }, held }: Engine, torrent: TorrentRef, port: number) {
   const { arena } = held
   const { family } = peer
-  const list = torrent === NO_TORRENT ? NO_LIST : listOf(arena, torrent, family)
-  const slot = list === NO_LIST ? NO_SLOT : findPeer(held, list, peer)
-  if (slot === NO_SLOT || peer.seeder !== slot < seederCount(arena, list)) return 0
+  const slot = findPeerOf(held, torrent, peer)
+  if (slot === NO_SLOT) return 0
+  const list = listOf(arena, torrent, family)
+  if (peer.seeder !== slot < seederCount(arena, list)) return 0
   const portAt = compactAt(arena, list, family, slot) + COMPACT_BYTES[family] - PORT_BYTES
   // The tables have port 0 for a peer that is not handed out.
   if (port === 0 || arena.view.getUint16(portAt) !== port) return 0

@@ -10,8 +10,8 @@ import { CONNECTION_WORKER, Family } from '../protocol/records.ts'
 export type Run = { readonly name: string; readonly epoch: number; readonly number: number }
 
 /**
- * Seconds until the other nodes know of this one, or that they were silent for it. Until then they
- * may leave announces out.
+ * Seconds in which the other nodes learn that this node is up, or that it did not hear of them.
+ * Until then, they may leave announces out.
  */
 export const LEASE_MARGIN_SECONDS = 30
 

@@ -13,7 +13,7 @@ export const SyncKind = {
   all: 0,
   /** Only the WebSocket peers that are connected to the node. */
   sockets: 1,
-  /** As `all`, with the peers that other nodes own and that timed out in a snapshot. */
+  /** Like `all`, and also the peers of other nodes that a snapshot no longer restores. */
   join: 2,
 } as const
 export type SyncKind = (typeof SyncKind)[keyof typeof SyncKind]

@@ -108,7 +108,7 @@ function merge(options: FetchOptions, chunk: Buffer, head: ChunkHead, imported: 
   importSessions(engine, records, peersEnd, peersEnd + head.sessionsBytes)
 }
 
-/** A peer of another node may have been last seen so many timeouts ago. */
+/** Maximum age of the last announce of another node's peer, in timeouts. */
 const LEASED_TIMEOUTS = LEASE_ANNOUNCES + 1
 
 /** Sender of what a transfer says of peers: not in order with the stops of any node. */

@@ -3,9 +3,17 @@ import type { Arena } from './arena.ts'
 import { hashPeer } from './keyed-hash.ts'
 import { DETAIL_BYTES, DETAIL_PEER_ID, PEER_ADDRESS } from './layout.ts'
 import { indexFind } from './peer-index.ts'
-import { blockAt, compactAt, detailAt, peerCount, peerIndexOf, seederCount } from './peer-list.ts'
+import {
+  blockAt,
+  compactAt,
+  detailAt,
+  listOf,
+  peerCount,
+  peerIndexOf,
+  seederCount,
+} from './peer-list.ts'
 import { hasTags, nextTag, tagOf } from './peer-tags.ts'
-import { type ListRef, NO_SLOT, type Slot } from './references.ts'
+import { type ListRef, NO_SLOT, NO_TORRENT, type Slot, type TorrentRef } from './references.ts'
 import type { HeldStripe } from './stripe.ts'
 
 /**
@@ -68,6 +76,12 @@ export function findPeer(held: HeldStripe, list: ListRef, peer: SoughtPeer): Slo
   const slot = scanPeers(arena, list, first, count, peer)
   if (slot !== NO_SLOT || first === 0) return slot
   return scanPeers(arena, list, 0, first, peer)
+}
+
+/** Finds the peer in a torrent's list of its family. The torrent may be NO_TORRENT. */
+export function findPeerOf(held: HeldStripe, torrent: TorrentRef, peer: SoughtPeer): Slot {
+  if (torrent === NO_TORRENT) return NO_SLOT
+  return findPeer(held, listOf(held.arena, torrent, peer.family), peer)
 }
 
 /** The slot of a small list with tags, from `first` to `end` - 1, that holds the peer. */

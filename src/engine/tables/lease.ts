@@ -10,9 +10,9 @@ import {
 
 /**
  * Leases: where several nodes serve the swarm, the node that received a peer's last announce owns
- * the peer. The owner sends an announce that changes nothing to the other nodes only every
- * fourth time, and removes the peer after the timeout everywhere. For the other nodes,
- * the time of the peer's last announce may thus be that many announces old.
+ * the peer. The owner sends an announce that changes nothing to the other nodes only every fourth
+ * time, and removes the peer after the timeout everywhere. For the other nodes, the time of the
+ * peer's last announce may thus be that many announces old.
  *
  * Memory that all threads share, in words: the lease of a peer that announces to this node, then
  * the seconds by which the timeout of peers of other nodes is longer, then a floor per node. The
@@ -76,8 +76,8 @@ export function wordAt({ u16 }: Arena, detail: number): number {
 }
 
 /**
- * The Unix second from which the timeout counts, at least, of a peer that was last seen at `seen`,
- * has this word of DETAIL_USER, and has not timed out at `now`.
+ * The Unix second from which the timeout counts, at least, of a peer with this word of DETAIL_USER
+ * that was last seen at `seen`, and whose timeout did not end before `now`.
  */
 export function timeoutFrom(leases: Leases, word: number, seen: number, now: number): number {
   if (isOwnLease(word)) return seen

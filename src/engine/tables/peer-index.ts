@@ -23,7 +23,7 @@ import { NO_SLOT, type Slot, type StripeHead } from './references.ts'
  */
 const LARGE = 1
 const SMALL_BYTES = INDEX_SMALL_ENTRIES * INDEX_ENTRY_BYTES + 4
-/** So many that a large table can be cut into two small ones. */
+/** A large table can be cut into two small ones. */
 const LARGE_BYTES = 2 * SMALL_BYTES + BLOCK_HEAD_BYTES
 const LARGE_ENTRIES = 2 * INDEX_SMALL_ENTRIES
 /** Shift of a hash to the entry of a large table to begin with; a bit more for a small one. */
@@ -81,7 +81,7 @@ export function createPeerIndex(arena: Arena, stripe: StripeHead, peers: number)
   arena.u32[(index + DIRECTORY_USED) >> 2] = 0
   const round = 1 << (31 - Math.clz32(tables))
   for (let n = 0; n < tables; n++) {
-    // Tables that a round of splits has not reached yet hold twice as many.
+    // Tables that the next splits of a round divide hold twice as many.
     const isSplit = n < tables - round || n >= round
     if (!addTable(arena, stripe, index, isSplit ? 0 : LARGE)) {
       freePeerIndex(arena, stripe, index)
@@ -278,7 +278,7 @@ function enlargeTable(arena: Arena, stripe: StripeHead, index: number, ref: numb
   freeBlock(arena, stripe, small)
 }
 
-/** Up to so many entries of a table fit two small ones, however they are divided. */
+/** A table of at most this many entries is split into two small ones, with unequal shares. */
 const SMALL_HALVES = 280
 
 /** Splits the next one of `used` tables. Returns the index. */

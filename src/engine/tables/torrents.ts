@@ -112,12 +112,18 @@ function bitsAt(index: number, size: number): number {
   return (index + size * 4) >> 1
 }
 
+/** The first empty entry for these bits, in an index of `size` entries. */
+function emptyPlace(u32: Arena['u32'], index: number, size: number, bits: number): number {
+  let place = bits & (size - 1)
+  while (u32[(index >> 2) + place]! !== 0) place = (place + 1) & (size - 1)
+  return place
+}
+
 /** Enters a torrent whose hash, without the bits of the stripe, ends with `bits`. */
 function insertEntry({ arena, head: stripe }: HeldStripe, entry: number, bits: number): void {
   const size = arena.u32[(stripe + STRIPE_INDEX_SIZE) >> 2]!
   const index = arena.u32[(stripe + STRIPE_INDEX) >> 2]!
-  let place = bits & (size - 1)
-  while (arena.u32[(index >> 2) + place]! !== 0) place = (place + 1) & (size - 1)
+  const place = emptyPlace(arena.u32, index, size, bits)
   arena.u32[(index >> 2) + place] = entry
   arena.u16[bitsAt(index, size) + place] = bits
 }
@@ -149,8 +155,7 @@ function growIndex(held: HeldStripe): boolean {
     const entry = u32[(old >> 2) + from]!
     if (entry === 0) continue
     const bits = bitsOf(held, entry, u16[oldBits + from]!, size)
-    let place = bits & (size - 1)
-    while (u32[(index >> 2) + place]! !== 0) place = (place + 1) & (size - 1)
+    const place = emptyPlace(u32, index, size, bits)
     u32[(index >> 2) + place] = entry
     u16[newBits + place] = bits
   }
